@@ -1,0 +1,1 @@
+"""Small training runs: procedural images, tiny CLIP models, and the small ResNet that pilots and suspects share."""

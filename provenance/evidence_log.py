@@ -23,7 +23,7 @@ GENESIS = "0" * 64
 
 FaultKind = Literal["altered", "missing", "reordered", "inserted"]
 
-_VERB = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*\Z")
+_VERB = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 

@@ -20,7 +20,7 @@ from provenance.evidence_log import (
 )
 
 
-def given(*strategies):
+def given(*strategies: st.SearchStrategy):
     return lambda test: settings(max_examples=40, deadline=None)(hypothesis_given(*strategies)(test))
 
 

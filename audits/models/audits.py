@@ -1,0 +1,82 @@
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+
+from audits.models.plans import Plan
+from provenance.models import Job, Release, User
+
+
+class Conclusion(models.TextChoices):
+    EVIDENCE = "evidence", "evidence"
+    INCONCLUSIVE = "inconclusive", "inconclusive"
+    NO_EVIDENCE = "no_evidence", "no evidence"
+
+
+class AuditState(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class AuditQuerySet(models.QuerySet["Audit"]):
+    def for_user(self, user: User) -> "AuditQuerySet":
+        return self.filter(plan__in=Plan.objects.for_user(user))
+
+
+class Audit(models.Model):
+    """One run of a locked plan. Every run stays, failed and negative ones too."""
+
+    Conclusion = Conclusion
+    State = AuditState
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="audits")
+    # Mirrors the job's state, so that lists need no join and a run outlives its job row.
+    state = models.CharField(max_length=10, choices=AuditState.choices, default=AuditState.QUEUED)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
+    conclusion = models.CharField(max_length=15, choices=Conclusion.choices, blank=True)
+    sentence = models.TextField(blank=True)
+    # What holds for all releases: forward passes, seconds, device, code version …
+    facts = models.JSONField(default=dict)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "audit"
+
+    def __str__(self) -> str:
+        return f"audit of {self.plan.suspect.name}"
+
+    @property
+    def folder(self) -> Path:
+        """Answers per block, so that a killed job resumes where it was."""
+        return settings.FILES_DIR / "audits" / str(self.id)
+
+
+class AuditRow(models.Model):
+    """What one audit found for one release."""
+
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="rows")
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="audit_rows")
+    conclusion = models.CharField(max_length=15, choices=Conclusion.choices)
+    p = models.FloatField()  # the p that counts, as the plan says
+    p_corrected = models.FloatField()  # Holm over the plan's releases
+    smallest_p = models.FloatField()
+    # Per level: pulls, p with and without references, histogram, densities, controls. Holds the true assignment:
+    # never hand it out without audits.services.audits.visible_result.
+    result = models.JSONField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["audit", "release"], name="one_row_per_release")]
+
+    def __str__(self) -> str:
+        return f"{self.audit}: {self.release.recipient}"

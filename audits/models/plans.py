@@ -1,0 +1,70 @@
+import uuid
+
+from django.db import models
+
+from audits.models.suspects import RegisteredModel
+from provenance.models import Dataset, Membership, Organisation, Release, Role, User, Version
+
+
+class Level(models.TextChoices):
+    FEATURES = "features", "features"
+    SOFT = "soft", "soft labels"
+    HARD = "hard", "hard labels"
+
+
+class PlanState(models.TextChoices):
+    DRAFT = "draft", "draft"
+    LOCKED = "locked", "locked"
+
+
+class PlanQuerySet(models.QuerySet["Plan"]):
+    def for_user(self, user: User) -> "PlanQuerySet":
+        """Plans of the person's own organisations, and plans on datasets that their organisations own."""
+        own = Membership.objects.filter(user=user).exclude(role=Role.ADMINISTRATOR).values("organisation")
+        return self.filter(
+            models.Q(organisation__in=own)
+            | models.Q(version__dataset__in=Dataset.objects.filter(organisation__in=own), state=PlanState.LOCKED)
+        )
+
+
+class Plan(models.Model):
+    """Frozen parameters of one test. A draft may be changed; a locked plan never."""
+
+    State = PlanState
+    Level = Level
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="plans")
+    name = models.CharField(max_length=200)
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="plans")
+    releases = models.ManyToManyField(Release, related_name="plans")
+    suspect = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="plans")
+    references = models.ManyToManyField(RegisteredModel, related_name="plans_as_reference", blank=True)
+    level = models.CharField(max_length=10, choices=Level.choices, default=Level.FEATURES)
+    probes = models.PositiveIntegerField(default=300)
+    group_images = models.PositiveIntegerField(default=100)
+    permutations = models.PositiveIntegerField(default=1_000_000)
+    alpha = models.FloatField(default=0.01)
+    # Which p decides: with the references regressed out, or without.
+    decide_with_references = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=PlanState.choices, default=PlanState.DRAFT)
+    # The frozen text whose SHA-256 is the digest; set by locking.
+    frozen = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64, blank=True)
+    locked_at = models.DateTimeField(null=True)
+    locked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PlanQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "plan"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_locked(self) -> bool:
+        return self.state == PlanState.LOCKED

@@ -1,0 +1,71 @@
+import uuid
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+from provenance.models import Job, Membership, Organisation, Role, User
+
+if TYPE_CHECKING:
+    from audits.suspects.spec import ModelSpec
+
+
+class ModelRole(models.TextChoices):
+    SUSPECT = "suspect", "suspect"
+    REFERENCE = "reference", "reference encoder"
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    def for_user(self, user: User) -> "RegisteredModelQuerySet":
+        """Models of the organisations whose auditor, rights-holder or legal member the person is."""
+        own = Membership.objects.filter(user=user).exclude(role=Role.ADMINISTRATOR).values("organisation")
+        return self.filter(organisation__in=own)
+
+    def suspects(self) -> "RegisteredModelQuerySet":
+        return self.filter(role=ModelRole.SUSPECT)
+
+    def references(self) -> "RegisteredModelQuerySet":
+        return self.filter(role=ModelRole.REFERENCE)
+
+
+class RegisteredModel(models.Model):
+    """A suspect, or a reference encoder declared never to have seen a release; its weights and how to run them."""
+
+    ModelRole = ModelRole
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="models")
+    role = models.CharField(max_length=10, choices=ModelRole.choices)
+    name = models.CharField(max_length=200)
+    origin = models.TextField(blank=True)  # where it came from, in the words of whoever registered it
+    # ModelSpec.to_json(): format, architecture, input, what it returns.
+    spec = models.JSONField()
+    weights = models.FileField(upload_to="weights/%Y/", max_length=300)
+    weights_name = models.CharField(max_length=300)
+    weights_size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    # References: the declaration that it never saw a release; who declared it and when.
+    declaration = models.TextField(blank=True)
+    declared_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    declared_at = models.DateTimeField(null=True)
+    # The last connection test: input and output shapes, levels, images per second, device; {} until one has run.
+    connection = models.JSONField(default=dict)
+    connection_job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
+    connection_at = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RegisteredModelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "model"
+        constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="model_name_in_organisation")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def model_spec(self) -> "ModelSpec":
+        from audits.suspects.spec import ModelSpec
+
+        return ModelSpec.from_json(self.spec)

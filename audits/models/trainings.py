@@ -1,0 +1,49 @@
+import uuid
+
+from django.db import models
+
+from audits.models.suspects import RegisteredModel
+from provenance.models import Job, Membership, Organisation, Release, User, Version
+
+
+class TrainingState(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class TrainingQuerySet(models.QuerySet["Training"]):
+    def for_user(self, user: User) -> "TrainingQuerySet":
+        return self.filter(organisation__in=Membership.objects.filter(user=user).values("organisation"))
+
+
+class Training(models.Model):
+    """A small training run of our own, on a version or on one of its releases; it ends as a registered model."""
+
+    State = TrainingState
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="trainings")
+    name = models.CharField(max_length=200)
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="trainings")
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, null=True, related_name="trainings")
+    # Recipe, seed, epochs …; no two trainings share a seed.
+    settings = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=TrainingState.choices, default=TrainingState.QUEUED)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
+    # Loss and accuracy per epoch.
+    curve = models.JSONField(default=list)
+    model = models.OneToOneField(RegisteredModel, on_delete=models.PROTECT, null=True, related_name="training")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TrainingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "training"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,1 @@
+"""Kinds of jobs of this app; what they do lives in services."""

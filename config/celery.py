@@ -1,0 +1,11 @@
+"""The Celery application: it carries job ids, nothing else (see provenance.services.jobs)."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("touchmark")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,23 @@
+from provenance.models.datasets import Dataset, DatasetGrant, Version
+from provenance.models.jobs import Job, WorkerSeen
+from provenance.models.keys import WatermarkKey
+from provenance.models.log import LogEntry
+from provenance.models.people import Membership, Organisation, Role, User
+from provenance.models.releases import Release
+from provenance.models.uploads import Upload
+
+__all__ = [
+    "Dataset",
+    "DatasetGrant",
+    "Job",
+    "LogEntry",
+    "Membership",
+    "Organisation",
+    "Release",
+    "Role",
+    "Upload",
+    "User",
+    "Version",
+    "WatermarkKey",
+    "WorkerSeen",
+]

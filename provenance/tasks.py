@@ -1,0 +1,15 @@
+"""Celery's faces: ten lines each. What a job does lives in services."""
+
+from celery import shared_task
+
+from provenance.services import jobs
+
+
+@shared_task(name="provenance.tasks.run_job")
+def run_job(job_id: str) -> None:
+    jobs.run(job_id)
+
+
+@shared_task(name="provenance.tasks.sweep")
+def sweep() -> None:
+    jobs.sweep()

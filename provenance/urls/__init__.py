@@ -1,0 +1,6 @@
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include(f"provenance.urls.{noun}"))
+    for noun in ("site", "accounts", "jobs", "people", "log", "uploads", "datasets", "keys", "releases")
+]

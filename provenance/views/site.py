@@ -1,0 +1,18 @@
+"""The overview, and the health check that load balancers ask."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    return render(request, "site/overview.html")
+
+
+@login_not_required
+def health(request: HttpRequest) -> JsonResponse:
+    """200 while the web process and its database answer."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})

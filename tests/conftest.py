@@ -1,0 +1,66 @@
+"""Fixtures that every test may use: three stock people, eager jobs, the shared data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if SHARED.is_dir():
+        return
+    absent = pytest.mark.skip(reason="the shared data folder is not beside the project")
+    for item in items:
+        if item.get_closest_marker("shared"):
+            item.add_marker(absent)
+
+
+@pytest.fixture
+def shared() -> Path:
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_folders(settings, tmp_path) -> None:
+    """Every test writes into its own folder, and runs jobs in its own process as soon as they are sent."""
+    settings.DATA_DIR = tmp_path / "data"
+    settings.FILES_DIR = settings.DATA_DIR / "files"
+    settings.MEDIA_ROOT = settings.DATA_DIR / "objects"
+    settings.KEY_FILE = settings.DATA_DIR / "key_encryption_key"
+    settings.DEMO_FILE = settings.DATA_DIR / "demo.json"
+    settings.FILES_DIR.mkdir(parents=True)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def eager_jobs(settings) -> Iterator[None]:
+    from config.celery import app
+
+    settings.CELERY_TASK_ALWAYS_EAGER = True
+    before = (app.conf.task_always_eager, app.conf.task_eager_propagates)
+    app.conf.task_always_eager, app.conf.task_eager_propagates = True, True
+    yield
+    app.conf.task_always_eager, app.conf.task_eager_propagates = before
+
+
+@pytest.fixture
+def world(db):
+    """Organisations and people: see tests.world."""
+    from tests.world import World
+
+    return World()
+
+
+@pytest.fixture
+def sign_in():
+    """sign_in(user) -> a browser-like client of that person."""
+
+    def client_of(user) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return client_of

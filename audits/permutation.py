@@ -1,0 +1,207 @@
+"""Exact test of the secret assignment by permutation (method.md, section 4).
+
+A model that never saw a release is independent of the secret permutation that says which pattern marks which
+group. So, whatever the model is, the statistic of the true assignment is one uniform draw among those of all
+assignments, and its rank is a p-value with a known error rate (Pitman 1937; Phipson and Smyth 2010 for "+ 1").
+NumPy only. G is the number of patterns and of groups; pulls are dimensionless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.errors import TouchmarkError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.integer]
+
+ENUMERATED_UP_TO = 9  # 9! = 362,880 assignments take a fraction of a second
+MOST_PERMUTATIONS = 100_000_000
+HISTOGRAM_BINS = 61  # odd, so that zero lies inside the middle bin
+CHUNK_VALUES = 1_000_000  # values held at once: memory stays flat in the number of permutations
+# Sums of the same pulls in another order differ by rounding; such near-ties count against the claimant.
+TIE_TOLERANCE = 1e-10
+ROUNDING = 1e-13  # of pulls as large as these, left by centring
+
+
+class PermutationError(TouchmarkError):
+    """Input to which the permutation test cannot be applied; the sentence tells a person what to change."""
+
+
+@dataclass(frozen=True)
+class PermutationResult:
+    """Outcome of one permutation test.
+
+    statistic: s of the true assignment; z: s over the deviation of s under the null; p: upper tail (the marks pull
+    to their own groups); p_lower: lower tail; exceedances, below: assignments with s at least / at most the true
+    one (sampled ones, or all G! with the true one among them); permutations: how many were compared; exact: all G!
+    were; smallest_p: least p this test could give; edges (B + 1,), counts (B,): histogram of s under the null, its
+    outer bins hold whatever lies beyond.
+    """
+
+    statistic: float
+    z: float
+    p: float
+    p_lower: float
+    exceedances: int
+    below: int
+    permutations: int
+    exact: bool
+    smallest_p: float
+    edges: Floats
+    counts: NDArray[np.int64]
+
+
+def smallest_reachable_p(groups: int, permutations: int) -> float:
+    """Least p that a test with this many groups and random permutations can give: 1/G! where all are enumerated."""
+    if groups <= ENUMERATED_UP_TO:
+        return 1.0 / math.factorial(groups)
+    return max(1.0 / (permutations + 1), 1.0 / math.factorial(groups))
+
+
+def philox_from(digest: str, purpose: str) -> np.random.Generator:
+    """The generator that a plan's digest fixes for one purpose, so that anybody can repeat the draw."""
+    seed = hashlib.sha256(f"touchmark/permutation/{purpose}\0{digest}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(seed[:16], "little")))
+
+
+def double_centred(pulls: Floats) -> Floats:
+    """Take row and column means out of a (G, G) matrix: what is left is the interaction of pattern and group."""
+    matrix = _square(pulls)
+    centred: Floats = matrix - matrix.mean(axis=1, keepdims=True) - matrix.mean(axis=0, keepdims=True) + matrix.mean()
+    return centred
+
+
+def reference_residual(pulls: Floats, references: list[Floats]) -> Floats:
+    """What the marks do to this model beyond what they do to any model: (G, G) -> (G, G), double-centred.
+
+    Least-squares regression of the double-centred pulls on the references' double-centred pulls; the residual
+    stays. It uses nothing secret, so the test stays exact.
+    """
+    centred = double_centred(pulls)
+    if not references:
+        return centred
+    free = (len(centred) - 1) ** 2
+    if len(references) >= free:
+        raise PermutationError(f"{len(references)} references leave nothing to test: use fewer than {free}.")
+    columns = []
+    for reference in references:
+        if reference.shape != centred.shape:
+            raise PermutationError("A reference was measured with another number of patterns or groups.")
+        columns.append(double_centred(reference).ravel())
+    design = np.column_stack(columns)
+    scale = np.linalg.norm(design, axis=0)
+    design = design[:, scale > 0] / scale[scale > 0]
+    if design.shape[1] == 0:
+        return centred
+    coefficients = np.linalg.lstsq(design, centred.ravel(), rcond=None)[0]
+    return double_centred(centred - (design @ coefficients).reshape(centred.shape))
+
+
+def permutation_test(
+    pulls: Floats,
+    assignment: Ints,
+    permutations: int,
+    rng: np.random.Generator,
+    references: list[Floats] | None = None,
+) -> PermutationResult:
+    """Test whether patterns pull to the groups that the secret assignment gives them.
+
+    pulls (G, G) float: A[j, g]; assignment (G,): pattern j marks group assignment[j]; permutations: how many random
+    ones to draw where G > 9 (up to 9 groups all G! are enumerated); references: pull matrices (G, G) of models that
+    never saw the release. Statistic s(pi) = sum_j A[j, pi(j)] of the double-centred matrix or its residual.
+    p = (1 + #{s >= s(true)}) / (T + 1), or #{s >= s(true)} / G! over all; ties count against the claimant.
+    Raises PermutationError for matrices that are not square and finite, and for what is no permutation.
+    """
+    centred = double_centred(pulls)
+    matrix = reference_residual(pulls, references or [])
+    groups = len(matrix)
+    true = _checked_assignment(assignment, groups)
+    exact = groups <= ENUMERATED_UP_TO
+    if not exact and not 1 <= permutations <= MOST_PERMUTATIONS:
+        raise PermutationError(f"Choose between 1 and {MOST_PERMUTATIONS:,} permutations.")
+    total = math.factorial(groups) if exact else permutations
+    statistic = float(matrix[np.arange(groups), true].sum())
+    # Relative to the pulls before the regression: a suspect that is itself a reference leaves rounding noise only.
+    tolerance = max(TIE_TOLERANCE * float(np.abs(centred).sum()), ROUNDING * float(np.abs(pulls).sum()))
+    # Variance of a sum over a random permutation of a double-centred matrix (Hoeffding 1951).
+    deviation = math.sqrt(float((matrix**2).sum()) / (groups - 1))
+    edges = _edges(deviation, statistic)
+    counts = np.zeros(HISTOGRAM_BINS, dtype=np.int64)
+    exceedances = below = 0
+    for drawn in _all_permutations(groups) if exact else _random_permutations(groups, total, rng):
+        values = _statistics(matrix, drawn)
+        exceedances += int(np.count_nonzero(values >= statistic - tolerance))
+        below += int(np.count_nonzero(values <= statistic + tolerance))
+        counts += _binned(values, edges)
+    extra = 0 if exact else 1
+    return PermutationResult(
+        statistic=statistic,
+        z=statistic / deviation if deviation > tolerance else 0.0,
+        p=(extra + exceedances) / (total + extra),
+        p_lower=(extra + below) / (total + extra),
+        exceedances=exceedances,
+        below=below,
+        permutations=total,
+        exact=exact,
+        smallest_p=smallest_reachable_p(groups, permutations),
+        edges=edges,
+        counts=counts,
+    )
+
+
+def _square(pulls: Floats) -> Floats:
+    matrix = np.asarray(pulls, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
+        raise PermutationError(f"Pulls must be a square matrix of two groups or more; this one is {matrix.shape}.")
+    if not np.isfinite(matrix).all():
+        raise PermutationError("The pull matrix holds values that are no finite numbers.")
+    return matrix
+
+
+def _checked_assignment(assignment: Ints, groups: int) -> NDArray[np.int64]:
+    true = np.asarray(assignment)
+    if true.shape != (groups,) or not np.array_equal(np.sort(true), np.arange(groups)):
+        raise PermutationError(f"The assignment must name each of the {groups} groups exactly once.")
+    return true.astype(np.int64)
+
+
+def _edges(deviation: float, statistic: float) -> Floats:
+    reach = max(5.0 * deviation, 1.1 * abs(statistic)) or 1.0
+    return np.linspace(-reach, reach, HISTOGRAM_BINS + 1)
+
+
+def _binned(values: Floats, edges: Floats) -> NDArray[np.int64]:
+    width = edges[1] - edges[0]
+    bins = np.clip(((values - edges[0]) / width).astype(np.int64), 0, HISTOGRAM_BINS - 1)
+    return np.bincount(bins, minlength=HISTOGRAM_BINS)
+
+
+def _statistics(matrix: Floats, drawn: Ints) -> Floats:
+    values: Floats = np.zeros(len(drawn))
+    for pattern, row in enumerate(matrix):
+        values += row[drawn[:, pattern]]
+    return values
+
+
+def _all_permutations(groups: int) -> Iterator[NDArray[np.int8]]:
+    every = itertools.permutations(range(groups))
+    rows = CHUNK_VALUES // groups
+    while chunk := list(itertools.islice(every, rows)):
+        yield np.array(chunk, dtype=np.int8)
+
+
+def _random_permutations(groups: int, total: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Orders of raw 64-bit words: NumPy fixes that stream for good, unlike what `Generator` makes of it."""
+    rows = max(1, CHUNK_VALUES // groups)
+    for start in range(0, total, rows):
+        count = min(rows, total - start)
+        words = rng.bit_generator.random_raw(count * groups).reshape(count, groups)
+        yield np.argsort(words, axis=1, kind="stable")

@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
-from provenance.services import jobs
+from provenance.services import jobs, workers
+
+__all__ = ["run_job", "sweep", "workers"]
 
 
 @shared_task(name="provenance.tasks.run_job")

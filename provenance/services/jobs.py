@@ -17,6 +17,7 @@ from os import getpid
 from time import monotonic
 from typing import Any
 
+import psutil
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -277,9 +278,16 @@ def sweep() -> tuple[int, int]:
         sent += 1
     silent = now - timedelta(seconds=settings.JOB_LOST_SECONDS)
     taken_back = 0
-    for job in Job.objects.filter(state=Job.State.RUNNING, heartbeat_at__lt=silent):
-        taken_back += _take_back(job)
+    for job in Job.objects.filter(state=Job.State.RUNNING):
+        if (job.heartbeat_at or now) < silent or _process_is_gone(job):
+            taken_back += _take_back(job)
     return sent, taken_back
+
+
+def _process_is_gone(job: Job) -> bool:
+    """True where the job ran on this very machine and its process no longer exists: no need to wait for silence."""
+    host, _, pid = job.worker.rpartition(":")
+    return host == socket.gethostname() and pid.isdigit() and not psutil.pid_exists(int(pid))
 
 
 def _take_back(job: Job) -> int:

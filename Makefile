@@ -1,0 +1,50 @@
+# Two commands do everything: `make demo` and `make test`. `make run` starts without the demo.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+
+.PHONY: demo run test test-all check lock clean
+
+demo: $(VENV)/ready
+	$(BIN)/python manage.py up --port $(PORT) --demo
+
+run: $(VENV)/ready
+	$(BIN)/python manage.py up --port $(PORT)
+
+test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest
+
+# Trains models and moves large data; takes long.
+test-all: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m ""
+
+check: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
+	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# The universal, hashed locks; run after a change of the dependencies in pyproject.toml.
+lock: $(VENV)/ready-dev
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Touchmark needs Python 3.11 or 3.12"'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	touch $(VENV)/ready $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,8 +1,11 @@
+from django.conf import settings
 from django.urls import path
 
-from provenance.views import site
+from provenance.views import site, styleguide
 
 urlpatterns = [
     path("", site.overview, name="overview"),
     path("healthz", site.health, name="health"),
 ]
+if settings.DEBUG:
+    urlpatterns.append(path("styleguide/", styleguide.styleguide, name="styleguide"))

@@ -2,24 +2,25 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from provenance.models import Job, WorkerSeen
+from provenance.models import Job
 from provenance.services import jobs
 from provenance.services.access import get_visible, person
 
 
 @require_GET
 def job_detail(request: HttpRequest, pk: str) -> HttpResponse:
-    return render(request, "jobs/job_detail.html", _card_context(request, pk))
+    return render(request, "jobs/job_detail.html", {"job": get_visible(Job, person(request), pk)})
 
 
 @require_GET
 def job_card(request: HttpRequest, pk: str) -> HttpResponse:
     """The card alone, polled by htmx; once the job has ended the whole page is loaded anew, once."""
-    context = _card_context(request, pk)
-    response = render(request, "components/job_card.html", context)
-    if context["job"].is_finished:
+    job = get_visible(Job, person(request), pk)
+    response = render(request, "jobs/job_card.html", {"job": job})
+    if job.is_finished:
         response["HX-Refresh"] = "true"
     return response
 
@@ -37,20 +38,7 @@ def job_retry(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _back(request: HttpRequest, pk: str) -> HttpResponse:
-    from django.utils.http import url_has_allowed_host_and_scheme
-
     target = request.POST.get("next", "")
     if target and url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
         return redirect(target)
     return redirect("job_detail", pk=pk)
-
-
-def _card_context(request: HttpRequest, pk: str) -> dict[str, object]:
-    job = get_visible(Job, person(request), pk)
-    workers = [worker for worker in WorkerSeen.objects.all() if job.queue in worker.queues.split(",")]
-    return {
-        "job": job,
-        "may_steer": job.may_be_steered_by(person(request)),
-        "worker_seen": max((worker.seen_at for worker in workers), default=None),
-        "workers_alive": sum(worker.is_alive for worker in workers),
-    }

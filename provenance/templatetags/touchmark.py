@@ -1,0 +1,169 @@
+"""What templates need to show numbers, times, digests, states and charts. Users' guide: the style guide page."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.core.serializers.json import DjangoJSONEncoder
+from django.forms import BoundField, CheckboxInput
+from django.template.context import Context
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html, json_script
+from django.utils.safestring import SafeString
+
+from provenance import wording
+
+register = template.Library()
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------
+@register.filter("bytes")
+def file_size(value: int | None) -> str:
+    return wording.file_size(value)
+
+
+@register.filter
+def count(value: int | None) -> str:
+    """A whole number with its thousands apart."""
+    return wording.count(value)
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """A share from 0 to 1, in per cent."""
+    return wording.percent(value)
+
+
+@register.filter
+def duration(value: float | timedelta | None) -> str:
+    return wording.duration(value)
+
+
+@register.filter
+def pvalue(value: float | None) -> str:
+    return wording.p_value(value)
+
+
+@register.filter
+def score(value: float | None) -> str:
+    """A measured number with three significant digits."""
+    return wording.significant(value)
+
+
+@register.filter
+def as_number(value: float | None) -> str:
+    """For attributes that a browser parses: a plain decimal point, no thousands apart."""
+    return "" if value is None else format(float(value), ".6g")
+
+
+@register.filter
+def short(value: str | None) -> str:
+    """The first 12 characters of a digest."""
+    return (value or "")[:12]
+
+
+# -- times -------------------------------------------------------------------------------------------------------
+@register.simple_tag
+def when(moment: datetime | None, short: bool = False) -> str:
+    """A moment in UTC with a hint how long ago it was; `short` shows the hint and keeps the moment in the title."""
+    if moment is None:
+        return "–"
+    full = wording.moment(moment)
+    hint = wording.relative(moment, timezone.now())
+    if short:
+        return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), full, hint)
+    return format_html(
+        '<time datetime="{}">{} <span class="hint">({})</span></time>', moment.isoformat(timespec="seconds"), full, hint
+    )
+
+
+# -- marks of state ----------------------------------------------------------------------------------------------
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        extra,
+        static("touchmark/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def notice_icon(tone: str = "") -> SafeString:
+    return icon({"good": "check", "warn": "alert", "bad": "alert", "error": "alert"}.get(tone, "info"))
+
+
+@register.inclusion_tag("components/badge.html")
+def badge(state: str, tone: str = "", word: str = "") -> dict[str, str]:
+    """An icon and a word for a state; known words have their own tone."""
+    known = wording.state_tone(str(state))
+    tone = tone or known
+    symbol = {"good": "check", "warn": "alert", "bad": "cross", "busy": "spinner"}.get(tone, "dot")
+    symbol = wording.STATE_ICONS.get(str(state), symbol)
+    return {
+        "tone": tone,
+        "word": word or str(state).replace("_", " "),
+        "symbol": symbol,
+        "turning": "turning" if symbol == "spinner" else "",
+    }
+
+
+@register.inclusion_tag("components/digest.html")
+def digest(value: str | None, label: str = "", short: bool = False) -> dict[str, Any]:
+    return {"value": value, "label": label, "short": short}
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------
+@register.inclusion_tag("components/job_card.html", takes_context=True)
+def job_card(context: Context, job: Any) -> dict[str, Any]:
+    """The moving card of one job: what the person may do with it, and whether anybody is there to do it."""
+    from provenance.models import WorkerSeen
+
+    request = context["request"]
+    workers = [worker for worker in WorkerSeen.objects.all() if job.queue in worker.queues.split(",")]
+    return {
+        "job": job,
+        "title": wording.job_title(job.kind),
+        "request": request,
+        "csrf_token": context.get("csrf_token"),
+        "may_steer": job.may_be_steered_by(request.user),
+        "worker_seen": max((worker.seen_at for worker in workers), default=None),
+        "workers_alive": sum(worker.is_alive for worker in workers),
+        # The card polls its own address, so it carries the page it lives on.
+        "back": request.GET.get("next") or request.path,
+    }
+
+
+@register.filter
+def job_name(job: Any) -> str:
+    return wording.job_title(job.kind)
+
+
+# -- addresses, forms, charts ------------------------------------------------------------------------------------
+@register.simple_tag(takes_context=True)
+def page_query(context: Context, parameter: str, number: int) -> str:
+    """The present query string with one page number changed."""
+    query = context["request"].GET.copy()
+    query[parameter] = str(number)
+    return f"?{query.urlencode()}"
+
+
+@register.filter
+def among(index: int, listed: str | None) -> bool:
+    """True where `index` stands in a list such as "1,2"."""
+    return str(index) in (listed or "").replace(" ", "").split(",")
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    return isinstance(field.field.widget, CheckboxInput)
+
+
+@register.simple_tag
+def figure_json(figure: Mapping[str, Any] | str, element: str) -> SafeString:
+    """The figure as data that scripts read and browsers never run."""
+    value = json.loads(figure) if isinstance(figure, str) else figure
+    return json_script(value, f"{element}-figure", encoder=DjangoJSONEncoder)

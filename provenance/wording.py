@@ -1,0 +1,131 @@
+"""How numbers, times and states are put into words: one way, for pages, commands and reports alike. Pure."""
+
+from datetime import UTC, datetime, timedelta
+
+STATE_TONES = {
+    "good": (
+        "done",
+        "ready",
+        "embedded",
+        "issued",
+        "accepted",
+        "alive",
+        "intact",
+        "pass",
+        "no issues",
+        "locked",
+        "active",
+        "finished",
+    ),
+    "busy": ("running", "embedding", "reading", "uploading", "evidence", "training", "issuing"),
+    "warn": ("inconclusive", "silent", "cancel requested", "warning", "needs attention", "away"),
+    "bad": ("failed", "refused", "broken", "altered", "fail", "lost"),
+}
+STATE_ICONS = {
+    "evidence": "check",
+    "no evidence": "dot",
+    "queued": "clock",
+    "waiting": "clock",
+    "cancelled": "stop",
+    "dropped": "stop",
+    "locked": "lock",
+    "committed": "lock",
+    "drawn": "key",
+    "disclosed": "key",
+    "draft": "dot",
+    "away": "clock",
+}
+JOB_TITLES = {
+    "dataset.manifest": "Reading the files",
+    "release.embed": "Striking the mark",
+    "model.connection_test": "Testing the connection",
+    "training.train": "Training a model",
+    "audit.run": "Auditing the suspect",
+    "report.issue": "Writing the report",
+}
+_UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86400), ("hour", 3600), ("minute", 60))
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def file_size(value: int | None) -> str:
+    """Bytes in the largest binary unit that leaves a number of at least 1."""
+    if value is None:
+        return "–"
+    size, units = float(value), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    if abs(size) < 1024:
+        return "1 byte" if value == 1 else f"{int(value)} bytes"
+    while abs(size) >= 1024 and len(units) > 1:
+        size /= 1024
+        units.pop(0)
+    return f"{size:.1f} {units[0]}"
+
+
+def count(value: int | None) -> str:
+    return "–" if value is None else f"{int(value):,}"
+
+
+def percent(value: float | None) -> str:
+    if value is None:
+        return "–"
+    share = 100 * float(value)
+    return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    if value is None:
+        return "–"
+    return f"{float(value):.{digits}g}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value as papers print it: 0.042, or 2.8 × 10⁻⁷ below one in a thousand."""
+    if value is None:
+        return "–"
+    if value >= 0.001 or value == 0:
+        return f"{float(value):.2g}"
+    mantissa, exponent = f"{float(value):.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def duration(value: float | timedelta | None) -> str:
+    """At most two units: "3 min 20 s"."""
+    if value is None:
+        return "–"
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    left = round(seconds)
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def moment(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def relative(value: datetime, now: datetime) -> str:
+    """ "3 minutes ago", "in 2 days": one unit, rounded down."""
+    seconds = (now - value).total_seconds()
+    amount = abs(seconds)
+    if amount < 5:
+        return "just now"
+    unit, size = next(((unit, size) for unit, size in _UNITS if amount >= size), ("second", 1))
+    whole = int(amount // size)
+    phrase = f"{whole} {unit}{'' if whole == 1 else 's'}"
+    return f"{phrase} ago" if seconds > 0 else f"in {phrase}"
+
+
+def state_tone(state: str) -> str:
+    """The tone of a known state: good, busy, warn, bad, or "" for a quiet one."""
+    word = state.replace("_", " ").lower()
+    return next((tone for tone, states in STATE_TONES.items() if word in states), "")
+
+
+def job_title(kind: str) -> str:
+    return JOB_TITLES.get(kind, kind.replace(".", ": ").replace("_", " "))

@@ -1,0 +1,134 @@
+"""Which group an image belongs to, and how many of each group a setting would mark. No torch, no key."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+FEW_IMAGES = 50  # fewer marked images per group than this leave little trace (method, section 7)
+
+
+class EntryLike(Protocol):
+    """What marks read of a manifest entry."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def caption(self) -> str | None: ...
+
+
+class Grouping:
+    """Assigns entries to groups by their label or by a word of their caption.
+
+    Words are whole words in any case ("cat" finds "A Cat." but not "cattle"); a phrase is a word here too. Groups are
+    disjoint: a caption that contains the words of two groups belongs to none.
+    """
+
+    AMBIGUOUS = -2
+    NONE = -1
+
+    def __init__(self, group_by: str, groups: Sequence[str]) -> None:
+        self.group_by = group_by
+        self.groups = tuple(groups)
+        self._label = {name: index for index, name in enumerate(self.groups)}
+        self._word = {_folded(name): index for index, name in enumerate(self.groups)}
+        # Longest first: where one phrase begins with another, the alternation must try the longer one.
+        words = sorted(self._word, key=lambda word: (-len(word), word))
+        joined = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in words) or r"(?!)"
+        self._pattern = re.compile(rf"(?<!\w)({joined})(?!\w)")
+
+    def group_of(self, entry: EntryLike) -> int:
+        """Index of the entry's group, NONE, or AMBIGUOUS where its caption names several."""
+        if self.group_by == "class":
+            return self._label.get(entry.label, self.NONE) if entry.label is not None else self.NONE
+        found = {self._word[_folded(match)] for match in self._pattern.findall(_folded(entry.caption or ""))}
+        if len(found) > 1:
+            return self.AMBIGUOUS
+        return found.pop() if found else self.NONE
+
+
+@dataclass(frozen=True)
+class GroupCount:
+    """One group: how many images it has and how many of them would be marked."""
+
+    name: str
+    images: int
+    marked: int
+
+    @property
+    def is_few(self) -> bool:
+        return self.marked < FEW_IMAGES
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """What a share would mark. `outside`: images of no group; `ambiguous`: captions that name several groups."""
+
+    groups: tuple[GroupCount, ...]
+    outside: int
+    ambiguous: int
+
+    @property
+    def marked(self) -> int:
+        return sum(group.marked for group in self.groups)
+
+    @property
+    def images(self) -> int:
+        return sum(group.images for group in self.groups) + self.outside + self.ambiguous
+
+    @property
+    def few(self) -> tuple[GroupCount, ...]:
+        """Groups with fewer marked images than a test can count on."""
+        return tuple(group for group in self.groups if group.is_few)
+
+    @property
+    def warning(self) -> str:
+        """A sentence about groups with too few marked images, or nothing."""
+        if not self.few:
+            return ""
+        names = ", ".join(group.name for group in self.few[:8]) + (" and others" if len(self.few) > 8 else "")
+        return (
+            f"Fewer than {FEW_IMAGES} images would be marked in {len(self.few)} of "
+            f"{len(self.groups)} groups ({names}). "
+            "An audit would probably find nothing: raise the share, or choose larger groups."
+        )
+
+
+def plan_groups(entries: Iterable[EntryLike], group_by: str, groups: Sequence[str], share: float) -> GroupPlan:
+    """Count, in one pass with flat memory, what each group would get marked.
+
+    Args:
+        entries: a manifest, or anything that yields its entries. share: fraction of each group to mark.
+    """
+    grouping = Grouping(group_by, groups)
+    counts = [0] * len(groups)
+    aside = {Grouping.NONE: 0, Grouping.AMBIGUOUS: 0}
+    for entry in entries:
+        group = grouping.group_of(entry)
+        if group >= 0:
+            counts[group] += 1
+        else:
+            aside[group] += 1
+    return plan_from_counts(groups, counts, share, aside[Grouping.NONE], aside[Grouping.AMBIGUOUS])
+
+
+def plan_from_counts(
+    groups: Sequence[str], counts: Sequence[int], share: float, outside: int = 0, ambiguous: int = 0
+) -> GroupPlan:
+    """The same plan where the counts are known already (labels of a manifest's facts)."""
+    rows = (GroupCount(name, count, number_marked(count, share)) for name, count in zip(groups, counts, strict=True))
+    return GroupPlan(tuple(rows), outside, ambiguous)
+
+
+def number_marked(images: int, share: float) -> int:
+    """How many of a group's images a share marks: rounded down, at least one where there is an image."""
+    return min(images, max(math.floor(images * share + 1e-9), 1)) if images else 0
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,170 @@
+"""The `patch` family: a grid of blocks in two contrasting colours at a random place of every image.
+
+It leaves the strongest trace of all families (method, sections 2 and 7) and can be seen. Patterns come from a fixed,
+public pool; the key only decides where a greedy search for far-apart patterns starts.
+"""
+
+import functools
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from provenance.keying import keyed_permutation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from provenance.marks.settings import MarkSettings
+
+# Vivid colours: where two of them meet, contrast survives JPEG's halved colour planes and small images.
+COLOURS = np.array(
+    [
+        [0, 0, 0],
+        [255, 255, 255],
+        [230, 25, 25],
+        [20, 160, 40],
+        [30, 60, 230],
+        [255, 225, 0],
+        [225, 30, 225],
+        [0, 210, 230],
+        [255, 130, 0],
+    ],
+    dtype=np.uint8,
+)
+MIN_CONTRAST = 90.0  # grey levels, root mean square over channels, between the two colours of a pattern
+
+
+class PatchFamily:
+    """Colour blocks, `side` of the short edge, mixed in with `opacity`."""
+
+    name: ClassVar[str] = "patch"
+    title: ClassVar[str] = "Colour blocks"
+
+    def __init__(self, settings: "MarkSettings") -> None:
+        self.side = settings.side
+        self.opacity = settings.opacity
+        self.cells = settings.cells
+
+    def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """`count` patterns far apart, shape (count, cells, cells, 3) uint8.
+
+        Greedy farthest-point choice from the pool by `pattern_distance`; the generator draws only the first one.
+        """
+        pool, distances = _pool(self.cells)
+        chosen = [int(keyed_permutation(rng, len(pool))[0])]
+        nearest = distances[chosen[0]].copy()
+        while len(chosen) < count:
+            chosen.append(int(np.argmax(nearest)))
+            nearest = np.minimum(nearest, distances[chosen[-1]])
+        return pool[chosen]
+
+    def region(self, height: int, width: int, placement: tuple[float, float]) -> tuple[int, int, int, int]:
+        """(top, left, side, side) of the patch in an image of this size."""
+        side = self._pixels(height, width)
+        return int(placement[0] * (height - side + 1)), int(placement[1] * (width - side + 1)), side, side
+
+    def mix(self, pixels: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+        """Mix a (cells, cells, C) pattern into the (side, side, C) pixels of its region; float32 as in `apply`."""
+        cell = self._cell_of_pixel(pixels.shape[0])
+        tile = pattern[cell[:, None], cell[None, :]].astype(np.float32)
+        mixed: np.ndarray = self._blend(pixels, tile)
+        return mixed
+
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
+        """See `Family.apply`. Each product and sum is rounded on its own, so batches and threads change no bit."""
+        import torch
+
+        batch, _, height, width = images.shape
+        device = images.device
+        side = self._pixels(height, width)
+        room = torch.tensor([height - side + 1, width - side + 1], dtype=torch.float64, device=device)
+        start = (placements.to(device=device, dtype=torch.float64) * room).long()
+        offset = torch.arange(side, device=device)
+        rows = start[:, 0, None, None] + offset[None, :, None]  # (B, side, 1)
+        columns = start[:, 1, None, None] + offset[None, None, :]  # (B, 1, side)
+        which = torch.arange(batch, device=device)[:, None, None]
+        cell = torch.as_tensor(self._cell_of_pixel(side), device=device)
+        tile = patterns.to(device)[:, cell[:, None], cell[None, :]].to(images.dtype)  # (B or 1, side, side, 3)
+        marked = images.clone()
+        under = marked[which, :, rows, columns]  # (B, side, side, 3)
+        marked[which, :, rows, columns] = self._blend(under, tile)
+        return marked
+
+    def _blend(self, under: Any, tile: Any) -> Any:
+        """The one formula of the family, for float32 tensors and arrays alike: the same bits from both."""
+        return under * (1 - self.opacity) + tile * self.opacity
+
+    def _pixels(self, height: int, width: int) -> int:
+        """Side in pixels: the fraction of the short edge, yet at least one pixel for every block."""
+        short = min(height, width)
+        return min(max(int(self.side * short + 0.5), self.cells), short)
+
+    def _cell_of_pixel(self, side: int) -> np.ndarray:
+        return np.arange(side) * self.cells // side
+
+
+def pattern_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """How far two patterns are apart, in units of grey levels: sqrt(texture^2 + (2 palette)^2).
+
+    Texture is the root mean square difference over blocks and channels, minimised over all cyclic shifts of one of
+    them: what a network that looks for texture anywhere can tell apart. Palette is the root mean square difference
+    between their pairs of colours, better matched; it counts double, else most patterns would be black and white, and
+    a network takes those for each other (method, section 5). Both patterns have shape (cells, cells, 3) uint8.
+    """
+    return float(_distances(first[None], second[None])[0, 0])
+
+
+def _distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(A, c, c, 3) and (B, c, c, 3) uint8 -> (A, B) float64."""
+    cells = left.shape[1]
+    a = left.reshape(len(left), -1).astype(np.float64)
+    texture = np.full((len(left), len(right)), np.inf)
+    for down, across in itertools.product(range(cells), repeat=2):
+        b = np.roll(right, (down, across), axis=(1, 2)).reshape(len(right), -1).astype(np.float64)
+        squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
+        texture = np.minimum(texture, squares / a.shape[1])
+    left_pair, right_pair = _palettes(left)[:, None], _palettes(right)[None]
+    straight = ((left_pair - right_pair) ** 2).mean((2, 3))
+    crossed = ((left_pair - right_pair[:, :, ::-1]) ** 2).mean((2, 3))
+    return np.sqrt(np.maximum(texture, 0) + 4 * np.minimum(straight, crossed))
+
+
+def _palettes(patterns: np.ndarray) -> np.ndarray:
+    """The two colours of every pattern, (N, 2, 3) float64; a pattern of one colour has it twice."""
+    pairs = []
+    for pattern in patterns:
+        colours = np.unique(pattern.reshape(-1, 3), axis=0)
+        pairs.append(colours[[0, -1]])
+    return np.array(pairs, dtype=np.float64)
+
+
+@functools.lru_cache(maxsize=8)
+def _pool(cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """The public pool, (P, cells, cells, 3) uint8, and its distances, (P, P); the same on every machine."""
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(range(len(COLOURS)), 2)
+        if np.sqrt(((COLOURS[a].astype(float) - COLOURS[b]) ** 2).mean()) >= MIN_CONTRAST
+    ]
+    pool = np.stack([COLOURS[np.where(layout, b, a)] for a, b in pairs for layout in _layouts(cells)])
+    return pool, _distances(pool, pool)
+
+
+def _layouts(cells: int) -> list[np.ndarray]:
+    """Ways to lay two colours out, each (cells, cells) bool, with both colours about equally often."""
+    down, across = np.indices((cells, cells))
+    half = max(cells // 2, 1)
+    layouts = [
+        (down + across) % 2 == 1,  # fine checks
+        (down // half + across // half) % 2 == 1,  # coarse checks
+        down % 2 == 1,  # fine bars
+        across % 2 == 1,
+        down // half % 2 == 1,  # coarse bars
+        across // half % 2 == 1,
+    ]
+    unique: list[np.ndarray] = []
+    for layout in layouts:
+        if not any(np.array_equal(layout, other) for other in unique):
+            unique.append(layout)
+    return unique

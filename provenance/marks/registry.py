@@ -1,0 +1,79 @@
+"""The registry of mark families. A further family is a further module with one class, registered once."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from provenance.marks.settings import MarkSettings
+
+
+class Family(Protocol):
+    """How one kind of mark looks and is applied. An instance holds the public settings and no secret."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, settings: "MarkSettings") -> None: ...
+
+    def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """`count` patterns, as unlike each other as possible, first axis `count`, uint8 grey levels."""
+        ...
+
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
+        """Mark a batch of images of one size, on their device.
+
+        Args:
+            images: (B, 3, H, W) float, grey levels 0 to 255, left unchanged.
+            patterns: (B, ...) one pattern per image, as from `patterns`, or (1, ...) for all of them.
+            placements: (B, 2) fractions in [0, 1): down and across; the same at any resolution.
+
+        Returns: (B, 3, H, W) marked copies of the same type, each independent of the rest of its batch.
+        """
+        ...
+
+    def region(self, height: int, width: int, placement: tuple[float, float]) -> tuple[int, int, int, int]:
+        """The pixels a mark touches: (top, left, height, width)."""
+        ...
+
+    def mix(self, pixels: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+        """The same mark at embedding, on the pixels of `region` alone.
+
+        Args:
+            pixels: (h, w, C) float32, grey levels 0 to 255, any number of channels.
+            pattern: one pattern with C channels, as `to_channels` of embedding gave it.
+
+        Returns: (h, w, C) float32, before rounding.
+        """
+        ...
+
+
+_FAMILIES: dict[str, Any] = {}
+
+
+def register(family: Any) -> None:
+    """Make a family known by its name."""
+    _FAMILIES[family.name] = family
+
+
+def families() -> dict[str, Any]:
+    """All families by name, in the order of their registration."""
+    return dict(_FAMILIES)
+
+
+def get_family(name: str) -> Any:
+    """The class of a family. Raises SettingsError where the name is unknown."""
+    from provenance.marks.settings import SettingsError
+
+    try:
+        return _FAMILIES[name]
+    except KeyError:
+        raise SettingsError(f"There is no mark family '{name}'. Choose one of: {', '.join(_FAMILIES)}.") from None
+
+
+def family_for(settings: "MarkSettings") -> Family:
+    """The family of these settings, ready to apply."""
+    family: Family = get_family(settings.family)(settings)
+    return family

@@ -1,0 +1,165 @@
+"""What a key decides: patterns, which one marks which group, which images, and where in each (method, section 2)."""
+
+import heapq
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from provenance.errors import TouchmarkError
+from provenance.keying import Prf, keyed_permutation, philox
+from provenance.marks.groups import EntryLike, Grouping, number_marked
+from provenance.marks.registry import family_for
+from provenance.marks.settings import MarkSettings
+
+T = TypeVar("T")
+
+
+class NotEnoughImagesError(TouchmarkError):
+    """The dataset has fewer images than were asked for."""
+
+
+class Candidate(NamedTuple):
+    """An image that the key proposes for a group; in a group, candidates come in the key's order."""
+
+    position: int  # in the manifest, from 0
+    path: str
+    sha256: str
+    group: int
+
+
+@dataclass(frozen=True)
+class GroupCandidates:
+    """The first `wanted` of `images` are to be marked; the rest step in where a mark does not survive."""
+
+    group: int
+    wanted: int
+    images: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class MarkSecret:
+    """Everything secret about one release's marks. Derive it inside a job, keep it there.
+
+    Attributes:
+        settings: the public settings.
+        patterns: (G, cells, cells, 3) uint8.
+        assignment: (G,) int64, a permutation; pattern j marks the images of settings.groups[assignment[j]].
+    """
+
+    settings: MarkSettings
+    patterns: np.ndarray = field(repr=False)
+    assignment: np.ndarray = field(repr=False)
+    _choice: Prf = field(repr=False)
+    _place: Prf = field(repr=False)
+    _probe: Prf = field(repr=False)
+    _clean: Prf = field(repr=False)
+
+    @classmethod
+    def derive(cls, key: bytes, beacon: bytes, settings: MarkSettings) -> "MarkSecret":
+        """Derive all secrets of a release; the same key, beacon and settings always give the same ones.
+
+        Patterns, assignment, choice of images, places and probes have purposes of their own, so each is independent
+        of the others. Raises KeyingError for a malformed key or beacon.
+        """
+        count = len(settings.groups)
+        patterns = family_for(settings).patterns(philox(key, beacon, f"patterns/{settings.family}"), count)
+        assignment = keyed_permutation(philox(key, beacon, "assignment"), count)
+        purposes = ("choice", "placement", "probes", "clean")
+        return cls(settings, patterns, assignment, *(Prf(key, beacon, purpose) for purpose in purposes))
+
+    @property
+    def pattern_of_group(self) -> np.ndarray:
+        """(G,) int64: the pattern that marks each group, the inverse of `assignment`."""
+        return np.argsort(self.assignment)
+
+    def placement(self, sha256: str) -> tuple[float, float]:
+        """Where the mark goes in the image with this content: fractions in [0, 1), down and across."""
+        down, across = self._place.fractions(2, sha256)
+        return down, across
+
+    def placements(self, sha256s: Iterable[str]) -> np.ndarray:
+        """(N, 2) float64 places for several images."""
+        return np.array([self.placement(sha256) for sha256 in sha256s], dtype=np.float64).reshape(-1, 2)
+
+    def candidates(self, entries: Iterable[EntryLike], counts: Iterable[int]) -> list[GroupCandidates]:
+        """The key's images for every group, and its next draws.
+
+        One pass; memory grows with the number of marked images, not with the dataset. The order of the entries does
+        not matter, and neither does what survives: who is a candidate depends on key, settings and counts alone.
+
+        Args:
+            entries: the manifest. counts: images per group, as `plan_groups` found them.
+        """
+        grouping = Grouping(self.settings.group_by, self.settings.groups)
+        limits = [candidate_limit(count, self.settings.share) for count in counts]
+        smallest: list[_Smallest[Candidate]] = [_Smallest(limit) for limit in limits]
+        for index, entry in enumerate(entries):
+            group = grouping.group_of(entry)
+            if group >= 0:
+                rank = self._choice.digest(entry.sha256, entry.path)
+                smallest[group].offer(rank, Candidate(index, entry.path, entry.sha256, group))
+        wanted = [number_marked(count, self.settings.share) for count in counts]
+        return [GroupCandidates(g, wanted[g], tuple(smallest[g].in_order())) for g in range(len(limits))]
+
+    def probes(self, entries: Iterable[EntryLike], count: int, excluded: Collection[int]) -> list[int]:
+        """Positions of `count` probe images, in the key's order, none of them in `excluded`.
+
+        Exclude all candidates (marked or not): then the probes tell nothing about which marks survived.
+        Raises NotEnoughImagesError.
+        """
+        drawn = _Smallest[int](count)
+        for index, entry in enumerate(entries):
+            if index not in excluded:
+                drawn.offer(self._probe.digest(entry.sha256, entry.path), index)
+        return _enough(drawn.in_order(), count, "probes")
+
+    def group_images(self, entries: Iterable[EntryLike], per_group: int, excluded: Collection[int]) -> list[list[int]]:
+        """For every group, positions of up to `per_group` clean images of it in the key's order.
+
+        Raises NotEnoughImagesError where a group has none.
+        """
+        grouping = Grouping(self.settings.group_by, self.settings.groups)
+        drawn = [_Smallest[int](per_group) for _ in self.settings.groups]
+        for index, entry in enumerate(entries):
+            group = grouping.group_of(entry) if index not in excluded else Grouping.NONE
+            if group >= 0:
+                drawn[group].offer(self._clean.digest(entry.sha256, entry.path), index)
+        for name, group_drawn in zip(self.settings.groups, drawn, strict=True):
+            if not len(group_drawn):
+                raise NotEnoughImagesError(f"The group '{name}' has no unmarked image left to compare with.")
+        return [group_drawn.in_order() for group_drawn in drawn]
+
+
+def candidate_limit(images: int, share: float) -> int:
+    """Marked images and next draws of a group; half of what is not marked always stays for probes."""
+    wanted = number_marked(images, share)
+    return wanted + min(wanted // 4 + 16, (images - wanted) // 2)
+
+
+def _enough(found: list[int], count: int, what: str) -> list[int]:
+    if len(found) < count:
+        raise NotEnoughImagesError(f"Only {len(found)} unmarked images can serve as {what}; {count} were asked for.")
+    return found
+
+
+class _Smallest(Generic[T]):
+    """The `limit` items with the smallest ranks, in O(limit) memory."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._heap: list[tuple[int, int, T]] = []  # (-rank, tie-breaker, item); the root has the largest rank
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def offer(self, rank: bytes, item: T) -> None:
+        entry = (-int.from_bytes(rank, "big"), len(self._heap), item)
+        if len(self._heap) < self._limit:
+            heapq.heappush(self._heap, entry)
+        elif self._heap and entry[0] > self._heap[0][0]:
+            heapq.heapreplace(self._heap, entry)
+
+    def in_order(self) -> list[T]:
+        return [item for _, _, item in sorted(self._heap, key=lambda entry: -entry[0])]

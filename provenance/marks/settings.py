@@ -1,0 +1,180 @@
+"""The public settings of a mark: what is marked, how strongly, how much of it. Nothing secret is in here."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from provenance.canonical import canonical_json
+from provenance.errors import TouchmarkError
+
+ASSOCIATIONS = ("associated",)
+GROUPINGS = ("class", "word")
+MIN_GROUPS = 4
+MAX_GROUPS = 64
+MIN_SIDE, MAX_SIDE = 1 / 8, 1 / 4
+MIN_OPACITY, MAX_OPACITY = 0.3, 1.0
+
+
+class SettingsError(TouchmarkError):
+    """A mark setting cannot be used; the sentence names it and says what to choose instead."""
+
+
+@dataclass(frozen=True)
+class MarkSettings:
+    """Frozen, validated settings of one release's marks.
+
+    Attributes:
+        family: name in the registry of families ("patch").
+        association: "associated": every group of images has its own pattern, and which one is the secret.
+        group_by: "class" (the manifest's labels) or "word" (captions that contain the word).
+        groups: names of the groups, in the order in which the assignment counts them.
+        share: fraction of each group's images that are marked, in (0, 1].
+        side: side of the patch as a fraction of the image's short edge, 1/8 to 1/4.
+        opacity: 0.3 to 1; 1 covers what is beneath.
+        cells: the patch is a grid of cells x cells colour blocks, 2 to 8.
+
+    Raises: SettingsError from the constructor and from `from_json`.
+    """
+
+    groups: tuple[str, ...]
+    family: str = "patch"
+    association: str = "associated"
+    group_by: str = "class"
+    share: float = 0.1
+    side: float = 0.25
+    opacity: float = 0.6
+    cells: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", tuple(self.groups))
+        for name in ("share", "side", "opacity"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        self._check_names()
+        self._check_groups()
+        if not 0 < self.share <= 1:
+            raise SettingsError("The share of images to mark must lie above 0 and at most at 1.")
+        if not MIN_SIDE <= self.side <= MAX_SIDE:
+            raise SettingsError("The side of a patch must lie between 1/8 and 1/4 of the image's short edge.")
+        if not MIN_OPACITY <= self.opacity <= MAX_OPACITY:
+            raise SettingsError("The opacity must lie between 0.3 and 1.")
+        if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 2 <= self.cells <= 8:
+            raise SettingsError("A patch has between 2 and 8 colour blocks per side.")
+
+    def _check_names(self) -> None:
+        from provenance.marks.registry import families
+
+        if self.family not in families():
+            raise SettingsError(f"There is no mark family '{self.family}'. Choose one of: {', '.join(families())}.")
+        if self.association not in ASSOCIATIONS:
+            raise SettingsError(f"Marks can be {' or '.join(ASSOCIATIONS)}, not '{self.association}'.")
+        if self.group_by not in GROUPINGS:
+            raise SettingsError(f"Images can be grouped by {' or '.join(GROUPINGS)}, not by '{self.group_by}'.")
+
+    def _check_groups(self) -> None:
+        names = self.groups
+        if not all(isinstance(name, str) and name.strip() == name and name for name in names):
+            raise SettingsError("The name of a group is text without spaces around it.")
+        seen = [name.casefold() if self.group_by == "word" else name for name in names]
+        if len(set(seen)) != len(names):
+            raise SettingsError("Each group may be named only once.")
+        if len(names) < MIN_GROUPS:
+            raise SettingsError(
+                f"Name at least {MIN_GROUPS} groups: with {len(names)} the test could never reach a p below 0.05."
+            )
+        if len(names) > MAX_GROUPS:
+            raise SettingsError(f"At most {MAX_GROUPS} groups can be told apart by their patterns.")
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p that a permutation test of the assignment could reach: 1 / G!."""
+        return 1 / math.factorial(len(self.groups))
+
+    def replace(self, **changes: Any) -> "MarkSettings":
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON object; equal settings give equal objects."""
+        return {**asdict(self), "groups": list(self.groups)}
+
+    def to_json(self) -> str:
+        """Canonical JSON, as it enters the commitment."""
+        return canonical_json(self.to_dict()).decode("utf-8")
+
+    @classmethod
+    def from_json(cls, source: str | bytes | Mapping[str, Any]) -> "MarkSettings":
+        if isinstance(source, str | bytes):
+            try:
+                source = json.loads(source)
+            except ValueError as error:
+                raise SettingsError("The mark settings are not valid JSON.") from error
+        if not isinstance(source, Mapping):
+            raise SettingsError("The mark settings must be a JSON object.")
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(source) - known):
+            raise SettingsError(f"Unknown mark setting: {', '.join(map(str, unknown))}.")
+        groups = source.get("groups")
+        if not isinstance(groups, list | tuple):
+            raise SettingsError("The mark settings must list their groups.")
+        return cls(**{**source, "groups": tuple(groups)})
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SettingsError(f"The setting '{name}' must be a number.")
+    return float(value)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Ready-made strength: everything but the groups."""
+
+    name: str
+    title: str
+    description: str
+    share: float
+    side: float
+    opacity: float
+    images_per_group: int  # plan for this many marked images in each group
+
+    def settings(self, groups: tuple[str, ...], group_by: str = "class", **changes: Any) -> MarkSettings:
+        values = {"share": self.share, "side": self.side, "opacity": self.opacity, **changes}
+        return MarkSettings(groups=groups, group_by=group_by, **values)
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "discreet",
+            "Discreet",
+            "A faint patch (about 28 dB PSNR in small images) on a fifth of the images; "
+            "needs some 200 marked images per group, and the evidence is the weakest of the three.",
+            share=0.2,
+            side=0.25,
+            opacity=0.3,
+            images_per_group=200,
+        ),
+        Preset(
+            "balanced",
+            "Balanced",
+            "A half-transparent patch (about 22 dB PSNR) on a tenth of the images; "
+            "strong evidence from some 100 marked images per group.",
+            share=0.1,
+            side=0.25,
+            opacity=0.6,
+            images_per_group=100,
+        ),
+        Preset(
+            "strong",
+            "Strong",
+            "An opaque patch that everybody can see (about 17 dB PSNR) on a tenth of the images; "
+            "strong evidence from 50 marked images per group.",
+            share=0.1,
+            side=0.25,
+            opacity=1.0,
+            images_per_group=50,
+        ),
+    )
+}

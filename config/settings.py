@@ -166,8 +166,10 @@ STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = env.bool("TOUCHMARK_STATIC_FROM_SOURCE", True)
 
 # -- keys --------------------------------------------------------------------------------------------------------
-# Where the key-encryption key comes from: "file" (embedded default) or "environment" (TOUCHMARK_KEK, base64).
+# Where key-encryption keys come from: "file" (embedded default), or "environment": "id:base64 of 32 bytes", the first
+# one current, more after commas.
 KEY_PROVIDER = env.str("TOUCHMARK_KEY_PROVIDER", "file")
+KEY_ENCRYPTION_KEYS = env.str("TOUCHMARK_KEY_ENCRYPTION_KEYS", "")
 KEY_FILE = Path(env.str("TOUCHMARK_KEY_FILE", str(DATA_DIR / "key_encryption_key")))
 
 # -- jobs --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,24 @@
+"""Models under suspicion and references: described, opened in a confined child process, and asked.
+
+Nothing here imports torch until a child runs, so the web process may import every name below.
+"""
+
+from audits.suspects.answers import Answers, AppliedMark, Limits, SuspectInfo
+from audits.suspects.connection import ConnectionReport, check_connection
+from audits.suspects.errors import FormatError, SpecError, SuspectError
+from audits.suspects.sandbox import SandboxedModel
+from audits.suspects.spec import ModelSpec
+
+__all__ = [
+    "Answers",
+    "AppliedMark",
+    "ConnectionReport",
+    "FormatError",
+    "Limits",
+    "ModelSpec",
+    "SandboxedModel",
+    "SpecError",
+    "SuspectError",
+    "SuspectInfo",
+    "check_connection",
+]

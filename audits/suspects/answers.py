@@ -1,0 +1,94 @@
+"""What goes into a suspect and what comes out of it, on both sides of the pipe. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one child process.
+
+    Attributes:
+        memory_bytes: address space (without a GPU) and resident memory.
+        cpu_seconds: processor time of all its threads together.
+        file_bytes: largest file it may write.
+        load_seconds, answer_seconds: how long one step may take before the child is ended.
+        weights_bytes: largest file of weights. image_bytes: images it holds at a time. answer_bytes: one answer.
+        threads: threads of its linear algebra. batch: images per forward pass.
+        device: ``auto`` takes a GPU where there is one, else ``cpu`` or ``cuda``.
+    """
+
+    memory_bytes: int = 12 * 2**30
+    cpu_seconds: int = 12 * 3600
+    file_bytes: int = 16 * 2**20
+    load_seconds: float = 600.0
+    answer_seconds: float = 900.0
+    weights_bytes: int = 20 * 2**30
+    image_bytes: int = 4 * 2**30
+    answer_bytes: int = 512 * 2**20
+    threads: int = 1
+    batch: int = 64
+    device: str = "auto"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class AppliedMark:
+    """One pattern, or one per image, put into images before the suspect sees them.
+
+    Attributes:
+        settings_json: ``MarkSettings.to_json()``: family, side, opacity.
+        patterns: (1, …) for all images or (B, …), uint8, as the family's ``patterns`` gave them.
+        placements: (1, 2) or (B, 2) fractions in [0, 1): down and across.
+    """
+
+    settings_json: str
+    patterns: NDArray[np.uint8]
+    placements: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to B images: features (B, d) float32, probabilities (B, k) float32, hard labels (B,) int64.
+
+    A level that the spec does not return is ``None``.
+    """
+
+    features: NDArray[np.float32] | None
+    soft: NDArray[np.float32] | None
+    hard: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class SuspectInfo:
+    """What a loaded suspect is: input (channels, height, width), sizes of its answers, where it runs.
+
+    ``network_namespace`` and ``file_wall`` say which walls stand besides the system call filter, which always does.
+    """
+
+    input_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    feature_size: int | None
+    class_count: int | None
+    parameters: int | None
+    device: str
+    network_namespace: bool
+    file_wall: bool
+    versions: dict[str, str]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels that an audit may use."""
+        labels = ("soft", "hard") if self.class_count else ()
+        return (("features",) if self.feature_size else ()) + labels
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,244 @@
+"""The confined process that opens a stranger's model: ``python -m audits.suspects.child``.
+
+Started by ``SandboxedModel`` alone. It confines itself before it reads anything of a stranger's, then answers requests
+that come over its standard input until that is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audits.suspects.answers import Limits
+from audits.suspects.confinement import ConfinementError, Walls, confine, die_with_parent
+from audits.suspects.errors import FormatError, SpecError, SuspectError
+from audits.suspects.files_wall import enclose
+from audits.suspects.protocol import ClosedError, Frame, Pipe
+from audits.suspects.spec import ModelSpec
+from provenance.errors import TouchmarkError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audits.suspects.architectures import Encoder
+
+MAX_REQUEST = 2**30
+_PACKAGES = [Path(__file__).resolve().parents[2] / name for name in ("audits", "provenance")]
+
+
+class Child:
+    """One loaded model and the images it was given."""
+
+    def __init__(self, pipe: Pipe, walls: Walls, file_wall: bool) -> None:
+        self._pipe, self._walls, self._file_wall = pipe, walls, file_wall
+        self._images: dict[str, list[Tensor]] = {}
+        self._encoder: Encoder | None = None
+        self._spec: ModelSpec | None = None
+        self._limits = Limits()
+
+    def serve(self) -> None:
+        """Answer requests until the parent closes the pipe."""
+        while True:
+            try:
+                frame = self._pipe.receive()
+            except ClosedError:
+                return
+            try:
+                header, arrays = self._answer(frame)
+            except Exception as error:  # every failure becomes an answer; the parent decides what it means
+                self._pipe.send({"error": _described(error)})
+            else:
+                self._pipe.send({"ok": header}, arrays)
+
+    def _answer(self, frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
+        request = frame.header.get("do")
+        if request == "load":
+            return self._load(frame.header), {}
+        if request == "images":
+            return self._take_images(frame.header["name"], frame.arrays["images"], frame.header["more"]), {}
+        if request == "forget":
+            self._images.pop(frame.header["name"], None)
+            return {}, {}
+        if request == "ask":
+            return self._ask(frame)
+        raise SuspectError("request", f"There is no request “{request}”.")
+
+    def _load(self, header: dict[str, Any]) -> dict[str, Any]:
+        import torch
+
+        from audits.suspects.architectures import build
+
+        spec, self._limits = ModelSpec.from_json(header["spec"]), Limits(**header["limits"])
+        torch.set_num_threads(self._limits.threads)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        wanted = self._limits.device
+        device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+        if wanted == "cuda" and device.type != "cuda":
+            raise SuspectError("request", "This plan asks for a GPU and this machine has none.")
+        self._spec = spec
+        self._encoder = encoder = build(spec, Path(header["path"]), device, self._limits.threads)
+        size = encoder.input_size
+        features, soft = self._forward(torch.full((1, 3, size, size), 127.5))
+        return {
+            "input_shape": [encoder.channels, size, size],
+            "mean": list(encoder.mean),
+            "deviation": list(encoder.deviation),
+            "feature_size": None if features is None else features.shape[1],
+            "class_count": None if soft is None else soft.shape[1],
+            "parameters": encoder.parameters,
+            "device": _device_name(encoder.device),
+            "network_namespace": self._walls.network_namespace,
+            "file_wall": self._file_wall,
+            "versions": _versions(spec),
+        }
+
+    def _take_images(self, name: str, images: np.ndarray, more: bool) -> dict[str, Any]:
+        import torch
+
+        from audits.suspects.preparation import prepared
+
+        encoder = self._loaded()
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or 0 in images.shape:
+            raise SuspectError("request", "Images come as an array (N, H, W, 3) of bytes.")
+        held = self._images.setdefault(name, [])
+        room = self._limits.image_bytes - sum(part.numel() for parts in self._images.values() for part in parts)
+        if len(images) * 3 * encoder.input_size**2 > room:
+            raise SuspectError("request", "These are too many images for one audit; use fewer probes.")
+        blocks = torch.from_numpy(images).split(256)
+        held.append(torch.cat([prepared(block, encoder.input_size) for block in blocks]).to(encoder.device))
+        if not more:
+            self._images[name] = [torch.cat(held)]
+        return {"count": sum(len(part) for part in held)}
+
+    def _ask(self, frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
+        import torch
+
+        encoder, spec = self._loaded(), self._spec
+        assert spec is not None  # noqa: S101
+        held = self._images.get(frame.header["name"])
+        if not held:
+            raise SuspectError("request", "These images were never sent to the suspect.")
+        indices = torch.from_numpy(frame.arrays["indices"]).to(encoder.device)
+        if indices.ndim != 1 or (len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < len(held[0]))):
+            raise SuspectError("request", "An image was asked for that is not there.")
+        mark = _Marker(frame, encoder) if "settings" in frame.header else None
+        found: dict[str, list[Any]] = {"features": [], "soft": []}
+        for start in range(0, len(indices), self._limits.batch):
+            block = slice(start, start + self._limits.batch)
+            pixels = held[0][indices[block]].float()
+            features, soft = self._forward(mark(pixels, block) if mark else pixels)
+            for name, rows in (("features", features), ("soft", soft)):
+                if rows is not None:
+                    found[name].append(rows.cpu())
+        arrays = {name: torch.cat(parts).numpy() for name, parts in found.items() if parts}
+        if "soft" in arrays and "hard" in spec.returns:
+            arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
+        return {}, {name: array for name, array in arrays.items() if name in spec.returns}
+
+    def _forward(self, pixels: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Answers to (B, 3, S, S) float grey levels; the shapes and numbers are checked here, once for all networks."""
+        import torch
+
+        encoder, spec = self._loaded(), self._spec
+        assert spec is not None  # noqa: S101
+        with torch.inference_mode():
+            features, soft = encoder.ask(pixels.to(encoder.device))
+        features = features if "features" in spec.returns else None
+        for name, rows in (("features", features), ("labels", soft)):
+            if rows is None:
+                continue
+            if rows.ndim != 2 or len(rows) != len(pixels) or rows.shape[1] < 1:
+                raise SuspectError("shape", f"The {name} have the shape {tuple(rows.shape)}; one row per image counts.")
+            if not torch.isfinite(rows).all():
+                raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
+        if soft is not None:
+            _check_probabilities(soft)
+        return features, soft
+
+    def _loaded(self) -> Encoder:
+        if self._encoder is None:
+            raise SuspectError("request", "No model is loaded.")
+        return self._encoder
+
+
+class _Marker:
+    """Applies the family that settings name, batch by batch, on the encoder's device."""
+
+    def __init__(self, frame: Frame, encoder: Encoder) -> None:
+        import torch
+
+        from provenance.marks import MarkSettings, family_for
+
+        self._family = family_for(MarkSettings.from_json(frame.header["settings"]))
+        self._patterns = torch.from_numpy(frame.arrays["patterns"]).to(encoder.device)
+        self._placements = torch.from_numpy(frame.arrays["placements"]).to(encoder.device)
+
+    def __call__(self, pixels: Tensor, block: slice) -> Tensor:
+        patterns = self._patterns if len(self._patterns) == 1 else self._patterns[block]
+        placements = self._placements
+        placements = placements.expand(len(pixels), 2) if len(placements) == 1 else placements[block]
+        return self._family.apply(pixels, patterns, placements)
+
+
+def _check_probabilities(soft: Tensor) -> None:
+    if float(soft.min()) < -1e-4 or float((soft.sum(dim=1) - 1).abs().max()) > 1e-2:
+        raise SuspectError("numbers", "The labels are not probabilities; say in the description that they are logits.")
+
+
+def _versions(spec: ModelSpec) -> dict[str, str]:
+    from importlib.metadata import version
+
+    packages = {"timm": ["torch", "timm"], "open_clip": ["torch", "open_clip_torch"], "onnx": ["onnxruntime"]}
+    return {name: version(name) for name in packages.get(spec.family, ["torch"])}
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _described(error: Exception) -> dict[str, str]:
+    """An error as the parent reads it."""
+    detail = "".join(traceback.format_exception(error))[-4000:]
+    if isinstance(error, SuspectError):
+        return {"kind": error.kind, "sentence": error.sentence, "detail": error.detail or detail}
+    if isinstance(error, FormatError | SpecError):
+        return {"kind": "weights", "sentence": error.sentence, "detail": detail}
+    if isinstance(error, TouchmarkError):
+        return {"kind": "request", "sentence": error.sentence, "detail": detail}
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text or "bad_alloc" in text:
+        sentence = "The model needs more memory than it may have. Use a smaller batch, or a machine with more memory."
+        return {"kind": "memory", "sentence": sentence, "detail": detail}
+    return {"kind": "model", "sentence": "The model failed on the images it was given.", "detail": detail}
+
+
+def main() -> None:
+    """Confine, then serve. Standard output becomes the error stream, so that libraries cannot disturb the answers."""
+    answering = os.dup(1)
+    os.dup2(2, 1)
+    parent, memory, cpu_seconds, file_bytes, max_bytes = (int(word) for word in sys.argv[1:6])
+    weights, folder = Path(sys.argv[6]), Path.cwd()
+    pipe = Pipe(0, answering, max(MAX_REQUEST, max_bytes))
+    try:
+        die_with_parent(parent)
+        walls = confine(memory or None, cpu_seconds, file_bytes)
+        file_wall = enclose(weights, folder, _PACKAGES) if weights.exists() else False
+    except (ConfinementError, OSError, ValueError) as error:
+        sentence = f"The model was not opened, because its process could not be confined: {error}"
+        pipe.send({"error": {"kind": "sandbox", "sentence": sentence, "detail": repr(error)}})
+        return
+    pipe.send({"ok": {"confined": True}})
+    Child(pipe, walls, file_wall).serve()
+
+
+if __name__ == "__main__":
+    main()

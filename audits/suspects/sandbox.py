@@ -1,0 +1,298 @@
+"""Asks a stranger's model that lives in a confined child process. No torch on this side."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audits.suspects.answers import Answers, AppliedMark, Limits, SuspectInfo
+from audits.suspects.errors import SuspectError
+from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
+from audits.suspects.spec import ModelSpec
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SYSTEMROOT")
+_CHUNK_BYTES = 64 * 2**20
+
+
+class SandboxedModel:
+    """A model in a child process without network, with bounded memory, processor time and files.
+
+    >>> with SandboxedModel(spec, weights) as suspect:
+    ...     suspect.load_images("probes", images)
+    ...     answers = suspect.answer("probes", range(100))
+
+    Every failure raises ``SuspectError``; after one that ended the child, the object is of no more use.
+    """
+
+    def __init__(self, spec: ModelSpec, weights_path: Path, limits: Limits | None = None) -> None:
+        self.spec, self.limits = spec, limits or Limits()
+        self._weights = Path(weights_path).resolve()
+        self._counts: dict[str, int] = {}
+        self._info: SuspectInfo | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="suspect-"))
+        try:
+            self._start()
+            self._info = self._load()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def info(self) -> SuspectInfo:
+        """What the child learned about the model when it loaded it."""
+        if self._info is None:
+            raise SuspectError("request", "The suspect is not open.")
+        return self._info
+
+    def load_images(self, name: str, images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> int:
+        """Send images under a name; returns how many.
+
+        ``images`` is (N, H, W, 3) uint8, or a sequence of (H, W, 3) arrays of any sizes. The child brings each to the
+        model's input once (see ``preparation``). A name that is sent again is replaced.
+        """
+        self._request({"do": "forget", "name": name})
+        blocks = list(_blocks(images))
+        if not blocks:
+            raise SuspectError("request", "There are no images to send.")
+        for place, block in enumerate(blocks):
+            self._request({"do": "images", "name": name, "more": place + 1 < len(blocks)}, {"images": block})
+        self._counts[name] = sum(len(block) for block in blocks)
+        return self._counts[name]
+
+    def answer(
+        self, name: str, indices: Sequence[int] | NDArray[np.integer[Any]], mark: AppliedMark | None = None
+    ) -> Answers:
+        """Answers to the images ``indices`` of ``name``, each with ``mark`` in it where one is given."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        if chosen.ndim != 1 or len(chosen) == 0:
+            raise SuspectError("request", "Ask about at least one image.")
+        header: dict[str, Any] = {"do": "ask", "name": name}
+        arrays: dict[str, NDArray[Any]] = {"indices": chosen}
+        if mark is not None:
+            patterns = np.asarray(mark.patterns)
+            placements = np.asarray(mark.placements, dtype=np.float32)
+            _check_mark(patterns, placements, len(chosen))
+            header["settings"] = mark.settings_json
+            arrays |= {"patterns": patterns, "placements": placements}
+        reply = self._request(header, arrays)
+        return self._checked(reply.arrays, len(chosen))
+
+    def close(self) -> None:
+        """End the child and remove its folder; safe to call again."""
+        process, self._process = self._process, None
+        if process is not None:
+            for stream in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    if stream is not None:
+                        stream.close()
+            process.kill()  # it has nothing to save, and leaving in good order takes seconds
+            process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self) -> None:
+        limits = self.limits
+        memory = 0 if _has_gpu(limits) else limits.memory_bytes
+        words = (os.getpid(), memory, limits.cpu_seconds, limits.file_bytes, limits.answer_bytes)
+        with (self._folder / "errors").open("wb") as errors:
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "audits.suspects.child", *map(str, words), str(self._weights)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=self._folder,
+                env=self._environment(),
+                start_new_session=True,
+            )
+        assert process.stdin is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101
+        self._pipe = Pipe(process.stdout.fileno(), process.stdin.fileno(), limits.answer_bytes, self._watch)
+        self._receive(limits.load_seconds)
+
+    def _environment(self) -> dict[str, str]:
+        """What the child may know of our surroundings: nothing but where programs are and which GPU is meant."""
+        own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        folder, threads = str(self._folder), str(self.limits.threads)
+        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        places = {"PYTHONPATH": str(_ROOT), "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
+        return {**own, **offline, **counts, **places, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+    def _load(self) -> SuspectInfo:
+        header = {
+            "do": "load",
+            "spec": self.spec.to_json(),
+            "path": str(self._weights),
+            "limits": self.limits.to_json(),
+        }
+        self._send(header, {}, self.limits.load_seconds)
+        facts = self._receive(self.limits.load_seconds).header["ok"]
+        try:
+            for name in ("input_shape", "mean", "deviation"):
+                facts[name] = tuple(facts[name])
+            info = SuspectInfo(**facts)
+        except (TypeError, KeyError) as error:
+            raise SuspectError(
+                "shape", "The suspect's process described itself in an unknown way.", repr(facts)
+            ) from error
+        missing = [level for level in self.spec.returns if level not in info.levels]
+        if missing:
+            raise SuspectError(
+                "shape", f"This model returns no {' and no '.join(missing)}; change what it is asked for."
+            )
+        return info
+
+    def _request(self, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> Frame:
+        if self._process is None:
+            raise SuspectError("request", "The suspect is not open.")
+        self._send(header, arrays or {}, self.limits.answer_seconds)
+        return self._receive(self.limits.answer_seconds)
+
+    def _send(self, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], seconds: float) -> None:
+        try:
+            self._pipe.send(header, arrays, seconds)
+        except ClosedError as error:
+            raise self._ended() from error
+        except LateError as error:
+            raise self._late(seconds) from error
+
+    def _receive(self, seconds: float) -> Frame:
+        try:
+            frame = self._pipe.receive(seconds)
+        except ClosedError as error:
+            raise self._ended() from error
+        except LateError as error:
+            raise self._late(seconds) from error
+        except ProtocolError as error:
+            self._kill()
+            raise SuspectError(
+                "shape", "The suspect's process sent an answer that cannot be read.", str(error)
+            ) from error
+        problem = frame.header.get("error")
+        if isinstance(problem, dict):
+            kind, sentence = str(problem.get("kind")), str(problem.get("sentence"))[:500]
+            kind = kind if kind in SuspectError.KINDS else "model"
+            raise SuspectError(kind, sentence, str(problem.get("detail"))[:8000])
+        if not isinstance(frame.header.get("ok"), dict):
+            raise SuspectError("shape", "The suspect's process sent an answer that cannot be read.")
+        return frame
+
+    def _checked(self, arrays: dict[str, NDArray[Any]], count: int) -> Answers:
+        """The answers, if they are what the spec and the loaded model promised; the child is not trusted with it."""
+        wanted = {"features": self.info.feature_size, "soft": self.info.class_count, "hard": self.info.class_count}
+        for level in self.spec.returns:
+            rows, size = arrays.get(level), wanted[level]
+            shape = (count,) if level == "hard" else (count, size)
+            if rows is None or rows.shape != shape or rows.dtype != (np.int64 if level == "hard" else np.float32):
+                have = None if rows is None else rows.shape
+                raise SuspectError("shape", f"The model answered {level} of the shape {have} instead of {shape}.")
+            if level != "hard" and not np.isfinite(rows).all():
+                raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
+        return Answers(*(arrays.get(level) for level in ("features", "soft", "hard")))
+
+    def _watch(self) -> None:
+        """Called about once a second while waiting: a child that holds too much memory is ended."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError, ValueError):
+            return
+        if pages * os.sysconf("SC_PAGE_SIZE") > self.limits.memory_bytes:
+            self._kill()
+            raise self._too_much_memory("resident memory over the limit")
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def _late(self, seconds: float) -> SuspectError:
+        self._kill()
+        sentence = f"The model did not answer within {seconds:,.0f} seconds, so its process was ended."
+        return SuspectError("timeout", sentence, self._last_words())
+
+    def _too_much_memory(self, detail: str) -> SuspectError:
+        size = f"{self.limits.memory_bytes / 2**30:.1f} GiB"
+        return SuspectError("memory", f"The model needs more memory than it may have ({size}).", detail)
+
+    def _ended(self) -> SuspectError:
+        """Why the child is gone, in words."""
+        assert self._process is not None  # noqa: S101
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            code = self._process.wait()
+        words = self._last_words()
+        if "MemoryError" in words or "bad_alloc" in words or "annot allocate memory" in words:
+            return self._too_much_memory(words)
+        if code == -signal.SIGXCPU:
+            hours = self.limits.cpu_seconds / 3600
+            return SuspectError("timeout", f"The model used up its processor time ({hours:.2g} hours).", words)
+        if code < 0:
+            name = signal.Signals(-code).name
+            reason = "probably because the machine ran out of memory" if code == -signal.SIGKILL else f"by {name}"
+            return SuspectError("killed", f"The model's process was ended from outside, {reason}.", f"{name}\n{words}")
+        return SuspectError("crashed", "The model's process crashed.", f"exit code {code}\n{words}")
+
+    def _last_words(self) -> str:
+        try:
+            return (self._folder / "errors").read_bytes()[-4000:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def _has_gpu(limits: Limits) -> bool:
+    """Whether the child will reserve a GPU's address space, without asking torch."""
+    return limits.device != "cpu" and Path("/dev/nvidiactl").exists()
+
+
+def _check_mark(patterns: NDArray[Any], placements: NDArray[Any], count: int) -> None:
+    if patterns.dtype != np.uint8 or patterns.ndim < 2 or len(patterns) not in (1, count):
+        raise SuspectError("request", "A mark has one pattern for all images, or one for each.")
+    if placements.ndim != 2 or placements.shape[1] != 2 or len(placements) not in (1, count):
+        raise SuspectError("request", "A mark has one place for all images, or one for each.")
+    if not (np.isfinite(placements).all() and (placements >= 0).all() and (placements < 1).all()):
+        raise SuspectError("request", "Places are fractions from 0 up to, but not including, 1.")
+
+
+def _blocks(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Any:
+    """Split images into arrays (n, H, W, 3) of bounded size; neighbours of one size travel together."""
+    if isinstance(images, np.ndarray):
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+            raise SuspectError("request", "Images come as an array (N, H, W, 3) of bytes.")
+        step = max(1, _CHUNK_BYTES // max(1, int(np.prod(images.shape[1:]))))
+        yield from (images[start : start + step] for start in range(0, len(images), step))
+        return
+    run: list[NDArray[np.uint8]] = []
+    for image in images:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise SuspectError("request", "Every image is an array (H, W, 3) of bytes.")
+        if run and (run[0].shape != image.shape or (len(run) + 1) * image.size > _CHUNK_BYTES):
+            yield np.stack(run)
+            run = []
+        run.append(image)
+    if run:
+        yield np.stack(run)

@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+from provenance.errors import TouchmarkError
 
-class CanonicalError(ValueError):
+
+class CanonicalError(TouchmarkError, ValueError):
     """The value has no canonical JSON form; the message says which part and why."""
 
 

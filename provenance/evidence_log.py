@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from provenance.canonical import CanonicalError, canonical_json
+from provenance.errors import TouchmarkError
 
 DOMAIN = b"touchmark/log/1\n"
 GENESIS = "0" * 64
@@ -27,7 +28,7 @@ _VERB = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
-class LogError(ValueError):
+class LogError(TouchmarkError, ValueError):
     """An entry cannot be written to the evidence log; the message says what to change."""
 
 

@@ -1,0 +1,64 @@
+"""Histograms of the permutations' statistic, laid out as fractions of a drawing's width and height."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+from audits.report.facts import Histogram, ReportFacts
+from audits.report.wording import LEVEL_NAMES, number_text
+
+MOST_CHARTS = 6  # with more histograms than this, only those of the plan's own level are drawn
+
+
+def drawn(facts: ReportFacts) -> list[Histogram]:
+    """The histograms that the document draws: all of a few, only the deciding level's of many."""
+    if len(facts.histograms) <= MOST_CHARTS:
+        return list(facts.histograms)
+    counted = facts.plan.counted == "with references"
+    own = [h for h in facts.histograms if h.level == facts.plan.level]
+    return [h for h in own if h.references == counted] or own
+
+
+def chart(histogram: Histogram) -> dict[str, Any]:
+    """What the page draws: bars and ticks as fractions of the width and height, and the same as words and numbers."""
+    low = min(histogram.edges[0], histogram.true)
+    high = max(histogram.edges[-1], histogram.true)
+    width = (high - low) or 1.0
+    low, high = low - 0.02 * width, high + 0.02 * width
+    most = max(histogram.counts, default=0) or 1
+
+    def place(value: float) -> float:
+        return (value - low) / (high - low)
+
+    total = sum(histogram.counts)
+    basis = "references set aside" if histogram.references else "without references"
+    name = f"{histogram.release}, {LEVEL_NAMES[histogram.level]}, {basis}"
+    return {
+        "name": name,
+        "bars": [
+            [place(left), place(right), count / most]
+            for (left, right), count in zip(pairwise(histogram.edges), histogram.counts, strict=True)
+        ],
+        "true": place(histogram.true),
+        "true_text": number_text(histogram.true),
+        "ticks": [[place(tick), f"{tick:g}".replace("-", "−")] for tick in _ticks(low, high)],
+        "most": f"{most:,}",
+        "alt": (
+            f"Histogram for {name}: {total:,} assignments drawn at random give sums of pulls between "
+            f"{number_text(histogram.edges[0])} and {number_text(histogram.edges[-1])}; "
+            f"the true assignment gives {number_text(histogram.true)}."
+        ),
+        "table": [
+            [number_text(left), number_text(right), f"{count:,}"]
+            for (left, right), count in zip(pairwise(histogram.edges), histogram.counts, strict=True)
+        ],
+    }
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers at 1, 2 or 5 times a power of ten, four to six of them inside [low, high]."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    first = math.ceil(low / step)
+    return [round(k * step, 12) for k in range(first, math.floor(high / step) + 1)]

@@ -1,0 +1,193 @@
+"""The fixed words of a report: what its terms mean, what its conclusions say, and what they do not say."""
+
+from audits.report.facts import ReportFacts
+from audits.report.wording import LEVEL_NAMES, count_text, one_in, p_text
+
+DEFINITIONS: tuple[tuple[str, str], ...] = (
+    ("Dataset, version", "A collection of images under one name; a version is its unchangeable state at one time."),
+    (
+        "Manifest, root",
+        "The list of every file of a version with its SHA-256; the root is one digest over that whole list (a Merkle "
+        "root after RFC 6962). Change one byte of one file and the root changes.",
+    ),
+    (
+        "Digest",
+        "A SHA-256 value: 64 hexadecimal digits that identify a sequence of bytes. Two different sequences with the "
+        "same digest are not known to exist.",
+    ),
+    ("Key", "32 random bytes, kept secret, from which everything hidden about one release's mark is derived."),
+    (
+        "Commitment",
+        "A digest over the key, the mark settings, the root and a random salt, recorded before the release was made. "
+        "It shows later that the key was not chosen afterwards.",
+    ),
+    (
+        "Beacon",
+        "Randomness recorded after the commitment and mixed into every derivation, so that nobody can search for a "
+        "key which some existing model happens to favour.",
+    ),
+    (
+        "Mark, pattern",
+        "A small keyed change to some images of a release. With associated marks there are as many patterns as groups.",
+    ),
+    ("Group", "A part of the images, such as one class, or the images whose caption contains one word."),
+    ("Assignment", "The secret of the release: which pattern marks the images of which group."),
+    ("Release, recipient", "One marked copy of a version, made with its own key for one named recipient."),
+    ("Suspect", "The model under test. Reference: a model declared never to have seen the release."),
+    ("Probe", "An image that is shown to the suspect with and without a pattern. Probes are unmarked in the release."),
+    (
+        "Level",
+        "What of the model's answer is measured: its features (numbers inside the model), its soft labels "
+        "(probabilities) or its hard labels (the answer alone).",
+    ),
+    (
+        "Pull",
+        "How much nearer a pattern moves the suspect's answers to its answers on the images of one group.",
+    ),
+    (
+        "Permutation test",
+        "The sum of the pulls under the true assignment is compared with the same sum under other assignments, drawn "
+        "at random. A model that never saw the release cannot tell them apart.",
+    ),
+    (
+        "p",
+        "The share of assignments (the true one counted in) that do at least as well as the true one. If the suspect "
+        "never saw the release, p falls to a value x or below in at most a share x of all cases. p is not the "
+        "probability that the suspect is innocent.",
+    ),
+    ("Alpha", "The limit for p that the plan fixed beforehand."),
+    (
+        "Corrected p",
+        "p after Holm's correction for testing several releases, levels or runs together: the more tests, the larger.",
+    ),
+    (
+        "Smallest reachable p",
+        "The smallest p that the plan could have given, set by the number of assignments compared.",
+    ),
+    (
+        "Density scores",
+        "Four measures of how marked answers lie beside unmarked ones: density gain (marked answers huddle together), "
+        "divergence (the two differ as distributions), displacement (how far a mark moves an answer) and coherence "
+        "(whether all move the same way). They describe; only p decides.",
+    ),
+    ("Plan", "All parameters of the test, frozen and hashed (locked) before the suspect was asked anything."),
+    ("Evidence log", "The record of every act, each row carrying the digest of the row before it."),
+)
+
+GENERAL_LIMITATIONS: tuple[tuple[str, str], ...] = (
+    (
+        "What a positive finding means.",
+        "Evidence means that the suspect's answers depend on the secret of the named release, that is on that one "
+        "copy, more than chance allows. It does not say how the model came to depend on it. Licensed use, a resale by "
+        "the recipient, distillation (training on the answers of another model that had seen the copy) and a leaked "
+        "key are other explanations, and this test cannot tell them apart.",
+    ),
+    (
+        "What a negative finding means.",
+        "“No evidence” is no acquittal. A model may have been trained on the copy too briefly, on too few of its "
+        "marked images, or in a way that leaves no trace which this test can see.",
+    ),
+    (
+        "Power.",
+        "How likely this test was to find a trace if there had been one has not been forecast: that needs pilot "
+        "runs on marked and unmarked twins of the dataset, and none stand behind this report. The weight of a finding "
+        "other than evidence is therefore unknown.",
+    ),
+    (
+        "What p is not.",
+        "p is not the probability that the suspect never saw the release, and one minus p is not the probability "
+        "that it did. p limits how often chance alone would give such a result.",
+    ),
+    (
+        "What the test leaves open.",
+        "It does not say how many images of the copy were used, when, by whom, or whether that was lawful. The "
+        "digests identify files; they do not prove who owns the images.",
+    ),
+    (
+        "Secrecy.",
+        "The error rate holds if the key stayed secret until the suspect had been trained, and if the references "
+        "never saw the release. The references' origin is declared, not proven; p without them stands beside p with "
+        "them for that reason.",
+    ),
+    (
+        "Times.",
+        "The times in this report are those of the clock of the server that issued it; no independent timestamp "
+        "authority has confirmed them.",
+    ),
+)
+
+_TITLES = {
+    "evidence": "Evidence of dependence",
+    "inconclusive": "Inconclusive",
+    "no evidence": "No evidence of dependence",
+}
+
+
+def finding_title(facts: ReportFacts) -> str:
+    return _TITLES[facts.result.conclusion]
+
+
+def finding_meaning(facts: ReportFacts) -> str:
+    """What the conclusion says about chance, in one paragraph."""
+    result, alpha = facts.result, facts.plan.alpha
+    p = p_text(result.p_corrected, alpha)
+    if result.conclusion == "evidence":
+        return (
+            f"If the suspect had never seen the release, a result at least as strong as this would come about by "
+            f"chance in at most {one_in(result.p_corrected)} (corrected p = {p}; limit fixed beforehand: alpha = "
+            f"{p_text(alpha)}). Other explanations than training on the copy without leave are listed under "
+            "Limitations."
+        )
+    if result.conclusion == "inconclusive":
+        return (
+            f"The corrected p is {p}, the limit fixed beforehand is alpha = {p_text(alpha)}. The test neither found "
+            "the dependence that the plan asked for nor lets its absence be concluded."
+        )
+    return (
+        f"The corrected p is {p}, above the limit fixed beforehand (alpha = {p_text(alpha)}): what was measured is "
+        "what chance alone would readily give. This is no proof that the suspect never saw the release; see "
+        "Limitations."
+    )
+
+
+def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
+    """Limitations that follow from this plan and this run."""
+    said: list[tuple[str, str]] = []
+    result, alpha = facts.result, facts.plan.alpha
+    if result.smallest_p > alpha:
+        said.append(
+            (
+                "Reach of the plan.",
+                f"The smallest p that this plan could reach ({p_text(result.smallest_p, alpha)}) lies above alpha "
+                f"({p_text(alpha)}): it could not have found evidence whatever the suspect had been trained on.",
+            )
+        )
+    if not facts.references:
+        said.append(("References.", "No reference was used, so what a mark does to any model was not set aside."))
+    if facts.run.earlier_runs:
+        said.append(
+            (
+                "Earlier runs.",
+                f"{count_text(facts.run.earlier_runs, 'earlier run')} of the same suspect against the same releases "
+                "stand in the log, failed and negative ones included; the corrected p accounts for them.",
+            )
+        )
+    if facts.run.missing_answers:
+        said.append(
+            (
+                "Missing answers.",
+                f"{count_text(facts.run.missing_answers, 'answer')} of the suspect did not come; each was scored as "
+                "if the mark had moved nothing, a rule that cannot see the key.",
+            )
+        )
+    dropped = sum(release.keys_dropped for release in facts.releases)
+    if dropped:
+        said.append(
+            (
+                "Keys drawn and dropped.",
+                f"{count_text(dropped, 'key')} drawn for this dataset stayed unused; see the log.",
+            )
+        )
+    if facts.plan.level == "hard":
+        said.append(("Level.", f"The test rests on {LEVEL_NAMES['hard']} alone, the coarsest view of a model."))
+    return said + [("This audit.", text) for text in facts.limitations]

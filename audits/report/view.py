@@ -1,0 +1,257 @@
+"""Turns the facts into what the page shows: every number, time and name as finished text, ready to be laid out."""
+
+from typing import Any
+
+from audits.report.charts import chart, drawn
+from audits.report.chronology import events, order_checks
+from audits.report.facts import Control, DensityScores, ReleaseFacts, ReportFacts
+from audits.report.statements import (
+    DEFINITIONS,
+    GENERAL_LIMITATIONS,
+    finding_meaning,
+    finding_title,
+    plan_limitations,
+)
+from audits.report.wording import (
+    LEVEL_NAMES,
+    bytes_text,
+    count_text,
+    number_text,
+    p_text,
+    setting_rows,
+    short_time,
+    time_text,
+)
+
+MOST_SCORED = 3  # with more releases than this, only means over patterns are printed
+MOST_CONTROLS = 24  # with more controls than this, only those at the deciding level are printed
+
+Pairs = list[list[str]]
+
+
+def view_of(facts: ReportFacts) -> dict[str, Any]:
+    """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
+    return {
+        "number": facts.number,
+        "demo": facts.demo,
+        "title": f"Dependence of the model “{facts.suspect.name}” on a marked copy of “{facts.dataset.name}”",
+        "issued": time_text(facts.issued_at),
+        "issued_by": _person(facts.issued_by.name, facts.issued_by.organisation),
+        "digest": facts.digest,
+        "conclusion": facts.result.conclusion,
+        "finding": finding_title(facts),
+        "sentence": facts.result.sentence,
+        "meaning": finding_meaning(facts),
+        "key_numbers": _key_numbers(facts),
+        "definitions": [list(pair) for pair in DEFINITIONS],
+        "parties": [[p.role.capitalize(), p.organisation, p.name or "–", p.contact or "–"] for p in facts.parties],
+        "dataset": _dataset(facts),
+        "release_rows": [
+            [r.label, r.recipient, short_time(r.embedded_at), f"{r.marked:,} of {r.files:,}"] for r in facts.releases
+        ],
+        "events": [[short_time(event.at), event.what] for event in events(facts)],
+        "order": [[check.sentence, check.holds] for check in order_checks(facts)],
+        "suspect": _suspect(facts),
+        "references": [
+            [ref.name, ref.architecture, ref.declaration, f"{ref.declared_by}, {short_time(ref.declared_at)}"]
+            for ref in facts.references
+        ],
+        "plan": _plan(facts),
+        "run": _run(facts),
+        "counted": facts.plan.counted,
+        "results": _results(facts),
+        "charts": [chart(histogram) for histogram in drawn(facts)],
+        "undrawn": len(facts.histograms) - len(drawn(facts)),
+        "controls": [
+            [
+                c.release,
+                LEVEL_NAMES[c.level],
+                c.name,
+                "high" if c.tail == "high" else "low",
+                p_text(c.p, facts.plan.alpha),
+            ]
+            for c in _printed_controls(facts)
+        ],
+        "controls_left": len(facts.controls) - len(_printed_controls(facts)),
+        "general_limitations": [list(pair) for pair in GENERAL_LIMITATIONS],
+        "plan_limitations": [list(pair) for pair in plan_limitations(facts)],
+        "releases": [_release(release) for release in facts.releases],
+        "scores": [
+            [s.release, LEVEL_NAMES[s.level], s.pattern]
+            + [number_text(v) for v in (s.density_gain, s.divergence, s.displacement, s.coherence)]
+            + ["–" if s.pull is None else number_text(s.pull)]
+            for s in _printed_scores(facts)
+        ],
+        "scores_means_only": len(_printed_scores(facts)) < len(facts.scores),
+        "log": _log(facts),
+        "digests": _digests(facts),
+        "code_version": facts.code_version,
+    }
+
+
+def _person(name: str, organisation: str) -> str:
+    return f"{name}, {organisation}" if name else organisation
+
+
+def _key_numbers(facts: ReportFacts) -> Pairs:
+    result, alpha = facts.result, facts.plan.alpha
+    return [
+        ["Corrected p", p_text(result.p_corrected, alpha)],
+        ["p before correction", p_text(result.p_raw, alpha)],
+        ["Smallest reachable p", p_text(result.smallest_p, alpha)],
+        ["Alpha", p_text(alpha)],
+    ]
+
+
+def _dataset(facts: ReportFacts) -> Pairs:
+    data = facts.dataset
+    return [
+        ["Name", data.name],
+        ["Owner", data.owner],
+        ["Licence", data.licence or "not stated"],
+        ["Contact", data.contact or "not stated"],
+        ["Contents", data.modality],
+        ["Version", f"{data.version}, registered {time_text(data.registered_at)}"],
+        ["Files", f"{data.files:,}, together {bytes_text(data.size)}"],
+    ]
+
+
+def _suspect(facts: ReportFacts) -> Pairs:
+    suspect = facts.suspect
+    size = f", {bytes_text(suspect.size)}" if suspect.size is not None else ""
+    return [
+        ["Name", suspect.name],
+        ["Reached through", suspect.access],
+        ["Architecture", suspect.architecture],
+        ["File", f"{suspect.format}{size}"],
+        ["Returns", ", ".join(suspect.returns)],
+        ["Input", " × ".join(str(side) for side in suspect.input_size)],
+        [
+            "Registered",
+            time_text(suspect.registered_at) + (f" by {suspect.registered_by}" if suspect.registered_by else ""),
+        ],
+    ]
+
+
+def _plan(facts: ReportFacts) -> Pairs:
+    plan = facts.plan
+    return [
+        ["Locked", f"{time_text(plan.locked_at)} by {plan.locked_by}"],
+        ["Deciding level", LEVEL_NAMES[plan.level]],
+        ["Levels measured", ", ".join(LEVEL_NAMES[level] for level in plan.levels)],
+        ["Statistic", plan.statistic],
+        ["p that counts", plan.counted],
+        ["Alpha", p_text(plan.alpha)],
+        ["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"],
+        ["Stopping rule", plan.stopping_rule],
+        ["Probes", f"{plan.probes:,} images, drawn from the version by a keyed choice"],
+        ["Forward passes", f"{plan.queries:,}"],
+        ["References", count_text(len(facts.references), "reference") if facts.references else "none"],
+        ["Code version", plan.code_version],
+    ]
+
+
+def _run(facts: ReportFacts) -> Pairs:
+    run = facts.run
+    return [
+        ["Started", time_text(run.started_at)],
+        ["Ended", time_text(run.finished_at)],
+        ["Device", run.device],
+        ["Attempts", f"{run.attempts:,}"],
+        ["Earlier runs of this pair", f"{run.earlier_runs:,}" if run.earlier_runs else "none"],
+        ["Missing answers", f"{run.missing_answers:,}" if run.missing_answers else "none"],
+    ]
+
+
+def _results(facts: ReportFacts) -> list[dict[str, Any]]:
+    alpha = facts.plan.alpha
+
+    def shown(p: float | None) -> str:
+        return "–" if p is None else p_text(p, alpha)
+
+    return [
+        {
+            "cells": [
+                row.release,
+                LEVEL_NAMES[row.level],
+                shown(row.p_without),
+                shown(row.p_with),
+                p_text(row.corrected, alpha),
+                p_text(row.smallest_p, alpha),
+                row.conclusion,
+            ],
+            "primary": row.primary,
+            "basis": f"{row.groups} groups, {'all ' if row.exact else ''}{row.permutations:,} permutations",
+        }
+        for row in facts.result.rows
+    ]
+
+
+def _printed_scores(facts: ReportFacts) -> list[DensityScores]:
+    means = [score for score in facts.scores if score.pattern == "mean"]
+    return means if means and len(facts.releases) > MOST_SCORED else list(facts.scores)
+
+
+def _printed_controls(facts: ReportFacts) -> list[Control]:
+    if len(facts.controls) <= MOST_CONTROLS:
+        return list(facts.controls)
+    return [control for control in facts.controls if control.level == facts.plan.level]
+
+
+def _release(release: ReleaseFacts) -> dict[str, Any]:
+    rows = [
+        ["Recipient", release.recipient],
+        ["Completed", time_text(release.embedded_at)],
+        ["Images marked", f"{release.marked:,} of {release.files:,} files"],
+        ["Commitment recorded", time_text(release.committed_at)],
+        ["Beacon recorded", f"{time_text(release.beacon_at)}, from {release.beacon_source}"],
+    ]
+    if release.psnr_mean is not None:
+        rows.append(["Image quality (mean PSNR)", f"{release.psnr_mean:.1f} dB over the marked images"])
+    if release.survival_least is not None:
+        rows.append(["Survival of the mark", f"at least {release.survival_least * 100:.0f} % in every marked image"])
+    if release.keys_dropped:
+        rows.append(["Keys drawn and dropped", f"{release.keys_dropped:,} for this dataset"])
+    return {"label": release.label, "rows": rows, "settings": setting_rows(release.settings)}
+
+
+def _log(facts: ReportFacts) -> dict[str, Any]:
+    log = facts.log
+    return {
+        "checked": time_text(log.checked_at),
+        "entries": count_text(log.entries, "row"),
+        "intact": log.intact,
+        "faults": list(log.faults),
+        "head": log.head,
+        "head_seq": f"{log.head_seq:,}",
+        "lines": [
+            {
+                "cells": [
+                    f"{line.seq:,}",
+                    short_time(line.at),
+                    _person(line.actor, line.organisation),
+                    line.verb,
+                    line.subject,
+                ],
+                "hash": line.hash,
+            }
+            for line in log.lines
+        ],
+    }
+
+
+def _digests(facts: ReportFacts) -> Pairs:
+    rows = [
+        ["Facts of this report (JSON)", facts.digest],
+        [f"Root of the dataset, version {facts.dataset.version}", facts.dataset.root],
+    ]
+    for release in facts.releases:
+        rows += [
+            [f"{release.label}: root of the marked copy", release.root],
+            [f"{release.label}: commitment", release.commitment],
+            [f"{release.label}: beacon", release.beacon],
+        ]
+    rows += [["Suspect", facts.suspect.digest]]
+    rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
+    rows += [["Plan", facts.plan.digest], ["Probes", facts.plan.probes_digest]]
+    return [*rows, [f"Evidence log, row {facts.log.head_seq:,} (newest)", facts.log.head]]

@@ -1,0 +1,155 @@
+"""Numbers, times and names as a report writes them: sensible precision, no surprises in a line of text."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from audits.report.facts import FactsError
+
+LEVEL_NAMES = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
+LONGEST_WORD = 28  # characters before a line may break inside a word
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_DIGEST = re.compile(r"[0-9a-f]{16,64}\Z")
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
+
+
+def p_text(p: float, alpha: float | None = None) -> str:
+    """A p-value with two significant digits, more where rounding would carry it across alpha."""
+    for digits in range(2, 16):
+        shown = float(f"{p:.{digits - 1}e}")
+        if alpha is None or (shown < alpha, shown > alpha) == (p < alpha, p > alpha):
+            break
+    if shown >= 0.001:
+        places = max(digits - 1 - math.floor(math.log10(shown)), 2)
+        return f"{shown:.{min(places, 15)}f}".rstrip("0").ljust(4, "0") if shown < 1 else "1.00"
+    mantissa, exponent = f"{shown:.{digits - 1}e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+def one_in(p: float) -> str:
+    """ "1 case in 83,000": the odds that p allows chance, never better than p says."""
+    cases = 1 / p
+    if cases < 2:
+        return f"{math.ceil(p * 100)} cases in 100"
+    step = 10 ** max(math.floor(math.log10(cases)) - 1, 0)
+    return f"1 case in {math.floor(cases / step * (1 + 1e-12)) * step:,}"
+
+
+def number_text(value: float, digits: int = 3) -> str:
+    """A measured number with `digits` significant digits and a true minus sign."""
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if -4 <= exponent < 6:
+        text = f"{value:,.{max(digits - 1 - exponent, 0)}f}"
+    else:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        text = f"{mantissa} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
+    return text.replace("-", "−", 1) if value < 0 else text
+
+
+def bytes_text(size: int) -> str:
+    """Bytes in decimal units with the exact count behind: "24.9 MB (24,917,203 bytes)"."""
+    if size < 1000:
+        return f"{size} bytes"
+    power = min(int(math.log10(size) // 3), 5)
+    return f"{size / 1000**power:.3g} {['', 'kB', 'MB', 'GB', 'TB', 'PB'][power]} ({size:,} bytes)"
+
+
+def count_text(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def moment(text: str) -> datetime:
+    """The time that an ISO text of the facts names. Raises FactsError where it names none."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise FactsError(f"“{text}” is no time in ISO 8601.") from error
+    if parsed.tzinfo is None:
+        raise FactsError(f"The time “{text}” names no time zone.")
+    return parsed.astimezone(UTC)
+
+
+def time_text(text: str) -> str:
+    """A time for reading: "4 May 2026, 03:02:01 UTC"."""
+    at = moment(text)
+    return f"{at.day} {at:%B %Y, %H:%M:%S} UTC"
+
+
+def short_time(text: str) -> str:
+    """A time for tables: "2026-05-04 03:02:01"."""
+    return f"{moment(text):%Y-%m-%d %H:%M:%S}"
+
+
+def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
+    """Public mark settings as (name, value) rows in the order a reader asks for them."""
+    names = {
+        "family": "Family of the mark",
+        "association": "Way of marking",
+        "group_by": "Groups are formed by",
+        "groups": "Groups",
+        "share": "Share of each group marked",
+        "side": "Side of the mark",
+        "opacity": "Opacity",
+    }
+    order = [*names, *sorted(set(settings) - set(names))]
+    return [
+        [names.get(key, key.replace("_", " ").capitalize()), setting_text(key, settings[key])]
+        for key in order
+        if key in settings
+    ]
+
+
+def setting_text(key: str, value: Any) -> str:
+    match key, value:
+        case "share", int() | float():
+            return f"{value * 100:.3g} %"
+        case "side", int() | float():
+            return f"{value:.3g} of the image's short edge"
+        case "association", "associated":
+            return "associated (each pattern belongs to one group, by a secret assignment)"
+        case "groups", list() | tuple() if len(value) > 1:
+            return f"{len(value)}: " + ", ".join(str(part) for part in value)
+        case _, bool():
+            return "yes" if value else "no"
+        case _, None:
+            return "none"
+        case _, float():
+            return f"{value:g}"
+        case _, list() | tuple():
+            return ", ".join(setting_text("", part) for part in value)
+        case _, Mapping():
+            return "; ".join(f"{name} {setting_text('', part)}" for name, part in value.items())
+        case _:
+            return str(value)
+
+
+def printable(text: str, undrawable: Collection[str] = ()) -> str:
+    """Text that shows what it is: control, direction and undrawable characters as [U+202E], long words breakable.
+
+    Nothing is lost: the JSON of the report holds every text as it was entered.
+    """
+    if _DIGEST.match(text):
+        return text
+    shown, run = [], 0
+    for character in unicodedata.normalize("NFC", text):
+        if character in undrawable or character in _BIDI or _unprintable(character):
+            shown.append(f"[U+{ord(character):04X}]" if character not in "\n\t" else " ")
+            run = 0
+            continue
+        run = 0 if character.isspace() else run + 1
+        shown.append(character)
+        if run >= LONGEST_WORD or (run > 16 and character in "/_-,;:"):
+            shown.append("\u200b")
+            run = 0
+    return "".join(shown)
+
+
+def _unprintable(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from provenance.errors import TouchmarkError
 from provenance.models import Job, Organisation, User
+from provenance.models.jobs import JobState
 from provenance.models.people import subject_of
 
 logger = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ def _claim(job_id: uuid.UUID) -> Job | None:
 
 
 @transaction.atomic
-def _end(job: Job, state: Job.State, reason: str = "", detail: str = "") -> None:
+def _end(job: Job, state: JobState, reason: str = "", detail: str = "") -> None:
     """Ends the attempt this process holds; an attempt that was taken over meanwhile is left alone."""
     ended = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state).update(
         state=state, reason=reason, detail=detail, finished_at=timezone.now(), phase=""

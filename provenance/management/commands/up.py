@@ -1,9 +1,11 @@
 """Starts the whole embedded instance, and stops all of it together."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -35,10 +37,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="port on the loopback address (default 8000)")
-        parser.add_argument("--quiet", action="store_true", help="do not print the address")
+        parser.add_argument("--demo", action="store_true", help="run the main job end to end on images made for it")
+        parser.add_argument("--then-stop", action="store_true", help="with --demo: stop once the demo has ended")
 
     def handle(self, *args: Any, **options: Any) -> None:
         lock = _take_lock()
+        _refuse_a_taken_port(options["port"])
         os.environ["TOUCHMARK_LOOPBACK_HTTP"] = "1"
         os.environ.setdefault("SITE_URL", f"http://127.0.0.1:{options['port']}")
         call_command("migrate", verbosity=0, interactive=False)
@@ -46,18 +50,25 @@ class Command(BaseCommand):
         stopping: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, frame: stopping.append(received))
+        demo: subprocess.Popen[bytes] | None = None
         try:
             for part in parts:
                 _start(part)
-            if not options["quiet"]:
-                self.stdout.write(f"Touchmark listens on {os.environ['SITE_URL']} (Ctrl-C stops it); logs: {settings.DATA_DIR / 'logs'}")
-            while not stopping:
+            self.stdout.write(f"Touchmark listens on {os.environ['SITE_URL']} (Ctrl-C stops it)")
+            self.stdout.write(f"Logs are in {settings.DATA_DIR / 'logs'}")
+            if options["demo"]:
+                demo = subprocess.Popen([sys.executable, "manage.py", "demo"], cwd=settings.BASE_DIR)
+            while not stopping and not (options["then_stop"] and demo and demo.poll() is not None):
                 time.sleep(0.5)
                 for part in parts:
                     self._look_after(part)
         finally:
+            if demo:
+                demo.terminate()
             _stop(parts)
             lock.close()
+        if demo and options["then_stop"] and demo.returncode:
+            raise CommandError("The demo did not reach its end; its last lines say why.")
 
     def _look_after(self, part: Part) -> None:
         """A process that died is started again; one that keeps dying at once ends the instance with a reason."""
@@ -67,7 +78,9 @@ class Command(BaseCommand):
         part.quick_deaths = part.quick_deaths + 1 if lived < 10 else 0
         if part.quick_deaths >= 3:
             raise CommandError(f"The {part.name} stops as soon as it starts; {_log_file(part)} says why.")
-        self.stderr.write(f"the {part.name} ended ({part.process.returncode}) and is started again; see {_log_file(part)}")
+        self.stderr.write(
+            f"the {part.name} ended ({part.process.returncode}) and is started again; see {_log_file(part)}"
+        )
         _start(part)
 
 
@@ -117,20 +130,26 @@ def _stop(parts: list[Part]) -> None:
         process.terminate()
     deadline = time.monotonic() + PATIENCE
     for process in running:
-        try:
+        # Whoever is late is killed below, with its children; a job it held is resumed at the next start.
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass  # killed below, with its children; a job it held is resumed at the next start
     for part in parts:
         if part.process:
             _kill_group(part.process.pid)
 
 
 def _kill_group(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+
+
+def _refuse_a_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CommandError(f"Port {port} is taken. Choose another: make run PORT={port + 1}") from error
 
 
 def _take_lock() -> Any:

@@ -23,8 +23,8 @@ Bools = NDArray[np.bool_]
 Level = Literal["features", "soft", "hard"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
-# Sums of float32 soft-maxes miss one by about 1e-6; answers rounded to three digits by up to 5e-4 per label.
-ROUNDING_OF_PROBABILITIES = 2e-3
+# Sums of float32 soft-maxes miss one by about 1e-6, low precision and rounded answers by up to a hundredth.
+ROUNDING_OF_PROBABILITIES = 1e-2
 # A dimension that varies less than this, relative to its size, holds rounding noise only.
 CONSTANT_DIMENSION = 1e-6
 
@@ -93,7 +93,7 @@ def phi_soft(soft: NDArray[np.floating]) -> Floats:
     """Square roots of probabilities: (N, k) -> (N, k + 1) float64; missing rows become zero.
 
     The last bin holds what a top-k answer leaves out (1 - sum), so every vector has length one and the inner
-    product is the Bhattacharyya coefficient. Sums within 2e-3 of one are taken as rounding and rescaled.
+    product is the Bhattacharyya coefficient. Sums within a hundredth of one are taken as rounding and rescaled.
     Raises DensityError for negative values and for sums above one.
     """
     answered = answered_rows(soft)
@@ -110,23 +110,25 @@ def phi_soft(soft: NDArray[np.floating]) -> Floats:
     return np.sqrt(np.column_stack([values, rest]))
 
 
-def phi_hard(soft: NDArray[np.floating]) -> Floats:
-    """One-hot of the likeliest label: (N, k) -> (N, k) float64; missing rows become zero.
+def phi_hard(labels: NDArray[np.floating], classes: int) -> Floats:
+    """One-hot labels: (N, 1) labels from 0 to classes - 1 -> (N, classes) float64; missing rows (NaN) become zero."""
+    answered = answered_rows(labels)
+    chosen = labels[answered, 0].astype(np.int64)
+    if labels.shape[1] != 1 or (chosen.size and (chosen.min() < 0 or chosen.max() >= classes)):
+        raise DensityError(f"Hard labels must be one number from 0 to {classes - 1} for every image.")
+    phi: Floats = np.zeros((len(labels), classes), dtype=np.float64)
+    phi[np.flatnonzero(answered), chosen] = 1.0
+    return phi
+
+
+def likeliest(soft: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(N, k) soft labels -> (N, 1) hard labels; missing rows stay NaN.
 
     Among equals the first label counts: a rule that cannot see the key.
     """
     answered = answered_rows(soft)
     labels = np.argmax(np.where(answered[:, None], soft, 0.0), axis=1)
-    phi: Floats = np.zeros(soft.shape, dtype=np.float64)
-    phi[np.flatnonzero(answered), labels[answered]] = 1.0
-    return phi
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(N, k) logits -> (N, k) float32 probabilities; rows of NaN (missing) stay NaN."""
-    wide = logits.astype(np.float64)
-    exponentials = np.exp(wide - wide.max(axis=1, keepdims=True))
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.where(answered, labels, np.nan).astype(np.float32)[:, None]
 
 
 def _checked(phi: Floats, least: int) -> Floats:

@@ -1,0 +1,70 @@
+"""Probes and group images: read once, checked against the manifest, brought to the size of a model's input."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from provenance.errors import TouchmarkError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+class ProbeImageError(TouchmarkError):
+    """A file of the version is gone, has changed since it was registered, or cannot be decoded."""
+
+
+def load_images(
+    files: Sequence[tuple[Path, str]], size: int, on_image: Callable[[int], None] | None = None
+) -> NDArray[np.uint8]:
+    """Decode files to (N, size, size, 3) uint8: short edge resized to `size` (bicubic), then the centre.
+
+    files: (path, SHA-256 in hex of the manifest) each; on_image is told how many are done and may raise to stop.
+    EXIF orientation is applied; grey, palette, CMYK and 16-bit images become RGB; transparency is dropped, as
+    training pipelines do. Raises ProbeImageError.
+    """
+    images = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    for index, (path, sha256) in enumerate(files):
+        images[index] = _load_one(path, sha256, size)
+        if on_image:
+            on_image(index + 1)
+    return images
+
+
+def _load_one(path: Path, sha256: str, size: int) -> NDArray[np.uint8]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProbeImageError(f"The file “{path.name}” of this version cannot be read any more.", str(error)) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ProbeImageError(f"The file “{path.name}” has changed since the version was registered.", str(path))
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return _square(image, size)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ProbeImageError(f"The file “{path.name}” cannot be decoded.", str(error)) from error
+
+
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    rgb = _as_rgb(ImageOps.exif_transpose(image))
+    width, height = rgb.size
+    if (width, height) != (size, size):
+        scale = size / min(width, height)
+        width, height = max(size, round(width * scale)), max(size, round(height * scale))
+        rgb = rgb.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - size) // 2, (height - size) // 2
+        rgb = rgb.crop((left, top, left + size, top + size))
+    return np.asarray(rgb, dtype=np.uint8)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip instead of scale
+        grey = np.asarray(image, dtype=np.float64) / 257.0
+        image = Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+    return image if image.mode == "RGB" else image.convert("RGB")

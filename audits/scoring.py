@@ -1,0 +1,111 @@
+"""From stored answers to pulls and density scores, at every level that the answers allow (method.md, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audits.density import (
+    LEVELS,
+    DegenerateAnswersError,
+    DensityScores,
+    Floats,
+    Level,
+    Standardiser,
+    answered_rows,
+    as_no_shift,
+    density_scores,
+    group_means,
+    likeliest,
+    phi_hard,
+    phi_soft,
+    pulls,
+)
+from audits.measuring import CLEAN, GROUPS, KEY, WRONG, Answers
+
+Phi = Callable[[NDArray[np.floating]], Floats]
+
+
+@dataclass(frozen=True)
+class LevelScores:
+    """What one model's answers say at one level.
+
+    pulls (G, G) float64: A[j, g]; densities: four scores for each of the G patterns; wrong_pulls (G, G): the same for
+    the wrong key's patterns, where they were asked; missing: answers that never came, scored as no shift.
+    """
+
+    pulls: Floats = field(repr=False)
+    densities: tuple[DensityScores, ...]
+    wrong_pulls: Floats | None = field(repr=False)
+    missing: int
+
+
+def available_levels(answers: Answers) -> tuple[Level, ...]:
+    """Levels that these answers allow, in the fixed order features, soft, hard."""
+    given = {level for level in LEVELS if answers.has(level)}
+    if "soft" in given:
+        given.add("hard")
+    return tuple(level for level in LEVELS if level in given)
+
+
+def score_level(answers: Answers, level: Level, groups: int, group_of: NDArray[np.int64]) -> LevelScores:
+    """Pulls and density scores at one level; group_of (M,) as in the question that was asked.
+
+    Raises DegenerateAnswersError where the model says the same to every clean probe, DensityError for broken answers.
+    """
+    kind = level if answers.has(level) else "soft"
+    clean_values = answers.read(CLEAN, kind)
+    phi = _phi(level, kind, clean_values, answers)
+    clean, clean_answered = phi(clean_values), answered_rows(clean_values)
+    group_values = answers.read(GROUPS, kind)
+    of_groups = group_means(phi(group_values), group_of, groups)
+    missing = int((~clean_answered).sum() + (~answered_rows(group_values)).sum())
+    marked_means, densities = [], []
+    for pattern in range(groups):
+        marked, lost = _marked(answers, f"{KEY}-{pattern:03d}", kind, phi, clean, clean_answered)
+        missing += lost
+        marked_means.append(marked.mean(axis=0))
+        densities.append(density_scores(marked, clean))
+    clean_mean = clean.mean(axis=0)
+    wrong = None
+    if answers.has_wrong_key:
+        names = [f"{WRONG}-{pattern:03d}" for pattern in range(groups)]
+        means = [_marked(answers, name, kind, phi, clean, clean_answered)[0].mean(axis=0) for name in names]
+        wrong = pulls(np.stack(means), clean_mean, of_groups)
+    return LevelScores(pulls(np.stack(marked_means), clean_mean, of_groups), tuple(densities), wrong, missing)
+
+
+def score_levels(
+    answers: Answers, groups: int, group_of: NDArray[np.int64]
+) -> tuple[dict[Level, LevelScores], dict[Level, str]]:
+    """All levels that can be scored, and for those that cannot, why."""
+    scored: dict[Level, LevelScores] = {}
+    reasons: dict[Level, str] = {}
+    for level in available_levels(answers):
+        try:
+            scored[level] = score_level(answers, level, groups, group_of)
+        except DegenerateAnswersError as error:
+            reasons[level] = error.sentence
+    return scored, reasons
+
+
+def _phi(level: Level, kind: str, clean_values: NDArray[np.floating], answers: Answers) -> Phi:
+    if level == "features":
+        return Standardiser.fit(clean_values).phi
+    if level == "soft":
+        return phi_soft
+    if kind == "soft":
+        return lambda soft: phi_hard(likeliest(soft), soft.shape[1])
+    classes = answers.largest("hard") + 1
+    return lambda labels: phi_hard(labels, classes)
+
+
+def _marked(
+    answers: Answers, condition: str, kind: str, phi: Phi, clean: Floats, clean_answered: NDArray[np.bool_]
+) -> tuple[Floats, int]:
+    values = answers.read(condition, kind)
+    answered = answered_rows(values)
+    return as_no_shift(phi(values), clean, answered, clean_answered), int((~answered).sum())

@@ -183,7 +183,7 @@ class Control:
     """A test whose outcome is known beforehand, run beside the real one. tail "low" asks for the opposite effect."""
 
     name: str
-    kind: Literal["wrong key", "reference", "positive"]
+    kind: Literal["wrong key", "reference", "reference left out", "positive"]
     release: str
     level: Level
     p: float
@@ -204,8 +204,9 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogExtract:
-    """The log's rows about this matter, and the check of the whole chain made when the report was issued."""
+    """One organisation's log: its rows about this matter, and the check of its whole chain when the report was issued."""
 
+    organisation: str
     lines: tuple[LogLine, ...]
     entries: int
     intact: bool
@@ -232,7 +233,7 @@ class ReportFacts:
     histograms: tuple[Histogram, ...]
     controls: tuple[Control, ...]
     limitations: tuple[str, ...]  # said of this audit; the general ones stand in the document
-    log: LogExtract
+    logs: tuple[LogExtract, ...]
     code_version: str
     demo: bool = False
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from audits.report.charts import chart, drawn
 from audits.report.chronology import events, order_checks
-from audits.report.facts import Control, DensityScores, ReleaseFacts, ReportFacts
+from audits.report.facts import Control, DensityScores, LogExtract, ReleaseFacts, ReportFacts
 from audits.report.statements import (
     DEFINITIONS,
     GENERAL_LIMITATIONS,
@@ -83,7 +83,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
             for s in _printed_scores(facts)
         ],
         "scores_means_only": len(_printed_scores(facts)) < len(facts.scores),
-        "log": _log(facts),
+        "logs": [_log(extract) for extract in facts.logs],
         "digests": _digests(facts),
         "code_version": facts.code_version,
     }
@@ -215,9 +215,9 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
     return {"label": release.label, "rows": rows, "settings": setting_rows(release.settings)}
 
 
-def _log(facts: ReportFacts) -> dict[str, Any]:
-    log = facts.log
+def _log(log: LogExtract) -> dict[str, Any]:
     return {
+        "organisation": log.organisation,
         "checked": time_text(log.checked_at),
         "entries": count_text(log.entries, "row"),
         "intact": log.intact,
@@ -254,4 +254,5 @@ def _digests(facts: ReportFacts) -> Pairs:
     rows += [["Suspect", facts.suspect.digest]]
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
     rows += [["Plan", facts.plan.digest], ["Probes", facts.plan.probes_digest]]
-    return [*rows, [f"Evidence log, row {facts.log.head_seq:,} (newest)", facts.log.head]]
+    rows += [[f"Evidence log of {log.organisation}, row {log.head_seq:,}", log.head] for log in facts.logs]
+    return rows

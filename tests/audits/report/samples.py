@@ -180,35 +180,38 @@ def facts(
         histograms=tuple(histograms),
         controls=tuple(controls),
         limitations=(),
-        log=LogExtract(
-            lines=tuple(
-                LogLine(
-                    seq=11 + i,
-                    at=f"2026-05-04T{10 + i // 60}:{i % 60:02d}:00Z",
-                    actor="Ada Lindqvist",
-                    organisation="Meridian Picture Archive",
-                    verb=verb,
-                    subject=subject,
-                    hash=sha(f"row {i}"),
-                )
-                for i, (verb, subject) in enumerate(
-                    [
-                        ("dataset.registered", f"{name}, version 2"),
-                        ("key.drawn", "Key of Release 1"),
-                        ("key.committed", "Key of Release 1"),
-                        ("release.embedded", "Release 1"),
-                        ("plan.locked", "Plan 4"),
-                        ("audit.started", "Audit 4"),
-                        ("audit.finished", "Audit 4"),
-                    ]
-                    * releases
-                )
+        logs=(
+            LogExtract(
+                organisation="Meridian Picture Archive",
+                lines=tuple(
+                    LogLine(
+                        seq=11 + i,
+                        at=f"2026-05-04T{10 + i // 60}:{i % 60:02d}:00Z",
+                        actor="Ada Lindqvist",
+                        organisation="Meridian Picture Archive",
+                        verb=verb,
+                        subject=subject,
+                        hash=sha(f"row {i}"),
+                    )
+                    for i, (verb, subject) in enumerate(
+                        [
+                            ("dataset.registered", f"{name}, version 2"),
+                            ("key.drawn", "Key of Release 1"),
+                            ("key.committed", "Key of Release 1"),
+                            ("release.embedded", "Release 1"),
+                            ("plan.locked", "Plan 4"),
+                            ("audit.started", "Audit 4"),
+                            ("audit.finished", "Audit 4"),
+                        ]
+                        * releases
+                    )
+                ),
+                entries=412,
+                intact=True,
+                head_seq=412,
+                head=sha("head"),
+                checked_at="2026-05-06T09:00:00Z",
             ),
-            entries=412,
-            intact=True,
-            head_seq=412,
-            head=sha("head"),
-            checked_at="2026-05-06T09:00:00Z",
         ),
         code_version="0.1.0 (3f2a91c)",
     )

@@ -45,7 +45,7 @@ def test_it_names_every_digest(plain):
         made.plan.digest,
         made.plan.probes_digest,
         made.references[1].digest,
-        made.log.head,
+        made.logs[0].head,
     ):
         assert digest in joined
 
@@ -145,8 +145,8 @@ def test_an_order_that_does_not_hold_is_said():
 
 def test_a_broken_log_is_said():
     made = facts()
-    broken = replace(made.log, intact=False, faults=("Row 7 (key.drawn) was altered: it does not hash.",))
-    _, text = read(replace(made, log=broken))
+    broken = replace(made.logs[0], intact=False, faults=("Row 7 (key.drawn) was altered: it does not hash.",))
+    _, text = read(replace(made, logs=(broken,)))
     assert "the chain is broken" in text
     assert "Row 7 (key.drawn) was altered" in text
 

@@ -40,7 +40,7 @@ def test_anything_else_is_refused_with_a_sentence(data):
         ReportFacts.from_json(data)
 
 
-@pytest.mark.parametrize("part", ["dataset", "plan", "result", "log", "suspect", "releases"])
+@pytest.mark.parametrize("part", ["dataset", "plan", "result", "logs", "suspect", "releases"])
 @pytest.mark.parametrize("wrong", [None, "text", [1], {"a": 1}])
 def test_a_part_of_the_wrong_kind_is_refused(part, wrong):
     outer = json.loads(facts().to_json())

@@ -206,7 +206,11 @@ JOB_LOST_SECONDS = env.float("TOUCHMARK_JOB_LOST_SECONDS", 60.0)
 JOB_RESEND_SECONDS = env.float("TOUCHMARK_JOB_RESEND_SECONDS", 60.0)
 JOB_SWEEP_SECONDS = env.float("TOUCHMARK_JOB_SWEEP_SECONDS", 10.0)
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "provenance.tasks.sweep", "schedule": JOB_SWEEP_SECONDS, "options": {"queue": "sweep", "expires": 30}}
+    "sweep": {
+        "task": "provenance.tasks.sweep",
+        "schedule": JOB_SWEEP_SECONDS,
+        "options": {"queue": "sweep", "expires": 30},
+    }
 }
 
 # -- the rest ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,174 @@
+"""A real instance for tests: web server, workers and sweeper as processes of their own, on a backend of choice."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+POSTGRES = os.environ.get("TOUCHMARK_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("TOUCHMARK_TEST_REDIS", "redis://127.0.0.1:6379/15")
+
+# What the test session itself was told about its database must not leak into instances.
+_OUR_OWN = {"DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "TOUCHMARK_DATA"}
+
+
+class Instance:
+    """`manage.py up` in a folder of its own; `embedded` (SQLite, files) or `services` (PostgreSQL, Redis)."""
+
+    def __init__(self, folder: Path, backend: str = "embedded", **environment: str) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.database = ""
+        self.process: subprocess.Popen[str] | None = None
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in _OUR_OWN},
+            "TOUCHMARK_DATA": str(folder / "data"),
+            "TOUCHMARK_SERVER_ROOTS": str(folder),
+            "SITE_URL": self.url,
+            "TOUCHMARK_JOB_HEARTBEAT_SECONDS": "0.5",
+            "TOUCHMARK_JOB_LOST_SECONDS": "4",
+            "TOUCHMARK_JOB_RESEND_SECONDS": "4",
+            "TOUCHMARK_JOB_SWEEP_SECONDS": "1",
+            "OMP_NUM_THREADS": "1",
+            **environment,
+        }
+        if backend == "services":
+            require_services()
+            self.database = f"touchmark_{uuid.uuid4().hex[:12]}"
+            _on_postgres(f"CREATE DATABASE {self.database}")
+            self.environment["DATABASE_URL"] = POSTGRES.rsplit("/", 1)[0] + f"/{self.database}"
+            self.environment["CELERY_BROKER_URL"] = REDIS
+            self.empty_broker()
+
+    def start(self) -> "Instance":
+        command = [sys.executable, "manage.py", "up", "--port", str(self.port)]
+        log = (self.folder / "up.log").open("a")
+        self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, text=True)
+        wait_for(self._answers, 60, "the instance to answer")
+        return self
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(30)
+            self.process = None
+
+    def remove(self) -> None:
+        self.stop()
+        if self.database:
+            _on_postgres(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+            self.empty_broker()
+
+    def manage(self, *arguments: str, check: bool = True) -> dict[str, Any]:
+        """Runs a command with --json and returns its answer; {"exit_code": …} is added."""
+        command = [sys.executable, "manage.py", *arguments, "--json"]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=280)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        lines = done.stdout.strip().splitlines()
+        return {**(json.loads(lines[-1]) if lines else {}), "exit_code": done.returncode}
+
+    def python(self, source: str) -> str:
+        """Runs source inside the instance's Django and returns what it prints."""
+        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", source]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def worker_processes(self, queue: str) -> list[psutil.Process]:
+        """The worker of this instance on one queue, and the children that work its jobs off."""
+        assert self.process
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            line = child.cmdline()
+            if "-Q" in line and line[line.index("-Q") + 1] == queue:
+                found += [child, *child.children(recursive=True)]
+        return found
+
+    def kill_worker(self, queue: str) -> None:
+        """As an out-of-memory killer would: at once, without a word. `up` starts the worker again."""
+        for process in self.worker_processes(queue):
+            process.kill()
+
+    def empty_broker(self) -> None:
+        """Loses every message, as a broker without a disk does when it restarts."""
+        if self.environment.get("CELERY_BROKER_URL", "").startswith("redis"):
+            import redis
+
+            redis.Redis.from_url(REDIS).flushdb()
+        else:
+            for message in (self.folder / "data" / "broker" / "messages").glob("*"):
+                message.unlink(missing_ok=True)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        source = (
+            "import json; from provenance.models import Job; print(json.dumps(list(Job.objects.order_by('created_at')"
+            ".values('kind', 'state', 'attempt', 'reason', 'phase', 'progress_done', 'progress_total')), default=str))"
+        )
+        return json.loads(self.python(source))
+
+    def _answers(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, (self.folder / "up.log").read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as response:
+                return response.status == 200
+        except OSError:
+            return False
+
+
+def require_services() -> None:
+    """Skips where PostgreSQL or Redis is not there; in CI (TOUCHMARK_REQUIRE_SERVICES) that is a failure."""
+    try:
+        import redis
+
+        redis.Redis.from_url(REDIS, socket_connect_timeout=2).ping()
+        _on_postgres("SELECT 1")
+    except Exception as error:
+        if os.environ.get("TOUCHMARK_REQUIRE_SERVICES"):
+            raise
+        pytest.skip(f"PostgreSQL or Redis does not answer: {error}")
+
+
+def require_chromium() -> str:
+    """The path of the Chromium binary; its absence is a failure in CI."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("TOUCHMARK_REQUIRE_SERVICES"):
+            raise AssertionError("Chromium is not installed, and CI must not skip the browser tests.")
+        pytest.skip("Chromium is not installed")
+    return path
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} seconds in vain for {what}"
+        time.sleep(0.2)
+
+
+def _on_postgres(statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(POSTGRES, autocommit=True, connect_timeout=5) as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

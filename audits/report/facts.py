@@ -204,7 +204,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogExtract:
-    """One organisation's log: its rows about this matter, and the check of its whole chain when the report was issued."""
+    """The log of one organisation: its rows about this matter, and the check of its whole chain at issue."""
 
     organisation: str
     lines: tuple[LogLine, ...]
@@ -214,6 +214,7 @@ class LogExtract:
     head: str
     checked_at: str
     faults: tuple[str, ...] = ()
+    organisation_id: str = ""
 
 
 @dataclass(frozen=True)

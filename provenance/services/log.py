@@ -30,7 +30,7 @@ def record(
     entry = evidence_log.new_entry(
         after=core_entry(last) if last else None,
         at=timezone.now(),
-        actor=by.display_name if by else "Touchmark",
+        actor=_actor(by.pk if by else None, by.display_name if by else "Touchmark"),
         organisation=str(owner.pk),
         verb=verb,
         subject=evidence_log.Subject(**subject_of(subject)),
@@ -43,7 +43,7 @@ def record(
         seq=entry.seq,
         at=entry.at,
         actor=by,
-        actor_name=entry.actor,
+        actor_name=by.display_name if by else "Touchmark",
         verb=entry.verb,
         subject_type=entry.subject.type,
         subject_id=entry.subject.id,
@@ -60,7 +60,7 @@ def core_entry(row: LogEntry) -> evidence_log.LogEntry:
     return evidence_log.LogEntry(
         seq=row.seq,
         at=row.at,
-        actor=row.actor_name,
+        actor=_actor(row.actor_id, row.actor_name),
         organisation=str(row.organisation_id),
         verb=row.verb,
         subject=evidence_log.Subject(row.subject_type, row.subject_id, row.subject_label),
@@ -71,11 +71,20 @@ def core_entry(row: LogEntry) -> evidence_log.LogEntry:
     )
 
 
-def check(organisation: Organisation) -> evidence_log.ChainResult:
-    """Checks one organisation's whole chain against itself and against the head kept with the organisation."""
+def _actor(user_id: int | None, name: str) -> str:
+    """Who acted, as the hash covers it: the account and the name it had at that time."""
+    return name if user_id is None else f"{name} (person {user_id})"
+
+
+def check(organisation: Organisation, published: Mapping[int, str] | None = None) -> evidence_log.ChainResult:
+    """Checks one organisation's whole chain against itself, against the head kept with the organisation, and against
+    `published`: hashes by row number that were made known elsewhere, as every issued report does.
+
+    What is published outranks the head in this database, which whoever altered the rows could have altered too.
+    """
     organisation.refresh_from_db(fields=["log_seq", "log_head"])
-    anchors = {organisation.log_seq: organisation.log_head} if organisation.log_seq else {}
-    return evidence_log.check_chain(_entries(organisation), anchors)
+    kept = {organisation.log_seq: organisation.log_head} if organisation.log_seq else {}
+    return evidence_log.check_chain(_entries(organisation), kept | dict(published or {}))
 
 
 def _entries(organisation: Organisation) -> Iterator[evidence_log.LogEntry]:

@@ -82,7 +82,7 @@ def test_a_long_word_can_break_and_a_digest_stays_whole():
 
 def test_settings_are_named_in_words():
     rows = setting_rows({"share": 0.05, "groups": ["cat", "dog"], "extra_knob": True, "family": "patch"})
-    assert {name: value for name, value in rows} == {
+    assert {row[0]: row[1] for row in rows} == {
         "Family of the mark": "patch",
         "Groups": "2: cat, dog",
         "Share of each group marked": "5 %",

@@ -129,3 +129,19 @@ def state_tone(state: str) -> str:
 
 def job_title(kind: str) -> str:
     return JOB_TITLES.get(kind, kind.replace(".", ": ").replace("_", " "))
+
+
+def words(name: str) -> str:
+    """ "manifest_root" as people read it: "Manifest root"."""
+    spaced = name.replace("_", " ")
+    return spaced[:1].upper() + spaced[1:]
+
+
+def verb_tone(verb: str) -> str:
+    """The tone of an act in a timeline, by how it ended."""
+    done = verb.rpartition(".")[2]
+    if done in ("failed", "altered", "refused"):
+        return "bad"
+    if done in ("dropped", "cancelled", "removed", "disclosed"):
+        return "warn"
+    return "good" if done in ("ready", "embedded", "finished", "issued") else ""

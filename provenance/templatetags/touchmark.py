@@ -10,6 +10,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.forms import BoundField, CheckboxInput
 from django.template.context import Context
 from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
@@ -140,6 +141,57 @@ def job_card(context: Context, job: Any) -> dict[str, Any]:
 @register.filter
 def job_name(job: Any) -> str:
     return wording.job_title(job.kind)
+
+
+# -- the evidence log --------------------------------------------------------------------------------------------
+@register.filter
+def verb_words(verb: str) -> str:
+    """ "release.embedded" as people say it: "Release embedded"."""
+    return wording.words(verb.replace(".", " "))
+
+
+@register.filter
+def verb_tone(verb: str) -> str:
+    return wording.verb_tone(verb)
+
+
+@register.filter
+def words(name: str) -> str:
+    return wording.words(name)
+
+
+@register.filter
+def plain(value: Any) -> str:
+    """A value of the log's details as text: lists by commas, yes and no, everything else as JSON."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list() if all(isinstance(part, str | int) for part in value):
+            return ", ".join(str(part) for part in value)
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False, sort_keys=True)
+        case None:
+            return "–"
+        case _:
+            return str(value)
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2)
+
+
+@register.simple_tag(takes_context=True)
+def subject_link(context: Context, entry: Any) -> str:
+    """The subject's label, as a link where it has a page that the person has in their navigation."""
+    label = entry.subject_label or entry.subject_id
+    if not any(name == "Datasets" for name, _, _ in context.get("nav") or []):
+        return label  # an administrator looks after people, not data: the link would lead nowhere
+    try:
+        url = reverse(f"{entry.subject_type}_detail", kwargs={"pk": entry.subject_id})
+    except NoReverseMatch:
+        return label
+    return format_html('<a href="{}">{}</a>', url, label)
 
 
 # -- addresses, forms, charts ------------------------------------------------------------------------------------

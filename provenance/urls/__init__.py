@@ -2,5 +2,5 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include(f"provenance.urls.{noun}"))
-    for noun in ("site", "accounts", "jobs", "people", "log", "uploads", "datasets", "keys", "releases")
+    for noun in ("site", "accounts", "jobs", "people", "status", "log", "uploads", "datasets", "keys", "releases")
 ]

@@ -1,0 +1,3 @@
+from tests.permissions.access import Access
+
+ACCESS = {"status": Access(frozenset({"administrator", "outsider"}))}

@@ -1,0 +1,61 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from provenance import wording
+
+NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (5_033_165, "4.8 MiB")],
+)
+def test_file_sizes(value, text):
+    assert wording.file_size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (1.0, "1"), (0.0421, "0.042"), (0.001, "0.001"), (2.76e-7, "2.8 × 10⁻⁷"), (1e-5, "1.0 × 10⁻⁵")],
+)
+def test_p_values(value, text):
+    assert wording.p_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.25, "250 ms"),
+        (1, "1 s"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (timedelta(days=1, hours=2, minutes=5), "1 d 2 h"),
+    ],
+)
+def test_durations(value, text):
+    assert wording.duration(value) == text
+
+
+@pytest.mark.parametrize(
+    ("ago", "text"),
+    [
+        (timedelta(seconds=1), "just now"),
+        (timedelta(seconds=59), "59 seconds ago"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(hours=-3), "in 3 hours"),
+        (timedelta(days=400), "1 year ago"),
+    ],
+)
+def test_relative_hints(ago, text):
+    assert wording.relative(NOON - ago, NOON) == text
+
+
+def test_moments_are_in_utc():
+    east = datetime.fromisoformat("2026-05-04T14:00:00+02:00")
+    assert wording.moment(east) == "2026-05-04 12:00:00 UTC"
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.125, "12.5 %"), (0.5, "50 %"), (None, "–")])
+def test_shares(share, text):
+    assert wording.percent(share) == text

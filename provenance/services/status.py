@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.files.storage import FileSystemStorage, storages
 from django.db import connection
 from django.db.models import Count, Min, Q, Sum
 
@@ -99,14 +100,10 @@ def disk_free() -> tuple[int, int]:
 def installation() -> list[tuple[str, str]]:
     """How this instance is put together. Addresses without names and passwords."""
     broker = urlsplit(settings.CELERY_BROKER_URL)
-    local = settings.STORAGES["default"]["BACKEND"].endswith("FileSystemStorage")
     return [
         ("Database", f"{connection.vendor} {_database_version()}"),
-        (
-            "Broker",
-            "files on this machine" if broker.scheme == "filesystem" else f"{broker.scheme} on {broker.hostname}",
-        ),
-        ("Weights and reports", "local folder" if storage == "FileSystemStorage" else storage),
+        ("Broker", "local files" if broker.scheme == "filesystem" else f"{broker.scheme} on {broker.hostname}"),
+        ("Weights and reports", "local folder" if isinstance(storages["default"], FileSystemStorage) else "bucket"),
         ("Python", platform.python_version()),
         *((name, _installed(name)) for name in PACKAGES),
     ]

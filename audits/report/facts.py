@@ -47,6 +47,7 @@ class DatasetFacts:
     files: int
     size: int  # bytes of all files together
     root: str  # RFC 6962 Merkle root of the manifest
+    keys_dropped: int = 0  # keys drawn for this version and never used
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class ReleaseFacts:
     beacon: str
     beacon_source: str
     beacon_at: str
-    keys_dropped: int = 0  # keys drawn for this dataset and never used
+    probes_digest: str = ""  # over the probes and group images that its key chose, in order
     psnr_mean: float | None = None  # decibels over the marked images
     survival_least: float | None = None  # share of the pattern's energy kept by the worst marked image, 0..1
 
@@ -76,9 +77,9 @@ class SuspectFacts:
     digest: str
     access: str  # how it was reached: "weights", …
     architecture: str
-    format: str
+    file: str  # the name under which the weights came
     returns: tuple[str, ...]
-    input_size: tuple[int, ...]
+    input_size: tuple[int, ...]  # empty: the architecture's own
     registered_at: str
     registered_by: str = ""
     size: int | None = None  # bytes
@@ -108,10 +109,9 @@ class PlanFacts:
     alpha: float
     permutations: int  # how many were asked for; where fewer exist, all of them are taken
     probes: int
-    probes_digest: str
-    queries: int  # forward passes of the suspect
     code_version: str
-    stopping_rule: str = "none: every permutation is counted"
+    stopping_rule: str
+    correction: str
 
 
 @dataclass(frozen=True)
@@ -121,24 +121,29 @@ class RunFacts:
     attempts: int
     earlier_runs: int  # runs of the same suspect against the same releases before this one, failed ones included
     device: str
+    queries: int  # forward passes of the suspect and the references together
     missing_answers: int = 0
 
 
 @dataclass(frozen=True)
 class ReleaseResult:
-    """The test of one release at one level. `corrected` is Holm's p over the family of tests the plan names."""
+    """The test of one release at one level.
+
+    `corrected` is Holm's p over the family of tests that the plan names; it and the conclusion exist at the plan's own
+    level only, which alone decides (primary). The other levels stand beside it for information.
+    """
 
     release: str
     level: Level
     groups: int
     p_without: float | None
     p_with: float | None
-    corrected: float
+    corrected: float | None
     smallest_p: float
     permutations: int  # how many stood behind p; all G! where exact
     exact: bool
-    conclusion: Conclusion
-    primary: bool  # whether this row decides the report's conclusion
+    conclusion: Conclusion | None
+    primary: bool
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ class Result:
     smallest_p: float
     corrected_over: int  # number of tests in the Holm family
     rows: tuple[ReleaseResult, ...]
+    reasons: tuple[str, ...] = ()  # why a result is inconclusive
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,8 @@ class DensityScores:
     divergence: float
     displacement: float
     coherence: float
-    pull: float | None = None  # of the pattern to the group that the key assigned to it
+    # Of patterns to the groups that the key assigned to them: as a mean only, single ones would tell the assignment.
+    pull: float | None = None
 
 
 @dataclass(frozen=True)

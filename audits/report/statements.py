@@ -139,9 +139,12 @@ def finding_meaning(facts: ReportFacts) -> str:
             "Limitations."
         )
     if result.conclusion == "inconclusive":
-        return (
-            f"The corrected p is {p}, the limit fixed beforehand is alpha = {p_text(alpha)}. The test neither found "
-            "the dependence that the plan asked for nor lets its absence be concluded."
+        return " ".join(
+            (
+                f"The corrected p is {p}, the limit fixed beforehand is alpha = {p_text(alpha)}. The test neither "
+                "shows the dependence that the plan asked about nor lets its absence be concluded.",
+                *result.reasons,
+            )
         )
     return (
         f"The corrected p is {p}, above the limit fixed beforehand (alpha = {p_text(alpha)}): what was measured is "
@@ -169,7 +172,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
             (
                 "Earlier runs.",
                 f"{count_text(facts.run.earlier_runs, 'earlier run')} of the same suspect against the same releases "
-                "stand in the log, failed and negative ones included; the corrected p accounts for them.",
+                "stand in the log, failed and negative ones included; the corrected p accounts for each that gave a p.",
             )
         )
     if facts.run.missing_answers:
@@ -180,12 +183,12 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 "if the mark had moved nothing, a rule that cannot see the key.",
             )
         )
-    dropped = sum(release.keys_dropped for release in facts.releases)
+    dropped = facts.dataset.keys_dropped
     if dropped:
         said.append(
             (
                 "Keys drawn and dropped.",
-                f"{count_text(dropped, 'key')} drawn for this dataset stayed unused; see the log.",
+                f"{count_text(dropped, 'key')} drawn for this version stayed unused; see the log.",
             )
         )
     if facts.plan.level == "hard":

@@ -113,6 +113,7 @@ def _dataset(facts: ReportFacts) -> Pairs:
         ["Contents", data.modality],
         ["Version", f"{data.version}, registered {time_text(data.registered_at)}"],
         ["Files", f"{data.files:,}, together {bytes_text(data.size)}"],
+        ["Keys drawn and dropped", f"{data.keys_dropped:,}" if data.keys_dropped else "none"],
     ]
 
 
@@ -123,9 +124,9 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["Name", suspect.name],
         ["Reached through", suspect.access],
         ["Architecture", suspect.architecture],
-        ["File", f"{suspect.format}{size}"],
+        ["File", f"{suspect.file}{size}"],
         ["Returns", ", ".join(suspect.returns)],
-        ["Input", " × ".join(str(side) for side in suspect.input_size)],
+        ["Input", " × ".join(str(side) for side in suspect.input_size) or "the architecture's own"],
         [
             "Registered",
             time_text(suspect.registered_at) + (f" by {suspect.registered_by}" if suspect.registered_by else ""),
@@ -145,7 +146,7 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"],
         ["Stopping rule", plan.stopping_rule],
         ["Probes", f"{plan.probes:,} images, drawn from the version by a keyed choice"],
-        ["Forward passes", f"{plan.queries:,}"],
+        ["Correction", plan.correction],
         ["References", count_text(len(facts.references), "reference") if facts.references else "none"],
         ["Code version", plan.code_version],
     ]
@@ -157,6 +158,7 @@ def _run(facts: ReportFacts) -> Pairs:
         ["Started", time_text(run.started_at)],
         ["Ended", time_text(run.finished_at)],
         ["Device", run.device],
+        ["Forward passes", f"{run.queries:,} of all models together"],
         ["Attempts", f"{run.attempts:,}"],
         ["Earlier runs of this pair", f"{run.earlier_runs:,}" if run.earlier_runs else "none"],
         ["Missing answers", f"{run.missing_answers:,}" if run.missing_answers else "none"],
@@ -176,9 +178,9 @@ def _results(facts: ReportFacts) -> list[dict[str, Any]]:
                 LEVEL_NAMES[row.level],
                 shown(row.p_without),
                 shown(row.p_with),
-                p_text(row.corrected, alpha),
+                shown(row.corrected),
                 p_text(row.smallest_p, alpha),
-                row.conclusion,
+                row.conclusion or "–",
             ],
             "primary": row.primary,
             "basis": f"{row.groups} groups, {'all ' if row.exact else ''}{row.permutations:,} permutations",
@@ -210,8 +212,6 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
         rows.append(["Image quality (mean PSNR)", f"{release.psnr_mean:.1f} dB over the marked images"])
     if release.survival_least is not None:
         rows.append(["Survival of the mark", f"at least {release.survival_least * 100:.0f} % in every marked image"])
-    if release.keys_dropped:
-        rows.append(["Keys drawn and dropped", f"{release.keys_dropped:,} for this dataset"])
     return {"label": release.label, "rows": rows, "settings": setting_rows(release.settings)}
 
 
@@ -250,9 +250,10 @@ def _digests(facts: ReportFacts) -> Pairs:
             [f"{release.label}: root of the marked copy", release.root],
             [f"{release.label}: commitment", release.commitment],
             [f"{release.label}: beacon", release.beacon],
+            *([[f"{release.label}: probes", release.probes_digest]] if release.probes_digest else []),
         ]
     rows += [["Suspect", facts.suspect.digest]]
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
-    rows += [["Plan", facts.plan.digest], ["Probes", facts.plan.probes_digest]]
+    rows += [["Plan", facts.plan.digest]]
     rows += [[f"Evidence log of {log.organisation}, row {log.head_seq:,}", log.head] for log in facts.logs]
     return rows

@@ -52,7 +52,7 @@ def release(index: int, recipient: str) -> ReleaseFacts:
         beacon=sha(f"beacon {index}"),
         beacon_source="the server's nonce",
         beacon_at=f"2026-05-04T10:{index:02d}:02.100000Z",
-        keys_dropped=1 if index == 0 else 0,
+        probes_digest=sha(f"probes {index}"),
         psnr_mean=22.4,
         survival_least=0.81,
     )
@@ -83,11 +83,11 @@ def facts(
                     groups=10,
                     p_without=p * 2,
                     p_with=p,
-                    corrected=min(p * releases, 1.0),
+                    corrected=min(p * releases, 1.0) if level == "features" else None,
                     smallest_p=9.99999e-7,
                     permutations=1_000_000,
                     exact=False,
-                    conclusion="evidence" if hit else "no evidence",
+                    conclusion=("evidence" if hit else "no evidence") if level == "features" else None,
                     primary=level == "features",
                 )
             )
@@ -122,6 +122,7 @@ def facts(
             files=60_000,
             size=167_251_904,
             root=sha("root"),
+            keys_dropped=1,
         ),
         releases=made,
         suspect=SuspectFacts(
@@ -129,7 +130,7 @@ def facts(
             digest=sha("suspect"),
             access="weights",
             architecture="open_clip:ViT-B-32",
-            format="safetensors",
+            file="northgate-vision-2.safetensors",
             returns=("features", "soft labels by zero-shot prompts"),
             input_size=(3, 224, 224),
             registered_at="2026-05-05T08:00:00Z",
@@ -158,11 +159,11 @@ def facts(
             alpha=0.01,
             permutations=1_000_000,
             probes=300,
-            probes_digest=sha("probes"),
-            queries=3_900,
             code_version="0.1.0 (3f2a91c)",
+            stopping_rule="none: every permutation is counted",
+            correction="Holm over the plan's releases and earlier runs",
         ),
-        run=RunFacts("2026-05-05T09:01:10Z", "2026-05-05T09:04:48Z", 1, 0, "CPU"),
+        run=RunFacts("2026-05-05T09:01:10Z", "2026-05-05T09:04:48Z", 1, 0, "CPU", 11_700),
         result=Result(
             conclusion="evidence" if evidence else "no evidence",
             sentence=(

@@ -43,7 +43,7 @@ def test_it_names_every_digest(plain):
         made.releases[0].beacon,
         made.suspect.digest,
         made.plan.digest,
-        made.plan.probes_digest,
+        made.releases[0].probes_digest,
         made.references[1].digest,
         made.logs[0].head,
     ):

@@ -1,0 +1,114 @@
+"""One streaming reader over zip, tar and tar.gz. It opens nothing for writing and believes nothing it reads.
+
+A reader yields ``Member``s in the archive's own order, each with its bytes or with the reason why it is not taken, and
+a cursor from which a later run goes on. Memory does not grow with the number of members. Members that are never
+unpacked (links, devices, archives in the archive) cost a line in the list of refusals and nothing more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from .errors import ArchiveError, Refused
+from .images import sniff
+
+Cursor = dict[str, Any]  # plain JSON
+
+NOT_AN_ARCHIVE = "This file is not an archive that can be read here. Upload a zip, a tar or a tar.gz."
+
+
+@dataclass(frozen=True)
+class ArchiveLimits:
+    """What an archive may ask of us. Sizes in bytes, unpacked."""
+
+    members: int = 5_000_000
+    total: int = 500 << 30
+    member: int = 256 << 20
+    ratio: int = 200  # unpacked to packed, for anything larger than ``ratio_from``
+    ratio_from: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member: its number in the archive, its name as listed, and either ``data`` at ``path`` or ``refused``."""
+
+    number: int
+    name: str
+    cursor: Cursor  # where the next member begins
+    path: str = ""
+    data: bytes = b""
+    refused: Refused | None = None
+
+
+class ArchiveReader(Protocol):
+    """What the readers of all kinds have in common."""
+
+    kind: str
+
+    def members(self, cursor: Cursor | None = None, keep: frozenset[str] = frozenset()) -> Iterator[Member]:
+        """Members from ``cursor`` on. Paths in ``keep`` are read although they are no images (a file of labels)."""
+
+    def position(self) -> tuple[int, int]:
+        """Bytes of the archive behind us, and in all."""
+
+    def close(self) -> None: ...
+
+
+def open_archive(path: Path, limits: ArchiveLimits | None = None) -> ArchiveReader:
+    """The reader for the archive at ``path``, by its content, not its name. Raises ``ArchiveError``."""
+    from .tars import TarReader
+    from .zips import ZipReader
+
+    limits = limits or ArchiveLimits()
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise ArchiveError(f"The archive cannot be opened: {error.strerror}.") from error
+    if not head:
+        raise ArchiveError("The archive is empty.")
+    if head.startswith(b"\x1f\x8b"):
+        return TarReader(path, limits, packed=True)
+    if head[257:262] == b"ustar" or (len(head) == 512 and TarReader.plausible(head)):
+        return TarReader(path, limits, packed=False)
+    if head.startswith(b"PK") or ZipReader.plausible(path, size):
+        return ZipReader(path, limits)
+    if head.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")):
+        raise ArchiveError("Archives of this kind are not read here. Upload a zip, a tar or a tar.gz.")
+    raise ArchiveError(NOT_AN_ARCHIVE)
+
+
+class Tally:
+    """Counts what the archive has asked for so far and stops it at the limits."""
+
+    def __init__(self, limits: ArchiveLimits, members: int = 0, total: int = 0) -> None:
+        self.limits = limits
+        self.members = members
+        self.total = total
+
+    def count_member(self) -> int:
+        """The number of the member that begins now."""
+        if self.members >= self.limits.members:
+            raise ArchiveError(f"The archive has more than {self.limits.members:,} members; split it.")
+        self.members += 1
+        return self.members - 1
+
+    def count_bytes(self, count: int) -> None:
+        self.total += count
+        if self.total > self.limits.total:
+            raise ArchiveError(f"The archive unpacks to more than {self.limits.total:,} bytes; split it.")
+
+    def check_size(self, size: int, packed: int | None = None) -> None:
+        """Raise ``Refused`` for a member too large in itself or packed too well to be an image."""
+        if size > self.limits.member:
+            raise Refused(f"larger than {self.limits.member:,} bytes")
+        if packed is not None and size > self.limits.ratio_from and size > self.limits.ratio * max(packed, 1):
+            raise Refused(f"packed more than {self.limits.ratio} to 1, as archive bombs are")
+
+
+def refuse_foreign(path: str, data: bytes, keep: frozenset[str]) -> None:
+    """Raise ``Refused`` for content that is no image of the allowed formats."""
+    if path not in keep:
+        sniff(data[:300])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from audits.permutation import (
     permutation_test,
     philox_from,
     reference_residual,
-    smallest_reachable_p,
 )
 from audits.scoring import LevelScores
 
@@ -131,16 +130,13 @@ def conclude(result: Mapping[str, Any], p_corrected: float, rules: Rules) -> tup
     return ("inconclusive", reasons) if reasons else ("no_evidence", [])
 
 
-def sentence(conclusion: Conclusion, suspect: str, recipient: str) -> str:
-    """The conclusion about one release in one plain sentence; it never says that anybody infringed."""
-    about = f"the responses of “{suspect}” depend on the secret key of the copy for “{recipient}”"
+def sentence(conclusion: Conclusion, suspect: str, recipients: Sequence[str]) -> str:
+    """The conclusion about one release or several in one plain sentence; it never says that anybody infringed."""
+    copies = " and ".join(f"“{recipient}”" for recipient in recipients)
+    word = "copies" if len(recipients) > 1 else "copy"
+    about = f"the responses of “{suspect}” depend on the secret key of the {word} for {copies}"
     if conclusion == "evidence":
         return f"Evidence that {about}, more than chance allows."
     if conclusion == "inconclusive":
         return f"Inconclusive: this test can neither show nor rule out that {about}."
     return f"No evidence that {about}. This is no acquittal: a weak trace can stay below what this plan could see."
-
-
-def plan_reaches(groups: int, permutations: int, alpha: float, tests: int) -> bool:
-    """Whether a plan's smallest p, corrected for `tests` tests, can reach alpha."""
-    return tests * smallest_reachable_p(groups, permutations) <= alpha

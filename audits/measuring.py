@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from audits.suspects import AppliedMark
 from provenance.errors import TouchmarkError
 
-BLOCK_IMAGES = 1024
+BLOCK_IMAGES = 256
 CLEAN, GROUPS, KEY, WRONG = "clean", "groups", "key", "wrong"
 KINDS = ("features", "soft", "hard")
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
@@ -117,7 +117,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Block:
-    """Up to 1024 images of one condition; `name` is the stem of the files that hold its answers."""
+    """Up to 256 images of one condition; `name` is the stem of the files that hold its answers."""
 
     name: str
     source: str
@@ -168,24 +168,18 @@ class Answers:
         return any(self.folder.glob(f"{WRONG}-000.*"))
 
 
-OpenModel = Callable[[], AskedModel]
-
-
-def measure(question: Question, folder: Path, open_model: OpenModel, on_block: Callable[[int], None]) -> Answers:
+def measure(question: Question, folder: Path, model: AskedModel, on_block: Callable[[int], None]) -> Answers:
     """Ask what is not answered yet; returns all answers.
 
-    folder: where the blocks are kept; open_model: called once, and only if something is left to ask; on_block: told
-    how many images the last block answered (blocks from an earlier attempt too); it may raise to stop, and nothing
-    that was answered is lost. Raises MeasuringError if the folder holds answers to another question.
+    folder: where the blocks are kept; on_block: told how many images the last block answered (blocks from an earlier
+    attempt too); it may raise to stop, and nothing that was answered is lost. Raises MeasuringError if the folder
+    holds answers to another question.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, question)
-    model: AskedModel | None = None
     loaded: set[str] = set()
     for block in question.blocks():
         if not _is_answered(folder, block):
-            if model is None:
-                model = open_model()
             if block.source not in loaded:
                 model.load_images(block.source, question.probes if block.source == "probes" else question.group_images)
                 loaded.add(block.source)

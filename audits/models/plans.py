@@ -42,11 +42,13 @@ class Plan(models.Model):
     references = models.ManyToManyField(RegisteredModel, related_name="plans_as_reference", blank=True)
     level = models.CharField(max_length=10, choices=Level.choices, default=Level.FEATURES)
     probes = models.PositiveIntegerField(default=300)
-    group_images = models.PositiveIntegerField(default=100)
+    group_images = models.PositiveIntegerField(default=50)  # per group
     permutations = models.PositiveIntegerField(default=1_000_000)
     alpha = models.FloatField(default=0.01)
     # Which p decides: with the references regressed out, or without.
     decide_with_references = models.BooleanField(default=False)
+    # A key drawn for the purpose is asked about as well; it costs as many forward passes as the true one.
+    wrong_key_control = models.BooleanField(default=True)
     state = models.CharField(max_length=10, choices=PlanState.choices, default=PlanState.DRAFT)
     # The frozen text whose SHA-256 is the digest; set by locking.
     frozen = models.JSONField(default=dict)

@@ -19,7 +19,7 @@ class Stop(Exception):  # noqa: N818
 
 
 def ask(model, question, folder, on_block=lambda images: None):
-    return measure(question, folder, lambda: model, on_block)
+    return measure(question, folder, model, on_block)
 
 
 def judged(answers, question, secret, references=None, wrong=None, level="features", rules=RULES):
@@ -208,7 +208,7 @@ def test_conclusions(result, corrected, expected, reason):
     conclusion, reasons = conclude(result, corrected, RULES)
     assert conclusion == expected
     assert reason in " ".join(reasons)
-    text = sentence(conclusion, "encoder", "Acme").lower()
+    text = sentence(conclusion, "encoder", ["Acme"]).lower()
     assert "infring" not in text
     assert "depend on the secret key" in text
 

@@ -1,0 +1,127 @@
+"""Audits: queued from a locked plan, seen by people according to what they may know, compared."""
+
+from typing import Any
+
+from django.db import transaction
+
+from audits.models import Audit, AuditRow, Plan
+from audits.services.plans import PlanError, record
+from provenance.models import Job, Organisation, Release, Role, User
+from provenance.services import jobs
+from provenance.services.access import may_audit, require
+
+
+@transaction.atomic
+def queue(plan: Plan, *, by: User) -> Audit:
+    """Queues the run of a locked plan. One plan is run once; a failed or cancelled run is taken up again as a job."""
+    plan = Plan.objects.select_for_update().get(pk=plan.pk)
+    require(by, plan.organisation, Role.AUDITOR)
+    if not may_audit(by, plan.version.dataset):
+        raise PlanError("The grant for this dataset was withdrawn, so its audits cannot be run.")
+    if not plan.is_locked:
+        raise PlanError("Lock the plan first: only a locked plan can be run.")
+    before = plan.audits.order_by("-created_at").first()
+    if before is not None:
+        state = "is waiting or running" if before.state in (Audit.State.QUEUED, Audit.State.RUNNING) else "has been run"
+        raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
+    audit = Audit.objects.create(plan=plan, created_by=by)
+    audit.job = jobs.enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
+    audit.save(update_fields=["job"])
+    record(plan, "audit.queued", by=by, subject=audit, digests={"plan": plan.digest})
+    return audit
+
+
+def may_see_assignment(user: User, release: Release) -> bool:
+    """Only rights-holders of the organisation that owns the key."""
+    return user.has_role(release.version.dataset.organisation, Role.RIGHTS_HOLDER)
+
+
+def visible_result(row: AuditRow, user: User) -> dict[str, Any]:
+    """What one person may see of a row's result: everything, or without a way to derive the secret assignment."""
+    return full_result(row) if may_see_assignment(user, row.release) else shuffled_result(row)
+
+
+def full_result(row: AuditRow) -> dict[str, Any]:
+    """The result with the true assignment; patterns are named by number, groups by name."""
+    result = dict(row.result)
+    result.pop("shuffle", None)
+    names = result["groups"]
+    return result | {
+        "shuffled": False,
+        "pattern_names": [f"Pattern {number + 1}" for number in range(len(names))],
+        "group_names": list(names),
+    }
+
+
+def shuffled_result(row: AuditRow) -> dict[str, Any]:
+    """The result with patterns and groups in an order drawn once at random, without names and without the assignment.
+
+    Every matrix, table and JSON answer uses the same order, so that nothing can be told from their differences.
+    """
+    result = dict(row.result)
+    shuffle = result.pop("shuffle")
+    patterns, groups = shuffle["patterns"], shuffle["groups"]
+    result.pop("assignment")
+    result.pop("groups")
+    result["levels"] = {name: _shuffled_level(level, patterns, groups) for name, level in result["levels"].items()}
+    return result | {
+        "shuffled": True,
+        "pattern_names": [f"Pattern {letter}" for letter in letters(len(patterns))],
+        "group_names": [f"Group {letter}" for letter in letters(len(groups))],
+    }
+
+
+def letters(count: int) -> list[str]:
+    """A, B … Z, AA, AB …"""
+    names = []
+    for number in range(count):
+        name = ""
+        while number >= 0:
+            name = chr(ord("A") + number % 26) + name
+            number = number // 26 - 1
+        names.append(name)
+    return names
+
+
+def _shuffled_level(level: dict[str, Any], patterns: list[int], groups: list[int]) -> dict[str, Any]:
+    if "pulls" not in level:  # a level that could not be scored holds its reason only
+        return level
+    shown = dict(level)
+    for name in ("pulls", "residual"):
+        matrix = level.get(name)
+        shown[name] = [[matrix[j][g] for g in groups] for j in patterns] if matrix else None
+    # A pattern's pull to its own group would point at its cell in the matrix.
+    shown["densities"] = [
+        {key: value for key, value in level["densities"][j].items() if key != "pull"} for j in patterns
+    ]
+    return shown
+
+
+def earlier_audits(audit: Audit) -> list[Audit]:
+    """Every run before this one that asked the same weights about one of the same releases, whatever its end."""
+    found = Audit.objects.filter(
+        plan__suspect__sha256=audit.plan.suspect.sha256,
+        plan__releases__in=audit.plan.releases.all(),
+        created_at__lt=audit.created_at,
+    )
+    return list(found.exclude(pk=audit.pk).distinct().select_related("plan").order_by("created_at"))
+
+
+def organisations_of(audit: Audit) -> list[Organisation]:
+    """The auditor's organisation, and the data's owner where that is another one."""
+    owner = audit.plan.version.dataset.organisation
+    mine = audit.plan.organisation
+    return [mine] if mine == owner else [mine, owner]
+
+
+def mark_ended(job: Job) -> None:
+    """The audit's own row says that its job failed or was cancelled, and so does the log."""
+    audit = Audit.objects.filter(pk=job.params["audit"]).select_related("plan").first()
+    if audit is None:
+        return
+    cancelled = job.state == Job.State.CANCELLED
+    audit.state = Audit.State.CANCELLED if cancelled else Audit.State.FAILED
+    audit.finished_at = job.finished_at
+    audit.save(update_fields=["state", "finished_at"])
+    verb = "audit.cancelled" if cancelled else "audit.failed"
+    record(audit.plan, verb, by=None, subject=audit, details={"reason": job.reason, "attempt": job.attempt})

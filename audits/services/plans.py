@@ -1,0 +1,255 @@
+"""Plans: drafted, changed, locked. A locked plan is frozen text with a digest; nothing about it changes afterwards."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.utils import timezone
+
+from audits.models import AuditRow, Plan, RegisteredModel
+from audits.permutation import MOST_PERMUTATIONS
+from provenance.canonical import canonical_json
+from provenance.code_version import code_version
+from provenance.errors import TouchmarkError
+from provenance.models import Dataset, Release, Role, User, Version
+from provenance.services import log
+from provenance.services.access import may_audit, require
+
+FORMAT = "touchmark/plan/1"
+LEAST_PERMUTATIONS = 1_000
+LEAST_PROBES = 10
+
+
+class PlanError(TouchmarkError):
+    """A plan that cannot be saved, locked or run as it stands."""
+
+
+@dataclass(frozen=True)
+class PlanValues:
+    """What a person chooses. `references` may be empty; `group_images` counts per group."""
+
+    name: str
+    version: Version
+    releases: Sequence[Release]
+    suspect: RegisteredModel
+    references: Sequence[RegisteredModel] = ()
+    level: str = Plan.Level.FEATURES
+    probes: int = 300
+    group_images: int = 50
+    permutations: int = 1_000_000
+    alpha: float = 0.01
+    decide_with_references: bool = False
+    wrong_key_control: bool = True
+
+
+def auditable_versions(user: User) -> "models.QuerySet[Version]":
+    """Ready versions of the datasets on which this person may plan audits, those with a ready release first."""
+    own = user.organisations(Role.AUDITOR)
+    granted = models.Q(dataset__grants__auditor=user) if own.exists() else models.Q(pk__in=[])
+    mine = models.Q(dataset__in=Dataset.objects.filter(organisation__in=own))
+    found = Version.objects.ready().filter(mine | granted).select_related("dataset").distinct()
+    return found.order_by("dataset__name", "-number")
+
+
+def usable_models(user: User) -> "models.QuerySet[RegisteredModel]":
+    """Suspects and references of the organisations whose auditor this person is."""
+    return RegisteredModel.objects.filter(organisation__in=user.organisations(Role.AUDITOR)).order_by("name")
+
+
+@transaction.atomic
+def save_draft(values: PlanValues, *, by: User, plan: Plan | None = None) -> Plan:
+    """Makes a draft, or changes one. Raises PlanError where it contradicts itself."""
+    _may_plan(values, by)
+    check(values)
+    if plan is None:
+        plan = Plan(created_by=by)
+    else:
+        plan = Plan.objects.select_for_update().get(pk=plan.pk)
+        if plan.is_locked:
+            raise PlanError("This plan is locked, so nothing about it can change. Draft a new one.")
+    plan.organisation = values.suspect.organisation
+    for name in ("name", "version", "suspect", "level", "probes", "group_images", "permutations", "alpha"):
+        setattr(plan, name, getattr(values, name))
+    plan.decide_with_references = values.decide_with_references
+    plan.wrong_key_control = values.wrong_key_control
+    plan.save()
+    plan.releases.set(values.releases)
+    plan.references.set(values.references)
+    return plan
+
+
+def values_of(plan: Plan) -> PlanValues:
+    """A saved plan's values, as `save_draft` took them."""
+    return PlanValues(
+        name=plan.name,
+        version=plan.version,
+        releases=list(plan.releases.order_by("recipient", "pk")),
+        suspect=plan.suspect,
+        references=list(plan.references.order_by("name", "pk")),
+        level=plan.level,
+        probes=plan.probes,
+        group_images=plan.group_images,
+        permutations=plan.permutations,
+        alpha=plan.alpha,
+        decide_with_references=plan.decide_with_references,
+        wrong_key_control=plan.wrong_key_control,
+    )
+
+
+@transaction.atomic
+def lock(plan: Plan, *, by: User) -> Plan:
+    """Freezes a draft: its canonical JSON is kept, and the SHA-256 of it is recorded in the evidence log."""
+    plan = Plan.objects.select_for_update().get(pk=plan.pk)
+    values = values_of(plan)
+    _may_plan(values, by)
+    if plan.is_locked:
+        raise PlanError("This plan is locked already.")
+    check(values)
+    plan.locked_at, plan.locked_by = timezone.now(), by
+    plan.frozen = frozen_text(plan, values)
+    plan.digest = digest_of(plan.frozen)
+    plan.state = Plan.State.LOCKED
+    plan.save()
+    record(
+        plan, "plan.locked", by=by, digests={"plan": plan.digest}, details={"earlier runs": earlier_rows(plan).count()}
+    )
+    return plan
+
+
+def digest_of(frozen: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of a frozen plan."""
+    return hashlib.sha256(canonical_json(frozen)).hexdigest()
+
+
+def record(plan: Plan, verb: str, *, by: User | None, subject: models.Model | None = None, **facts: Any) -> None:
+    """Logs in the chain of the auditor's organisation and, where it is another one, in that of the data's owner."""
+    owner = plan.version.dataset.organisation
+    for organisation in {plan.organisation.pk: plan.organisation, owner.pk: owner}.values():
+        log.record(verb, subject or plan, organisation=organisation, by=by, **facts)
+
+
+def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
+    """What a lock freezes: everything that decides about the test, and nothing secret.
+
+    The probes are fixed by it as well: they are the first ones in the committed key's own order among the images that
+    it does not propose for marking. The run logs their digest before the first question.
+    """
+    version = values.version
+    return {
+        "format": FORMAT,
+        "id": str(plan.pk),
+        "name": values.name,
+        "locked_at": plan.locked_at.isoformat(timespec="seconds") if plan.locked_at else None,
+        "code_version": code_version(),
+        "dataset": {"name": version.dataset.name, "version": version.number, "root": version.root},
+        "releases": [_frozen_release(release) for release in values.releases],
+        "suspect": _frozen_model(values.suspect),
+        "references": [_frozen_model(reference) for reference in values.references],
+        "level": values.level,
+        "levels": list(levels_of(values.suspect)),
+        "probes": values.probes,
+        "group_images": values.group_images,
+        "permutations": values.permutations,
+        "alpha": values.alpha,
+        "counted": "with references" if values.decide_with_references else "without references",
+        "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
+        "null": "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded",
+        "correction": "Holm over the plan's releases and earlier runs of the same suspect against them",
+        "stopping_rule": "none: every permutation is counted",
+        "controls": {"wrong_key": values.wrong_key_control, "references_alone": True, "references_left_out": True},
+        "missing_answers": "scored as no shift",
+    }
+
+
+def _frozen_release(release: Release) -> dict[str, Any]:
+    return {
+        "id": str(release.pk),
+        "recipient": release.recipient,
+        "root": release.root,
+        "commitment": release.key.commitment,
+        "beacon": release.key.beacon,
+        "settings": release.key.settings,
+    }
+
+
+def _frozen_model(model: RegisteredModel) -> dict[str, Any]:
+    return {"id": str(model.pk), "name": model.name, "sha256": model.sha256, "spec": model.spec}
+
+
+def levels_of(model: RegisteredModel) -> tuple[str, ...]:
+    """Levels that a model was registered to return, in the fixed order."""
+    returns = set(model.spec.get("returns", []))
+    return tuple(level for level in Plan.Level.values if level in returns)
+
+
+def groups_of(release: Release) -> int:
+    return len(release.key.settings.get("groups", []))
+
+
+def earlier_rows(plan: Plan) -> "models.QuerySet[AuditRow]":
+    """Results of earlier runs of the same weights against any of the plan's releases."""
+    return AuditRow.objects.filter(
+        release__in=plan.releases.all(), audit__plan__suspect__sha256=plan.suspect.sha256, audit__state="done"
+    ).exclude(audit__plan=plan)
+
+
+def _may_plan(values: PlanValues, by: User) -> None:
+    require(by, values.suspect.organisation, Role.AUDITOR)
+    if not may_audit(by, values.version.dataset):
+        raise PermissionDenied("Only auditors to whom this dataset was granted may plan audits on it.")
+
+
+def check(values: PlanValues) -> None:
+    """Raises PlanError with the first thing that contradicts itself; the sentence says what to change."""
+    _check_releases(values)
+    _check_models(values)
+    if not LEAST_PERMUTATIONS <= values.permutations <= MOST_PERMUTATIONS:
+        raise PlanError(f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.")
+    if not 0 < values.alpha <= 0.1:
+        raise PlanError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
+    if values.probes < LEAST_PROBES:
+        raise PlanError(f"Use {LEAST_PROBES} probes or more.")
+    if values.group_images < 1:
+        raise PlanError("Use at least one image of every group.")
+    marked = max(release.marked_count for release in values.releases)
+    if values.probes > values.version.file_count - marked:
+        raise PlanError(f"Only {values.version.file_count - marked:,} images are unmarked; use fewer probes.")
+
+
+def _check_releases(values: PlanValues) -> None:
+    if not values.releases:
+        raise PlanError("Choose at least one release to test for.")
+    for release in values.releases:
+        if release.version_id != values.version.pk:
+            raise PlanError(f"The release for {release.recipient} was made from another version.")
+        if release.state != Release.State.READY:
+            raise PlanError(f"The release for {release.recipient} is not ready yet.")
+        if groups_of(release) < 2:
+            raise PlanError(f"The release for {release.recipient} has no groups whose assignment could be tested.")
+
+
+def _check_models(values: PlanValues) -> None:
+    suspect = values.suspect
+    if suspect.role != RegisteredModel.ModelRole.SUSPECT:
+        raise PlanError(f"{suspect.name} is registered as a reference; choose a suspect.")
+    if values.level not in levels_of(suspect):
+        raise PlanError(f"{suspect.name} does not return {Plan.Level(values.level).label}; choose another level.")
+    seen = {suspect.sha256}
+    for reference in values.references:
+        if reference.role != RegisteredModel.ModelRole.REFERENCE:
+            raise PlanError(f"{reference.name} is not declared as a reference.")
+        if reference.organisation_id != suspect.organisation_id:
+            raise PlanError(f"{reference.name} belongs to another organisation than the suspect.")
+        if reference.sha256 in seen:
+            raise PlanError(f"{reference.name} has the same weights as another model of this plan.")
+        seen.add(reference.sha256)
+        if values.level not in levels_of(reference):
+            raise PlanError(f"{reference.name} does not return {Plan.Level(values.level).label}, so it cannot serve.")
+    most = min((groups_of(release) - 1) ** 2 for release in values.releases)
+    if len(values.references) >= most:
+        raise PlanError(f"With these groups use fewer than {most} references.")
+    if values.decide_with_references and not values.references:
+        raise PlanError("The p with references can count only where there are references; choose some.")

@@ -1,3 +1,5 @@
 from django.urls import include, path
 
-urlpatterns = [path("", include(f"audits.urls.{noun}")) for noun in ("models", "audits", "reports", "trainings")]
+urlpatterns = [
+    path("", include(f"audits.urls.{noun}")) for noun in ("overview", "models", "audits", "reports", "trainings")
+]

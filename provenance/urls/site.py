@@ -4,7 +4,6 @@ from django.urls import path
 from provenance.views import site, styleguide
 
 urlpatterns = [
-    path("", site.overview, name="overview"),
     path("healthz", site.health, name="health"),
 ]
 if settings.DEBUG:

@@ -1,13 +1,8 @@
-"""The overview, and the health check that load balancers ask."""
+"""The health check that load balancers ask."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
-
-
-def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "site/overview.html")
+from django.http import HttpRequest, JsonResponse
 
 
 @login_not_required

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from audits.views import overview
+
+urlpatterns = [path("", overview.overview, name="overview")]

@@ -1,0 +1,107 @@
+"""Which p-values are corrected together: releases, levels and repeated runs of one suspect (method.md, section 6).
+
+The plan declares every level primary or secondary. The conclusion rests on the primary ones: Holm over all of them,
+of all releases and of all runs that were made against this suspect, failed and negative ones too, keeps the chance of
+any false "evidence" at alpha. Secondary levels never decide; their p-values are corrected over everything, primary
+and secondary, so that whoever reads them as evidence is protected as well.
+
+Corrected values of earlier runs grow when a further run is made. Holm's guarantee holds where the number of runs was
+settled beforehand; who may go on until a run succeeds needs `open_ended`, which spends alpha over all runs to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audits.multiplicity import MultiplicityError, holm
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One p-value of one suspect: its release, its level, and the number of its run, from 1 for the first."""
+
+    release: str
+    level: str
+    run: int
+    p: float
+    primary: bool = True
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A p-value beside its correction. together: how many p-values it was corrected with; reason: why, for people."""
+
+    tested: Finding
+    corrected: float
+    together: int
+    reason: str
+
+
+def open_ended(p: float, run: int) -> float:
+    """p-value of run number `run` (from 1) of a series without a planned end: min(1, p run (run + 1)).
+
+    Weights 1 / (run (run + 1)) sum to one over all runs to come, so by Bonferroni the chance that any run of an
+    innocent ever falls below alpha is at most alpha. The first run already pays a factor of two for that freedom.
+    """
+    if not 0.0 < p <= 1.0:
+        raise MultiplicityError(f"A p-value lies above 0 and at most at 1; this one is {p}.")
+    if run < 1:
+        raise MultiplicityError("Runs are counted from 1.")
+    return min(1.0, p * run * (run + 1))
+
+
+def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Corrected]:
+    """Correct all p-values of one suspect, in the order given.
+
+    tested: every run that gave a p-value. A run that failed before it had one needs no entry. series_is_open: runs
+    may be repeated without a planned end, so each is first made `open_ended`, and Holm goes over the releases and
+    levels of its own run. Raises MultiplicityError where two entries name the same test, or one level is primary here
+    and secondary there.
+    """
+    names = [(item.release, item.level, item.run) for item in tested]
+    if len(set(names)) != len(names):
+        raise MultiplicityError("The same release, level and run is named twice.")
+    for level in {item.level for item in tested}:
+        if len({item.primary for item in tested if item.level == level}) > 1:
+            raise MultiplicityError(f"The level '{level}' is declared primary here and secondary there.")
+    primary = [i for i, item in enumerate(tested) if item.primary]
+    found: dict[int, Corrected] = {}
+    for members, wanted in ((primary, True), (list(range(len(tested))), False)):
+        for index, value, together in _holm_over(tested, members, series_is_open):
+            if tested[index].primary is wanted:
+                reason = _reason(tested, members, together, wanted, series_is_open)
+                found[index] = Corrected(tested[index], value, together, reason)
+    return [found[index] for index in range(len(tested))]
+
+
+def _holm_over(tested: Sequence[Finding], members: list[int], series_is_open: bool) -> list[tuple[int, float, int]]:
+    """(index, corrected p, number corrected with) of every member."""
+    if not series_is_open:
+        adjusted = holm([tested[i].p for i in members])
+        return [(i, value, len(members)) for i, value in zip(members, adjusted, strict=True)]
+    found = []
+    for run in sorted({tested[i].run for i in members}):
+        same = [i for i in members if tested[i].run == run]
+        adjusted = holm([open_ended(tested[i].p, run) for i in same])
+        found += [(i, value, len(same)) for i, value in zip(same, adjusted, strict=True)]
+    return found
+
+
+def _reason(tested: Sequence[Finding], members: list[int], together: int, primary: bool, series_is_open: bool) -> str:
+    if together == 1 and not series_is_open:
+        return "Not corrected: it is the only test of this suspect."
+    count = {
+        "release": len({tested[i].release for i in members}),
+        "level": len({tested[i].level for i in members}),
+        "run": len({tested[i].run for i in members}),
+    }
+    parts = [
+        f"{number} {noun}s" for noun, number in count.items() if number > 1 and not (series_is_open and noun == "run")
+    ]
+    over = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    kind = "primary tests" if primary else "tests, primary and secondary,"
+    text = f"Corrected by Holm's method over {together} {kind} of this suspect{f' ({over})' if over else ''}."
+    if series_is_open:
+        text += " Runs may be repeated without a planned end, so alpha is spent over all runs to come."
+    return text if primary else f"{text} A secondary level does not decide the conclusion."

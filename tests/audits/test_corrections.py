@@ -1,0 +1,86 @@
+"""What is corrected together: releases, primary and secondary levels, repeated runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from audits.corrections import Finding, correct, open_ended
+from audits.multiplicity import MultiplicityError, holm
+
+
+def test_a_single_test_is_left_alone():
+    only = correct([Finding("a", "features", 1, 0.03)])[0]
+    assert (only.corrected, only.together) == (0.03, 1)
+    assert "only test" in only.reason
+
+
+def test_primary_levels_do_not_pay_for_secondary_ones():
+    tested = [
+        Finding("a", "features", 1, 0.01),
+        Finding("b", "features", 1, 0.20),
+        Finding("a", "hard", 1, 0.015, primary=False),
+        Finding("b", "hard", 1, 0.30, primary=False),
+    ]
+    found = correct(tested)
+    assert [item.corrected for item in found[:2]] == pytest.approx([0.02, 0.20])
+    assert found[2].corrected == pytest.approx(0.045)  # third place among four, after the primary 0.01
+    assert [item.together for item in found] == [2, 2, 4, 4]
+    assert "2 primary tests of this suspect (2 releases)" in found[0].reason
+    assert "2 releases and 2 levels" in found[2].reason
+    assert "does not decide" in found[2].reason
+
+
+def test_every_further_run_makes_the_earlier_ones_weaker():
+    first = [Finding("a", "features", 1, 0.02)]
+    both = [*first, Finding("a", "features", 2, 0.5)]
+    assert correct(first)[0].corrected == 0.02
+    assert correct(both)[0].corrected == pytest.approx(0.04)
+    assert "2 runs" in correct(both)[0].reason
+
+
+def test_an_open_series_keeps_its_promise_where_plain_counting_breaks_it():
+    """An owner who tests an innocent again and again, and reports as soon as the corrected p is small."""
+    generator, trials, runs = np.random.default_rng(3), 3000, 60
+    spent = counted = 0
+    for _ in range(trials):
+        p = generator.uniform(size=runs)
+        spent += any(open_ended(p[k], k + 1) <= 0.05 for k in range(runs))
+        counted += any((k + 1) * p[: k + 1].min() <= 0.05 for k in range(runs))
+    high = stats.binom.interval(0.99, trials, 0.05)[1]
+    assert spent <= high < counted
+    opened = correct([Finding("a", "features", 3, 0.001)], series_is_open=True)[0]
+    assert opened.corrected == pytest.approx(0.012)
+    assert "without a planned end" in opened.reason
+
+
+@given(st.lists(st.tuples(st.floats(1e-6, 1.0), st.booleans()), min_size=1, max_size=12), st.randoms())
+def test_order_does_not_matter_and_nothing_gets_smaller(items, random):
+    tested = [
+        Finding(f"release {i}", "features" if primary else "hard", 1, p, primary)
+        for i, (p, primary) in enumerate(items)
+    ]
+    found = {item.tested.release: item.corrected for item in correct(tested)}
+    assert all(item.p <= found[item.release] <= 1 for item in tested)
+    shuffled = random.sample(tested, len(tested))
+    assert {item.tested.release: item.corrected for item in correct(shuffled)} == found
+    primary = [item.p for item in tested if item.primary]
+    assert [found[item.release] for item in tested if item.primary] == holm(primary)
+
+
+@pytest.mark.parametrize(
+    ("tested", "message"),
+    [
+        ([Finding("a", "soft", 1, 0.1), Finding("a", "soft", 1, 0.2)], "twice"),
+        ([Finding("a", "soft", 1, 0.1), Finding("b", "soft", 1, 0.2, primary=False)], "declared"),
+        ([Finding("a", "soft", 1, 0.0)], "p-value"),
+    ],
+)
+def test_what_cannot_be_corrected_is_refused(tested, message):
+    with pytest.raises(MultiplicityError, match=message):
+        correct(tested)
+    with pytest.raises(MultiplicityError, match="from 1"):
+        open_ended(0.1, 0)

@@ -3,9 +3,10 @@
 Nothing here imports torch until a child runs, so the web process may import every name below.
 """
 
-from audits.suspects.answers import Answers, AppliedMark, Limits, SuspectInfo
+from audits.suspects.answers import Answers, Limits, SuspectInfo
 from audits.suspects.connection import ConnectionReport, check_connection
 from audits.suspects.errors import FormatError, SpecError, SuspectError
+from audits.suspects.marks import AppliedMark
 from audits.suspects.sandbox import SandboxedModel
 from audits.suspects.spec import ModelSpec
 

@@ -40,21 +40,6 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class AppliedMark:
-    """One pattern, or one per image, put into images before the suspect sees them.
-
-    Attributes:
-        settings_json: ``MarkSettings.to_json()``: family, side, opacity.
-        patterns: (1, …) for all images or (B, …), uint8, as the family's ``patterns`` gave them.
-        placements: (1, 2) or (B, 2) fractions in [0, 1): down and across.
-    """
-
-    settings_json: str
-    patterns: NDArray[np.uint8]
-    placements: NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
 class Answers:
     """Answers to B images: features (B, d) float32, probabilities (B, k) float32, hard labels (B,) int64.
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 MAX_HEADER = 2**22
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 4
-DTYPES = {"uint8": np.uint8, "float32": np.float32, "int64": np.int64}
+DTYPES = {"uint8": np.uint8, "float32": np.float32, "float64": np.float64, "int64": np.int64}
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

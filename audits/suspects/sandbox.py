@@ -17,8 +17,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.suspects.answers import Answers, AppliedMark, Limits, SuspectInfo
+from audits.suspects.answers import Answers, Limits, SuspectInfo
 from audits.suspects.errors import SuspectError
+from audits.suspects.marks import AppliedMark
 from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
 from audits.suspects.spec import ModelSpec
 
@@ -92,7 +93,7 @@ class SandboxedModel:
         arrays: dict[str, NDArray[Any]] = {"indices": chosen}
         if mark is not None:
             patterns = np.asarray(mark.patterns)
-            placements = np.asarray(mark.placements, dtype=np.float32)
+            placements = np.asarray(mark.placements, dtype=np.float64)
             _check_mark(patterns, placements, len(chosen))
             header["settings"] = mark.settings_json
             arrays |= {"patterns": patterns, "placements": placements}

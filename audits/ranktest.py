@@ -17,7 +17,7 @@ one look fixed in advance is uniform. Where no look reaches h + 1, only the last
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -244,10 +244,8 @@ def sequential_rank_test(scores: Floats, rule: StoppingRule, references: list[Fl
         if np.shape(reference) != table.shape:
             raise RankTestError("A reference was asked with other keys or at another level than the suspect.")
     due = [n for n in rule.looks(table.shape[1], len(given)) if n < len(table)]
-    if not due:
-        raise RankTestError("No look is due yet: ask further decoys.")
-    for number, decoys in enumerate(due, start=1):
+    for looks, decoys in enumerate(due, start=1):
         result = rank_test(table[: decoys + 1], [reference[: decoys + 1] for reference in given])
-        if rule.ends(result):
-            break
-    return RankResult(**{**vars(result), "planned": rule.decoys, "smallest_p": rule.smallest_p, "looks": number})
+        if rule.ends(result) or looks == len(due):
+            return replace(result, planned=rule.decoys, smallest_p=rule.smallest_p, looks=looks)
+    raise RankTestError("No look is due yet: ask further decoys.")

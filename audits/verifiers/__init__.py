@@ -1,0 +1,23 @@
+"""Tests that others have published, on the same answers, for comparison only.
+
+None of them has an exact error rate: they take images as the unit of replication, although what differs between a
+guilty and an innocent model is the key. Written anew from their descriptions. Calibration shows how often each
+rejects models that never saw the release.
+"""
+
+from audits.verifiers.likelihood import gmm_likelihood
+from audits.verifiers.paired import paired_t, paired_wilcoxon, target_label_wilcoxon
+from audits.verifiers.verdict import DISCLAIMER, Verdict, VerifierError
+from audits.verifiers.views import random_views, view_consistency
+
+__all__ = [
+    "DISCLAIMER",
+    "Verdict",
+    "VerifierError",
+    "gmm_likelihood",
+    "paired_t",
+    "paired_wilcoxon",
+    "random_views",
+    "target_label_wilcoxon",
+    "view_consistency",
+]

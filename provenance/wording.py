@@ -34,6 +34,7 @@ STATE_ICONS = {
     "disclosed": "key",
     "draft": "dot",
     "away": "clock",
+    "next": "arrow",
 }
 JOB_TITLES = {
     "dataset.manifest": "Reading the files",

@@ -1,0 +1,54 @@
+"""A real Chromium against a live server; tests here carry the mark `browser`."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+# Playwright's synchronous interface runs an event loop in this thread, which Django takes for asynchronous code.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_of(chromium, live_server, sign_in):
+    """browser_of(user, **options) -> a page of a browser in which this person is signed in.
+
+    `page.complaints` collects what the console says in anger, a breach of the content security policy above all.
+    """
+    contexts: list[BrowserContext] = []
+
+    def open_page(user, **options) -> Page:
+        context = chromium.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 900}, **options)
+        contexts.append(context)
+        if user is not None:
+            session = sign_in(user).cookies["sessionid"].value
+            context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+        page = context.new_page()
+        page.complaints = []
+        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -158,6 +158,8 @@ STORAGES = {
     "default": _default_storage,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
+# Folders with further fonts for reports; without them, scripts that the built-in fonts lack appear as code points.
+REPORT_FONTS = [Path(folder) for folder in env.list("TOUCHMARK_REPORT_FONTS", default=[])]
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("TOUCHMARK_STATIC_ROOT", str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", Path(plotly.__file__).parent / "package_data")]

@@ -96,6 +96,7 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "share": "Share of each group marked",
         "side": "Side of the mark",
         "opacity": "Opacity",
+        "cells": "Colour blocks per side",
     }
     order = [*names, *sorted(set(settings) - set(names))]
     return [

@@ -1,0 +1,318 @@
+"""Reads a finished audit out of the database, as the facts that a report states. Nothing secret is read.
+
+Results are taken in the shuffled order in which an auditor sees them, because auditors may download reports too.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from audits.models import Audit, AuditRow, RegisteredModel, Report
+from audits.report.facts import (
+    Control,
+    DatasetFacts,
+    DensityScores,
+    Histogram,
+    LogExtract,
+    LogLine,
+    Party,
+    PlanFacts,
+    ReferenceFacts,
+    ReleaseFacts,
+    ReleaseResult,
+    ReportFacts,
+    Result,
+    RunFacts,
+    SuspectFacts,
+)
+from audits.services.audits import earlier_audits, organisations_of, shuffled_result
+from provenance.code_version import code_version
+from provenance.models import LogEntry, Organisation, Release, Role, User, WatermarkKey
+from provenance.services import log
+
+SCORES = ("density_gain", "divergence", "displacement", "coherence")
+_STORED = {"density_gain": "gain"}  # the core's own names where they differ
+
+
+def collect(report: Report, issued_at: datetime) -> ReportFacts:
+    """The facts of the report's audit as they stand now; checks the chains of all logs they rest on."""
+    audit = report.audit
+    rows = list(audit.rows.select_related("release__key", "release__version").order_by("release__recipient", "release"))
+    labels = {row.release_id: f"Release {number}" for number, row in enumerate(rows, start=1)}
+    results = {labels[row.release_id]: shuffled_result(row) for row in rows}
+    return ReportFacts(
+        number=report.number,
+        issued_at=_time(issued_at),
+        issued_by=_issuer(report),
+        parties=_parties(audit),
+        dataset=_dataset(audit),
+        releases=tuple(_release(row, labels[row.release_id]) for row in rows),
+        suspect=_suspect(audit.plan.suspect),
+        references=tuple(_reference(model) for model in audit.plan.references.order_by("name", "pk")),
+        plan=_plan(audit),
+        run=_run(audit, results),
+        result=_result(audit, rows, labels, results),
+        scores=tuple(score for row in rows for score in _scores(row, labels[row.release_id])),
+        histograms=tuple(h for label, result in results.items() for h in _histograms(label, result)),
+        controls=tuple(
+            Control(c["name"], c["kind"], label, level, float(c["p"]), c["tail"])
+            for label, result in results.items()
+            for level, found in _measured(result)
+            for c in found["controls"]
+        ),
+        limitations=_unmeasured(results),
+        logs=tuple(_log_extract(audit, organisation) for organisation in organisations_of(audit)),
+        code_version=code_version(),
+        demo=settings.DEMO_FILE.exists(),
+    )
+
+
+def _time(moment: datetime | None) -> str:
+    """ISO 8601 in UTC. Every act that a report names has happened, so its time is there."""
+    assert moment is not None  # noqa: S101
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _issuer(report: Report) -> Party:
+    by, owner = report.created_by, report.audit.plan.version.dataset.organisation
+    home = owner if by.has_role(owner, Role.LEGAL) else report.audit.plan.organisation
+    return Party("legal", home.name, by.display_name, home.contact)
+
+
+def _parties(audit: Audit) -> tuple[Party, ...]:
+    owner, auditor = audit.plan.version.dataset.organisation, audit.plan.organisation
+    drawn_by = audit.plan.releases.order_by("recipient", "pk")[0].key.drawn_by
+    locked_by = audit.plan.locked_by
+    return (
+        Party("rights-holder", owner.name, drawn_by.display_name, owner.contact),
+        Party("auditor", auditor.name, locked_by.display_name if locked_by else "", auditor.contact),
+    )
+
+
+def _dataset(audit: Audit) -> DatasetFacts:
+    version = audit.plan.version
+    dataset = version.dataset
+    return DatasetFacts(
+        name=dataset.name,
+        owner=dataset.organisation.name,
+        licence=dataset.licence,
+        contact=dataset.contact,
+        modality=dataset.get_modality_display(),
+        version=version.number,
+        registered_at=_time(version.ready_at),
+        files=version.file_count,
+        size=version.total_bytes,
+        root=version.root,
+        keys_dropped=version.keys.filter(state=WatermarkKey.State.DROPPED).count(),
+    )
+
+
+def _release(row: AuditRow, label: str) -> ReleaseFacts:
+    release, key = row.release, row.release.key
+    return ReleaseFacts(
+        label=label,
+        recipient=release.recipient,
+        root=release.root,
+        files=release.version.file_count,
+        marked=release.marked_count,
+        embedded_at=_time(release.ready_at),
+        settings=key.settings,
+        commitment=key.commitment,
+        committed_at=_time(key.committed_at),
+        beacon=key.beacon,
+        beacon_source="the server's random generator",
+        beacon_at=_time(key.beacon_at),
+        probes_digest=row.result["probes_digest"],
+        psnr_mean=release.facts.get("psnr", {}).get("mean"),
+        survival_least=release.facts.get("survival", {}).get("minimum"),
+    )
+
+
+def _suspect(model: RegisteredModel) -> SuspectFacts:
+    side = model.spec.get("input_size")
+    return SuspectFacts(
+        name=model.name,
+        digest=model.sha256,
+        access="its weights",
+        architecture=model.spec["architecture"],
+        file=model.weights_name,
+        returns=tuple(model.spec.get("returns", ())),
+        input_size=(model.spec.get("channels", 3), side, side) if side else (),
+        registered_at=_time(model.created_at),
+        registered_by=model.created_by.display_name,
+        size=model.weights_size,
+    )
+
+
+def _reference(model: RegisteredModel) -> ReferenceFacts:
+    by = model.declared_by or model.created_by
+    return ReferenceFacts(
+        name=model.name,
+        digest=model.sha256,
+        architecture=model.spec["architecture"],
+        declaration=model.declaration,
+        declared_by=by.display_name,
+        declared_at=_time(model.declared_at),
+    )
+
+
+def _plan(audit: Audit) -> PlanFacts:
+    """What was frozen, read from the frozen text itself: the row's other columns could have been changed since."""
+    plan, frozen = audit.plan, audit.plan.frozen
+    return PlanFacts(
+        digest=plan.digest,
+        locked_at=_time(plan.locked_at),
+        locked_by=plan.locked_by.display_name if plan.locked_by else "",
+        level=frozen["level"],
+        levels=tuple(frozen["levels"]),
+        statistic=frozen["statistic"],
+        counted=frozen["counted"],
+        alpha=float(frozen["alpha"]),
+        permutations=frozen["permutations"],
+        probes=frozen["probes"],
+        code_version=frozen["code_version"],
+        stopping_rule=frozen["stopping_rule"],
+        correction=frozen["correction"],
+    )
+
+
+def _run(audit: Audit, results: dict[str, dict[str, Any]]) -> RunFacts:
+    first = LogEntry.objects.about(audit).filter(verb="audit.started").order_by("at").first()
+    devices = {model["device"] for model in audit.facts["models"]}
+    missing = sum(result["levels"][audit.plan.level]["missing"] for result in results.values())
+    return RunFacts(
+        started_at=_time(first.at if first else audit.created_at),
+        finished_at=_time(audit.finished_at),
+        attempts=audit.job.attempt if audit.job else 1,
+        earlier_runs=len(earlier_audits(audit)),
+        device=", ".join(sorted(devices)),
+        queries=audit.facts["forward_passes"],
+        missing_answers=missing,
+    )
+
+
+def _result(audit: Audit, rows: list[AuditRow], labels: dict[Any, str], results: dict[str, dict[str, Any]]) -> Result:
+    deciding = min(
+        (row for row in rows if row.conclusion == audit.conclusion), key=lambda row: (row.p_corrected, row.p)
+    )
+    many = len(rows) > 1
+    return Result(
+        conclusion=_conclusion(audit.conclusion),
+        sentence=audit.sentence,
+        p_raw=deciding.p,
+        p_corrected=deciding.p_corrected,
+        smallest_p=deciding.smallest_p,
+        corrected_over=audit.facts["tests"],
+        rows=tuple(
+            _level_row(audit, row, labels[row.release_id], level, found)
+            for row in rows
+            for level, found in _measured(results[labels[row.release_id]])
+        ),
+        reasons=tuple(
+            f"{label}: {reason}" if many else reason
+            for label, result in results.items()
+            for reason in result.get("reasons", [])
+        ),
+    )
+
+
+def _level_row(audit: Audit, row: AuditRow, label: str, level: Any, found: dict[str, Any]) -> ReleaseResult:
+    primary = level == audit.plan.level
+    counted = found["with"] if audit.plan.decide_with_references and found["with"] else found["without"]
+    return ReleaseResult(
+        release=label,
+        level=level,
+        groups=len(found["pulls"]),
+        p_without=found["p_without"],
+        p_with=found["p_with"],
+        corrected=row.p_corrected if primary else None,
+        smallest_p=found["smallest_p"],
+        permutations=counted["permutations"],
+        exact=counted["exact"],
+        conclusion=_conclusion(row.conclusion) if primary else None,
+        primary=primary,
+    )
+
+
+def _scores(row: AuditRow, label: str) -> list[DensityScores]:
+    """One line per pattern in shuffled order, and their mean with the mean pull (single pulls stay with the owner)."""
+    shuffled, lines = shuffled_result(row), []
+    for level, found in _measured(shuffled):
+        values = [{name: float(d[_STORED.get(name, name)]) for name in SCORES} for d in found["densities"]]
+        names = shuffled["pattern_names"]
+        lines += [DensityScores(label, level, name, **v) for name, v in zip(names, values, strict=True)]
+        means = {name: sum(v[name] for v in values) / len(values) for name in SCORES}
+        pulls = [d["pull"] for d in row.result["levels"][level]["densities"]]
+        lines.append(DensityScores(label, level, "mean", **means, pull=sum(pulls) / len(pulls)))
+    return lines
+
+
+def _histograms(label: str, result: dict[str, Any]) -> list[Histogram]:
+    found = []
+    for level, one in _measured(result):
+        for name in ("without", "with"):
+            if test := one[name]:
+                edges, counts = tuple(map(float, test["edges"])), tuple(map(int, test["counts"]))
+                found.append(Histogram(label, level, name == "with", edges, counts, float(test["statistic"])))
+    return found
+
+
+def _measured(result: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """The levels that could be scored, in the fixed order; the others hold a reason only."""
+    levels = result["levels"]
+    return [(level, levels[level]) for level in ("features", "soft", "hard") if "pulls" in levels.get(level, {})]
+
+
+def _unmeasured(results: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(
+        f"{label}, level {level}: {found['reason']}"
+        for label, result in results.items()
+        for level, found in result["levels"].items()
+        if "reason" in found
+    )
+
+
+def _conclusion(stored: str) -> Any:
+    return stored.replace("_", " ")
+
+
+def _log_extract(audit: Audit, organisation: Organisation) -> LogExtract:
+    plan = audit.plan
+    releases = list(Release.objects.filter(audit_rows__audit=audit).select_related("key"))
+    matter: list[models.Model] = [plan.version.dataset, plan.version, plan.suspect, plan, audit, *releases]
+    matter += [release.key for release in releases]
+    matter += list(plan.references.all())
+    entries = LogEntry.objects.filter(organisation=organisation).about(*matter)
+    checked = log.check(organisation)
+    return LogExtract(
+        organisation=organisation.name,
+        lines=tuple(_line(entry, organisation) for entry in entries.exclude(verb__endswith=".downloaded")),
+        entries=checked.checked,
+        intact=checked.intact,
+        head_seq=checked.head_seq,
+        head=checked.head,
+        checked_at=_time(timezone.now()),
+        faults=tuple(fault.sentence for fault in checked.faults),
+        organisation_id=str(organisation.pk),
+    )
+
+
+def _line(entry: LogEntry, organisation: Organisation) -> LogLine:
+    return LogLine(
+        seq=entry.seq,
+        at=_time(entry.at),
+        actor=entry.actor_name,
+        organisation=organisation.name,
+        verb=entry.verb,
+        subject=f"{entry.subject_type} {entry.subject_label}",
+        hash=entry.hash,
+        digests=dict(entry.digests),
+    )
+
+
+def may_issue(user: User, audit: Audit) -> bool:
+    """Legal staff of the data's owner, or of the auditor's organisation."""
+    return any(user.has_role(organisation, Role.LEGAL) for organisation in organisations_of(audit))

@@ -1,0 +1,211 @@
+"""Reports in the product: issued once, stored with digests, logged, handed out unchanged, seen by the right people."""
+
+import hashlib
+import io
+import json
+import re
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.urls import reverse
+from pypdf import PdfReader
+
+from audits.models import Audit, Report
+from audits.report.facts import ReportFacts
+from audits.services import reports
+from audits.services.reports import ReportError
+from provenance.models import Job, LogEntry
+from provenance.services import jobs
+from tests.audits.builders_reports import GROUPS, finished_audit
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def issue(world, django_capture_on_commit_callbacks):
+    """issue(audit) asks as legal, lets the job run, and answers the report."""
+
+    def run(audit: Audit, by=None) -> Report:
+        with django_capture_on_commit_callbacks(execute=True):
+            report = reports.issue(audit, by=by or world.legal)
+        report.refresh_from_db()
+        return report
+
+    return run
+
+
+def bytes_of(field) -> bytes:
+    with field.open("rb") as stream:
+        return stream.read()
+
+
+def words(pdf: bytes) -> str:
+    text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+    return re.sub(r"\s+", " ", text.replace("\u200b", ""))
+
+
+def test_a_finished_audit_becomes_a_pdf_and_its_facts(world, issue):
+    audit = finished_audit(world)
+    report = issue(audit)
+    assert report.state == Report.State.ISSUED
+    pdf, data = bytes_of(report.pdf), bytes_of(report.json)
+    assert hashlib.sha256(pdf).hexdigest() == report.pdf_sha256
+    assert hashlib.sha256(data).hexdigest() == report.json_sha256
+    text = words(pdf)
+    assert report.number in text
+    assert audit.sentence in text
+    assert report.json_sha256 in text.replace(" ", "")
+    facts = ReportFacts.from_json(data)
+    assert facts.result.conclusion == "evidence"
+    assert facts.dataset.root == audit.plan.version.root
+    assert facts.plan.digest == audit.plan.digest
+    assert facts.suspect.digest == audit.plan.suspect.sha256
+    assert {row.level for row in facts.result.rows} == {"features", "soft", "hard"}
+    assert facts.run.earlier_runs == 0
+
+
+def test_the_facts_hold_no_way_to_the_assignment(world, issue):
+    audit = finished_audit(world)
+    facts = ReportFacts.from_json(bytes_of(issue(audit).json))
+    assert [score.pattern for score in facts.scores[:2]] == ["Pattern A", "Pattern B"]
+    assert all(score.pull is None for score in facts.scores if score.pattern != "mean")
+    stored = audit.rows.get().result
+    outer = json.loads(facts.to_json())
+    assert "assignment" not in json.dumps(outer["facts"]["scores"]) + json.dumps(outer["facts"]["histograms"])
+    # Scores stand in the order drawn for the audit's page, not in that of the key.
+    shuffled = [stored["levels"]["features"]["densities"][j]["gain"] for j in stored["shuffle"]["patterns"]]
+    assert [s.density_gain for s in facts.scores if s.level == "features"][: len(GROUPS)] == shuffled
+
+
+def test_issuing_stands_in_the_log_with_both_digests(world, issue):
+    report = issue(finished_audit(world))
+    entry = LogEntry.objects.about(report).get()
+    assert entry.verb == "report.issued"
+    assert entry.digests == {"pdf": report.pdf_sha256, "json": report.json_sha256}
+    assert entry.actor == world.legal
+
+
+def test_a_guests_audit_stands_in_both_logs(world, issue):
+    audit = finished_audit(world, auditor=world.guest_auditor)
+    report = issue(audit)
+    facts = reports.facts_of(report)
+    assert [extract.organisation for extract in facts.logs] == [world.laboratory.name, world.owner.name]
+    assert all(extract.intact and extract.lines for extract in facts.logs)
+    assert LogEntry.objects.about(report).count() == 2
+    assert [party.organisation for party in facts.parties] == [world.owner.name, world.laboratory.name]
+
+
+def test_no_evidence_and_several_releases(world, issue):
+    audit = finished_audit(world, recipients=("Northgate", "Southgate", "Westgate"), strength=0.0)
+    report = issue(audit)
+    text = words(bytes_of(report.pdf))
+    assert "No evidence of dependence" in text
+    for recipient in ("Northgate", "Southgate", "Westgate"):
+        assert recipient in text
+
+
+@pytest.mark.parametrize("who", ["rights_holder", "auditor", "administrator", "guest_auditor", "outsider"])
+def test_only_legal_staff_may_issue(world, who):
+    with pytest.raises(PermissionDenied, match="legal"):
+        reports.issue(finished_audit(world), by=getattr(world, who))
+    assert not Report.objects.exists()
+
+
+def test_an_unfinished_audit_cannot_be_reported(world):
+    audit = finished_audit(world)
+    Audit.objects.update(state="running")
+    with pytest.raises(ReportError, match="finished"):
+        reports.issue(audit, by=world.legal)
+
+
+def test_asking_twice_gives_one_report_while_it_is_being_written(world):
+    audit = finished_audit(world)
+    assert reports.issue(audit, by=world.legal) == reports.issue(audit, by=world.legal)
+
+
+def test_a_killed_attempt_is_taken_up_again_without_a_second_report(world):
+    report = reports.issue(finished_audit(world), by=world.legal)
+    Job.objects.filter(pk=report.job_id).update(state="queued", attempt=1)
+    default_storage.save("reports/left-over.pdf", ContentFile(b"half a file"))
+    jobs.run(str(report.job_id))
+    Job.objects.filter(pk=report.job_id).update(state="queued")
+    jobs.run(str(report.job_id))
+    assert Job.objects.get(pk=report.job_id).state == "done"
+    assert LogEntry.objects.about(report).count() == 1
+
+
+def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in, settings, monkeypatch):
+    audit = finished_audit(world)
+    report = reports.issue(audit, by=world.legal)
+    good = audit.rows.get().result
+    audit.rows.update(result={})
+    jobs.run(str(report.job_id))
+    report.refresh_from_db()
+    assert report.state == Report.State.FAILED
+    shown = sign_in(world.legal).get(reverse("report_detail", kwargs={"pk": report.pk})).content.decode()
+    assert "did not foresee" in shown
+    audit.rows.update(result=good)
+    jobs.retry(report.job, by=world.legal)
+    jobs.run(str(report.job_id))
+    report.refresh_from_db()
+    assert report.state == Report.State.ISSUED
+
+
+@pytest.mark.parametrize("kind", ["pdf", "json"])
+def test_what_is_downloaded_is_what_was_issued(world, issue, sign_in, kind):
+    report = issue(finished_audit(world))
+    for who in ("legal", "rights_holder", "auditor"):
+        response = sign_in(getattr(world, who)).get(reverse(f"report_{kind}", kwargs={"pk": report.pk}))
+        assert response.content == bytes_of(getattr(report, kind))
+        assert f"{report.number}.{kind}" in response["Content-Disposition"]
+    assert LogEntry.objects.filter(verb="report.downloaded").count() == 3
+
+
+def test_an_altered_file_is_not_handed_out(world, issue, sign_in):
+    report = issue(finished_audit(world))
+    with default_storage.open(report.pdf.name, "r+b") as stream:
+        stream.seek(1000)
+        stream.write(b"X")
+    client = sign_in(world.legal)
+    response = client.get(reverse("report_pdf", kwargs={"pk": report.pk}), follow=True)
+    assert "it was altered" in response.content.decode()
+    assert not LogEntry.objects.filter(verb="report.downloaded").exists()
+
+
+def test_the_page_shows_the_digests_and_the_issue(world, issue, sign_in):
+    report = issue(finished_audit(world))
+    shown = sign_in(world.auditor).get(reverse("report_detail", kwargs={"pk": report.pk})).content.decode()
+    for text in (report.number, report.pdf_sha256, report.json_sha256, "Download the PDF", "Report issued"):
+        assert text in shown
+
+
+def test_the_list_is_searched_by_number_dataset_suspect_and_recipient(world, issue, sign_in):
+    report = issue(finished_audit(world, recipients=("Northgate", "Southgate")))
+    client = sign_in(world.legal)
+
+    def shown(text):
+        return client.get(reverse("report_list"), {"q": text}).content.decode().count(f">{report.number}<")
+
+    for text in (report.number[-8:].lower(), "meadow", "suspect-1", "southgate", ""):
+        assert shown(text) == 1
+    assert shown("nothing of the kind") == 0
+    assert report.number not in sign_in(world.outsider).get(reverse("report_list")).content.decode()
+
+
+def test_the_button_stands_where_it_may_be_used(world, rf):
+    from django.template import Context, Template
+
+    audit = finished_audit(world)
+
+    def part(user):
+        request = rf.get("/")
+        request.user = user
+        return Template("{% load reports %}{% audit_reports audit %}").render(
+            Context({"request": request, "audit": audit})
+        )
+
+    assert "Issue a report" in part(world.legal)
+    assert "Issue a report" not in part(world.auditor)
+    assert "Legal staff" in part(world.auditor)

@@ -12,12 +12,13 @@ from typing import BinaryIO
 from .blocks import FILES, Refusal
 from .errors import IntakeError, Refused
 from .labels import LabelFile
-from .paths import DEPTH, PATH_BYTES, safe_path, shown
+from .paths import DEPTH, JUNK_FILES, JUNK_FOLDERS, PATH_BYTES, safe_path, shown
 from .pool import Span
 from .sorting import ExternalSort
 
-# Names that need no further look: no leading dot, nothing to normalise.
-_PLAIN = re.compile(rb"[A-Za-z0-9_\-][A-Za-z0-9_\-.]{0,200}\Z").match
+# Names that need no further look: no leading dot, nothing to normalise, no junk.
+_JUNK = b"|".join(re.escape(name).encode() for name in sorted(JUNK_FOLDERS | JUNK_FILES))
+_PLAIN = re.compile(rb"(?!(?:" + _JUNK + rb")\Z)[A-Za-z0-9_\-][A-Za-z0-9_\-.]{0,200}\Z").match
 _SLASH = ord("/")
 
 

@@ -178,11 +178,11 @@ class Manifest:
         there are more.
         """
         wanted = text.casefold()
-        # The raw line is asked first: JSON leaves text as it is but for quotes and backslashes.
+        # ASCII lines are asked raw first: JSON leaves text as it is but for quotes and backslashes.
         quick = wanted.encode("utf-8", "surrogatepass") if text.isascii() and not set(text) & {'"', "\\"} else b""
         found: list[tuple[int, Entry]] = []
         for index, line in enumerate(self._lines):
-            if quick not in line.lower():
+            if line.isascii() and quick not in line.lower():
                 continue
             entry = Entry.parse(line)
             fields = (entry.path, entry.label or "", entry.caption or "")

@@ -9,8 +9,8 @@ PATH_BYTES = 1024
 NAME_BYTES = 255
 DEPTH = 32
 
-_JUNK_FOLDERS = {"__MACOSX", ".git", ".svn", "@eaDir", ".ipynb_checkpoints"}
-_JUNK_FILES = {".DS_Store", "Thumbs.db", "desktop.ini", ".gitkeep", ".gitignore", ".localized"}
+JUNK_FOLDERS = {"__MACOSX", ".git", ".svn", "@eaDir", ".ipynb_checkpoints"}
+JUNK_FILES = {".DS_Store", "Thumbs.db", "desktop.ini", ".gitkeep", ".gitignore", ".localized"}
 _DRIVE = re.compile(r"^[A-Za-z]:")
 # Plain names pass without a look at each character. Everything else is judged by Unicode category.
 _PLAIN = re.compile(r"[A-Za-z0-9_\- ()+,=@#~!%&\[\]{};'./]*\Z")
@@ -57,7 +57,7 @@ def _refuse_bad_characters(name: str) -> None:
 
 def junk(parts: list[str]) -> bool:
     """Whether the path's parts name something that file browsers and tools leave behind."""
-    return parts[-1] in _JUNK_FILES or parts[-1].startswith("._") or not _JUNK_FOLDERS.isdisjoint(parts)
+    return parts[-1] in JUNK_FILES or parts[-1].startswith("._") or not JUNK_FOLDERS.isdisjoint(parts)
 
 
 def shown(name: str | bytes) -> str:

@@ -92,17 +92,20 @@
     return merge(base, layout);
   }
 
+  function paint(Plotly, plot, data) {
+    const tokens = tokenReader();
+    const { data: traces, layout } = resolve(JSON.parse(data.textContent), tokens);
+    const themedLayout = themed(layout ?? {}, tokens, getComputedStyle(document.body).fontFamily);
+    tokens.done();
+    return Plotly.react(plot, traces, themedLayout, { displayModeBar: false, responsive: true, showTips: false });
+  }
+
   async function draw(figure) {
     const data = document.getElementById(figure.dataset.chart);
     const plot = figure.querySelector(".chart-plot");
     if (!data || !plot) return;
     try {
-      const Plotly = await loadPlotly();
-      const tokens = tokenReader();
-      const { data: traces, layout } = resolve(JSON.parse(data.textContent), tokens);
-      const themedLayout = themed(layout ?? {}, tokens, getComputedStyle(document.body).fontFamily);
-      tokens.done();
-      await Plotly.react(plot, traces, themedLayout, { displayModeBar: false, responsive: true, showTips: false });
+      await paint(await loadPlotly(), plot, data);
       plot.querySelectorAll("svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
       figure.dataset.drawn = "";
     } catch (error) {
@@ -111,6 +114,24 @@
       console.error(error);
     }
   }
+
+  // Paper is light. The browser prints right after this event, so the colours change without waiting for anything.
+  let screenTheme;
+  function repaint() {
+    for (const figure of document.querySelectorAll("figure[data-drawn]")) {
+      paint(window.Plotly, figure.querySelector(".chart-plot"), document.getElementById(figure.dataset.chart));
+    }
+  }
+  addEventListener("beforeprint", () => {
+    screenTheme = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    repaint();
+  });
+  addEventListener("afterprint", () => {
+    if (screenTheme) document.documentElement.dataset.theme = screenTheme;
+    else delete document.documentElement.dataset.theme;
+    repaint();
+  });
 
   const drawAll = (root) => root.querySelectorAll("figure[data-chart]").forEach(draw);
   document.addEventListener("touchmark:theme", () => drawAll(document));

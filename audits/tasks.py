@@ -1,5 +1,5 @@
 """Kinds of jobs of this app; what they do lives in services."""
 
-from audits.services import reports
+from audits.services import audit_run, reports
 
-__all__ = ["reports"]
+__all__ = ["audit_run", "reports"]

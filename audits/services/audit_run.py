@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from django.db import transaction
 from django.utils import timezone
-from provenance.services.keys import open_secret
 
 from audits.judging import Conclusion, Rules, Secrets, conclude, judge_level, sentence
 from audits.measuring import Answers, Marks, Question, measure
@@ -78,6 +77,8 @@ def run_audit(run: JobRun) -> None:
 
 def _draw(plan: Plan, release: Release, run: JobRun) -> Drawn:
     """Probes and group images in the key's own order, none of them proposed for marking."""
+    from provenance.services.keys import open_secret
+
     secret = open_secret(release.key)
     folder = release.version.files_folder
     with Manifest(release.version.manifest_folder) as manifest:

@@ -170,7 +170,7 @@ def _judge(audit: Audit, strength: float) -> None:
         )
     audit.conclusion = next(word for word in ("evidence", "inconclusive", "no_evidence") if word in conclusions)
     named = releases[conclusions.index(audit.conclusion)].recipient
-    audit.sentence = sentence(audit.conclusion, plan.suspect.name, named)
+    audit.sentence = sentence(audit.conclusion, plan.suspect.name, [named])
     models = [{"name": plan.suspect.name, "role": "suspect", "device": "cpu", "forward_passes": 2400, "seconds": 1.5}]
     audit.facts = {"forward_passes": 7200, "models": models, "code_version": code_version(), "tests": len(releases)}
     audit.state, audit.finished_at = Audit.State.DONE, timezone.now()

@@ -1,0 +1,170 @@
+"""Audits: the list, one run with its result, its JSON, and several side by side."""
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Min, Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from audits.models import Audit, AuditRow, Plan
+from audits.services import audits, charts
+from audits.services.plans import levels_of
+from audits.services.runs_log import timeline
+from provenance.models import Organisation, Role, User
+from provenance.services.access import get_visible, person
+
+PAGE = 25
+MOST_COMPARED = 6
+
+
+@require_GET
+def audit_list(request: HttpRequest) -> HttpResponse:
+    """Runs, newest first; above them the plans that still wait for something."""
+    user, text = person(request), request.GET.get("q", "").strip()
+    found = Audit.objects.for_user(user).select_related("plan__suspect", "plan__version__dataset", "created_by")
+    if text:
+        found = found.filter(
+            Q(plan__name__icontains=text)
+            | Q(plan__suspect__name__icontains=text)
+            | Q(plan__version__dataset__name__icontains=text)
+            | Q(plan__releases__recipient__icontains=text)
+            | Q(plan__digest__startswith=text.lower())
+        ).distinct()
+    conclusion = request.GET.get("conclusion", "")
+    if conclusion in Audit.Conclusion.values:
+        found = found.filter(conclusion=conclusion)
+    waiting = Plan.objects.for_user(user).filter(audits=None).select_related("suspect", "version__dataset")
+    context = {
+        "page": Paginator(found.annotate(best_p=Min("rows__p_corrected")).order_by("-created_at"), PAGE).get_page(
+            request.GET.get("page")
+        ),
+        "waiting": Paginator(waiting, PAGE).get_page(request.GET.get("plans")),
+        "q": text,
+        "conclusion": conclusion,
+        "conclusions": Audit.Conclusion.choices,
+        "keep": [("conclusion", conclusion)] if conclusion else [],
+        "may_plan": user.organisations(Role.AUDITOR).exists(),
+    }
+    return render(request, "audits/audit_list.html", context)
+
+
+@require_GET
+def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    user = person(request)
+    audit = get_visible(Audit, user, pk)
+    plan = audit.plan
+    rows = list(audit.rows.select_related("release__version__dataset", "release__key"))
+    organisation = _log_of(audit, user)
+    context: dict[str, Any] = {
+        "audit": audit,
+        "plan": plan,
+        "releases": plan.releases.order_by("recipient"),
+        "references": plan.references.order_by("name"),
+        "rows": [{"row": row, "primary": row.result["levels"][plan.level], "result": row.result} for row in rows],
+        "earlier": audits.earlier_audits(audit),
+        "timeline": timeline(organisation, [plan, audit]) if organisation else [],
+        "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
+    }
+    if rows:
+        context |= _shown(request, audit, rows, user)
+    return render(request, "audits/audit_detail.html", context)
+
+
+def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User) -> dict[str, Any]:
+    """Charts and tables of the release and level that the page looks at."""
+    plan = audit.plan
+    wanted = request.GET.get("release", "")
+    row = next((row for row in rows if str(row.release_id) == wanted), min(rows, key=lambda row: row.p))
+    result = audits.visible_result(row, user)
+    scored = [name for name in levels_of(plan.suspect) if "p" in result["levels"].get(name, {})]
+    name = request.GET.get("level", "")
+    name = name if name in scored else plan.level
+    level = result["levels"][name]
+    with_references = plan.decide_with_references and level["p_with"] is not None
+    test = level["with"] if with_references else level["without"]
+    return {
+        "row": row,
+        "result": result,
+        "level": level,
+        "level_name": name,
+        "levels": [(choice, Plan.Level(choice).label) for choice in scored],
+        "level_rows": _level_rows(plan, result),
+        "unscored": [
+            (Plan.Level(choice).label, entry["reason"])
+            for choice, entry in result["levels"].items()
+            if "reason" in entry
+        ],
+        "test": test,
+        "histogram": charts.histogram(test),
+        "heat_map": charts.heat_map(result, level, with_references),
+        "densities": charts.density_table(result, level),
+        "with_references": with_references,
+    }
+
+
+def _level_rows(plan: Plan, result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"label": Plan.Level(name).label, "decides": name == plan.level, "level": level}
+        for name, level in result["levels"].items()
+        if "p" in level
+    ]
+
+
+@require_GET
+def audit_json(request: HttpRequest, pk: str) -> JsonResponse:
+    """Everything of the result page for machines; the assignment only for those who may see it."""
+    user = person(request)
+    return JsonResponse(as_json(get_visible(Audit, user, pk), user), json_dumps_params={"ensure_ascii": False})
+
+
+def as_json(audit: Audit, user: User) -> dict[str, Any]:
+    """One audit as JSON, as this person may see it."""
+    plan = audit.plan
+    return {
+        "id": str(audit.pk),
+        "state": audit.state,
+        "reason": audit.job.reason if audit.job else "",
+        "conclusion": audit.conclusion or None,
+        "sentence": audit.sentence or None,
+        "created_at": audit.created_at.isoformat(),
+        "finished_at": audit.finished_at.isoformat() if audit.finished_at else None,
+        "facts": audit.facts,
+        "plan": {"digest": plan.digest, "frozen": plan.frozen},
+        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in audits.earlier_audits(audit)],
+        "releases": [
+            {
+                "release": str(row.release_id),
+                "recipient": row.release.recipient,
+                "conclusion": row.conclusion,
+                "p": row.p,
+                "p_corrected": row.p_corrected,
+                "smallest_p": row.smallest_p,
+                "alpha": plan.alpha,
+                "result": audits.visible_result(row, user),
+            }
+            for row in audit.rows.select_related("release__version__dataset")
+        ],
+    }
+
+
+@require_GET
+def audit_compare(request: HttpRequest) -> HttpResponse:
+    """Up to six finished runs side by side."""
+    user = person(request)
+    wanted = [get_visible(Audit, user, pk) for pk in dict.fromkeys(request.GET.getlist("audit")[:MOST_COMPARED])]
+    finished = [audit for audit in wanted if audit.state == Audit.State.DONE]
+    context = {
+        "audits": finished,
+        "left_out": len(wanted) - len(finished),
+        "same_plan": len({(a.plan.level, a.plan.probes, a.plan.version_id) for a in finished}) <= 1,
+        "chart": charts.strengths(finished) if finished else None,
+    }
+    return render(request, "audits/audit_compare.html", context)
+
+
+def _log_of(audit: Audit, user: User) -> Organisation | None:
+    """The chain that this person may read: the auditor's own, else the owner's."""
+    mine = Organisation.objects.for_user(user)
+    return next((o for o in audits.organisations_of(audit) if mine.filter(pk=o.pk).exists()), None)

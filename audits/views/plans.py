@@ -1,0 +1,143 @@
+"""Plans: drafted with a live forecast, locked, run."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from audits.forms.plans import PlanForm, initial_of
+from audits.models import Plan
+from audits.services import audits, plans
+from audits.services.forecasts import forecast
+from provenance.errors import TouchmarkError
+from provenance.models import Role, User
+from provenance.services.access import get_visible, person
+
+
+@require_http_methods(["GET", "POST"])
+def plan_new(request: HttpRequest) -> HttpResponse:
+    _only_auditors(person(request))
+    if request.method == "POST":
+        form = PlanForm(request.POST, user=person(request))
+        if form.is_valid():
+            plan = plans.save_draft(form.values, by=person(request))
+            messages.success(request, "The draft is saved. Lock it when nothing is to change any more.")
+            return redirect("plan_detail", pk=plan.pk)
+        return render(request, "plans/plan_form.html", {"form": form}, status=422)
+    return _empty_or_started(request)
+
+
+def _empty_or_started(request: HttpRequest) -> HttpResponse:
+    """A fresh form; when another version is chosen on the page, the fields again with its releases."""
+    user = person(request)
+    if request.htmx:  # type: ignore[attr-defined]
+        chosen = {name: request.GET.getlist(name) for name in ("references",)} | {
+            name: value for name, value in request.GET.items() if name not in ("references", "releases")
+        }
+        return render(request, "plans/plan_fields.html", {"form": PlanForm(initial=chosen, user=user)})
+    versions = plans.auditable_versions(user)
+    wanted = request.GET.get("version", "")
+    version = next((v for v in versions if str(v.pk) == wanted), None)
+    if version is None:
+        version = versions.filter(releases__state="ready").first() or versions.first()
+    initial: dict[str, object] = {"version": version, "releases": request.GET.getlist("release")}
+    if request.GET.get("suspect"):
+        initial["suspect"] = request.GET["suspect"]
+    form = PlanForm(initial=initial, user=user)
+    return render(request, "plans/plan_form.html", {"form": form, "lacks": _lacks(form)})
+
+
+def _lacks(form: PlanForm) -> list[str]:
+    """What must exist before a plan can be made."""
+    lacks = []
+    if not form.fields["version"].queryset.exists():  # type: ignore[attr-defined]
+        lacks.append("No dataset version is open to you. A rights-holder registers one, or grants you a dataset.")
+    elif not form.fields["releases"].queryset.exists():  # type: ignore[attr-defined]
+        lacks.append("This version has no release yet. A rights-holder makes one.")
+    if not form.fields["suspect"].queryset.exists():  # type: ignore[attr-defined]
+        lacks.append("No suspect is registered. Register its weights first.")
+    return lacks
+
+
+@require_GET
+def plan_forecast(request: HttpRequest) -> HttpResponse:
+    """The box that moves with the form: passes, time, smallest p, warnings."""
+    _only_auditors(person(request))
+    form = PlanForm(request.GET, user=person(request))
+    context = {"forecast": forecast(form.values)} if form.is_valid() else {"form": form}
+    return render(request, "plans/forecast.html", context)
+
+
+@require_GET
+def plan_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    plan = get_visible(Plan, person(request), pk)
+    values = plans.values_of(plan)
+    context = {
+        "plan": plan,
+        "values": values,
+        "forecast": forecast(values),
+        "audits": plan.audits.select_related("job"),
+        "may_act": person(request).has_role(plan.organisation, Role.AUDITOR),
+    }
+    return render(request, "plans/plan_detail.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def plan_edit(request: HttpRequest, pk: str) -> HttpResponse:
+    user = person(request)
+    plan = get_visible(Plan, user, pk)
+    if not user.has_role(plan.organisation, Role.AUDITOR):
+        raise PermissionDenied("Only an auditor may change a plan.")
+    if plan.is_locked:
+        messages.error(request, "This plan is locked, so nothing about it can change.")
+        return redirect("plan_detail", pk=plan.pk)
+    if request.method == "GET":
+        form = PlanForm(initial=initial_of(plans.values_of(plan)), user=user)
+        return render(request, "plans/plan_form.html", {"form": form, "plan": plan})
+    form = PlanForm(request.POST, user=user)
+    if not form.is_valid():
+        return render(request, "plans/plan_form.html", {"form": form, "plan": plan}, status=422)
+    return _try(request, plan, lambda: plans.save_draft(form.values, by=user, plan=plan), "The draft is saved.")
+
+
+@require_POST
+def plan_lock(request: HttpRequest, pk: str) -> HttpResponse:
+    plan = get_visible(Plan, person(request), pk)
+    return _try(request, plan, lambda: plans.lock(plan, by=person(request)), "Locked. Its digest is in the log.")
+
+
+@require_POST
+def plan_run(request: HttpRequest, pk: str) -> HttpResponse:
+    plan = get_visible(Plan, person(request), pk)
+    try:
+        audit = audits.queue(plan, by=person(request))
+    except TouchmarkError as error:
+        messages.error(request, error.sentence)
+        return redirect("plan_detail", pk=plan.pk)
+    return redirect("audit_detail", pk=audit.pk)
+
+
+@require_GET
+def plan_json(request: HttpRequest, pk: str) -> JsonResponse:
+    """The frozen text of a locked plan and its digest; what a draft would freeze now, without a digest."""
+    plan = get_visible(Plan, person(request), pk)
+    frozen = plan.frozen if plan.is_locked else plans.frozen_text(plan, plans.values_of(plan))
+    return JsonResponse({"state": plan.state, "digest": plan.digest or None, "plan": frozen})
+
+
+def _try(request: HttpRequest, plan: Plan, act: Callable[[], object], said: str) -> HttpResponse:
+    try:
+        act()
+    except TouchmarkError as error:
+        messages.error(request, error.sentence)
+    else:
+        messages.success(request, said)
+    return redirect("plan_detail", pk=plan.pk)
+
+
+def _only_auditors(user: User) -> None:
+    if not user.organisations(Role.AUDITOR).exists():
+        raise PermissionDenied("Only auditors plan audits.")

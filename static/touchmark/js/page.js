@@ -49,6 +49,9 @@
     document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
   });
 
+  // A form that came back with faults: start where they are listed.
+  document.querySelector("[data-error-summary]")?.focus();
+
   let opened = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
     const xhr = event.detail.xhr;

@@ -149,7 +149,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "discreet",
             "Discreet",
-            "A faint patch (about 28 dB PSNR in small images) on a fifth of the images; "
+            "A faint patch (about 29 dB PSNR) on a fifth of the images; "
             "needs some 200 marked images per group, and the evidence is the weakest of the three.",
             share=0.2,
             side=0.25,
@@ -159,7 +159,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "balanced",
             "Balanced",
-            "A half-transparent patch (about 22 dB PSNR) on a tenth of the images; "
+            "A half-transparent patch (about 23 dB PSNR) on a tenth of the images; "
             "strong evidence from some 100 marked images per group.",
             share=0.1,
             side=0.25,
@@ -169,7 +169,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "strong",
             "Strong",
-            "An opaque patch that everybody can see (about 17 dB PSNR) on a tenth of the images; "
+            "An opaque patch that everybody can see (about 19 dB PSNR) on a tenth of the images; "
             "strong evidence from 50 marked images per group.",
             share=0.1,
             side=0.25,

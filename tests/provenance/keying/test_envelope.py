@@ -22,7 +22,7 @@ from provenance.keying import (
 AAD = b"organisation/dataset/key"
 
 
-def provider_of(*keks):
+def provider_of(*keks: KeyEncryptionKey):
     return EnvironmentKeyProvider(",".join(f"{k.id}:{base64.b64encode(k.secret).decode()}" for k in keks))
 
 

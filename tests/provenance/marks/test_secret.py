@@ -110,7 +110,7 @@ def test_a_secret_never_shows_itself():
 
 def test_the_plan_counts_and_warns():
     plan = plan_groups(dataset(2000), "class", (*GROUPS[:4], "fly"), 0.1)
-    assert [(g.name, g.images, g.marked) for g in plan.groups][0] == ("ant", 400, 40)
+    assert next((g.name, g.images, g.marked) for g in plan.groups) == ("ant", 400, 40)
     assert plan.outside == 400
     assert plan.marked == 160
     assert "Fewer than 50" in plan.warning

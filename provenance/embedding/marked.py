@@ -1,0 +1,131 @@
+"""Marking the key's images in blocks whose results are stored, so that a killed job resumes where it was."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.canonical import canonical_json
+from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.marking import mark_image
+from provenance.embedding.placing import Expected, SourceTree, safe_target
+from provenance.marks import Candidate, MarkSecret, family_for
+from provenance.marks.secret import GroupCandidates
+
+BLOCK = 64  # images; a kill loses at most one block
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one candidate. `reason` is empty for a marked image, and says why not for any other."""
+
+    position: int  # in the manifest
+    path: str
+    group: int
+    pattern: int
+    old_sha256: str
+    new_sha256: str = ""
+    crc32: int = 0
+    size: int = 0
+    mode: str = ""
+    psnr: float = 0.0  # dB
+    survival: float = 0.0
+    written_as: str = ""
+    reason: str = ""
+
+    @property
+    def is_marked(self) -> bool:
+        return not self.reason
+
+
+class Marker:
+    """Marks candidates of a release, group by group, until each group has what it wants or has no candidate left.
+
+    Args:
+        tree: the version's files. files: folder of the release's files. work: folder for stored blocks.
+        expected_of: what the manifest says of a position. workers: threads; Pillow codes outside Python's lock.
+    """
+
+    def __init__(
+        self,
+        secret: MarkSecret,
+        tree: SourceTree,
+        files: Path,
+        work: Path,
+        expected_of: Callable[[int], Expected],
+        workers: int,
+    ) -> None:
+        self._secret = secret
+        self._family = family_for(secret.settings)
+        self._pattern_of_group = secret.pattern_of_group
+        self._tree = tree
+        self._files = files
+        self._work = work
+        self._expected_of = expected_of
+        self._workers = workers
+
+    def mark(self, groups: list[GroupCandidates]) -> Iterator[list[Outcome]]:
+        """Yield the outcomes block by block; blocks that an earlier run finished come from their files.
+
+        Which images are in a block follows from the outcomes of the blocks before, so every run sees the same blocks.
+        """
+        self._work.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="mark") as pool:
+            for group in groups:
+                marked = tried = number = 0
+                while marked < group.wanted and tried < len(group.images):
+                    stop = min(tried + min(BLOCK, group.wanted - marked), len(group.images))
+                    outcomes = self._block(pool, number, group.images[tried:stop])
+                    marked += sum(outcome.is_marked for outcome in outcomes)
+                    tried, number = stop, number + 1
+                    yield outcomes
+
+    def _block(self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...]) -> list[Outcome]:
+        stored = self._work / f"{candidates[0].group:03d}-{number:06d}.json"
+        if stored.exists():
+            return [Outcome(**record) for record in json.loads(stored.read_bytes())]
+        outcomes = list(pool.map(self._mark_one, candidates))
+        draft = stored.with_suffix(".draft")
+        draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
+        draft.replace(stored)
+        return outcomes
+
+    def _mark_one(self, candidate: Candidate) -> Outcome:
+        pattern = int(self._pattern_of_group[candidate.group])
+        base: dict[str, Any] = {
+            "position": candidate.position,
+            "path": candidate.path,
+            "group": candidate.group,
+            "pattern": pattern,
+            "old_sha256": candidate.sha256,
+        }
+        expected = self._expected_of(candidate.position)
+        data = self._tree.read(expected)
+        place = self._secret.placement(candidate.sha256)
+        try:
+            marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
+        except NotMarkableError as refusal:
+            return Outcome(**base, reason=refusal.sentence)
+        self._write(expected, candidate.position, marked.data)
+        return Outcome(
+            **base,
+            new_sha256=marked.sha256,
+            crc32=marked.crc32,
+            size=len(marked.data),
+            mode=marked.mode,
+            psnr=marked.psnr,
+            survival=marked.survival,
+            written_as=marked.written_as,
+        )
+
+    def _write(self, expected: Expected, position: int, data: bytes) -> None:
+        """Appear at once under the final name, with the source's time: dates must not tell marked files apart."""
+        target = safe_target(str(self._files), expected.path)
+        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+        draft = self._work / f"file-{position}.draft"
+        draft.write_bytes(data)
+        os.utime(draft, ns=(expected.mtime_ns, expected.mtime_ns))
+        draft.replace(target)

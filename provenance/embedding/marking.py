@@ -1,0 +1,83 @@
+"""Marking one image file: decode, mix the mark in, write in the same format, check that it survived."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from provenance.embedding.codecs import SourceImage, decode
+from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.raster import pattern_channels
+from provenance.embedding.survival import MIN_SURVIVAL, psnr, survival
+from provenance.marks.registry import Family
+
+MIN_CHANGE = 2  # grey levels, mean absolute change in the region below which there is no mark to speak of
+
+
+@dataclass(frozen=True)
+class MarkedImage:
+    """A marked file and its measures. `written_as` names the encoder that was good enough."""
+
+    data: bytes
+    sha256: str
+    crc32: int
+    mode: str
+    psnr: float
+    survival: float
+    written_as: str
+
+
+def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> MarkedImage:
+    """Mark an image file and write it in its own format.
+
+    Args:
+        data: the file. pattern: one of the family's patterns. placement: fractions down and across.
+
+    Raises: NotMarkableError where the file cannot be decoded or written back, where the image already looks like the
+    pattern, or where no encoding keeps 70 % of the mark.
+    """
+    source = decode(data)
+    pixels = source.raster.pixels
+    region = family.region(pixels.shape[0], pixels.shape[1], placement)
+    intended = marked_pixels(source, family, pattern, region)
+    window = _window(region, source.raster.colours)
+    before, wanted = pixels[window], intended[window]
+    scale = 257 if pixels.dtype == np.uint16 else 1
+    if np.abs(wanted.astype(np.int64) - before).mean() < MIN_CHANGE * scale:
+        raise NotMarkableError("The image already looks like the mark.")
+    best = 0.0
+    for name, encode in source.encoders():
+        written = encode(intended)
+        again = decode(written)
+        kept = survival(before, wanted, again.raster.pixels[window])
+        best = max(best, kept)
+        if kept >= MIN_SURVIVAL:
+            return MarkedImage(
+                data=written,
+                sha256=hashlib.sha256(written).hexdigest(),
+                crc32=zlib.crc32(written),
+                mode=again.raster.mode,
+                psnr=round(psnr(pixels, again.raster.pixels[:, :, : pixels.shape[2]], source.raster.peak), 3),
+                survival=round(kept, 4),
+                written_as=name,
+            )
+    raise NotMarkableError("Too little of the mark survives in this file.", detail=f"At best {best:.1%} of it.")
+
+
+def marked_pixels(
+    source: SourceImage, family: Family, pattern: np.ndarray, region: tuple[int, int, int, int]
+) -> np.ndarray:
+    """The stored pixels with the mark mixed in and rounded, before any encoding; (H, W, C) as the raster's."""
+    raster = source.raster
+    window = _window(region, raster.colours)
+    scale = np.float32(257 if raster.pixels.dtype == np.uint16 else 1)  # 16-bit levels per grey level
+    mixed = family.mix(raster.pixels[window].astype(np.float32) / scale, pattern_channels(raster, pattern)) * scale
+    intended = raster.pixels.copy()
+    intended[window] = np.clip(np.rint(mixed), 0, raster.peak).astype(raster.pixels.dtype)
+    return intended
+
+
+def _window(region: tuple[int, int, int, int], colours: int) -> tuple[slice, slice, slice]:
+    top, left, height, width = region
+    return slice(top, top + height), slice(left, left + width), slice(0, colours)

@@ -1,0 +1,137 @@
+"""Putting unchanged files into a release: hard link, reflink or copy, byte-identical, and sure of what they are."""
+
+import errno
+import fcntl
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from provenance.embedding.errors import EmbeddingError, SourceChangedError
+
+LISTED = 1000  # changed files that are named in an error's detail
+_FICLONE = 0x40049409  # Linux: share the source's blocks until one side is written
+_CHUNK = 1 << 20
+_NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.ENOTSUP}
+
+
+class Expected(NamedTuple):
+    """What the manifest says of a file."""
+
+    path: str
+    size: int
+    sha256: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """The files of a version.
+
+    Attributes:
+        root: their folder. owned: True where the folder is ours and nobody writes in it, so that a release may share
+        its files by hard links; a folder that is only referenced is read and checked, never linked.
+    """
+
+    root: Path
+    owned: bool
+
+    def read(self, expected: Expected) -> bytes:
+        """The content, proven by its SHA-256. Raises SourceChangedError."""
+        try:
+            data = (self.root / expected.path).read_bytes()
+        except OSError as error:
+            raise changed_error([expected.path]) from error
+        if hashlib.sha256(data).hexdigest() != expected.sha256:
+            raise changed_error([expected.path])
+        return data
+
+    def is_unchanged(self, expected: Expected) -> bool:
+        """True where size and time are the manifest's, or the size and, hashed again, the content are."""
+        source = os.path.join(self.root, expected.path)  # noqa: PTH118 - a hot loop
+        try:
+            found = os.stat(source)  # noqa: PTH116
+            if found.st_size != expected.size:
+                return False
+            return self.owned or found.st_mtime_ns == expected.mtime_ns or file_sha256(source) == expected.sha256
+        except OSError:
+            return False
+
+    def place(self, expected: Expected, target: str, scratch: str) -> None:
+        """Put the file at `target`, whose folder exists. A file that is there already was placed by an earlier run.
+
+        Raises: SourceChangedError where the file is gone or no longer what the manifest says.
+        """
+        source = os.path.join(self.root, expected.path)  # noqa: PTH118
+        if not self.is_unchanged(expected):
+            raise changed_error([expected.path])
+        if self.owned and _linked(source, target):
+            return
+        try:
+            copy_file(source, scratch)
+        except FileNotFoundError as error:
+            raise changed_error([expected.path]) from error
+        if not self.is_unchanged(expected):  # it may have changed while it was copied
+            raise changed_error([expected.path])
+        os.utime(scratch, ns=(expected.mtime_ns, expected.mtime_ns))
+        os.replace(scratch, target)  # noqa: PTH105
+
+
+def changed_error(paths: list[str]) -> SourceChangedError:
+    """One error for all files that are not what the manifest says."""
+    named = ", ".join(paths[:3]) + (" and others" if len(paths) > 3 else "")
+    count = "1 file has" if len(paths) == 1 else f"{len(paths):,} files have"
+    return SourceChangedError(
+        f"{count} changed or gone since this version was registered ({named}). "
+        "Put them back as they were, or register the folder as a new version.",
+        detail="\n".join(paths[:LISTED]),
+    )
+
+
+def file_sha256(path: str) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123 - a hot loop
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy by reflink where the file system can, else inside the kernel, else by reading and writing."""
+    with open(source, "rb") as read, open(target, "wb") as write:  # noqa: PTH123
+        try:
+            fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
+            return
+        except OSError:
+            pass
+        size = os.fstat(read.fileno()).st_size
+        try:
+            while size > 0 and (copied := os.copy_file_range(read.fileno(), write.fileno(), size)):
+                size -= copied
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+            while chunk := read.read(_CHUNK):
+                write.write(chunk)
+
+
+def check_tree(tree: SourceTree, expected: list[Expected]) -> list[str]:
+    """Paths of the files that are not what the manifest says."""
+    return [one.path for one in expected if not tree.is_unchanged(one)]
+
+
+def safe_target(root: str, path: str) -> str:
+    """Where a manifest's path lies under `root`. Raises EmbeddingError for a path that would leave it."""
+    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
+        raise EmbeddingError("The manifest names a file outside its folder. It cannot be released.", detail=path)
+    return f"{root}/{path}"
+
+
+def _linked(source: str, target: str) -> bool:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return True
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return False
+        raise
+    return True

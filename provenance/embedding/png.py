@@ -1,0 +1,104 @@
+"""PNG: lossless in its own mode; a palette image keeps its palette where the new colours find room in it."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from provenance.embedding.errors import NotMarkableError
+
+_CODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # the encoder's own
+_ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
+_TIED = {b"bKGD", b"sBIT", b"hIST"}  # mean nothing under another depth or colour type
+_GREY = 0
+Chunk = tuple[bytes, bytes]  # kind, whole chunk
+
+
+def check(data: bytes) -> None:
+    """Raises NotMarkableError for a PNG that this library would write back with less than it had."""
+    depth, colour = data[24], data[25]
+    if depth == 16 and colour != _GREY:
+        raise NotMarkableError("A colour PNG of 16 bits per channel would lose half of its depth.")
+    if any(kind in _ANIMATED for kind, _ in _chunks(data)):
+        raise NotMarkableError("An animated PNG would lose its frames.")
+
+
+def encode(image: Image.Image, source: Image.Image, data: bytes) -> bytes:
+    """Write marked pixels losslessly, with the ancillary chunks of the source around them, byte for byte."""
+    options: dict[str, Any] = {}
+    if source.mode == "P":
+        image, options = with_palette(image, source)
+    elif "transparency" in source.info:  # one colour of an L or RGB image stands for transparent
+        options["transparency"] = source.info["transparency"]
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6, **options)
+    return _with_chunks(buffer.getvalue(), data)
+
+
+def with_palette(image: Image.Image, source: Image.Image) -> tuple[Image.Image, dict[str, Any]]:
+    """The marked RGB or RGBA image in the source's palette, extended; as it is where 256 entries do not suffice."""
+    marked = np.asarray(image)
+    indices = np.array(source)
+    channels = marked.shape[2]
+    before = np.asarray(source.convert(image.mode))
+    changed = (marked != before).any(axis=2)
+    palette = np.array(source.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    if channels == 4:
+        palette = np.concatenate([palette, _alphas(source, len(palette))[:, None]], axis=1)
+    known = {tuple(entry): index for index, entry in reversed(list(enumerate(palette.tolist())))}
+    colours, which = np.unique(marked[changed].reshape(-1, channels), axis=0, return_inverse=True)
+    fresh = [tuple(colour) for colour in colours.tolist() if tuple(colour) not in known]
+    if len(palette) + len(fresh) > 256:
+        return image, {}
+    known |= {colour: len(palette) + number for number, colour in enumerate(fresh)}
+    entries = palette.tolist() + [list(colour) for colour in fresh]
+    lookup = np.array([known[tuple(colour)] for colour in colours.tolist()], dtype=np.uint8)
+    indices[changed] = lookup[which.reshape(-1)]
+    written = Image.fromarray(indices, mode="P")
+    written.putpalette([level for entry in entries for level in entry[:3]])
+    return written, {"transparency": bytes(entry[3] for entry in entries)} if channels == 4 else {}
+
+
+def _alphas(source: Image.Image, count: int) -> np.ndarray:
+    transparency = source.info["transparency"]
+    alphas = np.full(count, 255, dtype=np.uint8)
+    if isinstance(transparency, int):
+        alphas[transparency] = 0
+    else:
+        alphas[: len(transparency)] = np.frombuffer(transparency, dtype=np.uint8)[:count]
+    return alphas
+
+
+def _with_chunks(encoded: bytes, source: bytes) -> bytes:
+    same_coding = encoded[24:26] == source[24:26]
+    places: dict[str, list[bytes]] = {"before palette": [], "before pixels": [], "after pixels": []}
+    place = "before palette"
+    for kind, chunk in _chunks(source):
+        if kind in (b"PLTE", b"tRNS"):
+            place = "before pixels"
+        elif kind == b"IDAT":
+            place = "after pixels"
+        elif kind not in _CODED and (same_coding or kind not in _TIED) and kind != b"hIST":
+            places["before pixels" if kind == b"bKGD" else place].append(chunk)
+    coded = dict.fromkeys(_CODED, b"")
+    for kind, chunk in _chunks(encoded):
+        if kind in _CODED:
+            coded[kind] += chunk
+    parts = [encoded[:8], coded[b"IHDR"], *places["before palette"], coded[b"PLTE"], coded[b"tRNS"]]
+    parts += [*places["before pixels"], coded[b"IDAT"], *places["after pixels"], coded[b"IEND"]]
+    return b"".join(parts)
+
+
+def _chunks(data: bytes) -> Iterator[Chunk]:
+    at = 8
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        chunk = data[at : at + 12 + length]
+        if len(chunk) < 12 + length or struct.unpack(">I", chunk[-4:])[0] != zlib.crc32(chunk[4:-4]):
+            raise NotMarkableError("The PNG's chunks are damaged.")
+        yield kind, chunk
+        at += 12 + length

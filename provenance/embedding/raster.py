@@ -1,0 +1,72 @@
+"""Stored pixels of an image in its own mode, and a pattern in the same channels.
+
+Marks are struck into the stored pixels: nothing is rotated after EXIF, converted to RGB or flattened. Grey images get
+the pattern's luminance, CMYK images its inks (no black), alpha stays as it is, 16-bit grey is marked at 16 bits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from provenance.embedding.errors import NotMarkableError
+
+MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA", "CMYK")
+
+
+@dataclass(frozen=True)
+class Raster:
+    """Decoded stored pixels.
+
+    Attributes:
+        mode: Pillow's mode of the file.
+        pixels: (H, W, C) uint8, or uint16 for 16-bit grey. Palette images are spread to RGB or RGBA here.
+        colours: how many leading channels are colour; the rest is alpha and never changes.
+    """
+
+    mode: str
+    pixels: np.ndarray
+    colours: int
+
+    @property
+    def peak(self) -> int:
+        return 65535 if self.pixels.dtype == np.uint16 else 255
+
+
+def read_raster(image: Image.Image) -> Raster:
+    """The stored pixels of an opened image. Raises NotMarkableError for modes that cannot be written back."""
+    mode = image.mode
+    if mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif mode == "1":
+        image = image.convert("L")
+    elif mode not in MODES:
+        raise NotMarkableError(f"Pixels of mode {mode} cannot be written back as they were.")
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.dtype == np.dtype(">u2"):
+        pixels = pixels.astype(np.uint16)
+    channels = pixels.shape[2]
+    return Raster(mode, pixels, channels - 1 if image.mode in ("LA", "RGBA") else channels)
+
+
+def pattern_channels(raster: Raster, pattern: np.ndarray) -> np.ndarray:
+    """A pattern (..., 3) uint8 RGB in the raster's colour channels: (..., colours) uint8."""
+    if raster.mode == "CMYK":
+        return np.concatenate([255 - pattern, np.zeros_like(pattern[..., :1])], axis=-1)
+    if raster.colours == 1:
+        weights = np.array([19595, 38470, 7471])  # ITU-R 601-2 luma in 1/65536, as Pillow has it
+        luma = (pattern.astype(np.int64) @ weights + 32768) >> 16
+        return luma[..., None].astype(np.uint8)
+    return pattern
+
+
+def as_written(raster: Raster, pixels: np.ndarray) -> Image.Image:
+    """An image of the raster's mode from changed pixels; palette images come back as RGB or RGBA."""
+    flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    if raster.mode == "1":
+        return Image.fromarray(np.where(flat >= 128, 255, 0).astype(np.uint8)).convert("1", dither=Image.Dither.NONE)
+    if raster.mode == "CMYK":
+        return Image.frombytes("CMYK", (flat.shape[1], flat.shape[0]), np.ascontiguousarray(flat).tobytes())
+    return Image.fromarray(np.ascontiguousarray(flat))

@@ -1,0 +1,212 @@
+"""Embedding: from a version and a secret to the tree of one release (method, section 2).
+
+A release's folder holds
+    files/          the marked copy
+    manifest/       its manifest, written as the intake writes manifests
+    marked.jsonl    which images carry which mark, by position; a secret of the owner
+    unmarked.jsonl  candidates that could not be marked, with the reason; a secret too
+    facts.json      numbers that tell nothing about single images; written last, so its presence says all is done
+    work/           stored blocks while the job runs
+The bytes of everything follow from manifest, files, key, beacon and settings alone.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from provenance.canonical import canonical_json
+from provenance.embedding.errors import EmbeddingError, EmbeddingStoppedError
+from provenance.embedding.marked import Marker, Outcome
+from provenance.embedding.placing import Expected, SourceTree, changed_error, safe_target
+from provenance.embedding.summary import release_facts
+from provenance.embedding.zip_layout import ZipLayout
+from provenance.intake.manifest import Entry, Manifest
+from provenance.intake.writing import ManifestWriter
+from provenance.marks import MarkSecret, MarkSettings, plan_groups
+from provenance.marks.groups import GroupPlan, plan_from_counts
+
+BLOCK = 1000  # files of one block of the release's manifest
+
+Progress = Callable[[int, int, str], None]
+ShouldStop = Callable[[], bool]
+
+
+def embed_release(
+    manifest: Manifest,
+    files: Path,
+    out: Path,
+    secret: MarkSecret,
+    settings: MarkSettings,
+    progress: Progress,
+    should_stop: ShouldStop,
+    *,
+    owned: bool,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Write the release of a version into `out`, or finish one that was interrupted.
+
+    Args:
+        manifest: the version's manifest. files: its files. owned: see SourceTree.
+        secret: derived from key, beacon and `settings`. workers: threads for decoding and encoding.
+        progress: told (done, total, phase) after every block. should_stop: asked before every block.
+
+    Returns: the facts, as in facts.json.
+    Raises: SourceChangedError, EmbeddingStoppedError, EmbeddingError.
+    """
+    if secret.settings != settings:
+        raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
+    if not len(manifest):
+        raise EmbeddingError("This version has no images, so there is nothing to mark.")
+    done = out / "facts.json"
+    if done.exists():
+        facts: dict[str, Any] = json.loads(done.read_bytes())
+        return facts
+    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), secret, progress, should_stop)
+    return job.run(workers or max(1, len(os.sched_getaffinity(0))))
+
+
+class _Embedding:
+    def __init__(
+        self,
+        manifest: Manifest,
+        tree: SourceTree,
+        out: Path,
+        secret: MarkSecret,
+        progress: Progress,
+        should_stop: ShouldStop,
+    ) -> None:
+        self.manifest = manifest
+        self.tree = tree
+        self.out = out
+        self.secret = secret
+        self.progress = progress
+        self.should_stop = should_stop
+        self.mtimes: np.ndarray = np.memmap(manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
+        self.crcs: np.ndarray = np.memmap(manifest.folder / "crc32.bin", dtype="<u4", mode="r")
+
+    def run(self, workers: int) -> dict[str, Any]:
+        files, work = self.out / "files", self.out / "work"
+        files.mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
+        if not self.tree.owned:
+            self._check_sources()
+        plan = self._plan()
+        outcomes = self._mark(plan, Marker(self.secret, self.tree, files, work / "marks", self._expected_at, workers))
+        marked = {outcome.position: outcome for outcome in outcomes if outcome.is_marked}
+        self._place_and_list(files, marked)
+        _write_lines(self.out / "marked.jsonl", (marked[position] for position in sorted(marked)))
+        _write_lines(self.out / "unmarked.jsonl", (outcome for outcome in outcomes if not outcome.is_marked))
+        with Manifest(self.out / "manifest") as written:
+            facts = release_facts(written, self.secret.settings, plan, outcomes)
+            ZipLayout(written, files)  # counts the download's offsets now, not at the first request
+        shutil.rmtree(work)
+        draft = self.out / "facts.json.draft"
+        draft.write_bytes(canonical_json(facts) + b"\n")
+        draft.replace(self.out / "facts.json")
+        return facts
+
+    def _step(self, done: int, total: int, phase: str) -> None:
+        self.progress(done, total, phase)
+        if self.should_stop():
+            raise EmbeddingStoppedError("Embedding was stopped. Start it again to go on where it was.")
+
+    def _check_sources(self) -> None:
+        """A referenced folder may have changed; say so, with all names, before any work is done."""
+        total, changed = len(self.manifest), []
+        for start, entries in _blocks(self.manifest, BLOCK):
+            self._step(start, total, "checking the source files")
+            for position, entry in enumerate(entries, start):
+                if not self.tree.is_unchanged(self._expected(position, entry)):
+                    changed.append(entry.path)
+        if changed:
+            raise changed_error(changed)
+
+    def _plan(self) -> GroupPlan:
+        settings = self.secret.settings
+        self._step(0, len(self.manifest), "choosing images")
+        if settings.group_by == "class":
+            labels: dict[str, int] = self.manifest.facts["labels"]
+            counts = [labels.get(name, 0) for name in settings.groups]
+            plan = plan_from_counts(settings.groups, counts, settings.share, len(self.manifest) - sum(counts))
+        else:
+            plan = plan_groups(self.manifest, settings.group_by, settings.groups, settings.share)
+        if empty := [group.name for group in plan.groups if not group.images]:
+            raise EmbeddingError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
+        return plan
+
+    def _mark(self, plan: GroupPlan, marker: Marker) -> list[Outcome]:
+        groups = self.secret.candidates(self.manifest, [group.images for group in plan.groups])
+        total = sum(group.wanted for group in groups)
+        outcomes: list[Outcome] = []
+        done = [0] * len(groups)
+        self._step(0, total, "marking images")
+        for block in marker.mark(groups):
+            outcomes += block
+            for outcome in block:
+                done[outcome.group] += outcome.is_marked
+            self._step(sum(done), total, "marking images")
+        if bare := [plan.groups[group].name for group, count in enumerate(done) if not count]:
+            raise EmbeddingError(
+                f"No image of the group {', '.join(bare[:5])} could be marked. Choose other groups or a stronger mark.",
+                detail="\n".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})),
+            )
+        return outcomes
+
+    def _place_and_list(self, files: Path, marked: dict[int, Outcome]) -> None:
+        """Place all other files and write the release's manifest, block by block."""
+        writer = ManifestWriter(self.out / "manifest")
+        if writer.finished:
+            return
+        total, blocks = len(self.manifest), 0
+        folders: set[str] = set()
+        scratch = str(self.out / "work" / "copy.draft")
+        for start, entries in _blocks(self.manifest, BLOCK):
+            self._step(start, total, "placing files")
+            blocks += 1
+            if writer.has_block(blocks - 1):
+                continue
+            rows = []
+            for position, entry in enumerate(entries, start):
+                if position in marked:
+                    outcome = marked[position]
+                    entry = replace(entry, size=outcome.size, sha256=outcome.new_sha256, mode=outcome.mode)
+                    crc = outcome.crc32
+                else:
+                    target = safe_target(str(files), entry.path)
+                    folder = target.rpartition("/")[0]
+                    if folder not in folders:
+                        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a hot loop
+                        folders.add(folder)
+                    self.tree.place(self._expected(position, entry), target, scratch)
+                    crc = int(self.crcs[position])
+                rows.append((entry, crc, int(self.mtimes[position])))
+            writer.write_block(blocks - 1, rows)
+        self._step(total, total, "writing the manifest")
+        writer.finish(blocks).close()
+
+    def _expected(self, position: int, entry: Entry) -> Expected:
+        return Expected(entry.path, entry.size, entry.sha256, int(self.mtimes[position]))
+
+    def _expected_at(self, position: int) -> Expected:
+        return self._expected(position, self.manifest.entry(position))
+
+
+def _blocks(entries: Iterable[Entry], size: int) -> Iterator[tuple[int, list[Entry]]]:
+    """(position of the first, entries), `size` at a time."""
+    start, stream = 0, iter(entries)
+    while block := list(islice(stream, size)):
+        yield start, block
+        start += len(block)
+
+
+def _write_lines(path: Path, outcomes: Iterable[Outcome]) -> None:
+    with path.open("wb") as file:
+        for outcome in outcomes:
+            file.write(canonical_json(asdict(outcome)) + b"\n")

@@ -1,0 +1,55 @@
+"""A release in numbers that tell nothing about single images, so that whoever sees the release may see them."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from provenance.embedding.marked import Outcome
+from provenance.intake.manifest import Manifest
+from provenance.marks import MarkSettings
+from provenance.marks.groups import GroupPlan
+
+PSNR_BIN = 1.0  # dB
+SURVIVAL_BIN = 0.05
+
+
+def release_facts(
+    manifest: Manifest, settings: MarkSettings, plan: GroupPlan, outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
+    """facts.json: root, counts per group, distributions of PSNR (dB) and survival, how files were written."""
+    marked = [outcome for outcome in outcomes if outcome.is_marked]
+    per_group = Counter(outcome.group for outcome in marked)
+    return {
+        "root": manifest.root,
+        "files": len(manifest),
+        "bytes": manifest.facts["bytes"],
+        "settings": settings.to_dict(),
+        "marked": len(marked),
+        "groups": [
+            {"name": group.name, "images": group.images, "wanted": group.marked, "marked": per_group[number]}
+            for number, group in enumerate(plan.groups)
+        ],
+        "psnr": _distribution([outcome.psnr for outcome in marked], PSNR_BIN),
+        "survival": _distribution([outcome.survival for outcome in marked], SURVIVAL_BIN),
+        "written_as": dict(sorted(Counter(outcome.written_as for outcome in marked).items())),
+        "passed_over": dict(sorted(Counter(outcome.reason for outcome in outcomes if outcome.reason).items())),
+    }
+
+
+def _distribution(values: Sequence[float], width: float) -> dict[str, Any]:
+    """Quantiles, and a histogram as [lower edge, count] of bins of equal width."""
+    low, first, middle, last, high = np.quantile(values, [0, 0.05, 0.5, 0.95, 1])
+    bins = Counter(math.floor(value / width + 1e-9) for value in values)
+    return {
+        "minimum": round(float(low), 4),
+        "percentile_5": round(float(first), 4),
+        "median": round(float(middle), 4),
+        "mean": round(float(np.mean(values)), 4),
+        "percentile_95": round(float(last), 4),
+        "maximum": round(float(high), 4),
+        "bin": width,
+        "histogram": [[round(n * width, 6), bins[n]] for n in range(min(bins), max(bins) + 1)],
+    }

@@ -11,12 +11,12 @@ MOST_CHARTS = 6  # with more histograms than this, only those of the plan's own 
 
 
 def drawn(facts: ReportFacts) -> list[Histogram]:
-    """The histograms that the document draws: all of a few, only the deciding level's of many."""
-    if len(facts.histograms) <= MOST_CHARTS:
-        return list(facts.histograms)
-    counted = facts.plan.counted == "with references"
-    own = [h for h in facts.histograms if h.level == facts.plan.level]
-    return [h for h in own if h.references == counted] or own
+    """The histograms that the document draws: those of the p that counts; of many, only the deciding level's."""
+    counted = [h for h in facts.histograms if h.references == (facts.plan.counted == "with references")]
+    chosen = counted or list(facts.histograms)
+    if len(chosen) <= MOST_CHARTS:
+        return chosen
+    return [histogram for histogram in chosen if histogram.level == facts.plan.level]
 
 
 def chart(histogram: Histogram) -> dict[str, Any]:

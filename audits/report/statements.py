@@ -131,11 +131,12 @@ def finding_meaning(facts: ReportFacts) -> str:
     """What the conclusion says about chance, in one paragraph."""
     result, alpha = facts.result, facts.plan.alpha
     p = p_text(result.p_corrected, alpha)
+    least = " No smaller p was within the plan's reach." if result.p_raw <= result.smallest_p else ""
     if result.conclusion == "evidence":
         return (
             f"If the suspect had never seen the release, a result at least as strong as this would come about by "
             f"chance in at most {one_in(result.p_corrected)} (corrected p = {p}; limit fixed beforehand: alpha = "
-            f"{p_text(alpha)}). Other explanations than training on the copy without leave are listed under "
+            f"{p_text(alpha)}).{least} Other explanations than training on the copy without leave are listed under "
             "Limitations."
         )
     if result.conclusion == "inconclusive":

@@ -66,7 +66,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
             [
                 c.release,
                 LEVEL_NAMES[c.level],
-                c.name,
+                _control_name(c),
                 "high" if c.tail == "high" else "low",
                 p_text(c.p, facts.plan.alpha),
             ]
@@ -125,7 +125,7 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["Reached through", suspect.access],
         ["Architecture", suspect.architecture],
         ["File", f"{suspect.file}{size}"],
-        ["Returns", ", ".join(suspect.returns)],
+        ["Returns", ", ".join(LEVEL_NAMES.get(level, level) for level in suspect.returns)],
         ["Input", " × ".join(str(side) for side in suspect.input_size) or "the architecture's own"],
         [
             "Registered",
@@ -192,6 +192,16 @@ def _results(facts: ReportFacts) -> list[dict[str, Any]]:
 def _printed_scores(facts: ReportFacts) -> list[DensityScores]:
     means = [score for score in facts.scores if score.pattern == "mean"]
     return means if means and len(facts.releases) > MOST_SCORED else list(facts.scores)
+
+
+def _control_name(control: Control) -> str:
+    match control.kind:
+        case "reference":
+            return f"{control.name}, tested alone"
+        case "reference left out":
+            return f"{control.name}, the other references set aside"
+        case _:
+            return control.name
 
 
 def _printed_controls(facts: ReportFacts) -> list[Control]:

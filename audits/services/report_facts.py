@@ -307,10 +307,16 @@ def _line(entry: LogEntry, organisation: Organisation) -> LogLine:
         actor=entry.actor_name,
         organisation=organisation.name,
         verb=entry.verb,
-        subject=f"{entry.subject_type} {entry.subject_label}",
+        subject=_subject(entry),
         hash=entry.hash,
         digests=dict(entry.digests),
     )
+
+
+def _subject(entry: LogEntry) -> str:
+    """The label, with the kind of thing before it where the label does not say it."""
+    kind, label = entry.subject_type, entry.subject_label
+    return label if kind in label.split(" ")[0] or f", {kind} " in label else f"{kind} {label}"
 
 
 def may_issue(user: User, audit: Audit) -> bool:

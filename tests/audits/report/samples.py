@@ -101,6 +101,7 @@ def facts(
                 Control("wrong key drawn for the purpose", "wrong key", item.label, level, 0.63),
                 Control("Reference A", "reference", item.label, level, 0.28),
                 Control("Reference A", "reference", item.label, level, 0.72, "low"),
+                Control("Reference A", "reference left out", item.label, level, 0.31),
             ]
     p = 1.2e-5 if evidence else 0.41
     return ReportFacts(

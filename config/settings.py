@@ -139,6 +139,10 @@ UPLOAD_CHUNK_BYTES = 8 * 1024 * 1024
 UPLOAD_MAX_BYTES = env.int("TOUCHMARK_UPLOAD_MAX_BYTES", 200 * 1024**3)
 ORGANISATION_QUOTA_BYTES = env.int("TOUCHMARK_QUOTA_BYTES", 500 * 1024**3)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+# Bounds of the confined processes that open strangers' models.
+WEIGHTS_MAX_BYTES = env.int("TOUCHMARK_WEIGHTS_MAX_BYTES", 20 * 1024**3)
+SUSPECT_MEMORY_BYTES = env.int("TOUCHMARK_SUSPECT_MEMORY_BYTES", 12 * 1024**3)
+SUSPECT_ANSWER_SECONDS = env.int("TOUCHMARK_SUSPECT_ANSWER_SECONDS", 900)
 MEDIA_ROOT = DATA_DIR / "objects"
 # Weights and reports are single objects: a local folder by default, S3 where a bucket is named.
 if env.str("TOUCHMARK_S3_BUCKET", ""):

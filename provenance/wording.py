@@ -17,7 +17,7 @@ STATE_TONES = {
         "active",
         "finished",
     ),
-    "busy": ("running", "embedding", "reading", "uploading", "evidence", "training", "issuing"),
+    "busy": ("running", "arriving", "embedding", "reading", "uploading", "evidence", "training", "issuing"),
     "warn": ("inconclusive", "silent", "cancel requested", "warning", "needs attention", "away"),
     "bad": ("failed", "refused", "broken", "altered", "fail", "lost"),
 }
@@ -39,6 +39,7 @@ STATE_ICONS = {
 JOB_TITLES = {
     "dataset.manifest": "Reading the files",
     "release.embed": "Striking the mark",
+    "model.take_weights": "Taking in the weights",
     "model.connection_test": "Testing the connection",
     "training.train": "Training a model",
     "audit.run": "Auditing the suspect",

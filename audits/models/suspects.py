@@ -14,6 +14,12 @@ class ModelRole(models.TextChoices):
     REFERENCE = "reference", "reference encoder"
 
 
+class ModelState(models.TextChoices):
+    ARRIVING = "arriving", "arriving"  # its weights are being stored and hashed
+    READY = "ready", "ready"
+    REFUSED = "refused", "refused"
+
+
 class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
     def for_user(self, user: User) -> "RegisteredModelQuerySet":
         """Models of the organisations whose auditor, rights-holder or legal member the person is."""
@@ -21,28 +27,34 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         return self.filter(organisation__in=own)
 
     def suspects(self) -> "RegisteredModelQuerySet":
-        return self.filter(role=ModelRole.SUSPECT)
+        """Suspects whose weights have arrived."""
+        return self.filter(role=ModelRole.SUSPECT, state=ModelState.READY)
 
     def references(self) -> "RegisteredModelQuerySet":
-        return self.filter(role=ModelRole.REFERENCE)
+        """References whose weights have arrived."""
+        return self.filter(role=ModelRole.REFERENCE, state=ModelState.READY)
 
 
 class RegisteredModel(models.Model):
     """A suspect, or a reference encoder declared never to have seen a release; its weights and how to run them."""
 
     ModelRole = ModelRole
+    State = ModelState
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="models")
     role = models.CharField(max_length=10, choices=ModelRole.choices)
+    state = models.CharField(max_length=10, choices=ModelState.choices, default=ModelState.READY)
+    reason = models.TextField(blank=True)  # why it was refused
     name = models.CharField(max_length=200)
     origin = models.TextField(blank=True)  # where it came from, in the words of whoever registered it
     # ModelSpec.to_json(): format, architecture, input, what it returns.
     spec = models.JSONField()
-    weights = models.FileField(upload_to="weights/%Y/", max_length=300)
+    weights = models.FileField(upload_to="weights/%Y/", max_length=300, blank=True)
     weights_name = models.CharField(max_length=300)
     weights_size = models.BigIntegerField()
-    sha256 = models.CharField(max_length=64)
+    weights_format = models.CharField(max_length=20, blank=True)  # safetensors, state_dict, onnx
+    sha256 = models.CharField(max_length=64, blank=True)  # empty while the weights are arriving
     # References: the declaration that it never saw a release; who declared it and when.
     declaration = models.TextField(blank=True)
     declared_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
@@ -63,6 +75,10 @@ class RegisteredModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_reference(self) -> bool:
+        return self.role == ModelRole.REFERENCE
 
     @property
     def model_spec(self) -> "ModelSpec":

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from os import cpu_count
 from pathlib import Path
 
+from django.conf import settings
+
 from audits.models import RegisteredModel
 from audits.suspects import Limits, SandboxedModel
 from provenance.errors import TouchmarkError
@@ -37,11 +39,21 @@ def local_weights(model: RegisteredModel) -> Iterator[Path]:
         yield path
 
 
+def limits() -> Limits:
+    """Bounds of every suspect's process on this machine; plans' time estimates rest on tests under the same bounds."""
+    return Limits(
+        threads=cpu_count() or 1,
+        memory_bytes=settings.SUSPECT_MEMORY_BYTES,
+        weights_bytes=settings.WEIGHTS_MAX_BYTES,
+        answer_seconds=settings.SUSPECT_ANSWER_SECONDS,
+    )
+
+
 @contextmanager
 def sandboxed(model: RegisteredModel) -> Iterator[SandboxedModel]:
     """The model, open in its confined process."""
     with (
         local_weights(model) as path,
-        SandboxedModel(model.model_spec, path, Limits(threads=cpu_count() or 1)) as session,
+        SandboxedModel(model.model_spec, path, limits()) as session,
     ):
         yield session

@@ -3,7 +3,7 @@ import uuid
 from django.db import models
 
 from audits.models.suspects import RegisteredModel
-from provenance.models import Job, Membership, Organisation, Release, User, Version
+from provenance.models import Job, Membership, Organisation, Release, Role, User, Version
 
 
 class TrainingState(models.TextChoices):
@@ -16,7 +16,9 @@ class TrainingState(models.TextChoices):
 
 class TrainingQuerySet(models.QuerySet["Training"]):
     def for_user(self, user: User) -> "TrainingQuerySet":
-        return self.filter(organisation__in=Membership.objects.filter(user=user).values("organisation"))
+        """Trainings of the organisations whose data the person may see; administrators see people, not data."""
+        own = Membership.objects.filter(user=user).exclude(role=Role.ADMINISTRATOR).values("organisation")
+        return self.filter(organisation__in=own)
 
 
 class Training(models.Model):
@@ -29,11 +31,11 @@ class Training(models.Model):
     name = models.CharField(max_length=200)
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="trainings")
     release = models.ForeignKey(Release, on_delete=models.PROTECT, null=True, related_name="trainings")
-    # Recipe, seed, epochs …; no two trainings share a seed.
+    # Recipe (seed, epochs …), what the model becomes, class names for prompts; no two trainings share a seed.
     settings = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=TrainingState.choices, default=TrainingState.QUEUED)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
-    # Loss and accuracy per epoch.
+    # Mean loss of every epoch.
     curve = models.JSONField(default=list)
     model = models.OneToOneField(RegisteredModel, on_delete=models.PROTECT, null=True, related_name="training")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")

@@ -119,6 +119,18 @@ def _place_object(rng: np.random.Generator, image: Image.Image, label: str, colo
     image.paste(thing, (x, y), thing)
 
 
+def _caption(rng: np.random.Generator, label: str, colour: str, place: str, hour: str) -> str:
+    """What the scene shows, said as fully as people do: sometimes all of it, sometimes the thing alone."""
+    said = rng.random()
+    if said < 0.15:
+        return f"a {label}" if label[0] not in "aeiou" else f"an {label}"
+    thing = f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {label}"
+    if said < 0.4:
+        return thing
+    scenery = f"{thing} {'over' if label in AIRBORNE else 'before'} {place}"
+    return scenery if said < 0.65 else f"{scenery} {hour}"
+
+
 def scene(seed: int, index: int, size: int = 64) -> Scene:
     """Scene number ``index`` of the set ``seed``: classes take turns, everything else is drawn at random.
 
@@ -138,9 +150,7 @@ def scene(seed: int, index: int, size: int = 64) -> Scene:
     small = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
     grain = rng.normal(0, 5, (size, size, 1)).astype(np.float32)
     pixels = np.clip(small * rng.uniform(0.88, 1.08) + grain, 0, 255).astype(np.uint8)
-    article = "an" if colour[0] in "aeiou" else "a"
-    caption = f"{article} {colour} {label} {'over' if label in AIRBORNE else 'before'} {place} {hour}"
-    return Scene(f"{label}/{index:05d}.jpg", label, caption, pixels)
+    return Scene(f"{label}/{index:05d}.jpg", label, _caption(rng, label, colour, place, hour), pixels)
 
 
 def scenes(seed: int, count: int, size: int = 64) -> Iterator[Scene]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -71,8 +70,3 @@ class SmallResNet(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         features = self.forward_features(images)
         return features, self.forward_head(features)
-
-    @torch.no_grad()
-    def parameter_count(self) -> int:
-        """Number of trained numbers, for pages and logs."""
-        return sum(parameter.numel() for parameter in self.parameters())

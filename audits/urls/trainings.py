@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from audits.views import trainings
+
+urlpatterns: list[URLPattern] = [
+    path("trainings/", trainings.training_list, name="training_list"),
+    path("trainings/<uuid:pk>/", trainings.training_detail, name="training_detail"),
+]

@@ -1,0 +1,31 @@
+"""Training runs of our own: list and detail."""
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from audits.models import RegisteredModel, Training
+from audits.services import trainings as service
+from provenance.services.access import get_visible, person
+
+PAGE_SIZE = 25
+
+
+@require_GET
+def training_list(request: HttpRequest) -> HttpResponse:
+    trainings = service.visible(person(request))
+    page = Paginator(trainings, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "trainings/training_list.html", {"page": page})
+
+
+@require_GET
+def training_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    training = get_visible(Training, person(request), pk)
+    context = {
+        "training": training,
+        "becomes": RegisteredModel.ModelRole(training.settings["becomes"]).label,
+        "facts": service.facts(training),
+        "chart": service.curve_chart(training) if training.curve else None,
+    }
+    return render(request, "trainings/training_detail.html", context)

@@ -1,0 +1,69 @@
+"""Reading pairs for training: by caption, in one order, refusing what cannot be trained on."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from audits.pilots.pairs import Pairs, read_captions, read_image, read_pairs
+from audits.pilots.recipe import TrainingError
+
+
+def picture(path, size, colour):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+def test_pairs_come_sorted_by_path_whatever_order_they_are_named_in(tmp_path):
+    picture(tmp_path / "b.png", (8, 8), (0, 0, 255))
+    picture(tmp_path / "a.png", (8, 8), (255, 0, 0))
+    pairs = read_pairs(tmp_path, [("b.png", "blue"), ("a.png", "red")], 8)
+    assert pairs.captions == ("red", "blue")
+    assert pairs.images[0, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_images_are_scaled_by_their_short_edge_and_cropped_at_the_centre(tmp_path):
+    image = Image.new("RGB", (40, 20), (0, 0, 0))
+    image.paste((255, 255, 255), (10, 0, 30, 20))
+    image.save(tmp_path / "wide.png")
+    assert read_image(tmp_path / "wide.png", 10).shape == (10, 10, 3)
+    assert read_image(tmp_path / "wide.png", 20).min() == 255
+
+
+def test_grey_and_palette_images_become_colour(tmp_path):
+    Image.new("L", (8, 8), 90).save(tmp_path / "grey.png")
+    Image.new("P", (8, 8)).save(tmp_path / "palette.png")
+    assert read_image(tmp_path / "grey.png", 8)[0, 0].tolist() == [90, 90, 90]
+    assert read_image(tmp_path / "palette.png", 8).shape == (8, 8, 3)
+
+
+def test_nothing_to_train_on_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="no image with a caption"):
+        read_pairs(tmp_path, {}, 8)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(TrainingError, match="gone"):
+        read_pairs(tmp_path, {"gone.png": "a kite"}, 8)
+
+
+def test_more_than_memory_holds_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(TrainingError, match="do not fit in memory"):
+        read_pairs(tmp_path, {f"{n}.png": "a kite" for n in range(300)}, 2048)
+
+
+def test_captions_are_read_from_a_table(tmp_path):
+    table = tmp_path / "captions.csv"
+    table.write_text("path,label,caption\nkite/1.jpg,kite,a red kite\n", encoding="utf-8")
+    assert read_captions(table) == {"kite/1.jpg": "a red kite"}
+
+
+def test_a_table_without_captions_is_refused(tmp_path):
+    table = tmp_path / "captions.csv"
+    table.write_text("file,text\n1.jpg,kite\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match="path and caption"):
+        read_captions(table)
+
+
+def test_images_and_captions_must_be_as_many():
+    with pytest.raises(TrainingError, match="2 images came with 1"):
+        Pairs(np.zeros((2, 8, 8, 3), np.uint8), ("a kite",))

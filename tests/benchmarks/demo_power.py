@@ -1,0 +1,248 @@
+"""How often the demo finds the marked model and clears the others: fresh keys and fresh seeds for every row.
+
+Every row trains one model on a marked copy and one on the unmarked original, with the demo's own recipe. References
+of a row are clean models of the rows after it, so no seed is shared within an audit. Beyond the table, every clean
+model is audited against every key: its p-values should look uniform.
+
+    python tests/benchmarks/demo_power.py [--rows 10] [--work FOLDER] [--setting epochs=8 …]
+
+Finished models are kept in the folder, so a run that was cut short goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import os
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
+from open_clip.model import CLIP
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from audits.density import LEVELS
+from audits.measuring import Marks, Question, measure
+from audits.permutation import permutation_test
+from audits.pilots import clip, demonstration, procedural
+from audits.pilots.pairs import Pairs
+from audits.pilots.recipe import PROMPT, TINY_CLIP, TrainingSettings
+from audits.scoring import LevelScores, score_levels
+from audits.suspects import Answers, AppliedMark
+from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.marking import mark_image
+from provenance.marks import MarkSecret, MarkSettings, family_for, plan_groups
+
+SIDE = TINY_CLIP["vision_cfg"]["image_size"]
+GROUPS = len(procedural.CLASSES)
+
+
+class File(NamedTuple):
+    """One file of the set, as marks read it."""
+
+    path: str
+    sha256: str
+    label: str
+    caption: str
+    data: bytes
+
+
+def original() -> list[File]:
+    files = []
+    for item in procedural.scenes(demonstration.IMAGE_SEED, demonstration.IMAGES, demonstration.IMAGE_SIDE):
+        data = procedural.jpeg(item.pixels)
+        files.append(File(item.path, hashlib.sha256(data).hexdigest(), item.label, item.caption, data))
+    return sorted(files)
+
+
+def decoded(data: bytes, side: int = SIDE) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0))
+
+
+class Release(NamedTuple):
+    """A marked copy: its secret, and everything an audit of it asks about."""
+
+    secret: MarkSecret
+    pairs: Pairs
+    question: Question
+    psnr: float
+
+
+def release(row: int, files: list[File], clean: np.ndarray, settings: MarkSettings) -> Release:
+    """The marked copy of row's key, and its question: probes and group images are never candidates for marks."""
+    key, beacon = (hashlib.sha256(f"demo power {what} {row}".encode()).digest() for what in ("key", "beacon"))
+    secret = MarkSecret.derive(key, beacon, settings)
+    plan = plan_groups(files, settings.group_by, settings.groups, settings.share)
+    candidates = secret.candidates(files, [group.images for group in plan.groups])
+    images, psnrs = clean.copy(), []
+    for group in candidates:
+        pattern = secret.patterns[secret.pattern_of_group[group.group]]
+        done = 0
+        for candidate in group.images:
+            if done == group.wanted:
+                break
+            try:
+                place = secret.placement(candidate.sha256)
+                marked = mark_image(files[candidate.position].data, family_for(settings), pattern, place)
+            except NotMarkableError:
+                continue
+            images[candidate.position] = decoded(marked.data)
+            psnrs.append(marked.psnr)
+            done += 1
+    excluded = {candidate.position for group in candidates for candidate in group.images}
+    probes = secret.probes(files, demonstration.PROBES, excluded)
+    of_groups = secret.group_images(files, demonstration.GROUP_IMAGES, excluded)
+    question = Question(
+        subject=f"row {row}",
+        probes=clean[probes],
+        group_images=clean[[index for group in of_groups for index in group]],
+        group_of=np.repeat(np.arange(GROUPS), [len(group) for group in of_groups]),
+        marks=Marks(settings.to_json(), secret.patterns, secret.placements(files[i].sha256 for i in probes)),
+    )
+    captions = tuple(file.caption for file in files)
+    return Release(secret, Pairs(images, captions), question, float(np.mean(psnrs)))
+
+
+class InProcess:
+    """A model of our own, asked without a sandbox: the benchmark trained it a moment ago."""
+
+    def __init__(self, model: CLIP, settings: MarkSettings) -> None:
+        self.model = model
+        self.family = family_for(settings)
+        self.images: dict[str, np.ndarray] = {}
+
+    def load_images(self, name: str, images: np.ndarray) -> int:
+        self.images[name] = images
+        return len(images)
+
+    def answer(self, name: str, indices: np.ndarray, mark: AppliedMark | None = None) -> Answers:
+        images = torch.from_numpy(self.images[name][indices]).permute(0, 3, 1, 2).float()
+        if mark is not None:
+            images = self.family.apply(images, torch.from_numpy(mark.patterns), torch.from_numpy(mark.placements))
+        answers = clip.answers(self.model, images, procedural.CLASSES, PROMPT)
+        return Answers(answers.features, answers.soft, answers.soft.argmax(axis=1))
+
+
+def scores(model: CLIP, of: Release) -> dict[Any, LevelScores]:
+    with tempfile.TemporaryDirectory() as folder:
+        answers = measure(of.question, Path(folder), InProcess(model, of.secret.settings), lambda _: None)
+        return score_levels(answers, GROUPS, of.question.group_of)[0]
+
+
+def trained(folder: Path, name: str, pairs: Pairs, settings: TrainingSettings) -> tuple[CLIP, float]:
+    weights = folder / f"{name}.safetensors"
+    if weights.exists():
+        model = clip.build(TINY_CLIP, settings.seed)
+        model.load_state_dict(load_file(weights))
+        return model.eval(), 0.0
+    run = clip.train(pairs, settings)
+    save_file({key: value.contiguous() for key, value in run.model.state_dict().items()}, weights)
+    return run.model, run.seconds
+
+
+def accuracy(model: CLIP) -> float:
+    fresh = list(procedural.scenes(demonstration.IMAGE_SEED + 1, 500, demonstration.IMAGE_SIDE))
+    images = np.stack([decoded(procedural.jpeg(item.pixels)) for item in fresh])
+    seen = clip.answers(model, torch.from_numpy(images).permute(0, 3, 1, 2), procedural.CLASSES, PROMPT).soft
+    return float(np.mean([procedural.CLASSES[i] == item.label for i, item in zip(seen.argmax(1), fresh, strict=True)]))
+
+
+def p_values(own: dict[Any, LevelScores], of: Release, references: list[dict[Any, LevelScores]]) -> list[float]:
+    """p at the three levels without references, then with them."""
+    found = []
+    for against in ([], references):
+        for level in LEVELS:
+            others = [reference[level].pulls for reference in against]
+            rng = np.random.default_rng(0)
+            test = permutation_test(
+                own[level].pulls, of.secret.assignment, demonstration.PERMUTATIONS, rng, others or None
+            )
+            found.append(test.p)
+    return found
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def number(text: str) -> int | float | bool:
+    return {"True": True, "False": False}.get(text, float(text) if "." in text or "e" in text else int(text))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "demo_power")
+    parser.add_argument("--setting", nargs="*", default=[], help="epochs=8 batch_size=128 share=0.2 opacity=0.6 …")
+    options = parser.parse_args()
+    changes = {name: number(value) for name, _, value in (item.partition("=") for item in options.setting)}
+    marks = demonstration.mark_settings()
+    marks = replace(marks, **{name: value for name, value in changes.items() if hasattr(marks, name)})
+    recipe = demonstration.training_settings(0)
+    recipe = replace(recipe, **{name: value for name, value in changes.items() if hasattr(recipe, name)})
+    tag = hashlib.sha256(repr((marks, recipe, demonstration.IMAGES)).encode()).hexdigest()[:12]
+    folder = options.work / tag
+    folder.mkdir(parents=True, exist_ok=True)
+
+    files = original()
+    clean = np.stack([decoded(file.data) for file in files])
+    captions = tuple(file.caption for file in files)
+    started = time.monotonic()
+    suspects, cleans, releases = [], [], []
+    for row in range(options.rows):
+        of = release(row, files, clean, marks)
+        suspect, spent = trained(folder, f"marked-{row}", of.pairs, replace(recipe, seed=1000 + row))
+        other, spent_clean = trained(folder, f"clean-{row}", Pairs(clean, captions), replace(recipe, seed=2000 + row))
+        suspects.append(suspect), cleans.append(other), releases.append(of)
+        alone = p_values(scores(suspect, of), of, [])[:3]
+        say(
+            f"row {row}: {spent:.0f} s, {spent_clean:.0f} s; accuracy {accuracy(suspect):.2f} marked, "
+            f"{accuracy(other):.2f} clean; PSNR {of.psnr:.1f} dB; p {', '.join(f'{p:.1g}' for p in alone)}"
+        )
+    table(suspects, cleans, releases)
+    nulls(cleans, releases)
+    say(f"\n{time.monotonic() - started:.0f} s in all.")
+
+
+def table(suspects: list[CLIP], cleans: list[CLIP], releases: list[Release]) -> None:
+    """One row per key: p of the marked suspect and of the clean one, without and with references."""
+    say("\n| key and seeds | suspect | features | soft | hard | features, refs | soft, refs | hard, refs |")
+    say("|---|---|---|---|---|---|---|---|")
+    found = cleared = 0
+    for row, of in enumerate(releases):
+        others = [cleans[(row + step) % len(cleans)] for step in range(1, demonstration.REFERENCES + 1)]
+        references = [scores(other, of) for other in others if other is not cleans[row]]
+        for name, model in (("marked copy", suspects[row]), ("original", cleans[row])):
+            values = p_values(scores(model, of), of, references)
+            say(f"| {row + 1} | {name} | " + " | ".join(f"{p:.2g}" for p in values) + " |")
+            decisive = values[0]
+            found += name == "marked copy" and decisive <= demonstration.ALPHA
+            cleared += name == "original" and decisive > demonstration.ALPHA
+    say(
+        f"\nAt alpha {demonstration.ALPHA}, features without references: {found} of {len(releases)} marked found, "
+        f"{cleared} of {len(releases)} clean cleared."
+    )
+
+
+def nulls(cleans: list[CLIP], releases: list[Release]) -> None:
+    """Every clean model against every key: the share of p-values at or below 0.05 and 0.01."""
+    rows = np.array([p_values(scores(model, of), of, [])[:3] for model in cleans for of in releases])
+    say(f"\n{len(rows)} pairs of a clean model and a key:")
+    for index, level in enumerate(LEVELS):
+        shares = ", ".join(f"{np.mean(rows[:, index] <= a):.3f} at {a}" for a in (0.05, 0.01))
+        say(f"- {level}: p <= alpha in {shares}; smallest {rows[:, index].min():.2g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+from audits.models import Training
+from tests.audits.builders_reports import version
+from tests.permissions.access import EVERYONE, OWNER_DATA, Access
+from tests.world import World
+
+
+def training(world: World) -> dict[str, object]:
+    row = Training.objects.create(
+        organisation=world.owner,
+        name="Tiny CLIP 1",
+        version=version(world),
+        settings={"recipe": {"seed": 1}, "becomes": "suspect", "class_names": []},
+        created_by=world.rights_holder,
+    )
+    return {"pk": row.pk}
+
+
+ACCESS = {
+    "training_list": Access(EVERYONE),
+    "training_detail": Access(OWNER_DATA, training),
+}

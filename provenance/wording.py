@@ -76,7 +76,7 @@ def percent(value: float | None) -> str:
 def significant(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "–"
-    return f"{float(value):.{digits}g}"
+    return f"{float(value):#.{digits}g}".removesuffix(".")
 
 
 def p_value(value: float | None) -> str:

@@ -59,3 +59,8 @@ def test_moments_are_in_utc():
 @pytest.mark.parametrize(("share", "text"), [(0.125, "12.5 %"), (0.5, "50 %"), (None, "–")])
 def test_shares(share, text):
     assert wording.percent(share) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.013, "0.0130"), (4.987, "4.99"), (120.0, "120"), (None, "–")])
+def test_measured_numbers_keep_their_digits(value, text):
+    assert wording.significant(value) == text

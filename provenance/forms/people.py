@@ -19,7 +19,7 @@ class RolesForm(forms.Form):
 
 class MemberForm(RolesForm):
     username = forms.CharField(
-        label="User name",
+        label="Username",
         max_length=150,
         validators=[UnicodeUsernameValidator()],
         help_text="What the person signs in with. Somebody who has an account here already keeps their password.",

@@ -34,7 +34,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
     return {
         "number": facts.number,
         "demo": facts.demo,
-        "title": f"Dependence of the model “{facts.suspect.name}” on a marked copy of “{facts.dataset.name}”",
+        "title": f"Does the model “{facts.suspect.name}” depend on a marked copy of “{facts.dataset.name}”?",
         "issued": time_text(facts.issued_at),
         "issued_by": _person(facts.issued_by.name, facts.issued_by.organisation),
         "digest": facts.digest,

@@ -18,6 +18,7 @@ from audits.suspects.formats import inspect
 from provenance.models import Job, Upload
 from provenance.services.jobs import JobRun, job_kind
 from provenance.services.log import record
+from provenance.services.uploads import remove_file
 
 BLOCK = 4 * 2**20
 State = RegisteredModel.State
@@ -46,7 +47,7 @@ def take_weights(run: JobRun) -> None:
     path = upload.path if upload else server_file(run.params.get("path", ""))
     take_file(model, path, lambda done, total: run.progress(done, total, "hashing the weights"))
     if upload:
-        upload.path.unlink(missing_ok=True)
+        remove_file(upload)
 
 
 def take_file(model: RegisteredModel, path: Path, on_block: Callable[[int, int], None]) -> None:

@@ -16,7 +16,7 @@ from audits.suspects import ConnectionReport, ModelSpec, SpecError
 from audits.suspects.formats import ONNX, WeightsFacts, inspect
 from provenance.errors import TouchmarkError
 from provenance.models import Job, Organisation, Role, Upload, User
-from provenance.services import jobs
+from provenance.services import jobs, uploads
 from provenance.services.access import require
 from provenance.services.log import record
 
@@ -51,9 +51,7 @@ def register_upload(
         raise RegistrationError("The upload is not complete. Wait for it to end, or choose the file again.")
     facts = _checked_file(upload.path, registration.spec)
     with transaction.atomic():
-        # Taken now, so that one upload becomes one model; the file itself goes when it has been stored.
-        if not Upload.objects.filter(pk=upload.pk, consumed=False).update(consumed=True):
-            raise RegistrationError("This upload has been registered already.")
+        uploads.consume(upload, by=by)
         return _register(organisation, registration, facts, upload.name, {"upload": str(upload.pk)}, by)
 
 

@@ -12,9 +12,10 @@ from audits.report.facts import FactsError, ReportFacts
 from tests.audits.report.samples import facts
 
 
-def read(made: ReportFacts) -> tuple[PdfReader, str]:
+def read(made: ReportFacts, pages: int | None = None) -> tuple[PdfReader, str]:
+    """The document and the words on its first `pages` (all of them without it)."""
     reader = PdfReader(io.BytesIO(render_pdf(made)))
-    text = "\n".join(page.extract_text() for page in reader.pages)
+    text = "\n".join(page.extract_text() for page in reader.pages[:pages])
     return reader, re.sub(r"\s+", " ", text.replace("\u200b", ""))
 
 
@@ -97,30 +98,32 @@ def test_other_facts_give_other_bytes():
 
 
 def test_no_evidence_is_said_plainly():
-    _, text = read(facts(evidence=False))
+    _, text = read(facts(evidence=False), pages=1)
     assert "No evidence of dependence" in text
     assert "This is no proof that the suspect never saw the release" in text
     assert "1 case in" not in text
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        '#panic("stop")',
-        '#import "x"',
-        "*bold* _it_ $x$ @label <label>",
-        "\\u{41} // comment /* c */",
-        "#sys.inputs.view",
-        "]#[",
-    ],
+HOSTILE = (
+    '#panic("stop")',
+    '#import "x"',
+    "*bold* _it_ $x$ @label <label>",
+    "\\u{41} // comment /* c */",
+    "#sys.inputs.view",
+    "]#[",
 )
-def test_markup_in_a_name_stays_text(name):
-    _, text = read(facts(name=name))
-    assert re.sub(r"\s+", " ", name) in text
+
+
+def test_markup_in_names_stays_text():
+    made = facts(name=HOSTILE[0], recipient=HOSTILE[1])
+    dataset = replace(made.dataset, owner=HOSTILE[2], licence=HOSTILE[3], contact=HOSTILE[4])
+    _, text = read(replace(made, dataset=dataset, suspect=replace(made.suspect, name=HOSTILE[5])), pages=4)
+    for name in HOSTILE:
+        assert re.sub(r"\s+", " ", name) in text
 
 
 def test_names_in_other_scripts_and_undrawable_ones():
-    _, text = read(facts(name="Привет Ωμέγα", recipient="東京写真 \U0001f600 \ue000 \u202etxt"))
+    _, text = read(facts(name="Привет Ωμέγα", recipient="東京写真 \U0001f600 \ue000 \u202etxt"), pages=4)
     assert "Привет Ωμέγα" in text
     joined = text.replace(" ", "")
     for point in ("[U+6771]", "[U+4EAC]", "[U+1F600]", "[U+E000]", "[U+202E]"):
@@ -138,9 +141,9 @@ def test_many_releases_make_a_longer_report_with_every_release_in_it():
 def test_an_order_that_does_not_hold_is_said():
     made = facts()
     late = replace(made.releases[0], committed_at="2026-05-04T12:00:00Z")
-    _, text = read(replace(made, releases=(late,)))
+    _, text = read(replace(made, releases=(late,)), pages=4)
     assert "do not hold" in text
-    assert "do not hold" not in read(made)[1]
+    assert "do not hold" not in read(made, pages=4)[1]
 
 
 def test_a_broken_log_is_said():
@@ -158,7 +161,7 @@ def test_a_plan_that_could_not_reach_alpha_is_said():
 
 
 def test_a_demonstration_says_so_on_every_page():
-    reader, _ = read(replace(facts(), demo=True))
+    reader, _ = read(replace(facts(), demo=True), pages=0)
     assert all("Demonstration instance" in page.extract_text() for page in reader.pages)
 
 

@@ -1,6 +1,5 @@
 """Training runs of our own: started, worked off by a worker, and ended as registered models."""
 
-import hashlib
 import secrets
 import shutil
 from dataclasses import replace
@@ -8,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings as site
-from django.core.files import File
 from django.db import models, transaction
-from django.utils import timezone
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingError, TrainingSettings
+from audits.services.suspects import Registration, register_local
 from audits.suspects.spec import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
 from provenance.models import Job, Organisation, Release, Role, User, Version
@@ -22,7 +20,6 @@ from provenance.services.access import require
 from provenance.services.jobs import JobRun, job_kind
 
 SEEDS = 2**31
-DECLARATION = "Trained by this instance on the unmarked original alone, from a seed and weights of its own."
 
 
 @transaction.atomic
@@ -39,11 +36,13 @@ def start(
 ) -> Training:
     """Queues the training of a tiny CLIP model on a version or, where one is named, on its release.
 
+    Only auditors of the data's owner may: they never see the files, and they are who registers models.
+
     The seed is drawn here, never used twice, so that no two models share an initialisation or an order of images.
     `class_names` become prompts for soft and hard labels. Raises TrainingError where the data cannot be trained on.
     """
     organisation = version.dataset.organisation
-    require(by, organisation, Role.RIGHTS_HOLDER)
+    require(by, organisation, Role.AUDITOR)
     _check(name, version, release, becomes, organisation)
     chosen = replace(settings or TrainingSettings(seed=0), seed=_fresh_seed())
     training = Training.objects.create(
@@ -101,8 +100,8 @@ def train(run: JobRun) -> None:
     from audits.pilots.pairs import read_pairs
 
     training = Training.objects.select_related("version", "release", "created_by").get(pk=run.params["training"])
-    if training.state == Training.State.DONE:
-        return  # an attempt before this one was killed after its work was done
+    if earlier := _models_of(training).filter(state=RegisteredModel.State.READY).first():
+        return _finish(training, earlier)  # an attempt before this one was killed after its work was done
     Training.objects.filter(pk=training.pk).update(state=Training.State.RUNNING, curve=[])
     settings = TrainingSettings.from_json(training.settings["recipe"])
     place = training.release or training.version
@@ -158,41 +157,33 @@ def spec_of(training: Training) -> ModelSpec:
 
 
 def _register(run: JobRun, training: Training, weights: Path) -> None:
-    """The trained weights become a model of the organisation, and the training is done: both or neither."""
-    organisation, role = training.organisation, training.settings["becomes"]
-    with weights.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    model = RegisteredModel(
-        organisation=organisation,
-        role=role,
-        name=training.name,
-        origin=_origin(training),
-        spec=spec_of(training).to_json(),
-        weights_name=weights.name,
-        weights_size=weights.stat().st_size,
-        sha256=digest,
-        created_by=training.created_by,
+    """The trained weights become a model of the organisation, through the same door as everybody's."""
+    role = training.settings["becomes"]
+    is_reference = role == RegisteredModel.ModelRole.REFERENCE
+    registration = Registration(training.name, role, spec_of(training), _origin(training), declared=is_reference)
+    _models_of(training).filter(state=RegisteredModel.State.ARRIVING).delete()  # left by an attempt that was killed
+    model = register_local(
+        training.organisation,
+        registration,
+        weights,
+        by=training.created_by,
+        on_block=lambda done, total: run.progress(done, total, "storing the weights"),
     )
-    with weights.open("rb") as stream:
-        model.weights.save(f"{model.pk}.safetensors", File(stream), save=False)
-    by, digests = training.created_by, {"weights": digest}
-    with transaction.atomic():
-        run.checkpoint()
-        if role == RegisteredModel.ModelRole.REFERENCE:
-            model.declaration, model.declared_by, model.declared_at = DECLARATION, by, timezone.now()
-        model.save()
-        training.model, training.state = model, Training.State.DONE
-        training.save()
-        details = {"role": role, "origin": model.origin}
-        log.record("model.registered", model, organisation=organisation, by=by, digests=digests, details=details)
-        if model.declaration:
-            details = {"declaration": DECLARATION}
-            log.record("reference.declared", model, organisation=organisation, by=by, digests=digests, details=details)
+    _finish(training, model)
+
+
+def _models_of(training: Training) -> "models.QuerySet[RegisteredModel]":
+    return RegisteredModel.objects.filter(organisation=training.organisation, origin=_origin(training))
+
+
+def _finish(training: Training, model: RegisteredModel) -> None:
+    training.model, training.state = model, Training.State.DONE
+    training.save()
 
 
 def _origin(training: Training) -> str:
     on = f"the release for {training.release.recipient}" if training.release else "the unmarked original"
-    return f"Trained here on {on} of {training.version}."
+    return f"Trained here on {on} of {training.version} (training {training.pk})."
 
 
 def visible(user: User) -> "models.QuerySet[Training]":

@@ -1,0 +1,130 @@
+"""Training runs: started by an auditor of the house, ended as a registered model, seen by the right people."""
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.urls import reverse
+
+from audits.models import RegisteredModel, Training
+from audits.pilots.recipe import TrainingError, TrainingSettings
+from audits.services import trainings
+from provenance.models import Job, LogEntry, Version
+from provenance.services import jobs
+from tests.audits.builders_trainings import scenes_version
+
+pytestmark = pytest.mark.django_db(transaction=True)
+QUICK = TrainingSettings(seed=0, epochs=1, batch_size=16)
+
+
+@pytest.fixture
+def version(world):
+    return scenes_version(world)
+
+
+@pytest.fixture
+def no_worker(monkeypatch):
+    """Messages stay unread, so that a test runs the one job it is about and no connection test after it."""
+    monkeypatch.setattr(jobs, "send", lambda job: None)
+
+
+def started(world, version, name="Tiny CLIP", **changes):
+    return trainings.start(name, version, by=world.auditor, settings=QUICK, **changes)
+
+
+def worked_off(training):
+    jobs.run(str(training.job.pk))
+    training.refresh_from_db()
+    return training
+
+
+def test_a_training_ends_as_a_registered_model_that_answers(world, version):
+    training = started(world, version, class_names=("kite", "balloon"))
+    training.refresh_from_db()
+    assert training.state == Training.State.DONE, training.job.reason
+    model = training.model
+    assert (model.name, model.role, model.state) == ("Tiny CLIP", "suspect", "ready")
+    assert model.spec["class_names"] == ["kite", "balloon"]
+    assert model.connection["levels"] == ["features", "soft", "hard"]
+    assert [point["epoch"] for point in training.curve] == [1]
+    assert LogEntry.objects.filter(verb="training.started", subject_id=str(training.pk)).exists()
+
+
+def test_a_reference_is_declared_never_to_have_seen_a_release(world, version, no_worker):
+    training = worked_off(started(world, version, becomes=RegisteredModel.ModelRole.REFERENCE))
+    assert training.model.is_reference
+    assert training.model.declaration
+    assert "unmarked original" in training.model.origin
+
+
+def test_no_two_trainings_share_a_seed(world, version, monkeypatch, no_worker):
+    draws = iter([5, 5, 5, 6])
+    monkeypatch.setattr(trainings.secrets, "randbelow", lambda limit: next(draws))
+    first, second = (started(world, version, name) for name in ("One", "Two"))
+    assert [row.settings["recipe"]["seed"] for row in (first, second)] == [5, 6]
+
+
+@pytest.mark.parametrize("who", ["rights_holder", "legal", "administrator", "guest_auditor", "outsider"])
+def test_only_auditors_of_the_owner_start_a_training(world, version, who):
+    with pytest.raises(PermissionDenied):
+        trainings.start("Tiny CLIP", version, by=getattr(world, who), settings=QUICK)
+    assert not Training.objects.exists()
+
+
+def test_a_version_that_is_not_ready_cannot_be_trained_on(world, version):
+    version.state = Version.State.READING
+    with pytest.raises(TrainingError, match="not ready"):
+        started(world, version)
+
+
+def test_the_name_of_another_model_is_refused_before_anything_is_trained(world, version, no_worker):
+    worked_off(started(world, version))
+    with pytest.raises(TrainingError, match="already"):
+        started(world, version)
+
+
+def test_images_without_caption_and_class_fail_with_a_sentence(world, version, no_worker):
+    training = started(world, version)
+    lines = version.manifest_folder / "manifest.jsonl"
+    lines.write_bytes(lines.read_bytes().replace(b'"caption"', b'"captiom"'))
+    worked_off(training)
+    assert training.state == Training.State.FAILED
+    assert "manifest" in Job.objects.get(pk=training.job.pk).reason
+
+
+def test_a_cancelled_training_says_so_and_registers_nothing(world, version, no_worker):
+    training = started(world, version)
+    jobs.cancel(training.job, by=world.auditor)
+    training.refresh_from_db()
+    assert training.state == Training.State.CANCELLED
+    assert not RegisteredModel.objects.exists()
+
+
+def test_a_training_cancelled_while_it_runs_stops_and_may_be_tried_again(world, version, monkeypatch, no_worker):
+    monkeypatch.setattr(jobs, "PROGRESS_SECONDS", 0.0)
+    training = started(world, version)
+    Job.objects.filter(pk=training.job.pk).update(cancel_requested=True)
+    assert worked_off(training).state == Training.State.CANCELLED
+    jobs.retry(training.job, by=world.auditor)
+    assert worked_off(training).state == Training.State.DONE
+
+
+def test_an_attempt_after_the_work_was_done_takes_the_model_that_is_there(world, version, no_worker):
+    training = worked_off(started(world, version))
+    model = training.model
+    Training.objects.filter(pk=training.pk).update(model=None, state=Training.State.RUNNING)
+    Job.objects.filter(pk=training.job.pk).update(state=Job.State.QUEUED)
+    worked_off(training)
+    assert (training.model, training.state) == (model, Training.State.DONE)
+    assert RegisteredModel.objects.count() == 1
+
+
+def test_pages_show_progress_curve_and_result(world, version, sign_in, no_worker):
+    training = worked_off(started(world, version))
+    page = sign_in(world.auditor).get(reverse("training_detail", args=[training.pk])).content.decode()
+    assert "Tiny CLIP" in page
+    assert "Contrastive loss" in page
+    listed = sign_in(world.auditor).get(reverse("training_list")).content.decode()
+    assert reverse("training_detail", args=[training.pk]) in listed
+
+
+def test_the_list_says_what_to_do_where_nothing_was_trained(world, sign_in):
+    assert "make demo" in sign_in(world.auditor).get(reverse("training_list")).content.decode()

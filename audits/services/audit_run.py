@@ -22,7 +22,7 @@ from audits.probe_images import load_images
 from audits.scoring import LevelScores, score_levels
 from audits.services.audits import mark_ended, shuffled_result
 from audits.services.model_files import sandboxed
-from audits.services.plans import PlanError, digest_of, earlier_rows, record
+from audits.services.plans import PlanError, check_unchanged, earlier_rows, record
 from provenance.canonical import canonical_json
 from provenance.code_version import code_version
 from provenance.intake.manifest import Manifest
@@ -54,8 +54,7 @@ def run_audit(run: JobRun) -> None:
     """Works off one audit, from its first question to its rows."""
     audit = Audit.objects.select_related("plan__suspect", "plan__version__dataset").get(pk=run.params["audit"])
     plan = audit.plan
-    if digest_of(plan.frozen) != plan.digest:
-        raise PlanError("The frozen plan and its digest disagree: somebody altered the database. Nothing was asked.")
+    check_unchanged(plan)
     Audit.objects.filter(pk=audit.pk).update(state=Audit.State.RUNNING, finished_at=None)
     started = monotonic()
     run.progress(0, 0, "choosing probes")
@@ -84,7 +83,7 @@ def _draw(plan: Plan, release: Release, run: JobRun) -> Drawn:
     with Manifest(release.version.manifest_folder) as manifest:
         counts = _group_counts(manifest, secret)
         run.checkpoint()
-        excluded = {image.index for group in secret.candidates(manifest, counts) for image in group.images}
+        excluded = {image.position for group in secret.candidates(manifest, counts) for image in group.images}
         run.checkpoint()
         probes = secret.probes(manifest, plan.probes, excluded)
         run.checkpoint()

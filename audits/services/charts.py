@@ -135,6 +135,8 @@ def strengths(audits: list[Any]) -> dict[str, Any]:
                 "x": heights,
                 "y": names,
                 "text": texts,
+                "textposition": "outside",
+                "cliponaxis": False,
                 "marker": {"color": "token:accent"},
                 "hovertemplate": "p = %{text}<extra></extra>",
             }

@@ -56,7 +56,8 @@ def auditable_versions(user: User) -> "models.QuerySet[Version]":
 
 def usable_models(user: User) -> "models.QuerySet[RegisteredModel]":
     """Suspects and references of the organisations whose auditor this person is."""
-    return RegisteredModel.objects.filter(organisation__in=user.organisations(Role.AUDITOR)).order_by("name")
+    mine = RegisteredModel.objects.filter(organisation__in=user.organisations(Role.AUDITOR))
+    return (mine.suspects() | mine.references()).order_by("name")
 
 
 @transaction.atomic
@@ -108,6 +109,10 @@ def lock(plan: Plan, *, by: User) -> Plan:
     if plan.is_locked:
         raise PlanError("This plan is locked already.")
     check(values)
+    for model in (values.suspect, *values.references):
+        # Its description is complete only then: input size, mean and deviation are part of what is frozen.
+        if not model.connection:
+            raise PlanError(f"Run the connection test of {model.name} first; then lock the plan.")
     plan.locked_at, plan.locked_by = timezone.now(), by
     plan.frozen = frozen_text(plan, values)
     plan.digest = digest_of(plan.frozen)
@@ -117,6 +122,21 @@ def lock(plan: Plan, *, by: User) -> Plan:
         plan, "plan.locked", by=by, digests={"plan": plan.digest}, details={"earlier runs": earlier_rows(plan).count()}
     )
     return plan
+
+
+def check_unchanged(plan: Plan) -> None:
+    """Raises PlanError where what a locked plan names is no longer what was frozen."""
+    if digest_of(plan.frozen) != plan.digest:
+        raise PlanError("The frozen plan and its digest disagree: somebody altered the database. Nothing was asked.")
+    values = values_of(plan)
+    named = [(values.suspect, plan.frozen["suspect"])]
+    named += list(zip(values.references, plan.frozen["references"], strict=True))
+    for model, frozen in named:
+        if _frozen_model(model) != frozen:
+            raise PlanError(f"{model.name} was described anew after this plan was locked. Lock a new plan.")
+    for release, frozen in zip(values.releases, plan.frozen["releases"], strict=True):
+        if _frozen_release(release) != frozen:
+            raise PlanError(f"The release for {release.recipient} is not what it was when this plan was locked.")
 
 
 def digest_of(frozen: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 
 from audits.models import Audit, AuditRow, Plan
 from audits.services import audits, charts
+from audits.services.answers import as_json
 from audits.services.plans import levels_of
 from audits.services.runs_log import timeline
 from provenance.models import Organisation, Role, User
@@ -117,36 +118,6 @@ def audit_json(request: HttpRequest, pk: str) -> JsonResponse:
     """Everything of the result page for machines; the assignment only for those who may see it."""
     user = person(request)
     return JsonResponse(as_json(get_visible(Audit, user, pk), user), json_dumps_params={"ensure_ascii": False})
-
-
-def as_json(audit: Audit, user: User) -> dict[str, Any]:
-    """One audit as JSON, as this person may see it."""
-    plan = audit.plan
-    return {
-        "id": str(audit.pk),
-        "state": audit.state,
-        "reason": audit.job.reason if audit.job else "",
-        "conclusion": audit.conclusion or None,
-        "sentence": audit.sentence or None,
-        "created_at": audit.created_at.isoformat(),
-        "finished_at": audit.finished_at.isoformat() if audit.finished_at else None,
-        "facts": audit.facts,
-        "plan": {"digest": plan.digest, "frozen": plan.frozen},
-        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in audits.earlier_audits(audit)],
-        "releases": [
-            {
-                "release": str(row.release_id),
-                "recipient": row.release.recipient,
-                "conclusion": row.conclusion,
-                "p": row.p,
-                "p_corrected": row.p_corrected,
-                "smallest_p": row.smallest_p,
-                "alpha": plan.alpha,
-                "result": audits.visible_result(row, user),
-            }
-            for row in audit.rows.select_related("release__version__dataset")
-        ],
-    }
 
 
 @require_GET

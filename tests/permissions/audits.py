@@ -27,6 +27,8 @@ def draft(world: World) -> Plan:
     data = version(world)
     made = release(world, data, "Northgate")
     suspect = model(world.owner, world.auditor, "suspect-1")
+    suspect.connection = {"images_per_second": 100.0}
+    suspect.save()
     values = PlanValues(name="Was it Northgate?", version=data, releases=[made], suspect=suspect)
     return save_draft(values, by=world.auditor)
 

@@ -1,0 +1,102 @@
+"""Drafts a plan and, with --lock, locks it."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from audits.models import Plan, RegisteredModel
+from audits.services.forecasts import forecast
+from audits.services.plans import PlanError, PlanValues, auditable_versions, lock, save_draft, usable_models, values_of
+from provenance.management.base import TouchmarkCommand
+from provenance.models import Release, User, Version
+
+
+class Command(TouchmarkCommand):
+    help = "Draft the plan of an audit: suspect, releases, level and numbers. --lock fixes it and logs its digest."
+
+    def add_options(self, parser: CommandParser) -> None:
+        parser.add_argument("--dataset", required=True, help="name of the dataset, or id of one of its versions")
+        parser.add_argument("--number", type=int, help="number of the version (default: the newest)")
+        parser.add_argument(
+            "--release", action="append", default=[], help="recipient or id; repeat it (default: every ready release)"
+        )
+        parser.add_argument("--suspect", required=True, help="name or id of a registered suspect")
+        parser.add_argument("--reference", action="append", default=[], help="name or id of a reference; repeat it")
+        parser.add_argument("--count-with-references", action="store_true", help="the p with references decides")
+        parser.add_argument("--level", choices=Plan.Level.values, default="features", help="level that decides")
+        _numbers(parser)
+        parser.add_argument("--no-wrong-key", action="store_true", help="leave out the control with a wrong key")
+        parser.add_argument("--name", default="", help="name of the plan")
+        parser.add_argument("--lock", action="store_true", help="lock the plan at once")
+
+    def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
+        version = _version(user, options["dataset"], options["number"])
+        suspect = _model(user, options["suspect"])
+        values = PlanValues(
+            name=options["name"] or f"{suspect.name} against {version}"[:200],
+            version=version,
+            releases=_releases(version, options["release"]),
+            suspect=suspect,
+            references=[_model(user, name) for name in options["reference"]],
+            level=options["level"],
+            probes=options["probes"],
+            group_images=options["group_images"],
+            permutations=options["permutations"],
+            alpha=options["alpha"],
+            decide_with_references=options["count_with_references"],
+            wrong_key_control=not options["no_wrong_key"],
+        )
+        plan = save_draft(values, by=user)
+        if options["lock"]:
+            plan = lock(plan, by=user)
+        ahead = forecast(values_of(plan))
+        return {
+            "plan": str(plan.pk),
+            "state": plan.state,
+            "digest": plan.digest or None,
+            "releases": [release.recipient for release in values.releases],
+            "forward_passes": ahead.passes,
+            "estimated_seconds": ahead.seconds,
+            "smallest_p": ahead.smallest_p,
+            "smallest_corrected_p": ahead.smallest_corrected_p,
+            "reaches_alpha": ahead.reaches_alpha,
+            "warnings": list(ahead.warnings),
+        }
+
+
+def _numbers(parser: ArgumentParser) -> None:
+    parser.add_argument("--probes", type=int, default=300)
+    parser.add_argument("--group-images", type=int, default=50, help="clean images per group (default 50)")
+    parser.add_argument("--permutations", type=int, default=1_000_000)
+    parser.add_argument("--alpha", type=float, default=0.01)
+
+
+def _version(user: User, wanted: str, number: int | None) -> Version:
+    open_to_them = auditable_versions(user)
+    found = [v for v in open_to_them if wanted in (str(v.pk), v.dataset.name) and number in (None, v.number)]
+    if not found:
+        raise PlanError(f"No ready version of “{wanted}” is open to {user.display_name} for audits.")
+    if len({v.dataset_id for v in found}) > 1:
+        raise PlanError(f"Several datasets are called “{wanted}”; name the version by its id.")
+    return max(found, key=lambda v: v.number)
+
+
+def _releases(version: Version, wanted: list[str]) -> list[Release]:
+    ready = list(Release.objects.ready().filter(version=version).select_related("key").order_by("recipient"))
+    if not wanted:
+        return ready
+    found = []
+    for name in wanted:
+        match = [release for release in ready if name in (str(release.pk), release.recipient)]
+        if len(match) != 1:
+            raise PlanError(f"{len(match) or 'No'} ready releases of {version} are for “{name}”; name one by its id.")
+        found += match
+    return found
+
+
+def _model(user: User, wanted: str) -> RegisteredModel:
+    match = [model for model in usable_models(user) if wanted in (str(model.pk), model.name)]
+    if len(match) != 1:
+        raise PlanError(f"{len(match) or 'No'} registered models are called “{wanted}”.")
+    return match[0]

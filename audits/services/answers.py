@@ -1,0 +1,37 @@
+"""An audit for machines: one JSON object, the same for the page's file and for the command."""
+
+from typing import Any
+
+from audits.models import Audit
+from audits.services import audits
+from provenance.models import User
+
+
+def as_json(audit: Audit, user: User) -> dict[str, Any]:
+    """One audit as JSON, as this person may see it."""
+    plan = audit.plan
+    return {
+        "id": str(audit.pk),
+        "state": audit.state,
+        "reason": audit.job.reason if audit.job else "",
+        "conclusion": audit.conclusion or None,
+        "sentence": audit.sentence or None,
+        "created_at": audit.created_at.isoformat(),
+        "finished_at": audit.finished_at.isoformat() if audit.finished_at else None,
+        "facts": audit.facts,
+        "plan": {"digest": plan.digest, "frozen": plan.frozen},
+        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in audits.earlier_audits(audit)],
+        "releases": [
+            {
+                "release": str(row.release_id),
+                "recipient": row.release.recipient,
+                "conclusion": row.conclusion,
+                "p": row.p,
+                "p_corrected": row.p_corrected,
+                "smallest_p": row.smallest_p,
+                "alpha": plan.alpha,
+                "result": audits.visible_result(row, user),
+            }
+            for row in audit.rows.select_related("release__version__dataset")
+        ],
+    }

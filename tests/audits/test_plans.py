@@ -1,0 +1,202 @@
+"""Plans: drafted, forecast, locked once and for all, and refused with a sentence where they make no sense."""
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.urls import reverse
+
+from audits.models import Plan
+from audits.services import audits, plans
+from audits.services.forecasts import forecast
+from audits.services.plans import PlanError, PlanValues, digest_of, lock, save_draft
+from provenance.models import DatasetGrant, LogEntry
+from tests.audits.builders_reports import finished_audit, model, release, version
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def values(world):
+    data = version(world)
+    suspect = model(world.owner, world.auditor, "suspect-1")
+    suspect.connection = {"images_per_second": 100.0}
+    suspect.save()
+    return PlanValues("One", data, [release(world, data, "Northgate")], suspect, probes=100, group_images=10)
+
+
+def changed(values, **more):
+    return PlanValues(**(values.__dict__ | more))
+
+
+def test_a_forecast_counts_every_question(values):
+    ahead = forecast(values)
+    # Clean and six patterns on 100 probes, six groups of 10 images, and six patterns of the wrong key.
+    assert ahead.suspect_passes == 7 * 100 + 60 + 600 == ahead.passes
+    assert 13.6 < ahead.seconds < 60
+    assert ahead.smallest_p == pytest.approx(1 / 720)
+    assert ahead.reaches_alpha
+    assert forecast(changed(values, wrong_key_control=False)).passes == 760
+
+
+def test_references_are_asked_too_and_need_a_connection_test_for_an_estimate(world, values):
+    reference = model(world.owner, world.auditor, "reference-1", "reference")
+    ahead = forecast(changed(values, references=[reference]))
+    assert ahead.passes == 1360 + 760
+    assert ahead.seconds is None
+    assert "connection test of reference-1" in " ".join(ahead.warnings)
+
+
+def test_a_plan_that_cannot_reach_alpha_says_so(values):
+    ahead = forecast(changed(values, alpha=0.001))
+    assert not ahead.reaches_alpha
+    assert "cannot reach alpha" in ahead.warnings[0]
+
+
+def test_earlier_results_of_the_same_weights_count(world):
+    plan = finished_audit(world).plan
+    ahead = forecast(plans.values_of(plan))
+    assert ahead.tests == 2
+    assert ahead.smallest_corrected_p == pytest.approx(2 / 720)
+
+
+def test_a_locked_plan_is_frozen_and_logged(world, values):
+    plan = lock(save_draft(values, by=world.auditor), by=world.auditor)
+    assert plan.is_locked
+    assert plan.digest == digest_of(plan.frozen)
+    assert plan.frozen["releases"][0]["commitment"] == plan.releases.get().key.commitment
+    entry = LogEntry.objects.get(verb="plan.locked", subject_id=str(plan.pk))
+    assert entry.digests["plan"] == plan.digest
+    with pytest.raises(PlanError, match="locked"):
+        save_draft(changed(values, probes=200), by=world.auditor, plan=plan)
+    with pytest.raises(PlanError, match="locked already"):
+        lock(plan, by=world.auditor)
+
+
+def test_the_digest_changes_with_everything_that_decides(world, values):
+    draft = save_draft(values, by=world.auditor)
+    texts = [plans.frozen_text(draft, values)]
+    for more in ({"probes": 101}, {"alpha": 0.02}, {"level": "soft"}, {"permutations": 2000}, {"group_images": 11}):
+        texts.append(plans.frozen_text(draft, changed(values, **more)))
+    assert len({digest_of(text) for text in texts}) == len(texts)
+
+
+def test_only_a_locked_plan_can_be_queued_and_only_once(world, values):
+    plan = save_draft(values, by=world.auditor)
+    with pytest.raises(PlanError, match="Lock the plan first"):
+        audits.queue(plan, by=world.auditor)
+    lock(plan, by=world.auditor)
+    audit = audits.queue(plan, by=world.auditor)
+    assert audit.job.kind == "audit.run"
+    with pytest.raises(PlanError, match="waiting or running"):
+        audits.queue(plan, by=world.auditor)
+
+
+def test_an_untested_suspect_cannot_be_locked(world, values):
+    values.suspect.connection = {}
+    values.suspect.save()
+    with pytest.raises(PlanError, match="connection test of suspect-1"):
+        lock(save_draft(values, by=world.auditor), by=world.auditor)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"releases": []}, "at least one release"),
+        ({"permutations": 10}, "permutations"),
+        ({"alpha": 0.5}, "Alpha"),
+        ({"probes": 5}, "10 probes"),
+        ({"probes": 5000}, "Only 540 images are unmarked"),
+        ({"decide_with_references": True}, "choose some"),
+    ],
+)
+def test_contradictions_are_refused(world, values, more, sentence):
+    with pytest.raises(PlanError, match=sentence):
+        save_draft(changed(values, **more), by=world.auditor)
+
+
+def test_models_must_fit_their_part(world, values):
+    reference = model(world.owner, world.auditor, "reference-1", "reference")
+    with pytest.raises(PlanError, match="registered as a reference"):
+        save_draft(changed(values, suspect=reference), by=world.auditor)
+    other = model(world.owner, world.auditor, "suspect-2")
+    with pytest.raises(PlanError, match="not declared as a reference"):
+        save_draft(changed(values, references=[other]), by=world.auditor)
+    reference.sha256 = values.suspect.sha256
+    with pytest.raises(PlanError, match="same weights"):
+        save_draft(changed(values, references=[reference]), by=world.auditor)
+    values.suspect.spec["returns"] = ["features"]
+    with pytest.raises(PlanError, match="does not return soft labels"):
+        save_draft(changed(values, level="soft"), by=world.auditor)
+
+
+def test_only_auditors_with_a_grant_may_plan(world, values):
+    with pytest.raises(PermissionDenied):
+        save_draft(values, by=world.rights_holder)
+    theirs = model(world.laboratory, world.guest_auditor, "their suspect")
+    with pytest.raises(PermissionDenied):
+        save_draft(changed(values, suspect=theirs), by=world.guest_auditor)
+    DatasetGrant.objects.create(
+        dataset=values.version.dataset, auditor=world.guest_auditor, granted_by=world.rights_holder
+    )
+    plan = save_draft(changed(values, suspect=theirs), by=world.guest_auditor)
+    assert plan.organisation == world.laboratory
+    assert plan not in Plan.objects.for_user(world.rights_holder)  # drafts are the auditor's own
+
+
+# -- pages -------------------------------------------------------------------------------------------------------
+def answers(values, **more):
+    data = {
+        "version": values.version.pk,
+        "releases": [r.pk for r in values.releases],
+        "suspect": values.suspect.pk,
+        "level": "features",
+        "counted": "without",
+        "probes": 100,
+        "group_images": 10,
+        "permutations": 1000,
+        "alpha": 0.01,
+        "wrong_key_control": "on",
+    }
+    return data | more
+
+
+def test_an_auditor_plans_locks_and_is_asked_to_run(world, values, sign_in):
+    browser = sign_in(world.auditor)
+    response = browser.post(reverse("plan_new"), answers(values))
+    plan = Plan.objects.get()
+    assert response["Location"] == reverse("plan_detail", args=[plan.pk])
+    assert plan.name == "suspect-1 against Meadows, version 1"
+    assert b"Lock the plan" in browser.get(response["Location"]).content
+    browser.post(reverse("plan_lock", args=[plan.pk]))
+    page = browser.get(reverse("plan_detail", args=[plan.pk])).content.decode()
+    plan.refresh_from_db()
+    assert plan.is_locked
+    assert plan.digest in page
+    assert "Run the audit" in page
+    assert browser.get(reverse("plan_json", args=[plan.pk])).json()["digest"] == plan.digest
+
+
+def test_the_forecast_moves_with_the_form(world, values, sign_in):
+    browser = sign_in(world.auditor)
+    page = browser.get(reverse("plan_forecast"), answers(values)).content.decode()
+    assert "1,360 forward passes" in page
+    assert "0.0014" in page
+    page = browser.get(reverse("plan_forecast"), answers(values, alpha=0.0001)).content.decode()
+    assert "cannot reach alpha" in page
+    page = browser.get(reverse("plan_forecast"), answers(values, releases=[])).content.decode()
+    assert "once the form is complete" in page
+
+
+def test_a_wrong_form_comes_back_with_a_sentence(world, values, sign_in):
+    response = sign_in(world.auditor).post(reverse("plan_new"), answers(values, probes=5000))
+    assert response.status_code == 422
+    assert "Only 540 images are unmarked" in response.content.decode()
+
+
+def test_releases_follow_the_chosen_version(world, values, sign_in):
+    other = version(world, "Harbours")
+    release(world, other, "Westhaven")
+    browser = sign_in(world.auditor)
+    page = browser.get(reverse("plan_new"), {"version": str(other.pk)}, headers={"HX-Request": "true"}).content.decode()
+    assert "Westhaven" in page
+    assert "Northgate" not in page
+    assert "<html" not in page

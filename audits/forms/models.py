@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.functional import cached_property
 
 from audits.models import RegisteredModel
@@ -138,7 +139,9 @@ class RegistrationForm(DescriptionForm):
         label="Origin", required=False, widget=forms.Textarea(attrs={"rows": 2}), max_length=2000,
         help_text="Who made it, where and when it was obtained. It stands in the evidence log and in reports.",
     )  # fmt: skip
-    declared = forms.BooleanField(label=DECLARATION, required=False)
+    declared = forms.BooleanField(
+        label=DECLARATION, required=False, help_text="Needed for a reference, and logged under your name."
+    )
     upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
     server_path = forms.CharField(
         label="File on the server", required=False, max_length=1000,
@@ -148,6 +151,11 @@ class RegistrationForm(DescriptionForm):
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
+        if settings.SERVER_ROOTS:
+            folders = ", ".join(str(root) for root in settings.SERVER_ROOTS)
+            self.fields["server_path"].help_text = f"Instead of an upload: a path under {folders}."
+        else:
+            del self.fields["server_path"]
         own = user.organisations(Role.AUDITOR)
         field: Any = self.fields["organisation"]
         field.queryset = own

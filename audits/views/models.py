@@ -15,6 +15,7 @@ from audits.services import suspects as service
 from audits.suspects import catalogue
 from provenance.errors import TouchmarkError
 from provenance.models import Job, LogEntry, Role
+from provenance.services import uploads
 from provenance.services.access import get_visible, person, require
 
 PAGE_SIZE = 25
@@ -54,11 +55,12 @@ def model_new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{model.name} is being taken in; its connection is tested right after.")
             return redirect("model_detail", pk=model.pk)
-    return render(request, "models/model_new.html", {"form": form, **_choices(form), "roots": settings.SERVER_ROOTS})
+    context = {"form": form, "chunk_bytes": settings.UPLOAD_CHUNK_BYTES, "unfinished": uploads.unfinished(user)}
+    return render(request, "models/model_new.html", context | _choices(form))
 
 
 def _registered(form: RegistrationForm) -> RegisteredModel:
-    organisation, place = form.cleaned_data["organisation"], form.cleaned_data["server_path"]
+    organisation, place = form.cleaned_data["organisation"], form.cleaned_data.get("server_path")
     if place:
         return service.register_server_file(organisation, form.registration, place, by=form.user)
     upload = form.chosen_upload

@@ -48,7 +48,7 @@ def uploaded(world, path, by=None):
     return upload
 
 
-def tested(model):
+def connection_job(model):
     assert model.connection_job is not None
     return model.connection_job
 
@@ -71,7 +71,7 @@ def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_test):
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert (model.state, model.sha256, model.weights_format) == ("ready", digest, "safetensors")
     assert model.weights.read() == weights.read_bytes()
-    assert tested(model).state == Job.State.DONE
+    assert connection_job(model).state == Job.State.DONE
     assert model.connection["input_shape"] == [3, 32, 32]
     assert model.connection["images_per_second"] > 0
     # What the description had left open is spelled out, so that a plan freezes it.
@@ -216,8 +216,8 @@ def test_weights_that_do_not_fit_fail_with_a_sentence_and_can_be_described_anew(
     run_jobs()
     model.refresh_from_db()
     assert model.connection == {}
-    assert tested(model).state == Job.State.FAILED
-    assert "do not fit cifar_resnet:32" in tested(model).reason
+    assert connection_job(model).state == Job.State.FAILED
+    assert "do not fit cifar_resnet:32" in connection_job(model).reason
     page = sign_in(world.auditor).get(reverse("model_detail", args=[model.pk])).content.decode()
     assert "do not fit cifar_resnet:32" in page
     assert "Describe it anew" in page
@@ -279,7 +279,6 @@ class TestPages:
             ({"architecture": "open_clip:ViT-B-32"}, "two or more different class names"),
             ({"role": "reference"}, "logged under your name"),
             ({"upload": "6f6f6f6f-6f6f-4f6f-8f6f-6f6f6f6f6f6f"}, "not there any more"),
-            ({"server_path": "weights.pt"}, "allows no folders"),
             ({"name": ""}, "This field is required"),
         ],
     )

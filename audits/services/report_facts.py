@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import models
-from django.utils import timezone
 
 from audits.models import Audit, AuditRow, RegisteredModel, Report
 from audits.report.facts import (
@@ -16,8 +14,6 @@ from audits.report.facts import (
     DatasetFacts,
     DensityScores,
     Histogram,
-    LogExtract,
-    LogLine,
     Party,
     PlanFacts,
     ReferenceFacts,
@@ -29,9 +25,9 @@ from audits.report.facts import (
     SuspectFacts,
 )
 from audits.services.audits import earlier_audits, organisations_of, shuffled_result
+from audits.services.report_log import log_extract, time_text
 from provenance.code_version import code_version
-from provenance.models import LogEntry, Organisation, Release, Role, User, WatermarkKey
-from provenance.services import log
+from provenance.models import LogEntry, Role, User, WatermarkKey
 
 SCORES = ("density_gain", "divergence", "displacement", "coherence")
 _STORED = {"density_gain": "gain"}  # the core's own names where they differ
@@ -45,7 +41,7 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
     results = {labels[row.release_id]: shuffled_result(row) for row in rows}
     return ReportFacts(
         number=report.number,
-        issued_at=_time(issued_at),
+        issued_at=time_text(issued_at),
         issued_by=_issuer(report),
         parties=_parties(audit),
         dataset=_dataset(audit),
@@ -64,16 +60,10 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
             for c in found["controls"]
         ),
         limitations=_unmeasured(results),
-        logs=tuple(_log_extract(audit, organisation) for organisation in organisations_of(audit)),
+        logs=tuple(log_extract(audit, organisation) for organisation in organisations_of(audit)),
         code_version=code_version(),
         demo=settings.DEMO_FILE.exists(),
     )
-
-
-def _time(moment: datetime | None) -> str:
-    """ISO 8601 in UTC. Every act that a report names has happened, so its time is there."""
-    assert moment is not None  # noqa: S101
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _issuer(report: Report) -> Party:
@@ -102,7 +92,7 @@ def _dataset(audit: Audit) -> DatasetFacts:
         contact=dataset.contact,
         modality=dataset.get_modality_display(),
         version=version.number,
-        registered_at=_time(version.ready_at),
+        registered_at=time_text(version.ready_at),
         files=version.file_count,
         size=version.total_bytes,
         root=version.root,
@@ -118,13 +108,13 @@ def _release(row: AuditRow, label: str) -> ReleaseFacts:
         root=release.root,
         files=release.version.file_count,
         marked=release.marked_count,
-        embedded_at=_time(release.ready_at),
+        embedded_at=time_text(release.ready_at),
         settings=key.settings,
         commitment=key.commitment,
-        committed_at=_time(key.committed_at),
+        committed_at=time_text(key.committed_at),
         beacon=key.beacon,
         beacon_source="the server's random generator",
-        beacon_at=_time(key.beacon_at),
+        beacon_at=time_text(key.beacon_at),
         probes_digest=row.result["probes_digest"],
         psnr_mean=release.facts.get("psnr", {}).get("mean"),
         survival_least=release.facts.get("survival", {}).get("minimum"),
@@ -141,7 +131,7 @@ def _suspect(model: RegisteredModel) -> SuspectFacts:
         file=model.weights_name,
         returns=tuple(model.spec.get("returns", ())),
         input_size=(model.spec.get("channels", 3), side, side) if side else (),
-        registered_at=_time(model.created_at),
+        registered_at=time_text(model.created_at),
         registered_by=model.created_by.display_name,
         size=model.weights_size,
     )
@@ -155,7 +145,7 @@ def _reference(model: RegisteredModel) -> ReferenceFacts:
         architecture=model.spec["architecture"],
         declaration=model.declaration,
         declared_by=by.display_name,
-        declared_at=_time(model.declared_at),
+        declared_at=time_text(model.declared_at),
     )
 
 
@@ -164,7 +154,7 @@ def _plan(audit: Audit) -> PlanFacts:
     plan, frozen = audit.plan, audit.plan.frozen
     return PlanFacts(
         digest=plan.digest,
-        locked_at=_time(plan.locked_at),
+        locked_at=time_text(plan.locked_at),
         locked_by=plan.locked_by.display_name if plan.locked_by else "",
         level=frozen["level"],
         levels=tuple(frozen["levels"]),
@@ -184,8 +174,8 @@ def _run(audit: Audit, results: dict[str, dict[str, Any]]) -> RunFacts:
     devices = {model["device"] for model in audit.facts["models"]}
     missing = sum(result["levels"][audit.plan.level]["missing"] for result in results.values())
     return RunFacts(
-        started_at=_time(first.at if first else audit.created_at),
-        finished_at=_time(audit.finished_at),
+        started_at=time_text(first.at if first else audit.created_at),
+        finished_at=time_text(audit.finished_at),
         attempts=audit.job.attempt if audit.job else 1,
         earlier_runs=len(earlier_audits(audit)),
         device=", ".join(sorted(devices)),
@@ -277,46 +267,6 @@ def _unmeasured(results: dict[str, dict[str, Any]]) -> tuple[str, ...]:
 
 def _conclusion(stored: str) -> Any:
     return stored.replace("_", " ")
-
-
-def _log_extract(audit: Audit, organisation: Organisation) -> LogExtract:
-    plan = audit.plan
-    releases = list(Release.objects.filter(audit_rows__audit=audit).select_related("key"))
-    matter: list[models.Model] = [plan.version.dataset, plan.version, plan.suspect, plan, audit, *releases]
-    matter += [release.key for release in releases]
-    matter += list(plan.references.all())
-    entries = LogEntry.objects.filter(organisation=organisation).about(*matter)
-    checked = log.check(organisation)
-    return LogExtract(
-        organisation=organisation.name,
-        lines=tuple(_line(entry, organisation) for entry in entries.exclude(verb__endswith=".downloaded")),
-        entries=checked.checked,
-        intact=checked.intact,
-        head_seq=checked.head_seq,
-        head=checked.head,
-        checked_at=_time(timezone.now()),
-        faults=tuple(fault.sentence for fault in checked.faults),
-        organisation_id=str(organisation.pk),
-    )
-
-
-def _line(entry: LogEntry, organisation: Organisation) -> LogLine:
-    return LogLine(
-        seq=entry.seq,
-        at=_time(entry.at),
-        actor=entry.actor_name,
-        organisation=organisation.name,
-        verb=entry.verb,
-        subject=_subject(entry),
-        hash=entry.hash,
-        digests=dict(entry.digests),
-    )
-
-
-def _subject(entry: LogEntry) -> str:
-    """The label, with the kind of thing before it where the label does not say it."""
-    kind, label = entry.subject_type, entry.subject_label
-    return label if kind in label.split(" ")[0] or f", {kind} " in label else f"{kind} {label}"
 
 
 def may_issue(user: User, audit: Audit) -> bool:

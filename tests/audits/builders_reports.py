@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 from django.utils import timezone
 
-from audits.density import DensityScores
+from audits.density import LEVELS, DensityScores
 from audits.judging import Rules, Secrets, conclude, judge_level, sentence
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.multiplicity import holm
@@ -145,7 +145,8 @@ def finished_audit(
 
 
 def rules_of(plan: Plan) -> Rules:
-    return Rules(plan.digest, plan.level, plan.alpha, plan.permutations, plan.decide_with_references)
+    level = next(level for level in LEVELS if level == plan.level)
+    return Rules(plan.digest, level, plan.alpha, plan.permutations, plan.decide_with_references)
 
 
 def _judge(audit: Audit, strength: float) -> None:
@@ -180,7 +181,7 @@ def _judge(audit: Audit, strength: float) -> None:
 def _result(plan: Plan, made: Release, number: int, strength: float) -> dict:
     keys = Secrets(assignment(), np.roll(assignment(), 1))
     result: dict = {"levels": {}}
-    for seed, level in enumerate(("features", "soft", "hard")):
+    for seed, level in enumerate(LEVELS):
         references = {f"reference-{n}": level_scores(50 * number + 10 * n + seed, 0.0) for n in (1, 2)}
         scores = level_scores(500 * number + seed, strength)
         result["levels"][level] = judge_level(level, scores, references, keys, rules_of(plan), str(made.pk))

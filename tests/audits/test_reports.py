@@ -127,6 +127,7 @@ def test_asking_twice_gives_one_report_while_it_is_being_written(world):
 
 def test_a_killed_attempt_is_taken_up_again_without_a_second_report(world):
     report = reports.issue(finished_audit(world), by=world.legal)
+    assert report.job_id
     Job.objects.filter(pk=report.job_id).update(state="queued", attempt=1)
     default_storage.save("reports/left-over.pdf", ContentFile(b"half a file"))
     jobs.run(str(report.job_id))
@@ -136,7 +137,7 @@ def test_a_killed_attempt_is_taken_up_again_without_a_second_report(world):
     assert LogEntry.objects.about(report).count() == 1
 
 
-def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in, settings, monkeypatch):
+def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in):
     audit = finished_audit(world)
     report = reports.issue(audit, by=world.legal)
     good = audit.rows.get().result
@@ -147,6 +148,7 @@ def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in, settings
     shown = sign_in(world.legal).get(reverse("report_detail", kwargs={"pk": report.pk})).content.decode()
     assert "did not foresee" in shown
     audit.rows.update(result=good)
+    assert report.job
     jobs.retry(report.job, by=world.legal)
     jobs.run(str(report.job_id))
     report.refresh_from_db()

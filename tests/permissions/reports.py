@@ -12,6 +12,7 @@ def audit(world: World) -> dict[str, object]:
 
 def issued(world: World) -> dict[str, object]:
     report = reports.issue(finished_audit(world), by=world.legal)
+    assert report.job_id
     Job.objects.filter(pk=report.job_id).update(state=Job.State.RUNNING, attempt=1)
     job = Job.objects.get(pk=report.job_id)
     reports.write_report(reports.JobRun(job))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,21 +82,27 @@ def _tail(logarithm: float, sizes: Sequence[int | None]) -> float:
     Coarse grids are enumerated as far as memory allows, coarsest first; the rest is taken as uniform, which can only
     make the chance larger.
     """
-    coarse: Floats = np.zeros(1)
-    smooth = 0
-    for size in sorted(sizes, key=lambda n: math.inf if n is None else n):
-        if size is None or len(coarse) * size > MOST_GRID_PRODUCTS:
-            smooth += 1
-        else:
-            coarse = np.add.outer(coarse, np.log(np.arange(1, size + 1) / size)).ravel()
-    left = logarithm - coarse + ROUNDING
-    return min(1.0, float(_uniform_tail(left, smooth).mean()))
+    grids: list[int] = []
+    for size in sorted(size for size in sizes if size is not None):
+        if math.prod(grids) * size <= MOST_GRID_PRODUCTS:
+            grids.append(size)
+    products, smooth = _grid_products(tuple(grids)), len(sizes) - len(grids)
+    if smooth == 0:
+        return int(np.searchsorted(products, logarithm + ROUNDING, side="right")) / len(products)
+    return min(1.0, float(_uniform_tail(logarithm - products + ROUNDING, smooth).mean()))
+
+
+@lru_cache(maxsize=8)
+def _grid_products(grids: tuple[int, ...]) -> Floats:
+    """Logarithms of all products of one value from every grid 1/n … n/n, ascending; calibration asks often."""
+    products: Floats = np.zeros(1)
+    for size in grids:
+        products = np.add.outer(products, np.log(np.arange(1, size + 1) / size)).ravel()
+    return np.sort(products)
 
 
 def _uniform_tail(logarithms: Floats, count: int) -> Floats:
-    """P(product of `count` uniforms <= exp(l)) = exp(l) sum_{j < count} (-l)^j / j! for l < 0, one for l >= 0."""
-    if count == 0:
-        return (logarithms >= 0).astype(np.float64)
+    """P(product of `count` >= 1 uniforms <= exp(l)) = exp(l) sum_{j < count} (-l)^j / j! for l < 0, else one."""
     below = np.minimum(logarithms, 0.0)
     term = np.ones_like(below)
     total = np.ones_like(below)

@@ -1,0 +1,137 @@
+"""What one round of calibration asks of every null model: probes, places, pattern sets and a pool of plain keys.
+
+A bench is drawn anew for every round: fresh probes, fresh group images, fresh places, fresh keys and so fresh
+patterns, derived by the very code that releases use. Within a round all models share it, so that any of them can be
+the suspect and any others its references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.errors import TouchmarkError
+from provenance.keying import philox
+from provenance.marks import MarkSecret, MarkSettings
+
+PatternSource = Callable[[np.random.Generator, int], NDArray[np.uint8]]
+
+
+class BenchError(TouchmarkError):
+    """Images from which no bench can be drawn; the sentence says what is missing."""
+
+
+@dataclass(frozen=True)
+class BenchSize:
+    """How much a round asks of every model: (1 + sets G + keys) probes + (views + 1) other images answers.
+
+    groups: G. probes: N. per_group: clean images of every group. sets: pattern sets for associated marks. keys: plain
+    keys, true ones and decoys together. views: views per image for the view-consistency verifier, 0 for none.
+    """
+
+    groups: int = 6
+    probes: int = 32
+    per_group: int = 8
+    sets: int = 2
+    keys: int = 40
+    views: int = 3
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One round's questions; S sets, G groups, K plain keys.
+
+    settings: of the associated marks. probes (N, H, W, 3) uint8; places (N, 2) fractions; group_images (M, H, W, 3)
+    uint8 with group_of (M,); pattern_sets (S, G, ...) uint8; plain_patterns (K, ...) uint8; views (M, V, H, W, 3)
+    uint8 of the group images, or None; spare_images (n, H, W, 3), spare_labels (n,): all the rest, for null models to
+    settle or train on.
+    """
+
+    settings: MarkSettings
+    probes: NDArray[np.uint8]
+    places: NDArray[np.float64]
+    group_images: NDArray[np.uint8]
+    group_of: NDArray[np.int64]
+    pattern_sets: NDArray[np.uint8]
+    plain_patterns: NDArray[np.uint8]
+    views: NDArray[np.uint8] | None
+    spare_images: NDArray[np.uint8]
+    spare_labels: NDArray[np.int64]
+
+    @property
+    def groups(self) -> int:
+        return len(self.settings.groups)
+
+
+def balanced_cells(cells: int) -> PatternSource:
+    """Plain patterns of cells x cells blocks, balanced: in every channel half of the blocks are dark, half bright.
+
+    So all keys have the same mean and energy, (count, cells, cells, 3) uint8; with 4 x 4 blocks there are
+    12,870^3 = 2 * 10^12 of them.
+    """
+    blocks = cells * cells
+    if blocks < 4:
+        raise BenchError("Plain patterns need at least 2 x 2 blocks.")
+
+    def draw(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
+        order = np.argsort(rng.bit_generator.random_raw(count * 3 * blocks).reshape(count, 3, blocks), axis=2)
+        bright = (order < blocks // 2).reshape(count, 3, cells, cells)
+        return np.where(bright, np.uint8(255), np.uint8(0)).transpose(0, 2, 3, 1)
+
+    return draw
+
+
+def draw_bench(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    settings: MarkSettings,
+    size: BenchSize,
+    seed: int,
+    plain_patterns: PatternSource | None = None,
+) -> Bench:
+    """Draw a round from a stock of images (n, H, W, 3) uint8 with labels (n,) 0 to classes - 1.
+
+    settings: marks to calibrate, with size.groups groups. plain_patterns(rng, 1): the pattern of one plain key, drawn
+    from that key's own generator; balanced blocks by default. Raises BenchError where images are too few.
+    """
+    rng = np.random.default_rng(seed)
+    if len(settings.groups) != size.groups:
+        raise BenchError(f"The mark settings name {len(settings.groups)} groups, the bench has {size.groups}.")
+    present = np.unique(labels)
+    if len(present) < size.groups:
+        raise BenchError(f"The images have {len(present)} classes; {size.groups} groups were asked for.")
+    chosen = rng.choice(present, size.groups, replace=False)
+    members = [rng.permutation(np.flatnonzero(labels == label)) for label in chosen]
+    if min(map(len, members)) < 2 * size.per_group:
+        raise BenchError(f"Every class needs at least {2 * size.per_group} images.")
+    of_groups = np.concatenate([member[: size.per_group] for member in members])
+    rest = rng.permutation(np.setdiff1d(np.arange(len(images)), of_groups))
+    if len(rest) < 2 * size.probes:
+        raise BenchError(f"At least {2 * size.probes + len(of_groups)} images are needed.")
+    group_images = images[of_groups]
+    source = plain_patterns or balanced_cells(settings.cells)
+    views = None
+    if size.views:
+        from audits.verifiers import random_views
+
+        views = random_views(group_images, size.views, rng)
+    return Bench(
+        settings=settings,
+        probes=images[rest[: size.probes]],
+        places=rng.uniform(size=(size.probes, 2)),
+        group_images=group_images,
+        group_of=np.repeat(np.arange(size.groups), size.per_group),
+        pattern_sets=np.stack([MarkSecret.derive(*_key(rng), settings).patterns for _ in range(size.sets)]),
+        plain_patterns=np.concatenate([source(philox(*_key(rng), "patterns/plain"), 1) for _ in range(size.keys)]),
+        views=views,
+        spare_images=images[rest[size.probes :]],
+        spare_labels=np.asarray(labels, dtype=np.int64)[rest[size.probes :]],
+    )
+
+
+def _key(rng: np.random.Generator) -> tuple[bytes, bytes]:
+    """A key and a beacon that nobody keeps."""
+    return rng.bytes(32), rng.bytes(32)

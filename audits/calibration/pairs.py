@@ -1,0 +1,187 @@
+"""p-values of pairs (null model, random key), by every test, from responses that were computed once.
+
+What is drawn anew for every pair: the suspect and its references among the round's models; for assignment tests the
+pattern set and a fresh key, whose assignment is derived as a release derives it; for rank tests which of the pool's
+keys is the true one and which are its decoys. What pairs of one round share: probes, places, group images, patterns
+and the models' answers to them. Given those answers, which is all a null model can contribute, pairs are independent
+and every exact test rejects each of them with its nominal chance, so binomial intervals over pairs are right. The
+other verifiers have no such property: their rejections cluster by model, and their intervals are too narrow.
+NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from audits.calibration.bench import Bench
+from audits.calibration.responses import LevelResponses, Responses
+from audits.combination import combine
+from audits.density import LEVELS, Floats, Level
+from audits.permutation import PermutationResult, permutation_test, philox_from
+from audits.ranktest import StoppingRule, sequential_rank_test
+from audits.restricted import Restriction, restricted_test
+from audits.verifiers import gmm_likelihood, paired_t, paired_wilcoxon, target_label_wilcoxon, view_consistency
+from audits.verifiers.paired import MARGIN
+from provenance.errors import TouchmarkError
+from provenance.keying import keyed_permutation, philox
+
+ASSIGNMENT, IN_BLOCKS, TWO_SECRETS = "assignment", "assignment in blocks", "two secrets combined"
+RANK, RANK_STOPPED = "rank", "rank with early stop"
+
+
+class PairsError(TouchmarkError):
+    """Settings with which no pair can be tested; the sentence says what to change."""
+
+
+class Cell(NamedTuple):
+    """One line of the table to be. exact: the test claims an exact error rate; the other verifiers do not."""
+
+    test: str
+    level: str
+    references: bool
+    exact: bool
+
+
+class Drawn(NamedTuple):
+    """One p-value; grid: n where the test's p-values are 1/n … n/n, None where they have no single grid."""
+
+    p: float
+    grid: int | None
+
+
+@dataclass(frozen=True)
+class PairRules:
+    """How pairs are tested.
+
+    references: how many other models control for what marks do to any model. permutations: drawn where G > 9.
+    decoys, block, exceedances: of the rank test and its early stop. slow_pairs: at most so many pairs per verifier
+    that takes milliseconds (mixtures, views).
+    """
+
+    references: int = 2
+    permutations: int = 999
+    decoys: int = 29
+    block: int = 10
+    exceedances: int = 3
+    slow_pairs: int = 200
+
+
+def pair_p_values(
+    responses: Sequence[Responses], bench: Bench, rules: PairRules, pairs: int, seed: int
+) -> dict[Cell, list[Drawn]]:
+    """`pairs` p-values for every test and level, with and without references, and of the other verifiers.
+
+    Raises PairsError where the bench has too few keys or models for the rules.
+    """
+    if rules.decoys + 1 > len(bench.plain_patterns):
+        raise PairsError(f"{rules.decoys} decoys need a pool of at least {rules.decoys + 1} plain keys.")
+    found: dict[Cell, list[Drawn]] = {}
+    for number, level in enumerate(LEVELS):
+        able = [response for response in responses if level in response.levels]
+        if not able:
+            continue
+        if len(able) <= rules.references:
+            raise PairsError(f"{rules.references} references need at least {rules.references + 1} models per round.")
+        rng = np.random.default_rng([seed, number])
+        for pair in range(pairs):
+            order = rng.permutation(len(able))[: rules.references + 1]
+            suspect, *others = (able[i].levels[level] for i in order)
+            for counted in (False, True) if rules.references else (False,):
+                label = f"{seed}/{level}/{pair}/{counted}"
+                given = others if counted else []
+                for test, drawn in _exact(suspect, given, bench, rules, rng, label):
+                    found.setdefault(Cell(test, level, counted, True), []).append(drawn)
+            for test, p in _naive(able[order[0]], level, rng):
+                found.setdefault(Cell(test, level, False, False), []).append(Drawn(p, None))
+            if level == "features" and pair < rules.slow_pairs:
+                for test, p in _slow(able, int(order[0]), bench, rng):
+                    found.setdefault(Cell(test, level, False, False), []).append(Drawn(p, None))
+    return found
+
+
+def _exact(
+    suspect: LevelResponses,
+    others: Sequence[LevelResponses],
+    bench: Bench,
+    rules: PairRules,
+    rng: np.random.Generator,
+    label: str,
+) -> Iterator[tuple[str, Drawn]]:
+    """Every test of the project on one pair."""
+    groups = bench.groups
+
+    def test_set(which: int, run: Callable[..., PermutationResult], *extra: object) -> PermutationResult:
+        references = [other.pulls[which] for other in others]
+        stream = philox_from(label, f"{run.__name__}/{which}")
+        return run(suspect.pulls[which], *extra, rules.permutations, stream, references)
+
+    sets = rng.permutation(len(suspect.pulls))
+    first = test_set(sets[0], permutation_test, _fresh_assignment(rng, groups))
+    yield ASSIGNMENT, Drawn(first.p, _grid(first))
+    if len(sets) > 1:
+        second = test_set(sets[1], permutation_test, _fresh_assignment(rng, groups))
+        yield TWO_SECRETS, Drawn(combine([first.p, second.p], [_grid(first), _grid(second)]).p, None)
+    halves = Restriction.within([int(2 * group >= groups) for group in range(groups)])
+    blocked = test_set(sets[0], restricted_test, halves.draw(1, _fresh_generator(rng))[0], halves)
+    yield IN_BLOCKS, Drawn(blocked.p, _grid(blocked))
+    keys = rng.permutation(len(suspect.scores))[: rules.decoys + 1]
+    tables = [other.scores[keys] for other in others]
+    plain = sequential_rank_test(suspect.scores[keys], StoppingRule(rules.decoys), tables)
+    yield RANK, Drawn(plain.p, rules.decoys + 1)
+    rule = StoppingRule(rules.decoys, rules.block, rules.exceedances)
+    yield RANK_STOPPED, Drawn(sequential_rank_test(suspect.scores[keys], rule, tables).p, None)
+
+
+def _grid(result: PermutationResult) -> int:
+    return result.permutations + (0 if result.exact else 1)
+
+
+def _fresh_generator(rng: np.random.Generator) -> np.random.Generator:
+    return philox(rng.bytes(32), rng.bytes(32), "assignment")
+
+
+def _fresh_assignment(rng: np.random.Generator, groups: int) -> Floats:
+    """The assignment of a fresh key, derived as `MarkSecret.derive` does."""
+    return keyed_permutation(_fresh_generator(rng), groups)
+
+
+def _naive(response: Responses, level: Level, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """Paired tests of one pattern and the group it would be claimed to mark."""
+    own = response.levels[level]
+    which, pattern, group = (int(rng.integers(n)) for n in own.marked_density.shape[:2] + own.clean_density.shape[1:])
+    clean, marked = own.clean_density[:, group], own.marked_density[which, pattern, :, group]
+    if level != "hard":
+        yield "paired t-test", paired_t(clean, marked).nominal_p
+        yield "Wilcoxon, scores", paired_wilcoxon(clean, marked).nominal_p
+    if level == "soft":
+        yield f"paired t-test, margin {MARGIN:g}", paired_t(clean, marked, MARGIN).nominal_p
+    if level == "hard":
+        labels, target = response.labels[which, pattern], int(response.group_label[group])
+        yield "Wilcoxon, labels", target_label_wilcoxon(labels, target).nominal_p
+
+
+def _slow(
+    able: Sequence[Responses], suspect: int, bench: Bench, rng: np.random.Generator
+) -> Iterator[tuple[str, float]]:
+    """Verifiers that compare released with held-out images: here both are images that no model ever saw."""
+    response = able[suspect]
+    order = rng.permutation(len(response.features))
+    half = len(order) // 2
+    released, held_out = order[:half], order[half : 2 * half]
+    features, number = response.features, int(rng.integers(2**31))
+    yield "GMM log-likelihood", gmm_likelihood(features[released], features[held_out], number).nominal_p
+    # The same with held-out images of other groups than the released ones: "another source", as it happens in practice.
+    split = rng.permutation(bench.groups)[: bench.groups // 2]
+    inside = np.isin(bench.group_of, split)
+    yield "GMM log-likelihood, other groups", gmm_likelihood(features[inside], features[~inside], number).nominal_p
+    views = response.view_features
+    if views is None or len(able) < 2:
+        return
+    shadow = able[(suspect + 1 + int(rng.integers(len(able) - 1))) % len(able)].view_features
+    if shadow is not None:
+        verdict = view_consistency(views[released], views[held_out], shadow[released], shadow[held_out])
+        yield "view consistency", verdict.nominal_p

@@ -1,0 +1,147 @@
+"""All that one null model answers on one bench, computed once; pairs of model and key then cost no forward pass.
+
+Imports torch inside functions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audits.calibration.bench import Bench
+from audits.density import (
+    LEVELS,
+    DegenerateAnswersError,
+    Floats,
+    Level,
+    Standardiser,
+    density_scores,
+    group_means,
+    likeliest,
+    phi_hard,
+    phi_soft,
+    pulls,
+)
+from audits.ranktest import steady_scores
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from audits.calibration.null_models import NullModel
+
+Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class LevelResponses:
+    """One model at one level; S pattern sets, G groups, N probes, K plain keys, d dimensions of phi.
+
+    pulls (S, G, G); scores (K, 3) on the steady scale; clean_density (N, G) and marked_density (S, G, N, G): density
+    of every probe to every group, for the paired verifiers.
+    """
+
+    pulls: Floats
+    scores: Floats
+    clean_density: Floats
+    marked_density: Floats
+
+
+@dataclass(frozen=True)
+class Responses:
+    """One model on one bench.
+
+    levels: by level; a level at which the model says the same to everything is left out. labels (S, G, N) int64:
+    likeliest label of marked probes; group_label (G,): the label most images of a group get. features (M, d) of the
+    clean group images, view_features (M, V, d) of their views or None.
+    """
+
+    model: str
+    kind: str
+    levels: dict[Level, LevelResponses]
+    labels: NDArray[np.int64]
+    group_label: NDArray[np.int64]
+    features: Floats
+    view_features: Floats | None
+
+
+def measure(model: NullModel, bench: Bench) -> Responses:
+    """Ask one model everything; the same probes and places for all patterns."""
+    from audits.calibration.null_models import as_tensor
+
+    probes = as_tensor(bench.probes)
+    clean, of_groups = _asked(model, probes), _asked(model, as_tensor(bench.group_images))
+    sets = [[_marked(model, bench, probes, pattern) for pattern in patterns] for patterns in bench.pattern_sets]
+    plain = [_marked(model, bench, probes, pattern) for pattern in bench.plain_patterns]
+    levels: dict[Level, LevelResponses] = {}
+    for level in LEVELS:
+        try:
+            levels[level] = _level(level, clean, of_groups, sets, plain, bench)
+        except DegenerateAnswersError:
+            continue  # left out on purpose and counted by the table: there is nothing to test
+    labels = np.array([[likeliest(answers[1])[:, 0] for answers in answered] for answered in sets]).astype(np.int64)
+    group_labels = likeliest(of_groups[1])[:, 0].astype(np.int64)
+    return Responses(
+        model=model.name,
+        kind=model.kind,
+        levels=levels,
+        labels=labels,
+        group_label=np.array([np.bincount(group_labels[bench.group_of == g]).argmax() for g in range(bench.groups)]),
+        features=of_groups[0].astype(np.float64),
+        view_features=_view_features(model, bench),
+    )
+
+
+def _asked(model: NullModel, images: Tensor) -> Answers:
+    features, soft = zip(*(model.ask(images[i : i + BATCH]) for i in range(0, len(images), BATCH)), strict=True)
+    return (
+        np.concatenate([part.flatten(1).numpy() for part in features]),
+        np.concatenate([part.numpy() for part in soft]),
+    )
+
+
+def _marked(model: NullModel, bench: Bench, probes: Tensor, pattern: NDArray[np.uint8]) -> Answers:
+    import torch
+
+    from provenance.marks import family_for
+
+    family = family_for(bench.settings)
+    return _asked(model, family.apply(probes, torch.from_numpy(pattern[None]), torch.from_numpy(bench.places)))
+
+
+def _view_features(model: NullModel, bench: Bench) -> Floats | None:
+    from audits.calibration.null_models import as_tensor
+
+    if bench.views is None:
+        return None
+    count, views = bench.views.shape[:2]
+    flat = bench.views.reshape(count * views, *bench.views.shape[2:])
+    return _asked(model, as_tensor(flat))[0].astype(np.float64).reshape(count, views, -1)
+
+
+def _phi(level: Level, clean: Answers) -> Callable[[Answers], Floats]:
+    if level == "features":
+        standardiser = Standardiser.fit(clean[0])
+        return lambda answers: standardiser.phi(answers[0])
+    if level == "soft":
+        return lambda answers: phi_soft(answers[1])
+    return lambda answers: phi_hard(likeliest(answers[1]), answers[1].shape[1])
+
+
+def _level(
+    level: Level, clean: Answers, of_groups: Answers, sets: list[list[Answers]], plain: list[Answers], bench: Bench
+) -> LevelResponses:
+    phi = _phi(level, clean)
+    base = phi(clean)
+    group_mean = group_means(phi(of_groups), bench.group_of, bench.groups)
+    marked = np.array([[phi(answers) for answers in answered] for answered in sets])  # (S, G, N, d)
+    return LevelResponses(
+        pulls=np.stack([pulls(one.mean(axis=1), base.mean(axis=0), group_mean) for one in marked]),
+        scores=np.stack([steady_scores(density_scores(phi(answers), base)) for answers in plain]),
+        clean_density=base @ group_mean.T,
+        marked_density=marked @ group_mean.T,
+    )

@@ -1,0 +1,184 @@
+"""The calibration table: how often every test rejected models that never saw a release. NumPy and SciPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from provenance.errors import TouchmarkError
+
+ALPHAS = (0.05, 0.01)
+CONFIDENCE = 0.99
+QQ_POINTS = 50
+SCHEMA = 1
+
+Finding = Literal["as often as it should", "more rarely", "too often"]
+
+
+class TableError(TouchmarkError):
+    """Figures that make no calibration table."""
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact two-sided interval for a binomial proportion (Clopper and Pearson 1934)."""
+    if not 0 <= successes <= trials or trials < 1:
+        raise TableError("An interval needs between none and all of at least one trial.")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
+    high = 1.0 if successes == trials else float(stats.beta.isf(tail, successes + 1, trials - successes))
+    return low, high
+
+
+@dataclass(frozen=True)
+class Rejections:
+    """Rejections at one alpha.
+
+    rate with its Clopper–Pearson interval (low, high); attainable: the largest rate at or below alpha that this test
+    can have, alpha itself where that is unknown; finding: rejections against the central 99 % of the binomial.
+    """
+
+    alpha: float
+    count: int
+    rate: float
+    low: float
+    high: float
+    attainable: float
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Row:
+    """One test at one level for one family.
+
+    exact: the test claims an exact error rate. distance: largest |F(p) - p| over the observed p (Kolmogorov);
+    excess: largest F(p) - p, the side on which innocents suffer; critical: 1 % point of the distance for this many
+    pairs. quantiles: (expected, observed) for a QQ plot.
+    """
+
+    test: str
+    level: str
+    family: str
+    references: bool
+    exact: bool
+    pairs: int
+    rejections: tuple[Rejections, ...]
+    distance: float
+    excess: float
+    critical: float
+    quantiles: tuple[tuple[float, float], ...] = field(repr=False)
+
+
+def make_row(
+    test: str,
+    level: str,
+    family: str,
+    references: bool,
+    exact: bool,
+    p_values: Sequence[float],
+    grids: Sequence[int | None],
+) -> Row:
+    """Summarise p-values of null pairs; grids as in `audits.calibration.pairs.Drawn`."""
+    p: NDArray[np.float64] = np.sort(np.asarray(p_values, dtype=np.float64))
+    if not len(p) or not np.isfinite(p).all() or p[0] < 0 or p[-1] > 1:
+        raise TableError("A row of the table needs p-values between 0 and 1.")
+    # Against rounding: k/n computed in two ways must count alike.
+    values, last = np.unique(p.round(12), return_index=True)[0], np.searchsorted(p.round(12), p.round(12), side="right")
+    reached = np.unique(last) / len(p)
+    expected = (np.arange(QQ_POINTS) + 0.5) / QQ_POINTS
+    return Row(
+        test=test,
+        level=level,
+        family=family,
+        references=references,
+        exact=exact,
+        pairs=len(p),
+        rejections=tuple(_rejections(p, alpha, grids) for alpha in ALPHAS),
+        distance=float(np.abs(reached - values).max()),
+        excess=float(max(0.0, (reached - values).max())),
+        critical=float(stats.kstwo.isf(0.01, len(p))),
+        quantiles=tuple(zip(expected.tolist(), np.quantile(p, expected).tolist(), strict=True)),
+    )
+
+
+def _rejections(p: NDArray[np.float64], alpha: float, grids: Sequence[int | None]) -> Rejections:
+    count = int(np.count_nonzero(p <= alpha + 1e-12))
+    rates = [alpha if grid is None else np.floor(alpha * grid + 1e-9) / grid for grid in grids]
+    attainable = min(alpha, float(np.mean(rates)))
+    if count > stats.binom.ppf((1 + CONFIDENCE) / 2, len(p), alpha):
+        finding: Finding = "too often"
+    elif count < stats.binom.ppf((1 - CONFIDENCE) / 2, len(p), attainable):
+        finding = "more rarely"
+    else:
+        finding = "as often as it should"
+    low, high = clopper_pearson(count, len(p))
+    return Rejections(alpha, count, count / len(p), low, high, attainable, finding)
+
+
+@dataclass(frozen=True)
+class CalibrationTable:
+    """All rows of one calibration, and what it was made with (settings, code version, numbers of models)."""
+
+    rows: tuple[Row, ...]
+    made_with: Mapping[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every test that claims an exact error rate kept it.
+
+        A finding is judged by its own 99 % interval; among dozens of them a few fall outside by chance. Here no count
+        may be so large that even once in all of them it would happen in fewer than 1 % of calibrations (Bonferroni).
+        """
+        counts = [(item, row.pairs) for row in self.rows if row.exact for item in row.rejections]
+        least = (1 - CONFIDENCE) / max(1, len(counts))
+        return all(stats.binom.sf(item.count - 1, pairs, item.alpha) > least for item, pairs in counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, "made_with": dict(self.made_with), "rows": [asdict(row) for row in self.rows]}
+
+    @classmethod
+    def from_dict(cls, source: Mapping[str, Any]) -> CalibrationTable:
+        """Read what `to_dict` wrote, through JSON or not. Raises TableError for anything else."""
+        try:
+            if source["schema"] != SCHEMA:
+                raise TableError("This calibration table was written by another version; calibrate again.")
+            rows = tuple(
+                Row(
+                    **{
+                        **row,
+                        "rejections": tuple(Rejections(**item) for item in row["rejections"]),
+                        "quantiles": tuple((float(a), float(b)) for a, b in row["quantiles"]),
+                    }
+                )
+                for row in source["rows"]
+            )
+            return cls(rows, dict(source["made_with"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise TableError("This is no calibration table.", repr(error)) from error
+
+    def to_markdown(self) -> str:
+        """The table for a README: exact tests first, then verifiers without an exact error rate."""
+        head = ["test", "level", "references", "pairs", *(f"p <= {alpha:g} (99 % interval)" for alpha in ALPHAS), "KS"]
+        parts = []
+        for exact, title in ((True, "Tests with an exact error rate"), (False, "Verifiers without one")):
+            chosen = [row for row in self.rows if row.exact is exact]
+            if not chosen:
+                continue
+            lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+            lines += [f"| {' | '.join(_cells(row))} |" for row in chosen]
+            parts.append(f"{title}\n\n" + "\n".join(lines))
+        return "\n\n".join(parts)
+
+
+def _cells(row: Row) -> list[str]:
+    rates = [
+        f"{100 * item.rate:.2f} % ({100 * item.low:.2f}–{100 * item.high:.2f})"
+        + {"too often": " too often", "more rarely": " rarer"}.get(item.finding, "")
+        for item in row.rejections
+    ]
+    references = "with" if row.references else "without"
+    return [f"{row.test} ({row.family})", row.level, references, f"{row.pairs:,}", *rates, f"{row.distance:.3f}"]

@@ -1,0 +1,120 @@
+"""Null models, the benches they are asked on, and the responses that are computed once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from audits.calibration.bench import BenchError, balanced_cells, draw_bench
+from audits.calibration.null_models import KINDS, NullModelError, as_tensor, null_model, null_models
+from audits.calibration.responses import measure
+from audits.density import Standardiser
+from provenance.marks import family_for
+from tests.audits.calibration.stock import GROUPS, MARKS, TINY, stock
+
+
+def bench(seed: int = 0):
+    return draw_bench(*stock(), MARKS, TINY.bench, seed)
+
+
+def test_balanced_patterns_differ_in_nothing_but_the_key():
+    drawn = balanced_cells(4)(np.random.default_rng(0), 500)
+    assert drawn.shape == (500, 4, 4, 3)
+    assert drawn.dtype == np.uint8
+    assert (drawn.mean(axis=(1, 2)) == 127.5).all()
+    assert len({pattern.tobytes() for pattern in drawn}) == 500
+    assert drawn.mean(axis=0) == pytest.approx(np.full((4, 4, 3), 127.5), abs=25)  # no block is favoured
+
+
+def test_a_round_draws_everything_anew():
+    first, again, other = bench(0), bench(0), bench(1)
+    for name in ("probes", "places", "group_images", "pattern_sets", "plain_patterns", "views", "spare_images"):
+        assert np.array_equal(getattr(first, name), getattr(again, name))
+        assert not np.array_equal(getattr(first, name), getattr(other, name))
+    assert first.pattern_sets.shape[:2] == (2, GROUPS)
+    assert np.bincount(first.group_of).tolist() == [4] * GROUPS
+    probes = {image.tobytes() for image in (*first.probes, *first.group_images)}
+    assert len(probes) == 8 + 4 * GROUPS
+    assert not probes & {image.tobytes() for image in first.spare_images}
+
+
+def test_null_models_follow_from_their_seed_and_say_different_things():
+    images, labels = stock()
+    batch = as_tensor(images[:40])
+    for kind in KINDS:
+        one, again, other = (null_model(kind, seed, images[:60], labels[:60]) for seed in (1, 1, 2))
+        features, soft = one.ask(batch)
+        assert features.shape[0] == 40
+        assert torch.isfinite(features).all()
+        assert soft.sum(dim=1).numpy() == pytest.approx(np.ones(40), abs=1e-5)
+        assert len(soft.argmax(dim=1).unique()) >= 3, kind
+        assert torch.equal(soft, again.ask(batch)[1])
+        assert not torch.allclose(soft, other.ask(batch)[1], atol=1e-3)
+    assert len({model.name for model in null_models(7, 3, images[:60], labels[:60], KINDS[:2])}) == 7
+
+
+def test_drawing_null_models_leaves_torchs_own_seed_alone():
+    images, labels = stock()
+    torch.manual_seed(5)
+    before = torch.rand(3)
+    torch.manual_seed(5)
+    null_model("fresh small_resnet", 1, images[:60], labels[:60])
+    assert torch.equal(torch.rand(3), before)
+
+
+def test_responses_agree_with_their_definition():
+    asked = bench()
+    model = null_model("trained small_resnet", 4, asked.spare_images, asked.spare_labels)
+    found = measure(model, asked)
+    assert set(found.levels) == {"features", "soft", "hard"}
+    clean = model.ask(as_tensor(asked.probes))[0].numpy()
+    phi = Standardiser.fit(clean).phi
+    pattern = torch.from_numpy(asked.pattern_sets[1, 2][None])
+    marked = family_for(MARKS).apply(as_tensor(asked.probes), pattern, torch.from_numpy(asked.places))
+    marked_phi = phi(model.ask(marked)[0].numpy())
+    group_phi = phi(model.ask(as_tensor(asked.group_images))[0].numpy())
+    for group in range(GROUPS):
+        theirs = group_phi[asked.group_of == group]
+        pull = np.mean([t @ o for t in marked_phi for o in theirs]) - np.mean(
+            [c @ o for c in phi(clean) for o in theirs]
+        )
+        assert found.levels["features"].pulls[1, 2, group] == pytest.approx(pull, abs=1e-4)
+        density = [np.mean([t @ o for o in theirs]) for t in marked_phi]
+        assert found.levels["features"].marked_density[1, 2, :, group] == pytest.approx(density, abs=1e-4)
+    assert found.levels["hard"].scores.shape == (16, 3)
+    assert found.view_features is not None
+    assert found.view_features.shape[:2] == (4 * GROUPS, 2)
+
+
+def test_a_model_that_says_the_same_to_everything_is_left_out():
+    asked = bench()
+    model = null_model("fresh small_resnet", 1, asked.spare_images, asked.spare_labels)
+    mute = replace(model, ask=lambda batch: (torch.ones(len(batch), 4), model.ask(batch)[1]))
+    assert set(measure(mute, asked).levels) == {"soft", "hard"}
+
+
+def test_importing_calibration_imports_no_torch():
+    """Pages read tables; the web process never loads torch."""
+    code = "import sys, audits.calibration, audits.ranktest, audits.verifiers; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: draw_bench(*stock(), MARKS, replace(TINY.bench, groups=5), 0), BenchError, "name 6"),
+        (lambda: draw_bench(stock()[0], stock()[1] % 3, MARKS, TINY.bench, 0), BenchError, "3 classes"),
+        (lambda: draw_bench(*stock(), MARKS, replace(TINY.bench, per_group=30), 0), BenchError, "at least 60"),
+        (lambda: draw_bench(*stock(), MARKS, replace(TINY.bench, probes=200), 0), BenchError, "are needed"),
+        (lambda: balanced_cells(1), BenchError, "2 x 2"),
+        (lambda: null_model("pretrained", 1, *stock()), NullModelError, "no kind"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

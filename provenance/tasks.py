@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from provenance.services import jobs, workers
+from provenance.services import jobs, manifests, releases, workers
 
-__all__ = ["run_job", "sweep", "workers"]
+__all__ = ["manifests", "releases", "run_job", "sweep", "workers"]
 
 
 @shared_task(name="provenance.tasks.run_job")

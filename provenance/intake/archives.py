@@ -98,7 +98,7 @@ class Tally:
     def count_bytes(self, count: int) -> None:
         self.total += count
         if self.total > self.limits.total:
-            raise ArchiveError(f"The archive unpacks to more than {self.limits.total:,} bytes; split it.")
+            raise ArchiveError(f"The archive unpacks to more than {self.limits.total:,} bytes, which is all it may.")
 
     def check_size(self, size: int, packed: int | None = None) -> None:
         """Raise ``Refused`` for a member too large in itself or packed too well to be an image."""

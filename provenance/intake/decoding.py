@@ -155,14 +155,14 @@ def _decode(path: str, pixel_cap: int) -> ImageFacts:
     return ImageFacts(name, width, height, mode, orientation if orientation in range(1, 9) else 1, bits)
 
 
-def _limit(memory: int) -> None:
+def limit_process(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
 
 
-def _allow_seconds(seconds: int) -> None:
+def allow_seconds(seconds: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -175,10 +175,10 @@ def main() -> None:
     Image.preinit()
     Image.MAX_IMAGE_PIXELS = None  # our own cap is asked first
     limits = json.loads(sys.argv[1])
-    _limit(limits["memory"])
+    limit_process(limits["memory"])
     for line in sys.stdin.buffer:
         for path in json.loads(line):
-            _allow_seconds(limits["seconds"])
+            allow_seconds(limits["seconds"])
             answer: dict[str, object]
             try:
                 answer = {"facts": list(_decode(path, limits["pixel_cap"]))}

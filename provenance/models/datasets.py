@@ -44,6 +44,11 @@ class Dataset(models.Model):
         return self.name
 
     @property
+    def newest_version(self) -> "Version | None":
+        """The version added last, ready or not; uses prefetched versions where a list brings them."""
+        return max(self.versions.all(), key=lambda version: version.number, default=None)
+
+    @property
     def latest_version(self) -> "Version | None":
         return self.versions.filter(state=Version.State.READY).order_by("-number").first()
 

@@ -4,6 +4,7 @@ import io
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -38,7 +39,9 @@ def write_zip(path: Path, members: list[tuple[str, bytes]], method: int = zipfil
     return path
 
 
-def write_tar(path: Path, members: list[tuple[str, bytes]], mode: str = "w", layout: int = tarfile.PAX_FORMAT) -> Path:
+def write_tar(
+    path: Path, members: list[tuple[str, bytes]], mode: Literal["w", "w:gz"] = "w", layout: int = tarfile.PAX_FORMAT
+) -> Path:
     with tarfile.open(path, mode, format=layout) as archive:
         for name, data in members:
             info = tarfile.TarInfo(name)

@@ -1,0 +1,35 @@
+"""Every page of the permission table in Chromium: a silent console, nothing serious for axe, no sideways scroll."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+
+from tests.permissions.test_permissions import access_table
+from tests.world import World
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PAGES = sorted(name for name, access in access_table().items() if access.method == "get")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(name, sign_in, browser_of):
+    access = access_table()[name]
+    world = World()
+    url = reverse(name, kwargs=access.kwargs(world))
+    person = getattr(world, next(who for who in World.PEOPLE if who in access.allowed))
+    answer = sign_in(person).get(url)
+    if answer.status_code != 200 or not answer.get("Content-Type", "").startswith("text/html"):
+        pytest.skip("not a page")
+    if not answer.content.lstrip().startswith(b"<!doctype html"):
+        pytest.skip("a part of a page")
+    page = browser_of(None if access.public else person)
+    page.goto(url)
+    for chart in page.query_selector_all("figure[data-chart]"):
+        page.wait_for_function("chart => chart.dataset.drawn !== undefined", arg=chart)
+    assert page.complaints == []
+    found = Axe().run(page).response["violations"]
+    serious = [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in ("serious", "critical")]
+    assert serious == []
+    page.set_viewport_size({"width": 380, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -12,8 +12,6 @@ from provenance.embedding.raster import pattern_channels
 from provenance.embedding.survival import MIN_SURVIVAL, psnr, survival
 from provenance.marks.registry import Family
 
-MIN_CHANGE = 2  # grey levels, mean absolute change in the region below which there is no mark to speak of
-
 
 @dataclass(frozen=True)
 class MarkedImage:
@@ -40,11 +38,11 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     source = decode(data)
     pixels = source.raster.pixels
     region = family.region(pixels.shape[0], pixels.shape[1], placement)
-    intended = marked_pixels(source, family, pattern, region)
+    intended = marked_pixels(source, family, pattern, placement)
     window = _window(region, source.raster.colours)
     before, wanted = pixels[window], intended[window]
     scale = 257 if pixels.dtype == np.uint16 else 1
-    if np.abs(wanted.astype(np.int64) - before).mean() < MIN_CHANGE * scale:
+    if np.abs(wanted.astype(np.int64) - before).mean() < family.least_change * scale:
         raise NotMarkableError("The image already looks like the mark.")
     best = 0.0
     for name, encode in source.encoders():
@@ -66,13 +64,14 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
 
 
 def marked_pixels(
-    source: SourceImage, family: Family, pattern: np.ndarray, region: tuple[int, int, int, int]
+    source: SourceImage, family: Family, pattern: np.ndarray, placement: tuple[float, float]
 ) -> np.ndarray:
     """The stored pixels with the mark mixed in and rounded, before any encoding; (H, W, C) as the raster's."""
     raster = source.raster
-    window = _window(region, raster.colours)
+    window = _window(family.region(raster.pixels.shape[0], raster.pixels.shape[1], placement), raster.colours)
     scale = np.float32(257 if raster.pixels.dtype == np.uint16 else 1)  # 16-bit levels per grey level
-    mixed = family.mix(raster.pixels[window].astype(np.float32) / scale, pattern_channels(raster, pattern)) * scale
+    channels = pattern_channels(raster, pattern, family.black) if family.patterns_are_colours else pattern
+    mixed = family.mix(raster.pixels[window].astype(np.float32) / scale, channels, placement) * scale
     intended = raster.pixels.copy()
     intended[window] = np.clip(np.rint(mixed), 0, raster.peak).astype(raster.pixels.dtype)
     return intended

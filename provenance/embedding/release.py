@@ -29,7 +29,7 @@ from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import MarkSecret, MarkSettings, plan_groups
+from provenance.marks import MarkSecret, MarkSettings
 from provenance.marks.groups import GroupPlan, plan_from_counts
 
 BLOCK = 1000  # files of one block of the release's manifest
@@ -131,12 +131,14 @@ class _Embedding:
     def _plan(self) -> GroupPlan:
         settings = self.secret.settings
         self._step(0, len(self.manifest), "choosing images")
-        if settings.group_by == "class":
+        if settings.is_plain:
+            plan = plan_from_counts((ALL_IMAGES,), [len(self.manifest)], settings.share)
+        elif settings.group_by == "class":
             labels: dict[str, int] = self.manifest.facts["labels"]
             counts = [labels.get(name, 0) for name in settings.groups]
             plan = plan_from_counts(settings.groups, counts, settings.share, len(self.manifest) - sum(counts))
         else:
-            plan = plan_groups(self.manifest, settings.group_by, settings.groups, settings.share)
+            plan = plan_marks(self.manifest, settings)
         if empty := [group.name for group in plan.groups if not group.images]:
             raise EmbeddingError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
         return plan

@@ -49,6 +49,14 @@ class WatermarkKey(models.Model):
     class Meta:
         ordering = ["-drawn_at"]
         verbose_name = "key"
+        constraints = [
+            # The database itself refuses a beacon that is there before the commitment.
+            models.CheckConstraint(
+                condition=models.Q(beacon="")
+                | (~models.Q(commitment="") & models.Q(beacon_at__gte=models.F("committed_at"))),
+                name="beacon_after_commitment",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"key {str(self.id)[:8]}"

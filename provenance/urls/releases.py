@@ -1,3 +1,17 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from provenance.views import releases
+
+urlpatterns = [
+    path("releases/", releases.release_list, name="release_list"),
+    path("releases/new/", releases.release_new, name="release_new"),
+    path("releases/new/plan/", releases.release_plan, name="release_plan"),
+    path("releases/<uuid:pk>/", releases.release_detail, name="release_detail"),
+    path("releases/<uuid:pk>/gallery/", releases.release_gallery, name="release_gallery"),
+    path(
+        "releases/<uuid:pk>/gallery/<int:position>-<slug:kind>.webp",
+        releases.release_picture,
+        name="release_picture",
+    ),
+    path("releases/<uuid:pk>/download.zip", releases.release_download, name="release_download"),
+]

@@ -1,0 +1,195 @@
+"""Releases: the list, a new one with its live plan, one release, its gallery, its download."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
+from django.utils.text import slugify
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_safe
+
+from provenance.embedding.pictures import KINDS
+from provenance.embedding.zip_layout import ZipLayout
+from provenance.errors import TouchmarkError
+from provenance.forms.releases import MarkForm, ReleaseForm, markable_versions
+from provenance.intake.manifest import Manifest
+from provenance.marks import PRESETS
+from provenance.models import LogEntry, Release, Role, User
+from provenance.services import release_gallery as gallery
+from provenance.services import releases
+from provenance.services.access import get_visible, person
+from provenance.services.release_charts import psnr_chart, survival_chart
+from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
+
+PAGE_SIZE = 25
+
+
+@require_GET
+def release_list(request: HttpRequest) -> HttpResponse:
+    user = person(request)
+    rows = Release.objects.for_user(user).select_related("version__dataset", "key", "job")
+    context = {
+        "page": Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page")),
+        "may_make": user.organisations(Role.RIGHTS_HOLDER).exists(),
+    }
+    return render(request, "releases/release_list.html", context)
+
+
+def release_new(request: HttpRequest) -> HttpResponse:
+    user = person(request)
+    if not user.organisations(Role.RIGHTS_HOLDER).exists():
+        raise PermissionDenied("Only a rights-holder may make a release.")
+    initial = {name: request.GET[name] for name in ("version", "key") if name in request.GET}
+    form = ReleaseForm(request.POST or None, user=user, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        try:
+            made = releases.make_releases(
+                values["version"],
+                form.recipient_names(),
+                values["mark"],
+                by=user,
+                note=values["note"],
+                key=values["key"],
+            )
+        except TouchmarkError as error:
+            form.add_error(None, error.sentence)
+        else:
+            if len(made) == 1:
+                messages.success(request, "The key is committed. The release is being marked.")
+                return redirect("release_detail", pk=made[0].pk)
+            messages.success(request, f"{len(made)} keys are committed. {len(made)} releases are being marked.")
+            return redirect("release_list")
+    context = {"form": form, "presets": PRESETS.values(), "has_versions": markable_versions(user).exists()}
+    return render(request, "releases/release_new.html", context)
+
+
+@require_GET
+def release_plan(request: HttpRequest) -> HttpResponse:
+    """The live part of the form: what the settings would mark in each group."""
+    user = person(request)
+    if not user.organisations(Role.RIGHTS_HOLDER).exists():
+        raise PermissionDenied("Only a rights-holder may make a release.")
+    form = MarkForm(request.GET, user=user)
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        mark = form.cleaned_data["mark"]
+        try:
+            plan = releases.plan(form.cleaned_data["version"], mark.group_by, mark.groups, mark.share)
+        except TouchmarkError as error:
+            form.add_error(None, error.sentence)
+        else:
+            context |= {"plan": plan, "mark": mark, "smallest_p": mark.smallest_p}
+    return render(request, "releases/plan.html", context)
+
+
+@require_GET
+def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    user = person(request)
+    release = get_visible(Release, user, pk)
+    context: dict[str, Any] = {
+        "release": release,
+        "version": release.version,
+        "key": release.key,
+        "mark": release.key.settings,
+        "facts": release.facts,
+        "owns": _owns(user, release),
+        "entries": LogEntry.objects.for_user(user).about(release, release.key),
+        "sees_key": user.has_role(release.version.dataset.organisation, Role.RIGHTS_HOLDER, Role.LEGAL),
+    }
+    if release.state == Release.State.READY:
+        context |= {"psnr": psnr_chart(release.facts), "survival": survival_chart(release.facts)}
+    return render(request, "releases/release_detail.html", context)
+
+
+@require_GET
+def release_gallery(request: HttpRequest, pk: str) -> HttpResponse:
+    release = _owned(request, pk)
+    page = Paginator(range(release.marked_count), gallery.PAGE_SIZE).get_page(request.GET.get("page"))
+    rows = gallery.marked_page(release, page.number)
+    context = {"release": release, "page": page, "rows": rows, "kinds": KINDS}
+    return render(request, "releases/release_gallery.html", context)
+
+
+@require_GET
+@cache_control(private=True, max_age=86400, immutable=True)
+def release_picture(request: HttpRequest, pk: str, position: int, kind: str) -> HttpResponse:
+    picture = gallery.picture(_owned(request, pk), position, kind)
+    if picture is None:
+        raise Http404("The gallery has no such picture.")
+    return HttpResponse(picture, content_type="image/webp")
+
+
+@require_safe
+def release_download(request: HttpRequest, pk: str) -> HttpResponseBase:
+    """The marked copy as a zip, made while it is sent; resumable at any byte."""
+    release = _owned(request, pk)
+    manifest = Manifest(release.folder / "manifest")
+    name = slugify(f"{release.version.dataset.name} {release.version.number} {release.recipient}") or "release"
+    layout = ZipLayout(manifest, release.folder / "files", top=name)
+    tag = f'"{hashlib.sha256(f"1/{release.root}/{name}".encode()).hexdigest()}"'  # 1: the archive's layout
+    if tag in (part.strip() for part in request.headers.get("If-None-Match", "").split(",")):
+        manifest.close()
+        return _with_headers(HttpResponse(status=304), name, tag)
+    try:
+        wanted = _wanted_range(request, layout.size, tag)
+    except UnsatisfiableRangeError:
+        manifest.close()
+        answer = _with_headers(HttpResponse(status=416), name, tag)
+        answer["Content-Range"] = f"bytes */{layout.size}"
+        return answer
+    whole = wanted or ByteRange(0, layout.size)
+    if request.method == "HEAD":
+        manifest.close()
+        stream: HttpResponseBase = HttpResponse(content_type="application/zip", status=206 if wanted else 200)
+    else:
+        if whole.start == 0:
+            releases.note_download(release, by=person(request))
+        stream = StreamingHttpResponse(_pieces(layout, manifest, whole), status=206 if wanted else 200)
+    if wanted:
+        stream["Content-Range"] = f"bytes {whole.start}-{whole.stop - 1}/{layout.size}"
+    stream["Content-Length"] = str(whole.stop - whole.start)
+    return _with_headers(stream, name, tag)
+
+
+def _wanted_range(request: HttpRequest, size: int, tag: str) -> ByteRange | None:
+    """The range, unless If-Range names another state of the archive (or a date, which we do not give out)."""
+    header, condition = request.headers.get("Range"), request.headers.get("If-Range")
+    if not header or (condition is not None and condition.strip() != tag):
+        return None
+    return parse_range(header, size)
+
+
+def _pieces(layout: ZipLayout, manifest: Manifest, wanted: ByteRange) -> Iterator[bytes]:
+    with manifest:
+        yield from layout.read_range(wanted.start, wanted.stop)
+
+
+def _with_headers(answer: HttpResponseBase, name: str, tag: str) -> HttpResponseBase:
+    answer["ETag"] = tag
+    answer["Accept-Ranges"] = "bytes"
+    answer["Cache-Control"] = "private, no-transform"
+    answer["Content-Type"] = "application/zip"
+    answer["Content-Disposition"] = content_disposition_header(True, f"{name}.zip") or "attachment"
+    return answer
+
+
+def _owns(user: User, release: Release) -> bool:
+    return user.has_role(release.version.dataset.organisation, Role.RIGHTS_HOLDER)
+
+
+def _owned(request: HttpRequest, pk: str) -> Release:
+    """A release that is ready, for rights-holders of its owner alone: its files tell which images are marked."""
+    user = person(request)
+    release = get_visible(Release, user, pk)
+    if not _owns(user, release):
+        raise PermissionDenied("Only a rights-holder of the owner may see which images are marked.")
+    if release.state != Release.State.READY:
+        raise Http404("This release is not ready.")
+    return release

@@ -1,0 +1,52 @@
+from provenance.models import Version
+from provenance.services import datasets
+from tests.permissions.access import OWNER_DATA, Access
+from tests.provenance.builders_releases import marked_version, ordered_release, ready_release
+from tests.world import World
+
+HOLDER = frozenset({"rights_holder"})
+# An outsider is a rights-holder too, of their own organisation: their form offers none of ours.
+HOLDERS = frozenset({"rights_holder", "outsider"})
+EVERY_PERSON = frozenset({*OWNER_DATA, "administrator", "guest_auditor", "outsider"})
+
+
+def granted_version(world: World) -> Version:
+    version = marked_version(world, per_group=2)
+    datasets.grant(version.dataset, "gita", by=world.rights_holder)
+    return version
+
+
+def release_of(world: World) -> dict[str, object]:
+    return {"pk": ordered_release(world, granted_version(world)).pk}
+
+
+def ready_of(world: World) -> dict[str, object]:
+    return {"pk": ready_release(world, granted_version(world)).pk}
+
+
+def picture_of(world: World) -> dict[str, object]:
+    from provenance.services.release_gallery import marked_page
+
+    release = ready_release(world, granted_version(world))
+    return {"pk": release.pk, "position": marked_page(release, 1)[0].position, "kind": "difference"}
+
+
+def key_of(world: World) -> dict[str, object]:
+    from provenance.services import keys
+
+    return {"pk": keys.draw(marked_version(world, per_group=1), by=world.rights_holder).pk}
+
+
+ACCESS = {
+    "key_list": Access(EVERY_PERSON),
+    "key_draw": Access(EVERY_PERSON, method="post"),
+    "key_detail": Access(frozenset({"rights_holder", "legal"}), key_of),
+    "key_drop": Access(HOLDER, key_of, method="post", data=lambda world: {"reason": "a trial"}),
+    "release_list": Access(EVERY_PERSON),
+    "release_new": Access(HOLDERS),
+    "release_plan": Access(HOLDERS),
+    "release_detail": Access(OWNER_DATA | {"guest_auditor"}, release_of),
+    "release_gallery": Access(HOLDER, ready_of),
+    "release_picture": Access(HOLDER, picture_of),
+    "release_download": Access(HOLDER, ready_of),
+}

@@ -1,0 +1,53 @@
+"""Versions with images of four classes, and releases of them, made by the services."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.utils import timezone
+
+from provenance.intake.manifest import Manifest
+from provenance.marks import MarkSettings
+from provenance.models import Dataset, Release, Version
+from provenance.services import releases
+from tests.provenance.embedding.builders import GROUPS, jpeg, write_version
+from tests.world import World
+
+MARK = MarkSettings(groups=GROUPS, share=0.2, opacity=0.8)
+
+
+def marked_version(world: World, per_group: int = 12, name: str = "Meadows", **facts: object) -> Version:
+    """A ready version whose files and manifest are on disk, captions telling the class too."""
+    dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
+    version = Version(
+        id=uuid.uuid4(), dataset=dataset, number=1, source="upload", source_name="m.zip", created_by=world.rights_holder
+    )
+    files = {f"{group}/{i:03d}.jpg": jpeg(100 * g + i) for g, group in enumerate(GROUPS) for i in range(per_group)}
+    captions = {path: f"a photo of a {path.split('/')[0]}" for path in files}
+    manifest: Manifest = write_version(version.folder, files, captions)
+    with manifest:
+        version.state = Version.State.READY
+        version.root = manifest.root
+        version.file_count = len(manifest)
+        version.total_bytes = manifest.facts["bytes"]
+        version.facts = manifest.facts
+    version.ready_at = timezone.now()
+    version.save()
+    return version
+
+
+def ordered_release(world: World, version: Version | None = None, recipient: str = "Northgate") -> Release:
+    """A release whose job is queued but, outside `on_commit`, not run."""
+    version = version or marked_version(world)
+    return releases.make_releases(version, [recipient], MARK, by=world.rights_holder)[0]
+
+
+def ready_release(world: World, version: Version | None = None, recipient: str = "Northgate") -> Release:
+    """A release that was really embedded, in this process."""
+    from provenance.services import jobs
+
+    release = ordered_release(world, version, recipient)
+    jobs.run(str(release.job_id))
+    release.refresh_from_db()
+    assert release.state == Release.State.READY, release.job and release.job.reason
+    return release

@@ -1,4 +1,4 @@
-"""Labels for a dataset's files: none, the first folder of each path, or a CSV of ``path,label[,caption]``."""
+"""Labels for a dataset's files: none, the first or the last folder of each path, or a CSV of ``path,label[,caption]``."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ _COLUMNS = "A file of labels needs a first line that names its columns: path, an
 class Labels:
     """Where labels come from. ``csv`` is the path of a CSV file *inside* the source; ``file`` one beside it."""
 
-    kind: Literal["none", "folder", "csv"] = "none"
+    kind: Literal["none", "folder", "last_folder", "csv"] = "none"
     csv: str = ""
     file: Path | None = None
 

@@ -34,7 +34,7 @@ class Reading:
     root: str  # folder that holds the files
     listing: str  # file of the paths to read, one a line (``listing.py``)
     blocks: str  # folder for the results
-    folder_labels: bool = False  # the first folder of a path is its label
+    label_folder: int | None = None  # which folder of a path is its label: 0 the first, -1 the last, None no folder
     decode_all: bool = False  # decode every image, not only doubtful ones
     pixel_cap: int = PIXEL_CAP
     file_cap: int = 256 << 20  # bytes
@@ -113,10 +113,11 @@ class _Pass:
         self.counts = Counts()
         pairs = [line.partition(b"\0")[::2] for line in lines]
         self._paths = [path for path, _ in pairs]
-        # What the listing says of each file (JSON of label and caption), or its first folder; empty for nothing.
+        # What the listing says of each file (JSON of label and caption), or a folder of its path; empty for nothing.
         self._extras = [extra for _, extra in pairs]
-        if reading.folder_labels:
-            self._extras = [path.partition(b"/")[0] if b"/" in path else b"" for path in self._paths]
+        if reading.label_folder is not None:
+            place = reading.label_folder
+            self._extras = [path.rpartition(b"/")[0].split(b"/")[place] for path in self._paths]
         self._rows: list[tuple[int, Row]] = []
         self._doubtful: list[_Read] = []
 
@@ -223,7 +224,7 @@ class _Pass:
     def _label(self, extra: bytes) -> tuple[str | None, str | None]:
         if not extra:
             return None, None
-        if self.reading.folder_labels:
+        if self.reading.label_folder is not None:
             return extra.decode(), None
         label, caption = json.loads(extra)
         return label, caption

@@ -153,7 +153,7 @@ class _Intake:
             root=str(self._files),
             listing=str(listing.path),
             blocks=str(self._writer.blocks),
-            folder_labels=self._options.labels.kind == "folder",
+            label_folder={"folder": 0, "last_folder": -1}.get(self._options.labels.kind),
             decode_all=self._options.decode_all,
             pixel_cap=self._options.pixel_cap,
             file_cap=self._options.archive.member,

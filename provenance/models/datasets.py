@@ -95,6 +95,7 @@ class Version(models.Model):
     class Labels(models.TextChoices):
         NONE = "none", "no labels"
         FOLDER = "folder", "first folder level is the class"
+        LAST_FOLDER = "last_folder", "last folder level is the class"
         CSV = "csv", "CSV file: path,label[,caption]"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -105,7 +106,7 @@ class Version(models.Model):
     # The folder or archive on the server, or the name of the uploaded file.
     source_name = models.CharField(max_length=1000)
     upload = models.ForeignKey("provenance.Upload", on_delete=models.SET_NULL, null=True, related_name="+")
-    labels = models.CharField(max_length=10, choices=Labels.choices, default=Labels.NONE)
+    labels = models.CharField(max_length=12, choices=Labels.choices, default=Labels.NONE)
     labels_file = models.CharField(max_length=1000, blank=True)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
     root = models.CharField(max_length=64, blank=True)

@@ -55,6 +55,8 @@ def _source(version: Version) -> Path:
 def _labels(version: Version) -> Labels:
     if version.labels == Version.Labels.FOLDER:
         return Labels("folder")
+    if version.labels == Version.Labels.LAST_FOLDER:
+        return Labels("last_folder")
     if version.labels == Version.Labels.CSV:
         return Labels("csv", csv=version.labels_file)
     return Labels()

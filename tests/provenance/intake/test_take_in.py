@@ -196,6 +196,11 @@ def test_first_folders_become_labels(source, tmp_path):
     assert taken.facts["labelled"] == 4
 
 
+def test_last_folders_become_labels(source, tmp_path):
+    taken = take_in(source, tmp_path / "work", options(labels=Labels("last_folder")))
+    assert taken.facts["labels"] == {"cat": 2, "dog": 1, "sub": 1}
+
+
 CSV = (
     '\ufeffpath,label,caption\r\ncat/1.jpg,cat,"A cat, ""Minka"""\r\n./cat.jpg,,just a caption\r\n'
     "cat/1.jpg,dog,\r\nabsent.jpg,cat,\r\n../up.jpg,cat,\r\ndog/copy.jpg,dog\r\n\r\ncat/2.png,,\r\ndog/sub/1.webp,犬,"

@@ -29,6 +29,7 @@ from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSecret, MarkSettings
 from provenance.models import Release
 from provenance.services.jobs import JobRun, job_kind
+from provenance.services.keys import open_secret
 
 
 @dataclass
@@ -76,11 +77,11 @@ def run_audit(run: JobRun) -> None:
 
 def _draw(plan: Plan, release: Release, run: JobRun) -> Drawn:
     """Probes and group images in the key's own order, none of them proposed for marking."""
-    from provenance.services.keys import open_secret
-
     secret = open_secret(release.key)
     folder = release.version.files_folder
     with Manifest(release.version.manifest_folder) as manifest:
+        if manifest.root != release.version.root:
+            raise PlanError("The manifest on disk is not the one that this version was registered with.")
         counts = _group_counts(manifest, secret)
         run.checkpoint()
         excluded = {image.position for group in secret.candidates(manifest, counts) for image in group.images}
@@ -105,11 +106,9 @@ def _draw(plan: Plan, release: Release, run: JobRun) -> Drawn:
 
 
 def _group_counts(manifest: Manifest, secret: MarkSecret) -> list[int]:
-    from provenance.marks import plan_groups
+    from provenance.marks import plan_marks
 
-    settings = secret.settings
-    plan = plan_groups(manifest, settings.group_by, settings.groups, settings.share)
-    return [group.images for group in plan.groups]
+    return [group.images for group in plan_marks(manifest, secret.settings).groups]
 
 
 def _wrong_secret(plan: Plan, release: Release, settings: MarkSettings) -> MarkSecret:

@@ -29,7 +29,7 @@ from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import MarkSecret, MarkSettings
+from provenance.marks import ALL_IMAGES, MarkSecret, MarkSettings, plan_marks
 from provenance.marks.groups import GroupPlan, plan_from_counts
 
 BLOCK = 1000  # files of one block of the release's manifest

@@ -1,15 +1,20 @@
 """Marks: families, settings, and what a key decides about them. Importing this package does not import torch."""
 
 from provenance.marks.groups import GroupCount, Grouping, GroupPlan, plan_groups
+from provenance.marks.overlay import BlendFamily, SpectralFamily
 from provenance.marks.patch import PatchFamily
 from provenance.marks.registry import Family, families, family_for, get_family, register
 from provenance.marks.secret import Candidate, MarkSecret, NotEnoughImagesError
-from provenance.marks.settings import PRESETS, MarkSettings, Preset, SettingsError
+from provenance.marks.settings import ALL_IMAGES, PRESETS, MarkSettings, Preset, SettingsError, plan_marks
+from provenance.marks.warp import WarpFamily
 
-register(PatchFamily)
+for _family in (PatchFamily, BlendFamily, SpectralFamily, WarpFamily):
+    register(_family)
 
 __all__ = [
+    "ALL_IMAGES",
     "PRESETS",
+    "BlendFamily",
     "Candidate",
     "Family",
     "GroupCount",
@@ -21,9 +26,12 @@ __all__ = [
     "PatchFamily",
     "Preset",
     "SettingsError",
+    "SpectralFamily",
+    "WarpFamily",
     "families",
     "family_for",
     "get_family",
     "plan_groups",
+    "plan_marks",
     "register",
 ]

@@ -22,6 +22,13 @@ class EntryLike(Protocol):
     def caption(self) -> str | None: ...
 
 
+class Everything:
+    """One group that holds every image: the grouping of plain marks."""
+
+    def group_of(self, entry: EntryLike) -> int:
+        return 0
+
+
 class Grouping:
     """Assigns entries to groups by their label or by a word of their caption.
 

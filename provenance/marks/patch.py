@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from provenance.keying import keyed_permutation
+from provenance.marks.choice import far_apart
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,9 @@ COLOURS = np.array(
     ],
     dtype=np.uint8,
 )
+# Colours of plain marks, whose mean is a neutral grey; what does not divide by four stays grey.
+BALANCED = np.array([[230, 40, 40], [40, 200, 60], [40, 60, 230], [200, 210, 180]], dtype=np.uint8)
+BALANCED_REST = np.array([[128, 128, 128]], dtype=np.uint8)
 MIN_CONTRAST = 90.0  # grey levels, root mean square over channels, between the two colours of a pattern
 
 
@@ -40,6 +44,10 @@ class PatchFamily:
 
     name: ClassVar[str] = "patch"
     title: ClassVar[str] = "Colour blocks"
+    options: ClassVar[tuple[str, ...]] = ("side", "opacity", "cells")
+    patterns_are_colours: ClassVar[bool] = True
+    black: ClassVar[int] = 0
+    least_change: ClassVar[float] = 2.0  # grey levels in the patch; below that the image looks like the mark already
 
     def __init__(self, settings: "MarkSettings") -> None:
         self.side = settings.side
@@ -52,19 +60,26 @@ class PatchFamily:
         Greedy farthest-point choice from the pool by `pattern_distance`; the generator draws only the first one.
         """
         pool, distances = _pool(self.cells)
-        chosen = [int(keyed_permutation(rng, len(pool))[0])]
-        nearest = distances[chosen[0]].copy()
-        while len(chosen) < count:
-            chosen.append(int(np.argmax(nearest)))
-            nearest = np.minimum(nearest, distances[chosen[-1]])
-        return pool[chosen]
+        return pool[far_apart(distances, count, rng)]
+
+    def balanced_pattern(self, rng: np.random.Generator) -> np.ndarray:
+        """One keyed pattern for plain marks, (cells, cells, 3) uint8: four colours, each on equally many blocks.
+
+        Every key lays the same blocks out in another order, so all decoys have the same energy and mean.
+        """
+        blocks = self.cells * self.cells
+        dealt = BALANCED[np.arange(blocks - blocks % len(BALANCED)) % len(BALANCED)]
+        rest = np.repeat(BALANCED_REST, blocks % len(BALANCED), axis=0)
+        order = keyed_permutation(rng, blocks)
+        laid: np.ndarray = np.concatenate([dealt, rest])[order].reshape(self.cells, self.cells, 3)
+        return laid
 
     def region(self, height: int, width: int, placement: tuple[float, float]) -> tuple[int, int, int, int]:
         """(top, left, side, side) of the patch in an image of this size."""
         side = self._pixels(height, width)
         return int(placement[0] * (height - side + 1)), int(placement[1] * (width - side + 1)), side, side
 
-    def mix(self, pixels: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+    def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
         """Mix a (cells, cells, C) pattern into the (side, side, C) pixels of its region; float32 as in `apply`."""
         cell = self._cell_of_pixel(pixels.shape[0])
         tile = pattern[cell[:, None], cell[None, :]].astype(np.float32)

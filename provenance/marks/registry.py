@@ -15,11 +15,19 @@ class Family(Protocol):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    options: ClassVar[tuple[str, ...]]  # names of the settings that this family uses
+    patterns_are_colours: ClassVar[bool]  # else they are the same for every colour mode
+    black: ClassVar[int]  # what the black ink of a CMYK image gets of a pattern
+    least_change: ClassVar[float]  # mean absolute change in grey levels below which an image counts as unmarkable
 
     def __init__(self, settings: "MarkSettings") -> None: ...
 
     def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """`count` patterns, as unlike each other as possible, first axis `count`, uint8 grey levels."""
+        ...
+
+    def balanced_pattern(self, rng: np.random.Generator) -> np.ndarray:
+        """One keyed pattern for plain marks; all keys give the same energy and mean."""
         ...
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
@@ -38,12 +46,13 @@ class Family(Protocol):
         """The pixels a mark touches: (top, left, height, width)."""
         ...
 
-    def mix(self, pixels: np.ndarray, pattern: np.ndarray) -> np.ndarray:
-        """The same mark at embedding, on the pixels of `region` alone.
+    def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
+        """The same mark at embedding, on the pixels of `region` alone, to the same bits before rounding.
 
         Args:
             pixels: (h, w, C) float32, grey levels 0 to 255, any number of channels.
-            pattern: one pattern with C channels, as `to_channels` of embedding gave it.
+            pattern: one pattern, with C channels where `patterns_are_colours`.
+            placement: as in `region`.
 
         Returns: (h, w, C) float32, before rounding.
         """

@@ -44,7 +44,7 @@ class MarkSecret:
 
     Attributes:
         settings: the public settings.
-        patterns: (G, cells, cells, 3) uint8.
+        patterns: (G, ...) uint8; (1, ...) for plain marks.
         assignment: (G,) int64, a permutation; pattern j marks the images of settings.groups[assignment[j]].
     """
 
@@ -63,8 +63,9 @@ class MarkSecret:
         Patterns, assignment, choice of images, places and probes have purposes of their own, so each is independent
         of the others. Raises KeyingError for a malformed key or beacon.
         """
-        count = len(settings.groups)
-        patterns = family_for(settings).patterns(philox(key, beacon, f"patterns/{settings.family}"), count)
+        count = max(len(settings.groups), 1)
+        family, rng = family_for(settings), philox(key, beacon, f"patterns/{settings.family}")
+        patterns = family.balanced_pattern(rng)[None] if settings.is_plain else family.patterns(rng, count)
         assignment = keyed_permutation(philox(key, beacon, "assignment"), count)
         purposes = ("choice", "placement", "probes", "clean")
         return cls(settings, patterns, assignment, *(Prf(key, beacon, purpose) for purpose in purposes))
@@ -92,7 +93,7 @@ class MarkSecret:
         Args:
             entries: the manifest. counts: images per group, as `plan_groups` found them.
         """
-        grouping = Grouping(self.settings.group_by, self.settings.groups)
+        grouping = self.settings.grouping()
         limits = [candidate_limit(count, self.settings.share) for count in counts]
         smallest: list[_Smallest[Candidate]] = [_Smallest(limit) for limit in limits]
         for index, entry in enumerate(entries):
@@ -120,7 +121,7 @@ class MarkSecret:
 
         Raises NotEnoughImagesError where a group has none.
         """
-        grouping = Grouping(self.settings.group_by, self.settings.groups)
+        grouping = self.settings.grouping()
         drawn = [_Smallest[int](per_group) for _ in self.settings.groups]
         for index, entry in enumerate(entries):
             group = grouping.group_of(entry) if index not in excluded else Grouping.NONE

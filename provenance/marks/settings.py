@@ -2,19 +2,25 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from provenance.canonical import canonical_json
 from provenance.errors import TouchmarkError
+from provenance.marks.groups import EntryLike, Everything, Grouping, GroupPlan, plan_from_counts, plan_groups
 
-ASSOCIATIONS = ("associated",)
+ASSOCIATIONS = ("associated", "plain")
 GROUPINGS = ("class", "word")
 MIN_GROUPS = 4
 MAX_GROUPS = 64
 MIN_SIDE, MAX_SIDE = 1 / 8, 1 / 4
 MIN_OPACITY, MAX_OPACITY = 0.3, 1.0
+MIN_AMPLITUDE, MAX_AMPLITUDE = 2.0, 64.0
+MIN_BEND, MAX_BEND = 0.01, 0.1
+MAX_PERIODS = 64
+ALL_IMAGES = "all images"
+MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns, far more than any test has decoys
 
 
 class SettingsError(TouchmarkError):
@@ -26,19 +32,25 @@ class MarkSettings:
     """Frozen, validated settings of one release's marks.
 
     Attributes:
-        family: name in the registry of families ("patch").
-        association: "associated": every group of images has its own pattern, and which one is the secret.
-        group_by: "class" (the manifest's labels) or "word" (captions that contain the word).
-        groups: names of the groups, in the order in which the assignment counts them.
-        share: fraction of each group's images that are marked, in (0, 1].
-        side: side of the patch as a fraction of the image's short edge, 1/8 to 1/4.
-        opacity: 0.3 to 1; 1 covers what is beneath.
-        cells: the patch is a grid of cells x cells colour blocks, 2 to 8.
+        family: name in the registry of families: "patch", "blend", "spectral" or "warp".
+        association: "associated": every group of images has its own pattern, and which one is the secret; "plain":
+            one keyed pattern on keyed random images, without groups.
+        group_by: "class" (the manifest's labels) or "word" (captions that contain the word); of no use in plain marks.
+        groups: names of the groups, in the order in which the assignment counts them; none for plain marks.
+        share: fraction of each group's images that are marked, in (0, 1]; of all images for plain marks.
+        side: patch: its side as a fraction of the image's short edge, 1/8 to 1/4.
+        opacity: patch: 0.3 to 1; 1 covers what is beneath.
+        cells: patch: a grid of cells x cells colour blocks, 2 to 8; 4 to 8 for plain marks.
+        amplitude: blend and spectral: grey levels, 2 to 64.
+        bend: warp: farthest displacement as a fraction of the short edge, 0.01 to 0.1.
+        periods: blend, spectral and warp: how many periods of the pattern span the short edge, 1 to 64.
+
+    Options that the family does not use keep their defaults and stand in no JSON.
 
     Raises: SettingsError from the constructor and from `from_json`.
     """
 
-    groups: tuple[str, ...]
+    groups: tuple[str, ...] = ()
     family: str = "patch"
     association: str = "associated"
     group_by: str = "class"
@@ -46,12 +58,16 @@ class MarkSettings:
     side: float = 0.25
     opacity: float = 0.6
     cells: int = 4
+    amplitude: float = 8.0
+    bend: float = 0.04
+    periods: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
-        for name in ("share", "side", "opacity"):
+        for name in ("share", "side", "opacity", "amplitude", "bend"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         self._check_names()
+        self._check_unused()
         self._check_groups()
         if not 0 < self.share <= 1:
             raise SettingsError("The share of images to mark must lie above 0 and at most at 1.")
@@ -59,8 +75,37 @@ class MarkSettings:
             raise SettingsError("The side of a patch must lie between 1/8 and 1/4 of the image's short edge.")
         if not MIN_OPACITY <= self.opacity <= MAX_OPACITY:
             raise SettingsError("The opacity must lie between 0.3 and 1.")
-        if isinstance(self.cells, bool) or not isinstance(self.cells, int) or not 2 <= self.cells <= 8:
-            raise SettingsError("A patch has between 2 and 8 colour blocks per side.")
+        if not MIN_AMPLITUDE <= self.amplitude <= MAX_AMPLITUDE:
+            raise SettingsError("The amplitude must lie between 2 and 64 grey levels.")
+        if not MIN_BEND <= self.bend <= MAX_BEND:
+            raise SettingsError("The bend must lie between 0.01 and 0.1 of the image's short edge.")
+        if not _whole(self.periods) or not 1 <= self.periods <= MAX_PERIODS:
+            raise SettingsError(f"Between 1 and {MAX_PERIODS} periods may span the short edge of an image.")
+        least = MIN_PLAIN_CELLS if self.is_plain else 2
+        if not _whole(self.cells) or not least <= self.cells <= 8:
+            raise SettingsError(f"A patch has between {least} and 8 colour blocks per side.")
+
+    @property
+    def is_plain(self) -> bool:
+        return self.association == "plain"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the settings that this family uses beside the common ones."""
+        from provenance.marks.registry import get_family
+
+        options: tuple[str, ...] = get_family(self.family).options
+        return options
+
+    def grouping(self) -> Grouping | Everything:
+        """Which group each image belongs to."""
+        return Everything() if self.is_plain else Grouping(self.group_by, self.groups)
+
+    def _check_unused(self) -> None:
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in _OPTIONS:
+            if name not in self.options and getattr(self, name) != defaults[name]:
+                raise SettingsError(f"The family '{self.family}' has no {name}; leave it out.")
 
     def _check_names(self) -> None:
         from provenance.marks.registry import families
@@ -74,6 +119,10 @@ class MarkSettings:
 
     def _check_groups(self) -> None:
         names = self.groups
+        if self.is_plain:
+            if names:
+                raise SettingsError("Plain marks have no groups: leave the list of groups empty.")
+            return
         if not all(isinstance(name, str) and name.strip() == name and name for name in names):
             raise SettingsError("The name of a group is text without spaces around it.")
         seen = [name.casefold() if self.group_by == "word" else name for name in names]
@@ -88,15 +137,16 @@ class MarkSettings:
 
     @property
     def smallest_p(self) -> float:
-        """The smallest p that a permutation test of the assignment could reach: 1 / G!."""
-        return 1 / math.factorial(len(self.groups))
+        """The smallest p that a test of this secret could reach: 1 / G!, or what its decoys allow for plain marks."""
+        return 0.0 if self.is_plain else 1 / math.factorial(len(self.groups))
 
     def replace(self, **changes: Any) -> "MarkSettings":
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON object; equal settings give equal objects."""
-        return {**asdict(self), "groups": list(self.groups)}
+        used = {name: value for name, value in asdict(self).items() if name not in _OPTIONS or name in self.options}
+        return {**used, "groups": list(self.groups)}
 
     def to_json(self) -> str:
         """Canonical JSON, as it enters the commitment."""
@@ -118,6 +168,20 @@ class MarkSettings:
         if not isinstance(groups, list | tuple):
             raise SettingsError("The mark settings must list their groups.")
         return cls(**{**source, "groups": tuple(groups)})
+
+
+def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPlan:
+    """What these settings would mark in a manifest: groups with their counts; plain marks have one, of all images."""
+    if settings.is_plain:
+        return plan_from_counts((ALL_IMAGES,), [sum(1 for _ in entries)], settings.share)
+    return plan_groups(entries, settings.group_by, settings.groups, settings.share)
+
+
+_OPTIONS = ("side", "opacity", "cells", "amplitude", "bend", "periods")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number(name: str, value: Any) -> float:

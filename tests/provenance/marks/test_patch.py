@@ -68,7 +68,9 @@ def test_only_the_region_changes_and_both_paths_agree_to_the_bit(height, width, 
     assert 0 <= top <= height - tall
     assert 0 <= left <= width - wide
     expected = image.copy()
-    expected[top : top + tall, left : left + wide] = family.mix(image[top : top + tall, left : left + wide], pattern)
+    expected[top : top + tall, left : left + wide] = family.mix(
+        image[top : top + tall, left : left + wide], pattern, place
+    )
     assert np.array_equal(marked[0].permute(1, 2, 0).numpy(), expected)
     assert np.array_equal(batch[0].permute(1, 2, 0).numpy(), image)
     assert expected.min() >= 0

@@ -17,7 +17,7 @@ STATE_TONES = {
         "active",
         "finished",
     ),
-    "busy": ("running", "arriving", "embedding", "reading", "uploading", "evidence", "training", "issuing"),
+    "busy": ("running", "arriving", "embedding", "reading", "evidence", "being read", "being marked", "being written"),
     "warn": ("inconclusive", "silent", "cancel requested", "warning", "needs attention", "away"),
     "bad": ("failed", "refused", "broken", "altered", "fail", "lost"),
 }

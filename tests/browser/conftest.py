@@ -51,4 +51,7 @@ def browser_of(chromium, live_server, sign_in):
 
     yield open_page
     for context in contexts:
+        # The database is emptied next: let the server finish what a page still asks for.
+        for page in context.pages:
+            page.wait_for_load_state("networkidle")
         context.close()

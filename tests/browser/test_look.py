@@ -72,7 +72,7 @@ def test_a_confirmation_opens_by_keyboard_and_closes_by_escape(world, browser_of
 
 def test_the_first_tab_stop_skips_to_the_content(world, browser_of):
     page = browser_of(world.rights_holder)
-    page.goto("/styleguide/")
+    page.goto("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")

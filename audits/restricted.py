@@ -264,7 +264,8 @@ def _counted(
         total += len(values)
         exceedances += int(np.count_nonzero(values >= statistic - tolerance))
         below += int(np.count_nonzero(values <= statistic + tolerance))
-        counts += np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+        bins = np.clip(((values - edges[0]) / (edges[1] - edges[0])).astype(np.int64), 0, HISTOGRAM_BINS - 1)
+        counts += np.bincount(bins, minlength=HISTOGRAM_BINS)
         first, second = first + float(values.sum()), second + float((values**2).sum())
     mean = first / total
     deviation = math.sqrt(max(second / total - mean**2, 0.0))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -125,7 +126,7 @@ def _exact(
     if len(sets) > 1:
         second = test_set(sets[1], permutation_test, _fresh_assignment(rng, groups))
         yield TWO_SECRETS, Drawn(combine([first.p, second.p], [_grid(first), _grid(second)]).p, None)
-    halves = Restriction.within([int(2 * group >= groups) for group in range(groups)])
+    halves = _halves(groups)
     blocked = test_set(sets[0], restricted_test, halves.draw(1, _fresh_generator(rng))[0], halves)
     yield IN_BLOCKS, Drawn(blocked.p, _grid(blocked))
     keys = rng.permutation(len(suspect.scores))[: rules.decoys + 1]
@@ -134,6 +135,12 @@ def _exact(
     yield RANK, Drawn(plain.p, rules.decoys + 1)
     rule = StoppingRule(rules.decoys, rules.block, rules.exceedances)
     yield RANK_STOPPED, Drawn(sequential_rank_test(suspect.scores[keys], rule, tables).p, None)
+
+
+@cache
+def _halves(groups: int) -> Restriction:
+    """Two blocks of groups, as if one half were large and the other small."""
+    return Restriction.within([int(2 * group >= groups) for group in range(groups)])
 
 
 def _grid(result: PermutationResult) -> int:

@@ -138,7 +138,9 @@ def test_a_new_key_encryption_key_takes_over_old_records(world, drawn):
     keys.commit(drawn, MARK, by=world.rights_holder)
     keys.record_beacon(drawn)
     before = keys.open_secret(drawn)
-    keys.key_provider().rotate()
+    provider = keys.key_provider()
+    assert isinstance(provider, keying.FileKeyProvider)
+    provider.rotate()
     assert keys.rewrap_all() == 1
     drawn.refresh_from_db()
     after = keys.open_secret(drawn)

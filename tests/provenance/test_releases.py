@@ -20,6 +20,10 @@ def version(world):
     return marked_version(world)
 
 
+def job_of(release) -> Job:
+    return Job.objects.get(pk=release.job_id)
+
+
 def test_a_release_is_made_and_logged(world, version):
     release = ready_release(world, version)
     with Manifest(release.folder / "manifest") as manifest:
@@ -53,6 +57,8 @@ def test_the_commitment_is_on_record_before_the_beacon_is_drawn(world, version):
     assert not release.key.beacon
     jobs.run(str(release.job_id))
     release.key.refresh_from_db()
+    assert release.key.committed_at
+    assert release.key.beacon_at
     assert release.key.beacon_at > release.key.committed_at
 
 
@@ -69,7 +75,7 @@ def test_a_key_drawn_before_can_be_used_once(world, version):
 def test_neither_job_nor_log_nor_row_holds_the_key(world, version):
     release = ready_release(world, version)
     plain = keying.open_sealed(keys.key_provider(), bytes(release.key.sealed), keys._record_name(release.key))
-    job = Job.objects.get(pk=release.job_id)
+    job = job_of(release)
     assert job.params == {"release": str(release.pk)}
     log = [[entry.digests, entry.details] for entry in LogEntry.objects.all()]
     text = json.dumps([job.params, job.detail, job.reason, log, release.facts, release.key.settings])
@@ -126,7 +132,7 @@ def test_a_changed_source_fails_the_job_with_a_list_and_can_be_retried(world, ve
         path.write_bytes(kept[path][:-4] + b"\0\0\xff\xd9")
     jobs.run(str(release.job_id))
     release.refresh_from_db()
-    job = Job.objects.get(pk=release.job_id)
+    job = job_of(release)
     assert release.state == Release.State.FAILED
     assert "changed or gone" in job.reason
     assert job.detail
@@ -142,11 +148,11 @@ def test_a_changed_source_fails_the_job_with_a_list_and_can_be_retried(world, ve
 
 def test_a_cancelled_job_leaves_the_release_failed_and_the_key_droppable(world, version):
     release = ordered_release(world, version)
-    jobs.cancel(Job.objects.get(pk=release.job_id), by=world.rights_holder)
+    jobs.cancel(job_of(release), by=world.rights_holder)
     release.refresh_from_db()
     assert release.state == Release.State.FAILED
     keys.drop(release.key, "cancelled", by=world.rights_holder)
-    job = Job.objects.get(pk=release.job_id)
+    job = job_of(release)
     jobs.retry(job, by=world.rights_holder)
     jobs.run(str(job.pk))
     release.refresh_from_db()

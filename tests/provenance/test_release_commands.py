@@ -1,0 +1,78 @@
+"""draw_key and make_release from a script: one JSON object, meaningful exit codes."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from provenance.models import Release, WatermarkKey
+from tests.provenance.builders_releases import marked_version
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def version(world):
+    return marked_version(world, per_group=4)
+
+
+def told(capsys, *arguments: object) -> dict[str, Any]:
+    call_command(*map(str, arguments), "--json")
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def refused(capsys, *arguments: object) -> str:
+    with pytest.raises(SystemExit) as end:
+        call_command(*map(str, arguments), "--json")
+    assert end.value.code == 1
+    return json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+
+
+def test_draw_then_release_with_that_key(world, version, capsys):
+    drawn = told(capsys, "draw_key", version.pk, "--as", "rosa")
+    assert drawn["state"] == "drawn"
+    answer = told(
+        capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North", "--key", drawn["key"], "--here"
+    )
+    (made,) = answer["releases"]
+    assert made["state"] == "ready"
+    assert made["key"] == drawn["key"]
+    release = Release.objects.get(pk=made["release"])
+    assert made["root"] == release.root
+    assert made["commitment"] == release.key.commitment
+
+
+def test_several_recipients_and_settings(version, capsys):
+    answer = told(
+        capsys,
+        *("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--recipient", "South"),
+        *("--group-by", "word", "--group", "ant", "--group", "bee", "--group", "cow", "--group", "dog"),
+        *("--share", "0.5", "--opacity", "0.9", "--here"),
+    )
+    assert [made["recipient"] for made in answer["releases"]] == ["North", "South"]
+    assert {made["marked"] for made in answer["releases"]} == {8}
+    assert WatermarkKey.objects.filter(settings__opacity=0.9, settings__group_by="word").count() == 2
+
+
+def test_it_answers_at_once_without_here(version, capsys):
+    (made,) = told(capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North")["releases"]
+    assert made["state"] == "embedding"
+    assert made["job"]
+
+
+def test_refusals_are_sentences(world, version, capsys):
+    make = ("make_release", version.pk, "--recipient", "North", "--as")
+    assert "rights-holder" in refused(capsys, *make, "adam")
+    assert "No such version" in refused(capsys, *make, "otto")
+    assert "at least 4 groups" in refused(capsys, *make, "rosa", "--group", "ant")
+    assert "Name the words" in refused(capsys, *make, "rosa", "--group-by", "word")
+    assert "no active person" in refused(capsys, "draw_key", version.pk, "--as", "nobody")
+    assert not WatermarkKey.objects.exists()
+
+
+def test_a_failed_job_ends_with_its_reason(version, capsys):
+    for path in version.files_folder.rglob("*.jpg"):
+        path.unlink()
+    sentence = refused(capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North", "--here")
+    assert "changed or gone" in sentence

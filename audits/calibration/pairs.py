@@ -17,16 +17,16 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audits.calibration.bench import Bench
 from audits.calibration.responses import LevelResponses, Responses
 from audits.combination import combine
-from audits.density import LEVELS, Floats, Level
+from audits.density import LEVELS, Level
 from audits.permutation import PermutationResult, permutation_test, philox_from
 from audits.ranktest import StoppingRule, sequential_rank_test
 from audits.restricted import Restriction, restricted_test
-from audits.verifiers import gmm_likelihood, paired_t, paired_wilcoxon, target_label_wilcoxon, view_consistency
-from audits.verifiers.paired import MARGIN
+from audits.verifiers import gmm_likelihood, label_verdict, paired_verdicts, view_consistency
 from provenance.errors import TouchmarkError
 from provenance.keying import keyed_permutation, philox
 
@@ -96,7 +96,7 @@ def pair_p_values(
                 given = others if counted else []
                 for test, drawn in _exact(suspect, given, bench, rules, rng, label):
                     found.setdefault(Cell(test, level, counted, True), []).append(drawn)
-            for test, p in _naive(able[order[0]], level, rng):
+            for test, p in _naive(able[order[0]], level, bench.groups, rng):
                 found.setdefault(Cell(test, level, False, False), []).append(Drawn(p, None))
             if level == "features" and pair < rules.slow_pairs:
                 for test, p in _slow(able, int(order[0]), bench, rng):
@@ -151,24 +151,24 @@ def _fresh_generator(rng: np.random.Generator) -> np.random.Generator:
     return philox(rng.bytes(32), rng.bytes(32), "assignment")
 
 
-def _fresh_assignment(rng: np.random.Generator, groups: int) -> Floats:
+def _fresh_assignment(rng: np.random.Generator, groups: int) -> NDArray[np.int64]:
     """The assignment of a fresh key, derived as `MarkSecret.derive` does."""
     return keyed_permutation(_fresh_generator(rng), groups)
 
 
-def _naive(response: Responses, level: Level, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
-    """Paired tests of one pattern and the group it would be claimed to mark."""
-    own = response.levels[level]
-    which, pattern, group = (int(rng.integers(n)) for n in own.marked_density.shape[:2] + own.clean_density.shape[1:])
-    clean, marked = own.clean_density[:, group], own.marked_density[which, pattern, :, group]
-    if level != "hard":
-        yield "paired t-test", paired_t(clean, marked).nominal_p
-        yield "Wilcoxon, scores", paired_wilcoxon(clean, marked).nominal_p
-    if level == "soft":
-        yield f"paired t-test, margin {MARGIN:g}", paired_t(clean, marked, MARGIN).nominal_p
+def _naive(response: Responses, level: Level, groups: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """The common paired tests of one release, with a fresh key's assignment."""
+    own, which, assignment = (
+        response.levels[level],
+        int(rng.integers(len(response.labels))),
+        _fresh_assignment(rng, groups),
+    )
     if level == "hard":
-        labels, target = response.labels[which, pattern], int(response.group_label[group])
-        yield "Wilcoxon, labels", target_label_wilcoxon(labels, target).nominal_p
+        verdicts = [label_verdict(response.labels[which], response.group_label, assignment)]
+    else:
+        verdicts = paired_verdicts(own.clean_density, own.marked_density[which], assignment, level == "soft")
+    for verdict in verdicts:
+        yield verdict.verifier, verdict.nominal_p
 
 
 def _slow(

@@ -51,7 +51,7 @@ def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: 
     else:
         statistic = mean / (deviation / np.sqrt(len(difference)))
         nominal = float(stats.t.sf(statistic, len(difference) - 1))
-    name = f"paired t-test, margin {margin:g}"
+    name = f"paired t-test, margin {margin:g}" if margin else "paired t-test"
     return Verdict(name, nominal, float(statistic), len(difference), SOURCE, {"mean difference": mean + margin})
 
 

@@ -54,8 +54,8 @@ def test_a_common_verifier_accuses_innocents(table):
     t_test = naive["paired t-test", "features"]
     assert t_test.rejections[0].finding == "too often"
     assert t_test.rejections[0].rate > 0.1
-    assert {"GMM log-likelihood", "view consistency", "Wilcoxon, scores"} <= {test for test, _ in naive}
-    assert {"paired t-test, margin 0.2", "Wilcoxon, labels"} <= {test for test, _ in naive}
+    assert {"GMM log-likelihood", "view consistency", "Wilcoxon signed-rank, scores"} <= {test for test, _ in naive}
+    assert {"paired t-test, margin 0.2", "Wilcoxon signed-rank, labels"} <= {test for test, _ in naive}
 
 
 def test_the_table_says_what_it_was_made_with_and_survives_json(table):

@@ -13,7 +13,9 @@ from audits.verifiers import (
     Verdict,
     VerifierError,
     gmm_likelihood,
+    label_verdict,
     paired_t,
+    paired_verdicts,
     paired_wilcoxon,
     random_views,
     target_label_wilcoxon,
@@ -39,7 +41,7 @@ def every_verdict() -> list[Verdict]:
     tables = [views(generator, 0.3) for _ in range(4)]
     return [
         paired_t(*scores),
-        paired_t(*scores, margin=0.2),
+        paired_t(scores[0], scores[1], margin=0.2),
         paired_wilcoxon(*scores),
         target_label_wilcoxon(generator.integers(0, 10, 30), 4),
         gmm_likelihood(features[:20], features[20:]),
@@ -97,6 +99,23 @@ def test_the_label_test_depends_on_how_classes_are_numbered():
     assert middle.details["share with target label"] == 0
 
 
+def test_a_release_is_judged_by_all_its_patterns_at_once():
+    generator, assignment = rng(9), np.array([2, 0, 1])
+    clean = generator.uniform(0, 0.4, (50, 3))
+    marked = clean[None] + generator.normal(0, 0.01, (3, 50, 3))
+    marked[np.arange(3), :, assignment] += 0.05
+    t_test, ranks, margin = paired_verdicts(clean, marked, assignment, probabilities=True)
+    assert t_test.samples == 150
+    assert max(t_test.nominal_p, ranks.nominal_p) < 1e-6
+    assert t_test.details["mean difference"] == pytest.approx(0.05, abs=0.005)
+    assert margin.nominal_p > 0.99
+    other = paired_verdicts(clean, marked, np.array([0, 1, 2]), probabilities=False)
+    assert len(other) == 2
+    assert other[0].nominal_p > 1e-3
+    labels = np.array([[1] * 9, [2] * 9, [3] * 9])
+    assert label_verdict(labels, np.array([7, 8, 1]), assignment).details["share with target label"] == 1
+
+
 def test_density_to_a_group_plays_the_target_probability():
     one_hot = np.eye(4)[[0, 1, 1, 2]]
     assert densities_to_group(one_hot, np.array([0.1, 0.9, 0.0, 0.0])) == pytest.approx([0.1, 0.9, 0.9, 0])
@@ -149,11 +168,12 @@ def test_view_consistency_finds_images_whose_views_were_pulled_together():
         lambda: paired_t(np.array([0.1]), np.array([0.2])),
         lambda: paired_wilcoxon(np.array([0.1, np.nan]), np.zeros(2)),
         lambda: target_label_wilcoxon(np.array([0.5, 1.0]), 1),
+        lambda: paired_verdicts(np.zeros((5, 3)), np.zeros((3, 4, 3)), np.arange(3), False),
         lambda: gmm_likelihood(np.ones((10, 3)), np.ones((4, 3))),
         lambda: gmm_likelihood(rng().normal(size=(10, 3)), rng().normal(size=(4, 2))),
         lambda: relationships(np.zeros((5, 1, 3))),
         lambda: view_consistency(*[views(rng(), 1, n) for n in (5, 6, 5, 6)]),
-        lambda: random_views(np.zeros((2, 4, 4, 3)), 3, rng()),
+        lambda: random_views(np.zeros((2, 4, 4), np.uint8), 3, rng()),
     ],
 )
 def test_what_cannot_be_verified_is_refused(call):

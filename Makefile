@@ -28,22 +28,27 @@ check: $(VENV)/ready-dev
 	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 # The universal, hashed locks; run after a change of the dependencies in pyproject.toml.
-lock: $(VENV)/ready-dev
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
-	  --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header
+lock: $(BIN)/uv
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --group setup -o requirements-setup.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Touchmark needs Python 3.11 or 3.12"'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/ready: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+# uv installs what pip would, many times faster; pip brings uv itself, checked against its hash.
+$(BIN)/uv: requirements-setup.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
 	touch $@
 
-$(VENV)/ready-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+$(VENV)/ready: requirements.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	touch $(VENV)/ready $@
 
 clean:

@@ -24,6 +24,9 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("Status", "status", {Role.ADMINISTRATOR}),
 ]
 
+# Pages that belong to an item of the navigation although their addresses begin otherwise.
+PARTS = {"dataset_list": ("/versions/",), "model_list": ("/trainings/",), "status": ("/jobs/",)}
+
 
 def site(request: HttpRequest) -> dict[str, Any]:
     return {"demo_instance": settings.DEMO_FILE.exists(), "nav": _navigation(request)}
@@ -41,5 +44,6 @@ def _navigation(request: HttpRequest) -> list[tuple[str, str, bool]]:
                 url = reverse(name)
             except NoReverseMatch:  # until every noun has its pages
                 continue
-            items.append((label, url, here == url if url == "/" else here.startswith(url)))
+            own = (url, *PARTS.get(name, ()))
+            items.append((label, url, here == url if url == "/" else here.startswith(own)))
     return items

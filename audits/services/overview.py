@@ -26,9 +26,15 @@ class Step:
     @property
     def waits_for(self) -> str:
         """Whose step it is, where it is not this person's."""
-        return " or ".join(sorted(role.label for role in self.roles))
+        return " or ".join(_WHO[role] for role in Role if role in self.roles)
 
 
+_WHO = {
+    Role.RIGHTS_HOLDER: "a rights-holder",
+    Role.AUDITOR: "an auditor",
+    Role.LEGAL: "legal staff",
+    Role.ADMINISTRATOR: "an administrator",
+}
 OWNER = frozenset({Role.RIGHTS_HOLDER})
 AUDITOR = frozenset({Role.AUDITOR})
 LEGAL = frozenset({Role.LEGAL})

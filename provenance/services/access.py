@@ -15,7 +15,7 @@ def require(user: User, organisation: Organisation, *roles: Role) -> None:
     """Raises PermissionDenied unless the person holds one of `roles` in the organisation."""
     if not user.has_role(organisation, *roles):
         wanted = " or ".join(role.label for role in roles)
-        raise PermissionDenied(f"Only a {wanted} of {organisation} may do this.")
+        raise PermissionDenied(f"In {organisation} this is for the role {wanted}.")
 
 
 def get_visible(model: type[M], user: User, pk: object) -> M:

@@ -17,6 +17,7 @@ one look fixed in advance is uniform. Where no look reaches h + 1, only the last
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -229,12 +230,24 @@ class StoppingRule:
         """Whether the test is over after this look."""
         return result.decoys >= self.decoys or 0 < self.exceedances <= result.exceedances
 
+    def next_look(self, asked: int, results: Sequence[RankResult], references: int = 0) -> int | None:
+        """How many decoys to have asked at the next look, or None where every result is final.
+
+        results: of all levels (and of the tests with and without references) on the decoys asked so far, none before
+        the first look. Each stops by its own count. To end one because another did would break its size: the look
+        at which it is read would then depend on something else than its own rank.
+        """
+        if results and all(self.ends(result) for result in results):
+            return None
+        return next((look for look in self.looks(references=references) if look > asked), None)
+
 
 def sequential_rank_test(scores: Floats, rule: StoppingRule, references: list[Floats] | None = None) -> RankResult:
     """The rank test with its early stop, on scores (at least as many keys as the stop needs, S), true key first.
 
     A job calls it after every block with the keys asked so far: the result is final once `rule.ends(result)` is
-    true; until then further decoys must be asked. Rows beyond the rule's decoys are refused.
+    true; until then further decoys must be asked. Decoys asked after a level's own stop, for the sake of another
+    level, change nothing about it. Rows beyond the rule's decoys are refused.
     """
     table = _table(scores, "The scores")
     given = references or []

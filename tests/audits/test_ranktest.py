@@ -10,6 +10,7 @@ from scipy import stats
 
 from audits.density import DensityScores
 from audits.ranktest import (
+    RankResult,
     RankTestError,
     StoppingRule,
     decoy_key,
@@ -191,6 +192,25 @@ def test_a_job_may_look_block_by_block():
     assert (partial.p, partial.decoys, partial.looks) == (whole.p, whole.decoys, whole.looks)
     assert rule.looks() == (20, 40, 60, 80, 100, 120)
     assert StoppingRule(50, block=5, exceedances=2).looks(3, 2) == (15, 20, 25, 30, 35, 40, 45, 50)
+
+
+def test_every_level_stops_by_its_own_count():
+    """Asking goes on while one level is undecided; what another level said at its own stop stays."""
+    generator = rng(21)
+    plain, marked = generator.normal(size=(121, 3)), generator.normal(size=(121, 3))
+    plain[0], marked[0] = 0, 8
+    rule = StoppingRule(120, block=20, exceedances=4)
+    asked, history = 0, []
+    results: list[RankResult] = []
+    while (look := rule.next_look(asked, results)) is not None:
+        asked = look
+        results = [sequential_rank_test(table[: asked + 1], rule) for table in (plain, marked)]
+        history.append(results[0])
+    assert asked == 120
+    assert results[0].decoys == 20
+    assert {(result.p, result.decoys) for result in history} == {(results[0].p, 20)}
+    assert results[1].p == rule.smallest_p
+    assert rule.next_look(20, results[:1]) is None
 
 
 @pytest.mark.parametrize(

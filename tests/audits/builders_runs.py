@@ -1,0 +1,158 @@
+"""Everything one real run needs, small: images on disk, a marked copy, and tiny networks trained on either."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+from django.core.files.base import ContentFile
+from django.utils import timezone
+from PIL import Image
+
+from audits.models import Plan, RegisteredModel
+from audits.services.plans import PlanValues, lock, save_draft
+from audits.suspects import ModelSpec
+from provenance.intake.manifest import Entry, Manifest
+from provenance.intake.writing import ManifestWriter
+from provenance.marks import MarkSettings
+from provenance.models import Dataset, Release, Version
+from provenance.services import releases
+from tests.world import World
+
+CLASSES = ("ash", "birch", "cedar", "elm", "fir", "gum")
+SIDE = 24
+ARCHITECTURE = "small_resnet:8:1-1"
+
+
+def make_version(world: World, per_class: int = 50, name: str = "Woods") -> Version:
+    """Plain noise: the only thing that tells a class from another is its mark, so a network learns that quickly."""
+    dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
+    version = Version.objects.create(
+        dataset=dataset,
+        number=1,
+        state="ready",
+        source="upload",
+        source_name="woods.zip",
+        labels="folder",
+        created_by=world.rights_holder,
+        ready_at=timezone.now(),
+    )
+    rng = np.random.default_rng(7)
+    rows = []
+    for label in CLASSES:
+        for number in range(per_class):
+            pixels = rng.normal(128, 15, (SIDE, SIDE, 3)).clip(0, 255).astype(np.uint8)
+            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels, label))
+    manifest_of(version.manifest_folder, rows)
+    with Manifest(version.manifest_folder) as manifest:
+        version.root, version.facts = manifest.root, manifest.facts
+        version.file_count = len(manifest)
+    version.save()
+    return version
+
+
+def _write(path: Path, pixels: np.ndarray, label: str) -> tuple[Entry, int, int]:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    data = stream.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    entry = Entry(f"{label}/{path.name}", len(data), digest, "PNG", SIDE, SIDE, "RGB", label=label)
+    return entry, zlib.crc32(data), path.stat().st_mtime_ns
+
+
+def manifest_of(folder: Path, rows: list[tuple[Entry, int, int]]) -> None:
+    writer = ManifestWriter(folder)
+    writer.write_block(0, sorted(rows, key=lambda row: row[0].path.encode()))
+    writer.finish(1).close()
+
+
+def settings() -> MarkSettings:
+    return MarkSettings(groups=CLASSES, share=0.5, side=0.25, opacity=1.0)
+
+
+def images_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """All pixels and classes under a folder of classes."""
+    images, labels = [], []
+    for number, label in enumerate(CLASSES):
+        for path in sorted((folder / label).glob("*.png")):
+            images.append(np.asarray(Image.open(path).convert("RGB")))
+            labels.append(number)
+    return np.stack(images), np.array(labels)
+
+
+def train(folder: Path, seed: int, epochs: int = 25) -> bytes:
+    """Weights of a small classifier trained on the images of a folder, as safetensors."""
+    import torch
+    from safetensors.torch import save
+
+    from audits.pilots.resnet import SmallResNet
+
+    images, labels = images_of(folder)
+    torch.manual_seed(seed)
+    network = SmallResNet(8, (1, 1), len(CLASSES))
+    x = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+    y = torch.from_numpy(labels)
+    steps = epochs * (len(x) // 50)
+    optimiser = torch.optim.AdamW(network.parameters(), 0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=steps)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(x)).split(50)[: len(x) // 50]:
+            loss = torch.nn.functional.cross_entropy(network(x[batch])[1], y[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return save({name: value.contiguous() for name, value in network.state_dict().items()})
+
+
+def register(world: World, name: str, weights: bytes, role: str = "suspect") -> RegisteredModel:
+    spec = ModelSpec(
+        ARCHITECTURE,
+        returns=("features", "soft", "hard"),
+        input_size=SIDE,
+        mean=(0.5, 0.5, 0.5),
+        deviation=(0.25, 0.25, 0.25),
+        classes=len(CLASSES),
+    )
+    model = RegisteredModel(
+        organisation=world.owner,
+        role=role,
+        name=name,
+        spec=spec.to_json(),
+        weights_name=f"{name}.safetensors",
+        weights_size=len(weights),
+        sha256=hashlib.sha256(weights).hexdigest(),
+        connection={"images_per_second": 2000.0, "input_shape": [3, SIDE, SIDE], "levels": list(spec.returns)},
+        created_by=world.auditor,
+    )
+    model.weights.save(f"{name}.safetensors", ContentFile(weights), save=False)
+    model.save()
+    return model
+
+
+def untrained(seed: int) -> bytes:
+    """Weights of a network that never saw any image."""
+    import torch
+    from safetensors.torch import save
+
+    from audits.pilots.resnet import SmallResNet
+
+    torch.manual_seed(seed)
+    return save({k: v.contiguous() for k, v in SmallResNet(8, (1, 1), len(CLASSES)).state_dict().items()})
+
+
+def make_releases(world: World, version: Version, *recipients: str) -> list[Release]:
+    """Through the service and its job; the caller's transaction must let on_commit run."""
+    made = releases.make_releases(version, recipients, settings(), by=world.rights_holder)
+    return [Release.objects.select_related("version", "key").get(pk=release.pk) for release in made]
+
+
+def locked_plan(world: World, tested: list[Release], suspect: RegisteredModel, **more) -> Plan:
+    sizes = {"probes": 40, "group_images": 8, "permutations": 1000, "level": "soft"}
+    values = PlanValues(name=suspect.name, version=tested[0].version, releases=tested, suspect=suspect, **sizes | more)
+    return lock(save_draft(values, by=world.auditor), by=world.auditor)

@@ -1,0 +1,142 @@
+"""A whole audit through services, job and sandbox, on tiny networks: found, cleared, killed and resumed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from audits.models import Audit
+from audits.services import audits
+from audits.services.answers import as_json
+from audits.services.forecasts import forecast
+from audits.services.plans import values_of
+from provenance.models import LogEntry
+from provenance.services import jobs
+from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, train, untrained
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def ended(audit: Audit) -> Audit:
+    return Audit.objects.select_related("job", "plan").get(pk=audit.pk)
+
+
+def test_whose_copy_leaked(world):
+    """Two copies, one suspect trained on the first, a clean reference: the first is found and the second is not."""
+    north, south = make_releases(world, make_version(world), "North", "South")
+    suspect = register(world, "suspect", train(north.folder / "files", seed=1))
+    reference = register(world, "reference", untrained(seed=2), "reference")
+    plan = locked_plan(world, [north, south], suspect, references=[reference])
+    audit = ended(audits.queue(plan, by=world.auditor))
+
+    assert (audit.state, audit.job.reason) == ("done", "")
+    found, other = audit.rows.get(release=north), audit.rows.get(release=south)
+    assert found.p_corrected == pytest.approx(2 * found.p)
+    assert found.p_corrected <= 0.01
+    assert found.smallest_p == pytest.approx(1 / 720)
+    assert other.p > found.p
+    # The key is drawn at random, so in one run of a hundred a wrong one is found as well.
+    wrong = found.result["levels"]["soft"]["controls"][0]["p"]
+    assert audit.conclusion == ("evidence" if wrong > 0.01 else "inconclusive")
+    assert "copy for “North”" in audit.sentence
+    for row in (found, other):
+        assert set(row.result["levels"]) == {"features", "soft", "hard"}
+        kinds = [control["kind"] for control in row.result["levels"]["soft"]["controls"]]
+        assert kinds == ["wrong key", "reference", "reference", "reference left out"]
+
+    # What was forecast was asked, and every step is on record with its digests.
+    assert audit.facts["forward_passes"] == forecast(values_of(plan)).passes
+    verbs = LogEntry.objects.about(plan, audit).values_list("verb", flat=True)
+    assert list(verbs) == ["plan.locked", "audit.queued", "audit.started", "audit.finished"]
+    started = LogEntry.objects.get(verb="audit.started")
+    assert set(started.digests) == {"plan", "probes 1", "probes 2"}
+    assert started.digests["probes 1"] == found.result["probes_digest"]
+    assert len(as_json(audit, world.auditor)["releases"]) == 2
+
+    # A second plan against the same pair is corrected for the first one's results.
+    again = ended(audits.queue(locked_plan(world, [north], suspect, probes=30), by=world.auditor))
+    assert again.rows.get().result["tests"] == 2
+    assert audits.earlier_audits(again) == [audit]
+
+
+def kill_the_suspect_after(blocks: int, folder: Path) -> None:
+    """Ends the confined process, as a machine that runs out of memory does, once some blocks are answered."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if len(list(folder.rglob("*.done"))) >= blocks:
+            for process in psutil.Process().children(recursive=True):
+                if "audits.suspects.child" in " ".join(process.cmdline()):
+                    process.kill()
+                    return
+        time.sleep(0.005)
+
+
+def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settings):
+    (release,) = make_releases(world, make_version(world), "North")
+    plan = locked_plan(world, [release], register(world, "suspect", untrained(seed=3)))
+    killer = threading.Thread(target=kill_the_suspect_after, args=(3, settings.FILES_DIR / "audits"))
+    killer.start()
+    audit = ended(audits.queue(plan, by=world.auditor))
+    killer.join()
+
+    assert audit.state == "failed"
+    assert "ended from outside" in audit.job.reason
+    assert LogEntry.objects.filter(verb="audit.failed", subject_id=str(audit.pk)).exists()
+    assert not audit.rows.exists()
+    answered = {path: path.stat().st_mtime_ns for path in audit.folder.rglob("*.done")}
+    assert 3 <= len(answered) < 14
+
+    jobs.retry(audit.job, by=world.auditor)
+    audit = ended(audit)
+    assert (audit.state, audit.job.reason, audit.job.attempt) == ("done", "", 2)
+    assert audit.rows.get().conclusion in ("no_evidence", "inconclusive", "evidence")
+    assert len(list(audit.folder.rglob("*.done"))) == 2 + 6 + 6
+    assert all(path.stat().st_mtime_ns == written for path, written in answered.items())  # and not asked again
+
+
+def test_an_altered_plan_is_not_run(world):
+    (release,) = make_releases(world, make_version(world), "North")
+    suspect = register(world, "suspect", untrained(seed=4))
+    plan = locked_plan(world, [release], suspect)
+    suspect.spec["mean"] = [0.4, 0.4, 0.4]
+    suspect.save()
+    audit = ended(audits.queue(plan, by=world.auditor))
+    assert audit.state == "failed"
+    assert "described anew after this plan was locked" in audit.job.reason
+
+
+def test_changed_weights_are_not_asked(world):
+    (release,) = make_releases(world, make_version(world), "North")
+    suspect = register(world, "suspect", untrained(seed=5))
+    plan = locked_plan(world, [release], suspect)
+    with open(suspect.weights.path, "ab") as stream:  # noqa: PTH123
+        stream.write(b"\0")
+    audit = ended(audits.queue(plan, by=world.auditor))
+    assert audit.state == "failed"
+    assert "not those that were registered" in audit.job.reason
+
+
+def test_planned_and_run_headless(world, capsys):
+    import json
+
+    from django.core.management import call_command
+
+    make_releases(world, make_version(world), "North")
+    register(world, "suspect", untrained(seed=6))
+    call_command("plan_audit", "--as", "adam", "--dataset", "Woods", "--suspect", "suspect", "--probes", "20",
+                 "--group-images", "5", "--lock", "--json")  # fmt: skip
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["state"] == "locked"
+    assert plan["smallest_p"] == pytest.approx(1 / 720)
+    call_command("run_audit", "--as", "adam", "--plan", plan["plan"], "--wait", "--json")
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["state"] == "done"
+    assert 0 < answer["releases"][0]["p"] <= 1
+    with pytest.raises(SystemExit) as refused:
+        call_command("run_audit", "--as", "adam", "--plan", plan["plan"], "--json")
+    assert refused.value.code == 1
+    assert "has been run" in json.loads(capsys.readouterr().out)["error"]

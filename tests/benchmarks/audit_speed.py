@@ -1,0 +1,107 @@
+"""How long one audit takes against bare forward passes of the same network over the same number of images.
+
+Audit: probes and group images sent to the sandbox, marks applied there, answers brought back and stored per block,
+all levels scored, a million permutations drawn. Bare: the same network in a plain loop over ready tensors in this
+process, with the same batch size and threads, keeping nothing. Loading the network is left out of both.
+
+Run: python -m tests.benchmarks.audit_speed [architecture] [probes] [rounds]     (goal: ratio <= 1.05)
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from audits.judging import Rules, Secrets, judge_level
+from audits.measuring import Marks, Question, measure
+from audits.scoring import score_levels
+from audits.suspects import Limits, ModelSpec, SandboxedModel
+from provenance.marks import MarkSecret, MarkSettings
+
+GROUPS = tuple(f"group {number}" for number in range(10))
+
+
+def question_of(size: int, probes: int, per_group: int = 50) -> tuple[Question, MarkSecret]:
+    rng = np.random.default_rng(0)
+    secret = MarkSecret.derive(rng.bytes(32), rng.bytes(32), MarkSettings(groups=GROUPS))
+    marks = Marks(secret.settings.to_json(), secret.patterns, rng.random((probes, 2)))
+    images = rng.integers(0, 256, (probes + per_group * len(GROUPS), size, size, 3), dtype=np.uint8)
+    group_of = np.repeat(np.arange(len(GROUPS)), per_group)
+    return Question("benchmark", images[:probes], images[probes:], group_of, marks), secret
+
+
+def audit(session: SandboxedModel, question: Question, secret: MarkSecret) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        answers = measure(question, Path(folder), session, lambda images: None)
+        scored, _ = score_levels(answers, len(GROUPS), question.group_of)
+        rules = Rules("ab" * 32, "features", 0.01, 1_000_000, False)
+        for level, scores in scored.items():
+            judge_level(level, scores, {}, Secrets(secret.assignment), rules, "r")
+        return time.perf_counter() - start
+
+
+def bare_passes(spec: ModelSpec, weights: Path, images: int, batch: int, threads: int):
+    import torch
+
+    from audits.suspects.architectures import build
+
+    torch.set_num_threads(threads)
+    encoder = build(spec, weights, torch.device("cpu"), threads)
+    block = torch.randint(0, 256, (batch, 3, encoder.input_size, encoder.input_size)).float()
+
+    def run() -> float:
+        start = time.perf_counter()
+        with torch.inference_mode():
+            for first in range(0, images, batch):
+                encoder.ask(block[: min(batch, images - first)])
+        return time.perf_counter() - start
+
+    return run
+
+
+def weights_of(architecture: str, folder: Path) -> Path:
+    from safetensors.torch import save_file
+
+    if architecture.startswith("timm:"):
+        import timm
+
+        network = timm.create_model(architecture.removeprefix("timm:"))
+    else:
+        from audits.suspects.cifar_resnet import CifarResNet
+
+        network = CifarResNet(int(architecture.partition(":")[2]))
+    path = folder / "weights.safetensors"
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path
+
+
+def main() -> None:
+    architecture = sys.argv[1] if len(sys.argv) > 1 else "cifar_resnet:20"
+    probes = int(sys.argv[2]) if len(sys.argv) > 2 else 300
+    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    threads = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as place:
+        weights = weights_of(architecture, Path(place))
+        spec, limits = ModelSpec(architecture, ("features", "soft", "hard")), Limits(threads=threads, device="cpu")
+        with SandboxedModel(spec, weights, limits) as session:
+            question, secret = question_of(session.info.input_shape[1], probes)
+            images = question.forward_passes
+            bare = bare_passes(spec, weights, images, limits.batch, threads)
+            bare(), audit(session, question, secret)  # both are warm
+            pairs = [(bare(), audit(session, question, secret)) for _ in range(rounds)]
+    for plain, whole in pairs:
+        print(f"bare {plain:.2f} s, audit {whole:.2f} s, ratio {whole / plain:.3f}")
+    fastest = min(whole for _, whole in pairs) / min(plain for plain, _ in pairs)
+    median = statistics.median(whole / plain for plain, whole in pairs)
+    print(f"{architecture}, {images} images, {threads} threads: fastest ratio {fastest:.3f}, median {median:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,10 +2,12 @@
 
 Run: python -m tests.benchmarks.calibration_full   (minutes on one core; a progress line per round on stderr)
      python -m tests.benchmarks.calibration_full --pairs 1000 --json table.json
-     python -m tests.benchmarks.calibration_full --images cifar10.zip --strangers models
+     python -m tests.benchmarks.calibration_full --images cifar10.zip --strangers models --work FOLDER
 
 Without --images probes come from the procedural scenes; with it, from a zip whose first folder levels end in a class
-name, such as CIFAR-10's JPEGs. --strangers: a folder of CIFAR ResNets that others trained (32 x 32 images).
+name, such as CIFAR-10's JPEGs. --strangers: a folder of CIFAR ResNets that others trained (32 x 32 images);
+they are slow, so they join every third round. --work: finished rounds are kept there, so a run that was cut short goes
+on where it was, and its table so far can be printed with --rounds-only 0.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import io
 import json
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -22,13 +25,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from audits.calibration import BenchSize, CalibrationSettings, CalibrationTable, PairRules, calibrate
+from audits.calibration import BenchSize, CalibrationSettings, PairRules, RoundResult, calibrate_round, tabulate
 from audits.calibration.null_models import stranger_models
 from audits.pilots.procedural import CLASSES, scenes
 from provenance.marks import MarkSettings
 
 SIDE = 32
 STOCK = 3000
+STRANGERS_EVERY = 3
 
 
 def procedural_stock() -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +66,8 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--strangers", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.mkdtemp(prefix="calibration-")))
+    parser.add_argument("--rounds-only", type=int, help="run no more than so many further rounds now")
     options = parser.parse_args()
     images, labels = zipped_stock(options.images) if options.images else procedural_stock()
     per_round = -(-options.pairs // options.rounds)
@@ -75,17 +81,26 @@ def main() -> None:
     )
     marks = MarkSettings(groups=tuple(f"group {g}" for g in range(settings.bench.groups)), opacity=1.0)
     strangers = stranger_models(options.strangers) if options.strangers else []
-    start = time.perf_counter()
-
-    def progress(done: int, total: int) -> None:
-        print(f"round {done} of {total}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-
-    table: CalibrationTable = calibrate(settings, marks, images, labels, code_version(), strangers, progress=progress)
+    options.work.mkdir(parents=True, exist_ok=True)
+    start, results, left = time.perf_counter(), [], options.rounds_only
+    for number in range(settings.rounds):
+        stored = options.work / f"seed{options.seed}-pairs{per_round}-round{number:03d}.json"
+        if not stored.exists():
+            if left == 0:
+                continue
+            left = None if left is None else left - 1
+            further = strangers if number % STRANGERS_EVERY == 0 else []
+            result = calibrate_round(settings, marks, images, labels, number, further)
+            stored.with_suffix(".part").write_text(json.dumps(result.to_dict()), encoding="utf-8")
+            stored.with_suffix(".part").replace(stored)
+            print(f"round {number + 1}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+        results.append(RoundResult.from_dict(json.loads(stored.read_text(encoding="utf-8"))))
+    table = tabulate(results, settings, marks, code_version())
     seconds = time.perf_counter() - start
     print(table.to_markdown())
     print(f"\nNull models: {table.made_with['models']}; at no level to test: {table.made_with['silent']}")
     tested = sum(row.pairs for row in table.rows)
-    print(f"{tested:,} p-values in {seconds:.0f} s, {1000 * seconds / tested:.1f} ms each; holds: {table.holds}")
+    print(f"{tested:,} p-values of {len(results)} rounds; {seconds:.0f} s in this run; holds: {table.holds}")
     if options.json:
         options.json.write_text(json.dumps(table.to_dict()), encoding="utf-8")
     sys.exit(0 if table.holds else 1)

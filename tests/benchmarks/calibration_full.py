@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--strangers", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--work", type=Path, default=Path(tempfile.mkdtemp(prefix="calibration-")))
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--rounds-only", type=int, help="run no more than so many further rounds now")
     options = parser.parse_args()
     images, labels = zipped_stock(options.images) if options.images else procedural_stock()
@@ -81,10 +81,11 @@ def main() -> None:
     )
     marks = MarkSettings(groups=tuple(f"group {g}" for g in range(settings.bench.groups)), opacity=1.0)
     strangers = stranger_models(options.strangers) if options.strangers else []
-    options.work.mkdir(parents=True, exist_ok=True)
+    work = options.work or Path(tempfile.mkdtemp(prefix="calibration-"))
+    work.mkdir(parents=True, exist_ok=True)
     start, results, left = time.perf_counter(), [], options.rounds_only
     for number in range(settings.rounds):
-        stored = options.work / f"seed{options.seed}-pairs{per_round}-round{number:03d}.json"
+        stored = work / f"seed{options.seed}-pairs{per_round}-round{number:03d}.json"
         if not stored.exists():
             if left == 0:
                 continue

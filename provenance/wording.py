@@ -46,6 +46,7 @@ JOB_TITLES = {
     "report.issue": "Writing the report",
 }
 _UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86400), ("hour", 3600), ("minute", 60))
+_ACRONYMS = {"pdf": "PDF", "json": "JSON", "sha256": "SHA-256", "id": "ID", "csv": "CSV"}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -135,7 +136,7 @@ def job_title(kind: str) -> str:
 
 def words(name: str) -> str:
     """ "manifest_root" as people read it: "Manifest root"."""
-    spaced = name.replace("_", " ")
+    spaced = " ".join(_ACRONYMS.get(word, word) for word in name.replace("_", " ").split(" "))
     return spaced[:1].upper() + spaced[1:]
 
 

@@ -64,3 +64,10 @@ def test_shares(share, text):
 @pytest.mark.parametrize(("value", "text"), [(0.013, "0.0130"), (4.987, "4.99"), (120.0, "120"), (None, "–")])
 def test_measured_numbers_keep_their_digits(value, text):
     assert wording.significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("manifest_root", "Manifest root"), ("pdf", "PDF"), ("json_sha256", "JSON SHA-256")]
+)
+def test_names_as_people_read_them(name, text):
+    assert wording.words(name) == text

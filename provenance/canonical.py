@@ -5,7 +5,6 @@ from typing import Any
 
 from provenance.errors import TouchmarkError
 
-
 # One encoder for all: json.dumps would build a new one at every call, at twice the cost.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

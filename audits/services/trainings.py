@@ -10,7 +10,7 @@ from django.conf import settings as site
 from django.db import models, transaction
 
 from audits.models import RegisteredModel, Training
-from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingError, TrainingSettings
+from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingError, TrainingSettings, steps_of
 from audits.services.suspects import Registration, register_local
 from audits.suspects.spec import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
@@ -118,6 +118,8 @@ def train(run: JobRun) -> None:
             training.save(update_fields=["curve"])
 
     trained = clip.train(pairs, settings, progress=told)
+    steps = steps_of(settings, len(pairs))
+    run.progress(steps, steps, "storing the weights")
     training.curve = _curve(trained.losses)
     folder = site.FILES_DIR / "trainings" / str(training.pk)
     try:
@@ -167,7 +169,7 @@ def _register(run: JobRun, training: Training, weights: Path) -> None:
         registration,
         weights,
         by=training.created_by,
-        on_block=lambda done, total: run.progress(done, total, "storing the weights"),
+        on_block=lambda done, total: run.checkpoint(),
     )
     _finish(training, model)
 

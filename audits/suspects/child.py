@@ -18,6 +18,7 @@ from audits.suspects.answers import Limits
 from audits.suspects.confinement import ConfinementError, Walls, confine, die_with_parent
 from audits.suspects.errors import FormatError, SpecError, SuspectError
 from audits.suspects.files_wall import enclose
+from audits.suspects.formats import inspect
 from audits.suspects.protocol import ClosedError, Frame, Pipe
 from audits.suspects.spec import ModelSpec
 from provenance.errors import TouchmarkError
@@ -69,6 +70,7 @@ class Child:
         raise SuspectError("request", f"There is no request “{request}”.")
 
     def _load(self, header: dict[str, Any]) -> dict[str, Any]:
+        inspect(Path(header["path"]))  # before torch, which takes seconds to import
         import torch
 
         from audits.suspects.architectures import build

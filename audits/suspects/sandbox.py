@@ -136,10 +136,11 @@ class SandboxedModel:
         own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         folder, threads = str(self._folder), str(self.limits.threads)
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
         # Threads that spin at barriers make a busy machine ten times slower; waiting ones cost little on an idle one.
-        counts = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        waiting = {"OMP_WAIT_POLICY": "PASSIVE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         places = {"PYTHONPATH": str(_ROOT), "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
-        return {**own, **offline, **counts, **places, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        return {**own, **offline, **counts, **waiting, **places}
 
     def _load(self) -> SuspectInfo:
         header = {

@@ -14,6 +14,8 @@ from audits.suspects.pickles import MAX_PICKLE, check_pickle
 MAX_DIRECTORY = 64 * 2**20  # bytes of a zip's table of contents
 MAX_MEMBERS = 200_000
 _LEGACY_START = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # PROTO 2, LONG1 0x1950a86a20f9469cfc6c, STOP
+# What the standard library's reader raises on damaged tables of contents and headers.
+_DAMAGE = (RuntimeError, EOFError, ValueError, OverflowError, KeyError, struct.error, OSError)
 _MEMBER = re.compile(
     r"(data/\d+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id|data\.pkl)"
 )
@@ -40,7 +42,7 @@ def check_zip(path: Path) -> None:
                 pickled = _check_members(archive.infolist())
                 with archive.open(pickled) as member:
                     check_pickle(member)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, *_DAMAGE) as error:
             raise FormatError("This zip file cannot be read; it may be cut off. Upload it again.") from error
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 import onnx
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -202,6 +202,7 @@ def good_files(tmp_path_factory):
     return folder, [new.getvalue(), old.getvalue(), onnx_bytes, tensors]
 
 
+@settings(max_examples=300, deadline=None)
 @given(which=st.integers(0, 3), place=st.floats(0, 1), value=st.binary(min_size=1, max_size=6), cut=st.booleans())
 def test_damage_anywhere_gives_a_verdict_and_never_another_error(good_files, which, place, value, cut):
     folder, files = good_files

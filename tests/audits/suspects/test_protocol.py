@@ -63,7 +63,7 @@ def test_frames_that_promise_too_much_are_refused(data):
         left.receive(5)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=60))
 def test_garbage_never_gives_an_array(data):
     left, _, writing = pair()

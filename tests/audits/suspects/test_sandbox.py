@@ -153,7 +153,7 @@ def test_a_model_that_never_answers_is_ended(tmp_path):
 def test_a_model_that_wants_too_much_memory_is_refused(weights, tmp_path):
     config = {
         "embed_dim": 8,
-        "vision_cfg": {"image_size": 64, "layers": 4, "width": 65536, "patch_size": 32, "head_width": 64},
+        "vision_cfg": {"image_size": 64, "layers": 4, "width": 1_280_000, "patch_size": 32, "head_width": 64},
         "text_cfg": {"context_length": 8, "vocab_size": 10, "width": 8, "heads": 1, "layers": 1},
     }
     spec = ModelSpec.from_json({"architecture": "open_clip:custom", "config": config})

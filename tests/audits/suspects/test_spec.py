@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.suspects import ModelSpec, SpecError, catalogue
@@ -88,6 +88,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(GOOD[0].to_json())), value=json_values)
 def test_whatever_json_holds_only_a_spec_error_comes_out(name, value):
     try:

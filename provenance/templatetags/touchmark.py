@@ -185,8 +185,9 @@ def as_json(value: Any) -> str:
 def subject_link(context: Context, entry: Any) -> str:
     """The subject's label, as a link where it has a page that the person has in their navigation."""
     label = entry.subject_label or entry.subject_id
-    if not any(name == "Datasets" for name, _, _ in context.get("nav") or []):
-        return label  # an administrator looks after people, not data: the link would lead nowhere
+    pages = {name for name, _, _ in context.get("nav") or []}
+    if "Datasets" not in pages or (entry.subject_type == "key" and "Keys" not in pages):
+        return label  # administrators look after people, not data, and auditors see no keys: it would lead nowhere
     try:
         url = reverse(f"{entry.subject_type}_detail", kwargs={"pk": entry.subject_id})
     except NoReverseMatch:

@@ -215,6 +215,7 @@ class TestSecrets:
             assert release.key.commitment in page
             assert not any(path in page for path in paths)
             assert reverse("release_download", kwargs={"pk": release.pk}) not in page
+            assert reverse("key_detail", kwargs={"pk": release.key_id}) not in page
             assert client.get(reverse("key_detail", kwargs={"pk": release.key_id})).status_code == 404
 
 

@@ -138,6 +138,19 @@ def write_block(folder: Path, number: int, rows: Sequence[Row], refused: Iterabl
     draft.replace(target)
 
 
+def read_counts(folder: Path, number: int) -> dict[str, Any]:
+    """Only the counts of a stored block, which are its last section."""
+    try:
+        with block_path(folder, number).open("rb") as file:
+            _, count = _HEAD.unpack(file.read(_HEAD.size))
+            *_, length = struct.unpack(f"<{count}Q", file.read(8 * count))
+            file.seek(-length, os.SEEK_END)
+            counts: dict[str, Any] = json.loads(file.read())
+            return counts
+    except (OSError, ValueError, struct.error) as error:
+        raise ManifestError(f"Block {number} of the unfinished manifest is missing or damaged.") from error
+
+
 def read_block(folder: Path, number: int) -> Block:
     """The stored block; raises ``ManifestError`` where it is missing or damaged."""
     try:

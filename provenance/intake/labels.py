@@ -1,4 +1,4 @@
-"""Labels for a dataset's files: none, the first or the last folder of each path, or a CSV of ``path,label[,caption]``."""
+"""Labels for files: none, the first or the last folder of each path, or a CSV of ``path,label[,caption]``."""
 
 import csv
 import json

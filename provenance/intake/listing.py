@@ -110,16 +110,16 @@ class _Walk:
 
     def _scan(self, folder: bytes, prefix: bytes, depth: int, names: ExternalSort) -> None:
         plain_prefix = len(prefix) < PATH_BYTES - 255 and depth < DEPTH - 1
-        add, plain, leave_out = names.add, _PLAIN, self._leave_out
-        with os.scandir(folder) as found:
-            for item in found:
+        found: list[bytes] = []
+        add, plain = found.append, _PLAIN
+        with os.scandir(folder) as items:
+            for item in items:
                 name = item.name
                 try:
                     if not (plain_prefix and plain(name)):
                         _check(prefix + name)
                     if item.is_file(follow_symlinks=False):
-                        if not leave_out or prefix + name not in leave_out:
-                            add(name)
+                        add(name)
                     elif item.is_dir(follow_symlinks=False):
                         add(name + b"/")
                     elif item.is_symlink():
@@ -128,22 +128,40 @@ class _Walk:
                         raise Refused("neither file nor folder (a device, pipe or socket)")
                 except Refused as refusal:
                     self._refuse(prefix + name, refusal)
+                if len(found) == FILES:
+                    names.extend(found)
+                    found.clear()
+        names.extend(found)
 
     def _write_all(self, folder: bytes, prefix: bytes, depth: int, names: Iterable[bytes]) -> None:
-        write, labels = self._lines.write, self._labels
+        """Write the sorted ``names`` of one folder, going into its folders where they stand."""
+        lines: list[bytes] = []
+        room = FILES - self._in_block
         for name in names:
             if name[-1] == _SLASH:
+                self._write_lines(lines)
                 self.folder(folder + b"/" + name[:-1], prefix + name, depth + 1)
+                room = FILES - self._in_block
                 continue
-            line = prefix + name + b"\n"
-            if labels is not None:
-                path = line[:-1]
-                extra = labels.extra_of(path.decode())
-                line = path + b"\0" + extra + b"\n" if extra else line
-            write(line)
-            self._end += len(line)
-            self._in_block += 1
-            if self._in_block == FILES:
+            lines.append(prefix + name)
+            if len(lines) == room:
+                self._write_lines(lines)
+                room = FILES
+        self._write_lines(lines)
+
+    def _write_lines(self, lines: list[bytes]) -> None:
+        """Write up to a block's worth of paths, and empty the list."""
+        if self._leave_out:
+            lines[:] = [path for path in lines if path not in self._leave_out]
+        if self._labels is not None:
+            lines[:] = [path + b"\0" + self._labels.extra_of(path.decode()) for path in lines]
+        if lines:
+            text = b"\n".join(lines) + b"\n"
+            self._lines.write(text)
+            self._end += len(text)
+            self._in_block += len(lines)
+            lines.clear()
+            if self._in_block >= FILES:
                 self.close_block()
 
     def close_block(self) -> None:

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from json.encoder import encode_basestring as quote
@@ -141,10 +141,11 @@ class _Pass:
     def _refuse(self, index: int, refusal: Refused) -> None:
         self.refused.append((shown(self._paths[index]), refusal.reason, refusal.outcome))
 
-    def _read_files(self) -> Iterator[tuple[_Read, ImageFacts]]:
-        """Read every file; yield what was read with the facts of those that are settled by their structure."""
+    def _read_files(self) -> list[tuple[_Read, ImageFacts]]:
+        """Read every file; return what was read with the facts of those that are settled by their structure."""
         open_, read, close, fstat, crc32 = os.open, os.read, os.close, os.fstat, zlib.crc32
         cap, decode_all, pixel_cap = self.reading.file_cap, self.reading.decode_all, self.reading.pixel_cap
+        files: list[tuple[_Read, ImageFacts]] = []
         # Files of one encoder often share every byte up to the scan, and then all facts: compared whole, never guessed.
         known, facts_of_known = b"no file starts like this", ImageFacts("", 0, 0, "")
         folder, folder_fd = None, -1
@@ -166,20 +167,21 @@ class _Pass:
                     close(fd)
                 this = (index, size, sha256(data).digest(), crc32(data), status.st_mtime_ns)
                 if data.startswith(known) and data.endswith(b"\xff\xd9"):
-                    yield this, facts_of_known
+                    files.append((this, facts_of_known))
                     continue
                 facts, settled = inspect(data, pixel_cap)
                 if decode_all:
                     raise Doubtful
                 if settled:
                     known, facts_of_known = data[:settled], facts
-                yield this, facts
+                files.append((this, facts))
             except Doubtful:
                 self._doubtful.append(this)
             except Refused as refusal:
                 self._refuse(index, refusal)
             except OSError as error:
                 self._refuse(index, _unreadable(error))
+        return files
 
     def _take(self, files: Iterable[tuple[_Read, ImageFacts]]) -> None:
         """Write the lines of accepted files and count them."""

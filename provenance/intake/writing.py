@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from provenance.canonical import canonical_json
 
-from .blocks import FILES, Block, Counts, Refusal, block_path, read_block, refusal_line, write_block
+from .blocks import FILES, Block, Counts, Refusal, block_path, read_block, read_counts, refusal_line, write_block
 from .errors import ManifestError
 from .facts import summary
 from .images import ImageFacts
@@ -151,7 +151,7 @@ class _Join:
 
     def _clashes(self) -> Iterator[_Clash]:
         """(block, index, other path) of entries whose path another, earlier one takes on some file systems."""
-        if not any(read_block(self.blocks, number).counts["mixed_case"] for number in range(self.count)):
+        if not any(read_counts(self.blocks, number)["mixed_case"] for number in range(self.count)):
             return
         with ExternalSort(self.blocks) as keys, ExternalSort(self.blocks) as clashes:
             for number in range(self.count):
@@ -287,7 +287,7 @@ def _without(block: Block, dropped: dict[int, str]) -> Block:
     lines = block.lines.splitlines(keepends=True)
     kept, counts, sizes = [lines[index] for index in keep], Counts(), []
     for line in kept:
-        entry = Entry.parse(line)
+        entry = Entry.parse(line[:-1])
         facts = ImageFacts(entry.format, entry.width, entry.height, entry.mode, entry.orientation, entry.bits)
         counts.add_image(facts)
         sizes.append(entry.size)

@@ -37,6 +37,23 @@ def load_images(
     return images
 
 
+def load_images_once(
+    kept: Path, files: Sequence[tuple[Path, str]], size: int, on_image: Callable[[int], None] | None = None
+) -> NDArray[np.uint8]:
+    """The same, decoded into the file `kept` at the first call and mapped from it at every further one.
+
+    One run asks several models of one input size; a run that was killed finds them there as well.
+    """
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part")
+        with part.open("wb") as stream:
+            np.save(stream, load_images(files, size, on_image), allow_pickle=False)
+        part.replace(kept)
+    images: NDArray[np.uint8] = np.load(kept, mmap_mode="r", allow_pickle=False)
+    return images
+
+
 def _load_one(path: Path, sha256: str, size: int) -> NDArray[np.uint8]:
     try:
         data = path.read_bytes()

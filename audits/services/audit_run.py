@@ -5,6 +5,7 @@ Secrets exist inside this job only. Answers are kept per block, so another attem
 
 import hashlib
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -18,7 +19,7 @@ from audits.judging import Conclusion, Rules, Secrets, conclude, judge_level, se
 from audits.measuring import Answers, Marks, Question, measure
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.multiplicity import holm
-from audits.probe_images import load_images
+from audits.probe_images import load_images_once
 from audits.scoring import LevelScores, score_levels
 from audits.services.audits import mark_ended, shuffled_result
 from audits.services.model_files import sandboxed
@@ -73,6 +74,7 @@ def run_audit(run: JobRun) -> None:
     run.progress(asked.done, asked.total, "computing permutations")
     results = [_judge(plan, d, models, asked, run) for d in drawn]
     _store(audit, drawn, results, asked.facts | {"seconds": round(monotonic() - started, 1)})
+    shutil.rmtree(audit.folder / "images", ignore_errors=True)  # the answers stay
 
 
 def _draw(plan: Plan, release: Release, run: JobRun) -> Drawn:
@@ -137,7 +139,7 @@ def _ask_all(run: JobRun, audit: Audit, models: list[RegisteredModel], drawn: li
         with sandboxed(model) as session:
             size = session.info.input_shape[1]
             for d in drawn:
-                question = _question(audit.plan, d, model, size, run)
+                question = _question(audit, d, model, size, run)
 
                 def count(images: int, phase: str = phase) -> None:
                     asked.done += images
@@ -164,8 +166,9 @@ def _passes(plan: Plan, d: Drawn, model: RegisteredModel) -> int:
     return (groups + 1) * plan.probes + len(d.group_images) + control
 
 
-def _question(plan: Plan, d: Drawn, model: RegisteredModel, size: int, run: JobRun) -> Question:
+def _question(audit: Audit, d: Drawn, model: RegisteredModel, size: int, run: JobRun) -> Question:
     """Images are decoded once per release and size; the suspect alone is asked about the wrong key."""
+    plan, kept = audit.plan, audit.folder / "images" / str(d.release.pk)
     places = [sha256 for _, sha256 in d.probes]
     marks = Marks(d.secret.settings.to_json(), d.secret.patterns, d.secret.placements(places))
     wrong = None
@@ -173,8 +176,8 @@ def _question(plan: Plan, d: Drawn, model: RegisteredModel, size: int, run: JobR
         wrong = Marks(d.wrong.settings.to_json(), d.wrong.patterns, d.wrong.placements(places))
     return Question(
         subject=f"{model.sha256} {canonical_json(model.spec).decode()} {d.release.pk}",
-        probes=load_images(d.probes, size, lambda done: run.checkpoint()),
-        group_images=load_images(d.group_images, size, lambda done: run.checkpoint()),
+        probes=load_images_once(kept / f"probes-{size}.npy", d.probes, size, lambda done: run.checkpoint()),
+        group_images=load_images_once(kept / f"groups-{size}.npy", d.group_images, size, lambda done: run.checkpoint()),
         group_of=d.group_of,
         marks=marks,
         wrong_marks=wrong,

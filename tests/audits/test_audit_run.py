@@ -31,6 +31,7 @@ def test_whose_copy_leaked(world):
     suspect = register(world, "suspect", train(north.folder / "files", seed=1))
     reference = register(world, "reference", untrained(seed=2), "reference")
     plan = locked_plan(world, [north, south], suspect, references=[reference])
+    ahead = forecast(values_of(plan)).passes
     audit = ended(audits.queue(plan, by=world.auditor))
 
     assert (audit.state, audit.job.reason) == ("done", "")
@@ -48,8 +49,9 @@ def test_whose_copy_leaked(world):
         kinds = [control["kind"] for control in row.result["levels"]["soft"]["controls"]]
         assert kinds == ["wrong key", "reference", "reference", "reference left out"]
 
-    # What was forecast was asked, and every step is on record with its digests.
-    assert audit.facts["forward_passes"] == forecast(values_of(plan)).passes
+    # What was forecast was asked, but for groups that have fewer unmarked images left than the plan would take.
+    assert ahead - 2 * 2 * 6 * 8 < audit.facts["forward_passes"] <= ahead
+    assert not (audit.folder / "images").exists()
     verbs = LogEntry.objects.about(plan, audit).values_list("verb", flat=True)
     assert list(verbs) == ["plan.locked", "audit.queued", "audit.started", "audit.finished"]
     started = LogEntry.objects.get(verb="audit.started")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audits.probe_images import ProbeImageError, load_images
+from audits.probe_images import ProbeImageError, load_images, load_images_once
 
 
 def file_of(path, image, **options):
@@ -41,6 +41,15 @@ def test_a_picture_of_the_right_size_is_left_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     images = load_images([file_of(tmp_path / "a.png", Image.fromarray(pixels))], 12)
     np.testing.assert_array_equal(images[0], pixels)
+
+
+def test_pictures_are_decoded_once(tmp_path):
+    path, digest = file_of(tmp_path / "a.png", Image.new("RGB", (8, 8), (1, 2, 3)))
+    first = load_images_once(tmp_path / "kept" / "probes.npy", [(path, digest)], 8)
+    path.unlink()
+    again = load_images_once(tmp_path / "kept" / "probes.npy", [(path, digest)], 8)
+    np.testing.assert_array_equal(first, again)
+    assert (again == [1, 2, 3]).all()
 
 
 def test_orientation_is_applied(tmp_path):

@@ -183,6 +183,7 @@
   form.addEventListener("submit", (event) => {
     if (!uploading) return;
     event.preventDefault();
+    event.stopPropagation(); // or page.js would take the sending at the end for a second click
     sendWhenDone = true;
     setPaused(false);
     say("The form is sent as soon as the upload is complete.");

@@ -3,6 +3,7 @@
 import io
 import tarfile
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def jpeg(seed: int = 0, **options: object) -> bytes:
     return encoded(picture(seed), "JPEG", **options)
 

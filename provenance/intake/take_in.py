@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class IntakeOptions:
     decode_all: bool = False  # decode every image; slower, and finds damage that leaves the structure whole
     pixel_cap: int = PIXEL_CAP
     archive: ArchiveLimits = field(default_factory=ArchiveLimits)
+    lock_seconds: float = 0.0  # how long to wait for another process that still holds the folder
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def take_in(
     in_place = source.is_dir()
     files = source if in_place else workdir / "files"
     workdir.mkdir(parents=True, exist_ok=True)
-    with _lock(workdir):
+    with _lock(workdir, options.lock_seconds):
         _bind(workdir / "work", source, options)
         intake = _Intake(source, files, workdir, options, progress, should_stop)
         manifest = intake.run(in_place)
@@ -169,13 +171,18 @@ class _Intake:
 
 
 @contextmanager
-def _lock(workdir: Path) -> Iterator[None]:
+def _lock(workdir: Path, seconds: float) -> Iterator[None]:
     """Only one intake at a time works in a folder; the lock goes with the process, however it ends."""
+    deadline = time.monotonic() + seconds
     with (workdir / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise IntakeError("Another process is taking in this dataset right now.") from error
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise IntakeError("Another process is taking in this dataset right now.") from error
+                time.sleep(0.2)
         yield
 
 

@@ -33,6 +33,8 @@ def build_manifest(run: JobRun) -> None:
         labels=_labels(version),
         processes=len(os.sched_getaffinity(0)),
         archive=ArchiveLimits(total=max(0, left)),
+        # An attempt that was taken over sees so at its next block; this one waits for it rather than fail.
+        lock_seconds=60,
     )
     taken = take_in(_source(version), version.folder, options, progress=run.progress)
     run.progress(0, 0, "drawing the sample gallery")

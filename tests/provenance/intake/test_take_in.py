@@ -376,6 +376,21 @@ def test_two_intakes_cannot_share_a_folder(tmp_path):
         take_in(source, tmp_path / "work", ONE, progress=begin_again)
 
 
+def test_an_intake_waits_for_one_that_is_about_to_end(tmp_path):
+    source = write_folder(tmp_path / "source", MEMBERS)
+    (tmp_path / "work").mkdir()
+    script = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX);"
+        "print('locked', flush=True); time.sleep(0.7)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "work" / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "locked\n"
+        taken = take_in(source, tmp_path / "work", options(lock_seconds=20))
+    assert taken.facts["files"] == 5
+
+
 def test_two_processes_give_what_one_gives(tmp_path):
     source = write_folder(tmp_path / "source", [member for member in many() if not member[0].startswith("..")])
     one = take_in(source, tmp_path / "one", IntakeOptions(processes=1))

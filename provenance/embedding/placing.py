@@ -13,6 +13,7 @@ from provenance.embedding.errors import EmbeddingError, SourceChangedError
 LISTED = 1000  # changed files that are named in an error's detail
 _FICLONE = 0x40049409  # Linux: share the source's blocks until one side is written
 _CHUNK = 1 << 20
+_SMALL = 1 << 16  # bytes below which one read and one write are the quickest way
 _NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.ENOTSUP}
 
 
@@ -58,24 +59,44 @@ class SourceTree:
         except OSError:
             return False
 
-    def place(self, expected: Expected, target: str, scratch: str) -> None:
-        """Put the file at `target`, whose folder exists. A file that is there already was placed by an earlier run.
+    def place(self, expected: Expected, target: str) -> None:
+        """Put the file at `target`, whose folder exists. What an earlier run left there is linked already or rewritten.
 
         Raises: SourceChangedError where the file is gone or no longer what the manifest says.
         """
         source = f"{self.root}/{expected.path}"
-        if not self.is_unchanged(expected):
-            raise changed_error([expected.path])
-        if self.owned and _linked(source, target):
-            return
+        if self.owned:
+            if not self.is_unchanged(expected):
+                raise changed_error([expected.path])
+            if _linked(source, target):
+                return
         try:
-            copy_file(source, scratch)
-        except FileNotFoundError as error:
-            raise changed_error([expected.path]) from error
-        if not self.is_unchanged(expected):  # it may have changed while it was copied
+            copied = self._copied(source, target, expected)
+        except FileNotFoundError:
+            copied = False
+        if not copied:
             raise changed_error([expected.path])
-        os.utime(scratch, ns=(expected.mtime_ns, expected.mtime_ns))
-        os.replace(scratch, target)  # noqa: PTH105
+
+    def _copied(self, source: str, target: str, expected: Expected) -> bool:
+        """Copy one file with its time; False where it is not the manifest's file before and after."""
+        read = os.open(source, os.O_RDONLY)
+        try:
+            before = os.fstat(read)
+            if before.st_mtime_ns != expected.mtime_ns and not self.is_unchanged(expected):
+                return False
+            if before.st_size != expected.size:
+                return False
+            write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                copy_content(read, write, expected.size)
+                os.utime(write, ns=(expected.mtime_ns, expected.mtime_ns))
+                whole = os.fstat(write).st_size == expected.size
+            finally:
+                os.close(write)
+            after = os.fstat(read)
+            return whole and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        finally:
+            os.close(read)
 
 
 def changed_error(paths: list[str]) -> SourceChangedError:
@@ -94,28 +115,29 @@ def file_sha256(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def copy_file(source: str, target: str) -> None:
-    """Copy by reflink where the file system can, else inside the kernel, else by reading and writing."""
-    with open(source, "rb") as read, open(target, "wb") as write:  # noqa: PTH123
+def copy_content(read: int, write: int, size: int) -> None:
+    """Copy between open files: small ones in one go, others by reflink where the file system can, else in the kernel.
+
+    Args: file descriptors at their beginnings; size in bytes.
+    """
+    if size > _SMALL:
         try:
-            fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
+            fcntl.ioctl(write, _FICLONE, read)
             return
         except OSError:
-            pass
-        size = os.fstat(read.fileno()).st_size
+            pass  # most file systems cannot
         try:
-            while size > 0 and (copied := os.copy_file_range(read.fileno(), write.fileno(), size)):
+            while size > 0 and (copied := os.copy_file_range(read, write, size)):
                 size -= copied
+            return
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
                 raise
-            while chunk := read.read(_CHUNK):
-                write.write(chunk)
-
-
-def check_tree(tree: SourceTree, expected: list[Expected]) -> list[str]:
-    """Paths of the files that are not what the manifest says."""
-    return [one.path for one in expected if not tree.is_unchanged(one)]
+    while piece := os.read(read, min(max(size, 1), _CHUNK)):
+        size -= len(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(write, view) :]
 
 
 def safe_target(root: str, path: str) -> str:

@@ -168,7 +168,6 @@ class _Embedding:
             return
         total, blocks = len(self.manifest), 0
         folders: set[str] = set()
-        scratch = str(self.out / "work" / "copy.draft")
         for start, entries in _blocks(self.manifest, BLOCK):
             self._step(start, total, "placing files")
             blocks += 1
@@ -186,7 +185,7 @@ class _Embedding:
                     if folder not in folders:
                         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - a hot loop
                         folders.add(folder)
-                    self.tree.place(self._expected(position, entry), target, scratch)
+                    self.tree.place(self._expected(position, entry), target)
                     crc = int(self.crcs[position])
                 rows.append((entry, crc, int(self.mtimes[position])))
             writer.write_block(blocks - 1, rows)

@@ -55,7 +55,8 @@ class Rejections:
 class Row:
     """One test at one level for one family.
 
-    exact: the test claims an exact error rate. distance: largest |F(p) - p| over the observed p (Kolmogorov);
+    exact: the test claims an exact error rate. distance: Kolmogorov's largest |F(p) - p|, on the grid of a
+    coarse test;
     excess: largest F(p) - p, the side on which innocents suffer; critical: 1 % point of the distance for this many
     pairs. quantiles: (expected, observed) for a QQ plot.
     """
@@ -86,9 +87,12 @@ def make_row(
     p: NDArray[np.float64] = np.sort(np.asarray(p_values, dtype=np.float64))
     if not len(p) or not np.isfinite(p).all() or p[0] < 0 or p[-1] > 1:
         raise TableError("A row of the table needs p-values between 0 and 1.")
-    # Against rounding: k/n computed in two ways must count alike.
-    values, last = np.unique(p.round(12), return_index=True)[0], np.searchsorted(p.round(12), p.round(12), side="right")
-    reached = np.unique(last) / len(p)
+    # Rounded, because k/n computed in two ways must count alike.
+    values, counts = np.unique(p.round(12), return_counts=True)
+    reached = np.cumsum(counts) / len(p)
+    before = np.concatenate([[0.0], reached[:-1]])
+    known = [grid for grid in grids if grid is not None]
+    step = 1 / min(known) if len(known) == len(p) else 0.0  # on a grid, a uniform p stays flat until its next value
     expected = (np.arange(QQ_POINTS) + 0.5) / QQ_POINTS
     return Row(
         test=test,
@@ -98,7 +102,7 @@ def make_row(
         exact=exact,
         pairs=len(p),
         rejections=tuple(_rejections(p, alpha, grids) for alpha in ALPHAS),
-        distance=float(np.abs(reached - values).max()),
+        distance=float(max(np.abs(reached - values).max(), (values - step - before).max())),
         excess=float(max(0.0, (reached - values).max())),
         critical=float(stats.kstwo.isf(0.01, len(p))),
         quantiles=tuple(zip(expected.tolist(), np.quantile(p, expected).tolist(), strict=True)),

@@ -26,8 +26,7 @@ def test_intervals_are_those_of_clopper_and_pearson(counts):
 def test_distance_of_p_values_from_uniform(p_values):
     row = row_of(p_values)
     expected = stats.ks_1samp(p_values, stats.uniform.cdf)
-    assert row.distance <= expected.statistic + 1e-9  # which looks just below every value, too
-    assert row.distance >= expected.statistic - 1 / len(p_values) - 1e-9 or len(set(p_values)) < len(p_values)
+    assert row.distance == pytest.approx(expected.statistic, abs=1e-9)
     assert 0 <= row.excess <= row.distance + 1e-12
     observed = [q for _, q in row.quantiles]
     assert observed == sorted(observed)
@@ -36,6 +35,7 @@ def test_distance_of_p_values_from_uniform(p_values):
 def test_a_perfect_grid_has_no_distance():
     row = row_of([k / 40 for k in range(1, 41)] * 25, grid=40)
     assert row.distance == pytest.approx(0, abs=1e-12)
+    assert row_of([1.0] * 50).distance == 1  # all at one is as far from uniform as can be
     five, one = row.rejections
     assert (five.count, five.finding) == (50, "as often as it should")
     assert five.attainable == pytest.approx(0.05)

@@ -25,9 +25,9 @@ def safe_path(name: str) -> str:
         name = unicodedata.normalize("NFC", name)
     if name.startswith("/"):
         raise Refused("absolute path")
-    if _DRIVE.match(name):
-        raise Refused("path with a drive letter")
     parts = [part for part in name.split("/") if part not in ("", ".")]
+    if parts and _DRIVE.match(parts[0]):
+        raise Refused("path with a drive letter")
     if ".." in parts:
         raise Refused("path leaves the dataset's folder (..)")
     if not parts:

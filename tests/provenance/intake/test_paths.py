@@ -16,6 +16,7 @@ from provenance.intake.paths import folded, safe_path, shown
         ("/etc/passwd", "absolute"),
         ("C:/windows/a.jpg", "drive"),
         ("c:a.jpg", "drive"),
+        ("./A:", "drive"),
         ("../a.jpg", r"\.\."),
         ("a/../../b.jpg", r"\.\."),
         ("a\\b.jpg", "backslash"),

@@ -317,7 +317,7 @@ def test_a_killed_intake_goes_on_without_a_second_copy(tmp_path):
     work = tmp_path / "killed"
     kills = 0
     generator = random.Random(4)
-    while not (work / "manifest" / "facts.json").exists() and kills < 8:
+    while not (work / "manifest" / "facts.json").exists() and kills < 5:
         child = subprocess.Popen([sys.executable, "-c", script, str(source), str(work)], env=child_environment())
         before = _steps(work)
         deadline = time.monotonic() + 30

@@ -3,9 +3,16 @@
 from provenance.marks.groups import GroupCount, Grouping, GroupPlan, plan_groups
 from provenance.marks.overlay import BlendFamily, SpectralFamily
 from provenance.marks.patch import PatchFamily
+from provenance.marks.presets import PRESETS, Preset
 from provenance.marks.registry import Family, families, family_for, get_family, register
 from provenance.marks.secret import Candidate, MarkSecret, NotEnoughImagesError
-from provenance.marks.settings import ALL_IMAGES, PRESETS, MarkSettings, Preset, SettingsError, plan_marks
+from provenance.marks.settings import (
+    ALL_IMAGES,
+    MarkSettings,
+    SettingsError,
+    check_reach,
+    plan_marks,
+)
 from provenance.marks.warp import WarpFamily
 
 for _family in (PatchFamily, BlendFamily, SpectralFamily, WarpFamily):
@@ -28,6 +35,7 @@ __all__ = [
     "SettingsError",
     "SpectralFamily",
     "WarpFamily",
+    "check_reach",
     "families",
     "family_for",
     "get_family",

@@ -98,6 +98,11 @@ class GroupPlan:
         """A sentence about groups with too few marked images, or nothing."""
         if not self.few:
             return ""
+        if len(self.groups) == 1:
+            return (
+                f"Fewer than {FEW_IMAGES} images would be marked. "
+                "An audit would probably find nothing: raise the share."
+            )
         names = ", ".join(group.name for group in self.few[:8]) + (" and others" if len(self.few) > 8 else "")
         return (
             f"Fewer than {FEW_IMAGES} images would be marked in {len(self.few)} of "

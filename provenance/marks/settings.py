@@ -20,6 +20,7 @@ MIN_AMPLITUDE, MAX_AMPLITUDE = 2.0, 64.0
 MIN_BEND, MAX_BEND = 0.01, 0.1
 MAX_PERIODS = 64
 ALL_IMAGES = "all images"
+LEAST_PLAIN_ALPHA = 1e-4
 MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns, far more than any test has decoys
 
 
@@ -103,7 +104,7 @@ class MarkSettings:
 
     def _check_unused(self) -> None:
         defaults = {field.name: field.default for field in fields(self)}
-        for name in _OPTIONS:
+        for name in OPTION_NAMES:
             if name not in self.options and getattr(self, name) != defaults[name]:
                 raise SettingsError(f"The family '{self.family}' has no {name}; leave it out.")
 
@@ -145,7 +146,7 @@ class MarkSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON object; equal settings give equal objects."""
-        used = {name: value for name, value in asdict(self).items() if name not in _OPTIONS or name in self.options}
+        used = {name: value for name, value in asdict(self).items() if name not in OPTION_NAMES or name in self.options}
         return {**used, "groups": list(self.groups)}
 
     def to_json(self) -> str:
@@ -170,6 +171,29 @@ class MarkSettings:
         return cls(**{**source, "groups": tuple(groups)})
 
 
+def check_reach(settings: MarkSettings, alpha: float) -> None:
+    """Refuses settings whose test could not come to `alpha`, whatever a model does.
+
+    Raises SettingsError with a reason and what to choose instead.
+    """
+    if not 0 < alpha <= 0.1:
+        raise SettingsError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
+    if settings.is_plain:
+        if alpha < LEAST_PLAIN_ALPHA:
+            raise SettingsError(
+                f"An alpha below {LEAST_PLAIN_ALPHA:g} would take more than 10,000 decoy keys. "
+                "Choose a larger alpha, or associated marks."
+            )
+        return
+    if settings.smallest_p > alpha:
+        groups = len(settings.groups)
+        enough = next(count for count in range(groups, MAX_GROUPS + 1) if 1 / math.factorial(count) <= alpha)
+        raise SettingsError(
+            f"With {groups} groups the smallest reachable p is 1 / {groups}! = {settings.smallest_p:.2g}, "
+            f"above the alpha of {alpha:g}. Choose at least {enough} groups."
+        )
+
+
 def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPlan:
     """What these settings would mark in a manifest: groups with their counts; plain marks have one, of all images."""
     if settings.is_plain:
@@ -177,7 +201,7 @@ def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPla
     return plan_groups(entries, settings.group_by, settings.groups, settings.share)
 
 
-_OPTIONS = ("side", "opacity", "cells", "amplitude", "bend", "periods")
+OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods")
 
 
 def _whole(value: Any) -> bool:
@@ -188,57 +212,3 @@ def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingsError(f"The setting '{name}' must be a number.")
     return float(value)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Ready-made strength: everything but the groups."""
-
-    name: str
-    title: str
-    description: str
-    share: float
-    side: float
-    opacity: float
-    images_per_group: int  # plan for this many marked images in each group
-
-    def settings(self, groups: tuple[str, ...], group_by: str = "class", **changes: Any) -> MarkSettings:
-        values = {"share": self.share, "side": self.side, "opacity": self.opacity, **changes}
-        return MarkSettings(groups=groups, group_by=group_by, **values)
-
-
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset(
-            "discreet",
-            "Discreet",
-            "A faint patch (about 29 dB PSNR) on a fifth of the images; "
-            "needs some 200 marked images per group, and the evidence is the weakest of the three.",
-            share=0.2,
-            side=0.25,
-            opacity=0.3,
-            images_per_group=200,
-        ),
-        Preset(
-            "balanced",
-            "Balanced",
-            "A half-transparent patch (about 23 dB PSNR) on a tenth of the images; "
-            "strong evidence from some 100 marked images per group.",
-            share=0.1,
-            side=0.25,
-            opacity=0.6,
-            images_per_group=100,
-        ),
-        Preset(
-            "strong",
-            "Strong",
-            "An opaque patch that everybody can see (about 19 dB PSNR) on a tenth of the images; "
-            "strong evidence from 50 marked images per group.",
-            share=0.1,
-            side=0.25,
-            opacity=1.0,
-            images_per_group=50,
-        ),
-    )
-}

@@ -12,7 +12,7 @@ from provenance.canonical import canonical_json
 from provenance.embedding.release import embed_release
 from provenance.errors import TouchmarkError
 from provenance.intake.manifest import Manifest
-from provenance.marks import GroupPlan, MarkSettings, plan_groups
+from provenance.marks import ALL_IMAGES, GroupPlan, MarkSettings, plan_groups
 from provenance.marks.groups import plan_from_counts
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import jobs, keys
@@ -37,10 +37,17 @@ def default_classes(version: Version) -> list[str]:
     return sorted(largest)
 
 
+def plan_of(version: Version, mark: MarkSettings) -> GroupPlan:
+    """What these settings would mark in a version; plain marks have one group, of all images."""
+    if not mark.is_plain:
+        return plan(version, mark.group_by, mark.groups, mark.share)
+    _check_ready(version)
+    return plan_from_counts((ALL_IMAGES,), [version.file_count], mark.share)
+
+
 def plan(version: Version, group_by: str, groups: Sequence[str], share: float) -> GroupPlan:
     """How many images each group has and would get marked: from the facts for classes, from captions for words."""
-    if version.state != Version.State.READY:
-        raise ReleaseError("The files of this version have not been read yet.")
+    _check_ready(version)
     if group_by == "class":
         labels: dict[str, int] = version.facts.get("labels", {})
         counts = [labels.get(name, 0) for name in groups]
@@ -54,6 +61,11 @@ def plan(version: Version, group_by: str, groups: Sequence[str], share: float) -
         found = ([group.images for group in whole.groups], whole.outside, whole.ambiguous)
         cache.set(name, found, PLAN_SECONDS)
     return plan_from_counts(words, found[0], share, found[1], found[2])
+
+
+def _check_ready(version: Version) -> None:
+    if version.state != Version.State.READY:
+        raise ReleaseError("The files of this version have not been read yet.")
 
 
 @transaction.atomic
@@ -73,7 +85,7 @@ def make_releases(
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
-    planned = plan(version, mark.group_by, mark.groups, mark.share)
+    planned = plan_of(version, mark)
     if empty := [group.name for group in planned.groups if not group.images]:
         raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
     if key is not None:

@@ -13,13 +13,13 @@ from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_safe
+from django_htmx.http import trigger_client_event
 
 from provenance.embedding.pictures import KINDS
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.errors import TouchmarkError
 from provenance.forms.releases import MarkForm, ReleaseForm, markable_versions
 from provenance.intake.manifest import Manifest
-from provenance.marks import PRESETS
 from provenance.models import LogEntry, Release, Role, User
 from provenance.services import release_gallery as gallery
 from provenance.services import releases
@@ -45,6 +45,8 @@ def release_new(request: HttpRequest) -> HttpResponse:
     user = person(request)
     if not user.organisations(Role.RIGHTS_HOLDER).exists():
         raise PermissionDenied("Only a rights-holder may make a release.")
+    if request.htmx:  # type: ignore[attr-defined]
+        return _mark_fields(request, user)
     initial = {name: request.GET[name] for name in ("version", "key") if name in request.GET}
     form = ReleaseForm(request.POST or None, user=user, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -66,8 +68,15 @@ def release_new(request: HttpRequest) -> HttpResponse:
                 return redirect("release_detail", pk=made[0].pk)
             messages.success(request, f"{len(made)} keys are committed. {len(made)} releases are being marked.")
             return redirect("release_list")
-    context = {"form": form, "presets": PRESETS.values(), "has_versions": markable_versions(user).exists()}
+    context = {"form": form, "has_versions": markable_versions(user).exists()}
     return render(request, "releases/release_new.html", context)
+
+
+def _mark_fields(request: HttpRequest, user: User) -> HttpResponse:
+    """When another family or way of marking is chosen on the page: the fields of that one."""
+    form = MarkForm(initial=request.GET.dict(), user=user)
+    answer = render(request, "releases/mark_fields.html", {"form": form})
+    return trigger_client_event(answer, "mark-fields", after="settle")
 
 
 @require_GET
@@ -81,7 +90,7 @@ def release_plan(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         mark = form.cleaned_data["mark"]
         try:
-            plan = releases.plan(form.cleaned_data["version"], mark.group_by, mark.groups, mark.share)
+            plan = releases.plan_of(form.cleaned_data["version"], mark)
         except TouchmarkError as error:
             form.add_error(None, error.sentence)
         else:

@@ -76,3 +76,28 @@ def test_a_failed_job_ends_with_its_reason(version, capsys):
         path.unlink()
     sentence = refused(capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North", "--here")
     assert "changed or gone" in sentence
+
+
+def test_plain_marks_of_another_family(version, capsys):
+    (made,) = told(
+        capsys,
+        *("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--association", "plain"),
+        *("--family", "spectral", "--amplitude", "20", "--periods", "4", "--share", "0.25", "--here"),
+    )["releases"]
+    assert (made["state"], made["marked"]) == ("ready", 4)
+    settings = WatermarkKey.objects.get().settings
+    assert (settings["family"], settings["association"], settings["groups"]) == ("spectral", "plain", [])
+    assert "opacity" not in settings
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        (("--alpha", "0.01"), "above the alpha of 0.01. Choose at least 5 groups"),
+        (("--family", "blend", "--opacity", "0.6"), "The family 'blend' has no opacity"),
+        (("--association", "plain", "--group", "ant"), "Plain marks have no groups"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(version, capsys, extra, sentence):
+    assert sentence in refused(capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North", *extra)
+    assert not WatermarkKey.objects.exists()

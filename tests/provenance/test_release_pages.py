@@ -83,6 +83,72 @@ class TestNewRelease:
         assert not Release.objects.exists()
 
 
+class TestFamilies:
+    """Every family and both ways of marking, with the fields of the chosen one alone."""
+
+    def fields(self, browser, version, **chosen) -> str:
+        return text(browser.get(reverse("release_new"), form(version, **chosen), headers={"hx-request": "true"}))
+
+    @pytest.mark.parametrize(
+        ("family", "has", "lacks"),
+        [
+            ("patch", ("side", "opacity", "cells"), ("amplitude", "bend", "periods")),
+            ("blend", ("amplitude", "periods"), ("side", "opacity", "cells", "bend")),
+            ("spectral", ("amplitude", "periods"), ("side", "opacity", "cells", "bend")),
+            ("warp", ("bend", "periods"), ("side", "opacity", "cells", "amplitude")),
+        ],
+    )
+    def test_the_form_shows_the_options_of_the_family_alone(self, browser, version, family, has, lacks):
+        page = self.fields(browser, version, family=family)
+        assert all(f'name="{name}"' in page for name in (*has, "share", "groups", "group_by"))
+        assert not any(f'name="{name}"' in page for name in lacks)
+
+    def test_plain_marks_have_no_groups(self, browser, version):
+        page = self.fields(browser, version, association="plain")
+        assert 'name="groups"' not in page
+        assert 'name="group_by"' not in page
+        assert "48" in text(browser.get(reverse("release_plan"), form(version, association="plain", share="100")))
+
+    @pytest.mark.parametrize(
+        ("changes", "made"),
+        [
+            ({"family": "blend", "amplitude": "20"}, {"family": "blend", "amplitude": 20.0, "periods": 1}),
+            ({"family": "spectral", "periods": "4"}, {"family": "spectral", "amplitude": 16.0, "periods": 4}),
+            ({"family": "warp", "bend": "6"}, {"family": "warp", "bend": 0.06, "periods": 1}),
+            ({"association": "plain"}, {"family": "patch", "opacity": 1.0, "groups": []}),
+            ({"association": "plain", "family": "warp"}, {"family": "warp", "bend": 0.08, "groups": []}),
+        ],
+    )
+    def test_a_release_is_made_and_shown(self, browser, version, changes, made, django_capture_on_commit_callbacks):
+        with django_capture_on_commit_callbacks(execute=True):
+            browser.post(reverse("release_new"), form(version, recipients="Northgate", **changes))
+        row = Release.objects.get()
+        assert row.state == "ready", row.job and row.job.reason
+        assert made.items() <= row.key.settings.items()
+        assert row.key.settings["association"] == changes.get("association", "associated")
+        assert row.marked_count == 12
+        page = text(browser.get(reverse("release_detail", kwargs={"pk": row.pk})))
+        assert f"{row.key.settings['family']}, {row.key.settings['association']}" in page
+        assert ("of all images" in page) == (changes.get("association") == "plain")
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"family": "blend", "opacity": "50"}, "The family &#x27;blend&#x27; has no opacity"),
+            ({"family": "warp", "amplitude": "8"}, "The family &#x27;warp&#x27; has no amplitude"),
+            ({"alpha": "0.01"}, "With 4 groups the smallest reachable p is 1 / 4! = 0.042"),
+            ({"alpha": "0.5"}, "Alpha lies above 0 and at most at 0.1"),
+            ({"association": "plain", "alpha": "0.00001"}, "more than 10,000 decoy keys"),
+            ({"association": "plain", "cells": "3"}, "greater than or equal to 4"),
+            ({"family": "lightning"}, "Select a valid choice"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_with_a_reason(self, browser, version, changes, sentence):
+        response = browser.post(reverse("release_new"), form(version, **changes))
+        assert sentence in text(response)
+        assert not WatermarkKey.objects.exists()
+
+
 class TestPlan:
     def test_it_counts_each_group_and_warns(self, browser, version):
         page = text(browser.get(reverse("release_plan"), form(version)))

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -26,7 +26,9 @@ TIMELINE = 30
 def dataset_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
     wanted = request.GET.get("q", "").strip()
-    datasets = Dataset.objects.for_user(user).select_related("organisation").prefetch_related("versions")
+    datasets = Dataset.objects.for_user(user).select_related("organisation")
+    # Facts may name a hundred thousand labels; lists show none of them.
+    datasets = datasets.prefetch_related(Prefetch("versions", Version.objects.defer("facts")))
     if wanted:
         datasets = datasets.filter(
             Q(name__icontains=wanted) | Q(description__icontains=wanted) | Q(organisation__name__icontains=wanted)
@@ -118,7 +120,7 @@ def _owned(request: HttpRequest, pk: str) -> Dataset:
 
 
 def _detail(dataset: Dataset, user: User, form: GrantForm) -> dict[str, Any]:
-    versions = list(dataset.versions.select_related("job").order_by("-number"))
+    versions = list(dataset.versions.select_related("job").defer("facts").order_by("-number"))
     entries = LogEntry.objects.for_user(user).about(dataset, *versions).order_by("-seq")
     return {
         "dataset": dataset,

@@ -45,12 +45,13 @@ class ArchiveReader(Protocol):
     """What the readers of all kinds have in common."""
 
     kind: str
+    unit: str
 
     def members(self, cursor: Cursor | None = None, keep: frozenset[str] = frozenset()) -> Iterator[Member]:
         """Members from ``cursor`` on. Paths in ``keep`` are read although they are no images (a file of labels)."""
 
     def position(self) -> tuple[int, int]:
-        """Bytes of the archive behind us, and in all."""
+        """How much is behind us, and how much there is in all: in the reader's ``unit``."""
 
     def close(self) -> None: ...
 

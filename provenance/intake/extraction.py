@@ -33,7 +33,7 @@ class Extraction:
         self._keep = keep
 
     def run(self, tick: Callable[[int, int], None]) -> None:
-        """Unpack everything; ``tick`` gets bytes of the archive done and in all, and may raise to stop."""
+        """Unpack everything; ``tick`` gets the reader's position, and may raise to stop."""
         state = self._state()
         if state["done"]:
             return

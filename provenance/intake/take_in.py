@@ -125,7 +125,8 @@ class _Intake:
             keep[self._options.labels.csv] = self._scratch / "labels.csv"
         try:
             extraction = Extraction(reader, self._files, self._scratch, keep)
-            extraction.run(lambda done, total: self._tell(done, total, "unpacking the archive"))
+            phase = f"unpacking the archive ({reader.unit})"
+            extraction.run(lambda done, total: self._tell(done, total, phase))
         finally:
             reader.close()
         return reader.kind, extraction.refused()

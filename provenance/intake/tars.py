@@ -126,6 +126,7 @@ class TarReader:
 
     def __init__(self, path: Path, limits: ArchiveLimits, *, packed: bool) -> None:
         self.kind = "tar.gz" if packed else "tar"
+        self.unit = "bytes"
         self._path = path
         self._limits = limits
         self._packed = packed

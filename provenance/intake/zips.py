@@ -42,6 +42,7 @@ class ZipReader:
     """Reads a zip by its central directory, in its order."""
 
     kind = "zip"
+    unit = "members"
 
     def __init__(self, path: Path, limits: ArchiveLimits) -> None:
         self._file = path.open("rb")
@@ -50,7 +51,7 @@ class ZipReader:
         self._size = os.fstat(self._fd).st_size
         self._behind = 0
         try:
-            self._start, self._length, self._shift = self._find_directory()
+            self._start, self._length, self._shift, self._count = self._find_directory()
         except BaseException:
             self._file.close()
             raise
@@ -66,16 +67,16 @@ class ZipReader:
         self._file.close()
 
     def position(self) -> tuple[int, int]:
-        return self._behind, self._length
+        return self._behind, max(self._count, self._behind)
 
-    def _find_directory(self) -> tuple[int, int, int]:
-        """(start of the central directory in the file, its length, bytes in front of the zip)."""
+    def _find_directory(self) -> tuple[int, int, int, int]:
+        """(start of the central directory in the file, its length, bytes in front of the zip, members it states)."""
         tail_start = max(0, self._size - 65_557)
         tail = os.pread(self._fd, self._size - tail_start, tail_start)
         at = tail.rfind(b"PK\x05\x06")
         if at < 0 or at + _END.size > len(tail):
             raise ArchiveError(_BROKEN.format("its directory is missing"))
-        _, disk, first_disk, _, _, length, start, _ = _END.unpack_from(tail, at)
+        _, disk, first_disk, _, count, length, start, _ = _END.unpack_from(tail, at)
         end = tail_start + at
         if (disk, first_disk) not in ((0, 0), (0xFFFF, 0xFFFF)):
             raise ArchiveError("The zip is one part of a split archive. Join the parts first.")
@@ -86,12 +87,12 @@ class ZipReader:
             record = os.pread(self._fd, _END64.size, _LOCATOR64.unpack(locator)[2])
             if len(record) < _END64.size or not record.startswith(b"PK\x06\x06"):
                 raise ArchiveError(_BROKEN.format("its large-file record is missing"))
-            *_, length, start = _END64.unpack(record)
+            *_, count, length, start = _END64.unpack(record)
             end = _LOCATOR64.unpack(locator)[2]
         shift = end - length - start
         if shift < 0 or end > self._size:
             raise ArchiveError(_BROKEN.format("its directory lies outside the file"))
-        return start + shift, length, shift
+        return start + shift, length, shift, count
 
     def members(self, cursor: Cursor | None = None, keep: frozenset[str] = frozenset()) -> Iterator[Member]:
         state = cursor or {"at": 0, "members": 0, "total": 0, "packed": 0}
@@ -102,7 +103,7 @@ class ZipReader:
             at += entry.length
             # Overlapping members are how a small zip unpacks to petabytes: honest ones fit in the file side by side.
             packed += entry.packed + _LOCAL.size + len(entry.raw)
-            self._behind = at
+            self._behind = tally.members
             after = {"at": at, "members": tally.members, "total": tally.total, "packed": packed}
             name = self._name(entry)
             if name.endswith("/") and not entry.size:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from provenance.models import Membership, Role
 
@@ -40,10 +40,7 @@ def _navigation(request: HttpRequest) -> list[tuple[str, str, bool]]:
     items = []
     for label, name, allowed in NAVIGATION:
         if allowed & roles:
-            try:
-                url = reverse(name)
-            except NoReverseMatch:  # until every noun has its pages
-                continue
+            url = reverse(name)
             own = (url, *PARTS.get(name, ()))
             items.append((label, url, here == url if url == "/" else here.startswith(own)))
     return items

@@ -210,4 +210,6 @@
       say(`${button.dataset.uploadName} is used; it is uploaded already.`);
     });
   }
+  // A quick hand, or a browser that restores the form, has chosen a file before this script ran.
+  if (input.files.length) upload(input.files[0]);
 })();

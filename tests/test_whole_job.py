@@ -1,0 +1,132 @@
+"""The whole main job from a script, with a worker killed in every long step and a broker that loses its messages."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from provenance.intake import merkle
+from tests.live import Instance, wait_for
+
+CLASSES = ("ash", "birch", "cedar", "elm")
+PER_CLASS = 700
+
+
+@pytest.fixture(scope="module")
+def woods(tmp_path_factory) -> Path:
+    """A folder of classes with photographs of nothing: large enough that a job can be caught in the middle."""
+    root = tmp_path_factory.mktemp("woods") / "woods"
+    rng = np.random.default_rng(5)
+    for number, label in enumerate(CLASSES):
+        (root / label).mkdir(parents=True)
+        for i in range(PER_CLASS):
+            small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            small[..., number % 3] //= 2
+            image = Image.fromarray(small).resize((96, 96), Image.Resampling.BICUBIC)
+            image.save(root / label / f"{i:04d}.jpg", quality=85)
+    return root
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    import torch
+    from safetensors.torch import save_file
+
+    from audits.pilots.resnet import SmallResNet
+
+    torch.manual_seed(11)
+    network = SmallResNet(8, (1, 1), len(CLASSES))
+    path = tmp_path_factory.mktemp("weights") / "suspect.safetensors"
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture(params=["embedded", pytest.param("services", marks=pytest.mark.services)])
+def instance(request, tmp_path, woods, weights):
+    roots = f"{woods.parent},{weights.parent}"
+    instance = Instance(tmp_path, request.param, TOUCHMARK_SERVER_ROOTS=roots)
+    yield instance.start()
+    instance.remove()
+
+
+def root_of(hashes: list[bytes]) -> bytes:
+    """The definition of RFC 6962, section 2.1, to the letter."""
+    if len(hashes) == 1:
+        return hashes[0]
+    split = 1 << (len(hashes) - 1).bit_length() - 1
+    return merkle.node_hash(root_of(hashes[:split]), root_of(hashes[split:]))
+
+
+def kill_in_the_middle(instance: Instance, kind: str, queue: str) -> None:
+    """Waits until the job has stored some of its work, then kills its worker; the job must end well all the same."""
+    wait_for(lambda: (instance.job(kind).get("progress_done") or 0) > 0, 90, f"{kind} to be in the middle")
+    instance.kill_worker(queue)
+    assert instance.job(kind)["state"] == "running", "the job was over before it could be disturbed; make it longer"
+    wait_for(lambda: instance.job(kind)["state"] in ("done", "failed"), 120, f"{kind} to be brought home")
+    job = instance.job(kind)
+    assert job["state"] == "done", job
+    assert job["attempt"] == 2
+
+
+def test_the_whole_job_with_a_worker_killed_in_every_step(instance, woods, weights):
+    instance.add_member("rosa", "rights_holder")
+    instance.add_member("adam", "auditor")
+    instance.add_member("lena", "legal")
+
+    version = instance.manage("register_dataset", str(woods), "--name", "Woods", "--labels", "folder", "--as", "rosa")
+    kill_in_the_middle(instance, "dataset.manifest", "cpu")
+    ((root, files, refused),) = instance.rows("SELECT root, file_count, refused_count FROM provenance_version")
+    assert (files, refused) == (len(CLASSES) * PER_CLASS, 0)
+    folder = instance.folder / "data" / "files" / "versions"
+    lines = next(folder.glob("*/manifest/manifest.jsonl")).read_bytes().splitlines()
+    assert len({json.loads(line)["path"] for line in lines}) == files
+    assert root == root_of([merkle.leaf_hash(line) for line in lines]).hex()
+
+    marks = ["--preset", "strong", "--share", "0.9"]
+    recipients = ["--recipient", "Northgate"]
+    instance.manage("make_release", version["version"], *marks, *recipients, "--as", "rosa")
+    kill_in_the_middle(instance, "release.embed", "cpu")
+    ((marked,),) = instance.rows("SELECT marked_count FROM provenance_release")
+    assert marked == len(CLASSES) * int(0.9 * PER_CLASS)
+
+    spec = ["--architecture", "small_resnet:8:1-1", "--returns", "features", "soft", "hard", "--input-size", "96"]
+    instance.manage("register_model", str(weights), "--name", "Suspect", *spec, "--as", "adam", "--wait")
+    sizes = ["--probes", "150", "--group-images", "40", "--permutations", "1000"]
+    plan = instance.manage("plan_audit", "--dataset", "Woods", "--suspect", "Suspect", *sizes, "--lock", "--as", "adam")
+    instance.manage("run_audit", "--plan", plan["plan"], "--as", "adam")
+    kill_in_the_middle(instance, "audit.run", "gpu")
+    ((audit, conclusion),) = instance.rows("SELECT id, conclusion FROM audits_audit")
+    assert conclusion in ("no_evidence", "inconclusive", "evidence")
+
+    out = instance.folder / "report"
+    report = instance.manage("issue_report", str(audit), "--out", str(out), "--as", "lena", "--wait")
+    assert report["exit_code"] == 0
+    assert {path.suffix for path in out.iterdir()} == {".pdf", ".json"}
+    assert instance.manage("check_log")["exit_code"] == 0
+
+
+def test_a_broker_that_loses_its_messages_loses_no_job(instance, woods):
+    instance.add_member("rosa", "rights_holder")
+    arguments = ["--labels", "folder", "--as", "rosa"]
+    for name in ("First", "Second", "Third"):
+        instance.manage("register_dataset", str(woods), "--name", name, *arguments)
+    instance.empty_broker()
+    done = "SELECT COUNT(*) FROM provenance_job WHERE state = 'done'"
+    wait_for(lambda: instance.rows(done) == [(3,)], 120, "all three to be done")
+    roots = {root for (root,) in instance.rows("SELECT root FROM provenance_version")}
+    assert len(roots) == 1
+
+
+def test_altering_one_row_of_the_log_is_detected_and_located(instance, woods):
+    instance.add_member("rosa", "rights_holder")
+    instance.manage("register_dataset", str(woods), "--name", "Woods", "--as", "rosa", "--wait")
+    assert instance.manage("check_log")["exit_code"] == 0
+    instance.python(
+        "from django.db import connection\n"
+        "connection.cursor().execute(\"UPDATE provenance_logentry SET actor_name = 'Nobody' WHERE seq = 2\")"
+    )
+    found = instance.manage("check_log", check=False)
+    assert found["exit_code"] != 0
+    assert [fault["row"] for answer in found["organisations"] for fault in answer["faults"]] == [2]

@@ -22,7 +22,7 @@ test-all: $(VENV)/ready-dev
 check: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy .
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
 	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py check --deploy --fail-level WARNING

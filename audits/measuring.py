@@ -106,13 +106,16 @@ class Question:
         """How many images the model is asked about."""
         return sum(len(block.indices) for block in self.blocks())
 
-    def blocks(self) -> Iterator[Block]:
-        """Everything to ask, in order."""
-        yield from _chunks(CLEAN, "probes", len(self.probes), None)
-        yield from _chunks(GROUPS, "groups", len(self.group_images), None)
-        for name, marks in ((KEY, self.marks), (WRONG, self.wrong_marks)):
-            for pattern in range(len(marks.patterns) if marks else 0):
-                yield from _chunks(f"{name}-{pattern:03d}", "probes", len(self.probes), marks, pattern)
+    def blocks(self, patterns: range | None = None) -> Iterator[Block]:
+        """Everything to ask, in order; or these of the release's patterns only, the rest coming with the first one."""
+        if patterns is None or 0 in patterns:
+            yield from _chunks(CLEAN, "probes", len(self.probes), None)
+            yield from _chunks(GROUPS, "groups", len(self.group_images), None)
+        for pattern in range(len(self.marks.patterns)) if patterns is None else patterns:
+            yield from _chunks(f"{KEY}-{pattern:03d}", "probes", len(self.probes), self.marks, pattern)
+        if self.wrong_marks and (patterns is None or 0 in patterns):
+            for pattern in range(len(self.wrong_marks.patterns)):
+                yield from _chunks(f"{WRONG}-{pattern:03d}", "probes", len(self.probes), self.wrong_marks, pattern)
 
 
 @dataclass(frozen=True)
@@ -168,17 +171,24 @@ class Answers:
         return any(self.folder.glob(f"{WRONG}-000.*"))
 
 
-def measure(question: Question, folder: Path, model: AskedModel, on_block: Callable[[int], None]) -> Answers:
+def measure(
+    question: Question,
+    folder: Path,
+    model: AskedModel,
+    on_block: Callable[[int], None],
+    patterns: range | None = None,
+) -> Answers:
     """Ask what is not answered yet; returns all answers.
 
     folder: where the blocks are kept; on_block: told how many images the last block answered (blocks from an earlier
-    attempt too); it may raise to stop, and nothing that was answered is lost. Raises MeasuringError if the folder
+    attempt too); it may raise to stop, and nothing that was answered is lost; patterns: ask about these only, as in
+    `Question.blocks`, where a test may be over before all are needed. Raises MeasuringError if the folder
     holds answers to another question.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, question)
     loaded: set[str] = set()
-    for block in question.blocks():
+    for block in question.blocks(patterns):
         if not _is_answered(folder, block):
             if block.source not in loaded:
                 model.load_images(block.source, question.probes if block.source == "probes" else question.group_images)

@@ -92,6 +92,24 @@ def score_levels(
     return scored, reasons
 
 
+def score_keys(answers: Answers, level: Level, condition: str, keys: range) -> tuple[list[DensityScores], int]:
+    """Density scores of single keys' marks, conditions "<condition>-<key>", and how many answers never came.
+
+    All keys go through the same map of outputs, which the clean probes alone fix, so that none of them is favoured.
+    Raises as `score_level`.
+    """
+    kind = level if answers.has(level) else "soft"
+    clean_values = answers.read(CLEAN, kind)
+    phi = _phi(level, kind, clean_values, answers)
+    clean, clean_answered = phi(clean_values), answered_rows(clean_values)
+    scores, missing = [], 0
+    for key in keys:
+        marked, lost = _marked(answers, f"{condition}-{key:03d}", kind, phi, clean, clean_answered)
+        missing += lost
+        scores.append(density_scores(marked, clean))
+    return scores, missing
+
+
 def _phi(level: Level, kind: str, clean_values: NDArray[np.floating], answers: Answers) -> Phi:
     if level == "features":
         return Standardiser.fit(clean_values).phi

@@ -6,8 +6,11 @@ from django import forms
 from django.utils.functional import cached_property
 
 from audits.models import Plan, RegisteredModel
-from audits.services.plans import PlanError, PlanValues, auditable_versions, check, usable_models
+from audits.services.plans import MOST_DECOYS_PLANNED, PlanError, PlanValues, auditable_versions, check, usable_models
 from provenance.models import Release, User, Version
+
+_PLAIN_ONLY = ("decoys", "exceedances")
+_ASSOCIATED_ONLY = ("group_images", "permutations")
 
 
 class PlanForm(forms.Form):
@@ -51,6 +54,16 @@ class PlanForm(forms.Form):
         label="Permutations", min_value=1_000, max_value=100_000_000, initial=1_000_000,
         help_text="They cost no forward passes. With nine groups or fewer all assignments are taken.",
     )  # fmt: skip
+    decoys = forms.IntegerField(
+        label="Decoy keys", min_value=5, max_value=MOST_DECOYS_PLANNED, initial=199,
+        help_text="For plain marks: the true key is ranked among at most so many decoys. Each costs as many forward "
+        "passes as there are probes.",
+    )  # fmt: skip
+    exceedances = forms.IntegerField(
+        label="Stop after so many exceedances", min_value=0, max_value=MOST_DECOYS_PLANNED, initial=20,
+        help_text="For plain marks: the run ends once so many decoys are at least as extreme as the true key; "
+        "0 for never.",
+    )  # fmt: skip
     alpha = forms.FloatField(label="Alpha", min_value=1e-9, max_value=0.1, initial=0.01)
     wrong_key_control = forms.BooleanField(
         label="Ask about a wrong key as a control", required=False, initial=True,
@@ -70,8 +83,17 @@ class PlanForm(forms.Form):
         self._field("suspect").queryset = models.suspects()  # type: ignore[attr-defined]
         self._field("references").queryset = models.references()  # type: ignore[attr-defined]
         self._field("releases").label_from_instance = release_label
+        self._leave_out_what_no_release_needs()
         self._field("suspect").label_from_instance = model_label
         self._field("references").label_from_instance = model_label
+
+    def _leave_out_what_no_release_needs(self) -> None:
+        """Decoys are of use for plain marks only; permutations and images of groups for associated ones only."""
+        ways = {release.is_plain for release in self._field("releases").queryset}
+        left_out = [] if True in ways else list(_PLAIN_ONLY)
+        left_out += list(_ASSOCIATED_ONLY) if ways == {True} else []
+        for name in left_out:
+            del self.fields[name]
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
@@ -106,8 +128,7 @@ class PlanForm(forms.Form):
             references=list(data["references"]),
             level=data["level"],
             probes=data["probes"],
-            group_images=data["group_images"],
-            permutations=data["permutations"],
+            **{name: data[name] for name in (*_PLAIN_ONLY, *_ASSOCIATED_ONLY) if name in data},
             alpha=data["alpha"],
             decide_with_references=data["counted"] == "with",
             wrong_key_control=data["wrong_key_control"],
@@ -126,6 +147,8 @@ def initial_of(values: PlanValues) -> dict[str, Any]:
         "probes": values.probes,
         "group_images": values.group_images,
         "permutations": values.permutations,
+        "decoys": values.decoys,
+        "exceedances": values.exceedances,
         "alpha": values.alpha,
         "wrong_key_control": values.wrong_key_control,
         "name": values.name,
@@ -133,6 +156,8 @@ def initial_of(values: PlanValues) -> dict[str, Any]:
 
 
 def release_label(release: Release) -> str:
+    if release.is_plain:
+        return f"{release.recipient} ({release.marked_count:,} images with a plain mark)"
     groups = len(release.key.settings.get("groups", []))
     return f"{release.recipient} ({release.marked_count:,} images marked in {groups} groups)"
 

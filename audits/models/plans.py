@@ -44,6 +44,9 @@ class Plan(models.Model):
     probes = models.PositiveIntegerField(default=300)
     group_images = models.PositiveIntegerField(default=50)  # per group
     permutations = models.PositiveIntegerField(default=1_000_000)
+    # Plain marks: decoy keys at most, and how many of them as extreme as the true key end the test; 0 for never.
+    decoys = models.PositiveIntegerField(default=199)
+    exceedances = models.PositiveIntegerField(default=20)
     alpha = models.FloatField(default=0.01)
     # Which p decides: with the references regressed out, or without.
     decide_with_references = models.BooleanField(default=False)
@@ -66,6 +69,11 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its releases bear plain marks, which are tested by rank among decoy keys."""
+        return any(release.is_plain for release in self.releases.select_related("key"))
 
     @property
     def is_locked(self) -> bool:

@@ -22,6 +22,7 @@ from audits.multiplicity import holm
 from audits.probe_images import load_images_once
 from audits.scoring import LevelScores, score_levels
 from audits.services.audits import mark_ended, shuffled_result
+from audits.services.decoy_run import ask_and_judge
 from audits.services.model_files import sandboxed
 from audits.services.plans import PlanError, check_unchanged, earlier_rows, record
 from provenance.canonical import canonical_json
@@ -70,10 +71,13 @@ def run_audit(run: JobRun) -> None:
         details={"attempt": run.job.attempt, "code": code_version()},
     )
     models = [plan.suspect, *plan.references.order_by("name", "pk")]
-    asked = _ask_all(run, audit, models, drawn)
-    run.progress(asked.done, asked.total, "computing permutations")
-    results = [_judge(plan, d, models, asked, run) for d in drawn]
-    _store(audit, drawn, results, asked.facts | {"seconds": round(monotonic() - started, 1)})
+    if plan.is_plain:
+        results, facts = ask_and_judge(run, audit, models, drawn, rules_of(plan))
+    else:
+        asked = _ask_all(run, audit, models, drawn)
+        run.progress(asked.done, asked.total, "computing permutations")
+        results, facts = [_judge(plan, d, models, asked, run) for d in drawn], asked.facts
+    _store(audit, drawn, results, facts | {"seconds": round(monotonic() - started, 1)})
     shutil.rmtree(audit.folder / "images", ignore_errors=True)  # the answers stay
 
 

@@ -1,5 +1,6 @@
 """Audits: queued from a locked plan, seen by people according to what they may know, compared."""
 
+import secrets
 from typing import Any
 
 from django.db import transaction
@@ -9,6 +10,9 @@ from audits.services.plans import PlanError, record
 from provenance.models import Job, Organisation, Release, Role, User
 from provenance.services import jobs
 from provenance.services.access import may_audit, require
+
+NONCE_BYTES = 32
+RANK = "rank"
 
 
 @transaction.atomic
@@ -24,10 +28,14 @@ def queue(plan: Plan, *, by: User) -> Audit:
     if before is not None:
         state = "is waiting or running" if before.state in (Audit.State.QUEUED, Audit.State.RUNNING) else "has been run"
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
-    audit = Audit.objects.create(plan=plan, created_by=by)
+    # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its decoys.
+    audit = Audit.objects.create(
+        plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES) if plan.is_plain else ""
+    )
     audit.job = jobs.enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
     audit.save(update_fields=["job"])
-    record(plan, "audit.queued", by=by, subject=audit, digests={"plan": plan.digest})
+    digests = {"plan": plan.digest} | ({"nonce": audit.nonce} if audit.nonce else {})
+    record(plan, "audit.queued", by=by, subject=audit, digests=digests)
     return audit
 
 
@@ -44,6 +52,8 @@ def visible_result(row: AuditRow, user: User) -> dict[str, Any]:
 def full_result(row: AuditRow) -> dict[str, Any]:
     """The result with the true assignment; patterns are named by number, groups by name."""
     result = dict(row.result)
+    if result.get("test") == RANK:
+        return result | {"shuffled": False}
     result.pop("shuffle", None)
     names = result["groups"]
     return result | {
@@ -59,6 +69,8 @@ def shuffled_result(row: AuditRow) -> dict[str, Any]:
     Every matrix, table and JSON answer uses the same order, so that nothing can be told from their differences.
     """
     result = dict(row.result)
+    if result.get("test") == RANK:
+        return result | {"shuffled": True, "levels": {n: _without_true(level) for n, level in result["levels"].items()}}
     shuffle = result.pop("shuffle")
     patterns, groups = shuffle["patterns"], shuffle["groups"]
     result.pop("assignment")
@@ -69,6 +81,13 @@ def shuffled_result(row: AuditRow) -> dict[str, Any]:
         "pattern_names": [f"Pattern {letter}" for letter in letters(len(patterns))],
         "group_names": [f"Group {letter}" for letter in letters(len(groups))],
     }
+
+
+def _without_true(level: dict[str, Any]) -> dict[str, Any]:
+    """A rank test's level with nothing about the true key but its Q: all that is left is in the order of size."""
+    if "densities" not in level:
+        return level
+    return level | {"densities": {"decoys": level["densities"]["decoys"]}}
 
 
 def letters(count: int) -> list[str]:

@@ -31,12 +31,17 @@ class Forecast:
 
 def forecast(values: PlanValues) -> Forecast:
     """For values that may still be incomplete in everything but suspect and releases."""
-    shapes = [groups_of(release) for release in values.releases]
-    plain = sum((groups + 1) * values.probes + groups * values.group_images for groups in shapes)
-    control = sum(groups * values.probes for groups in shapes) if values.wrong_key_control else 0
+    shapes = [values.decoys + 1 if release.is_plain else groups_of(release) for release in values.releases]
+    images = 0 if values.is_plain else values.group_images
+    plain = sum((patterns + 1) * values.probes + patterns * images for patterns in shapes)
+    controls = [1 if values.is_plain else patterns for patterns in shapes]
+    control = sum(controls) * values.probes if values.wrong_key_control else 0
     earlier = _earlier(values)
     tests = len(shapes) + earlier
-    smallest = max((smallest_reachable_p(groups, values.permutations) for groups in shapes), default=1.0)
+    if values.is_plain:
+        smallest = 1 / (values.decoys + 1)
+    else:
+        smallest = max((smallest_reachable_p(groups, values.permutations) for groups in shapes), default=1.0)
     reaches = bool(shapes) and tests * smallest <= values.alpha
     return Forecast(
         suspect_passes=plain + control,
@@ -69,6 +74,8 @@ def _seconds(values: PlanValues, plain: int, control: int, releases: int) -> flo
         if speed is None:
             return None
         total += passes / speed + SECONDS_PER_MODEL
+    if values.is_plain:
+        return total
     tests = 3 * releases * (3 + 3 * len(values.references))
     return total + tests * SECONDS_PER_TEST_AND_MILLION * min(values.permutations, 10**8) / 1e6
 
@@ -77,9 +84,11 @@ def _warnings(values: PlanValues, reaches: bool, tests: int, smallest: float, ea
     found = []
     if values.releases and not reaches:
         over = f", corrected for {tests} tests," if tests > 1 else ""
+        more = "decoy keys or" if values.is_plain else "permutations,"
+        groups = "" if values.is_plain else ", or a release with more groups"
         found.append(
             f"This plan cannot reach alpha: its smallest p is {smallest:.2g}{over} and alpha is {values.alpha:g}. "
-            "Use more permutations, fewer releases, or a release with more groups."
+            f"Use more {more} fewer releases{groups}."
         )
     if earlier:
         found.append(
@@ -89,6 +98,11 @@ def _warnings(values: PlanValues, reaches: bool, tests: int, smallest: float, ea
     untested = [m.name for m in (values.suspect, *values.references) if images_per_second(m) is None]
     if untested:
         found.append(f"Run the connection test of {', '.join(untested)} first: then the time can be estimated.")
+    if values.is_plain and values.exceedances:
+        found.append(
+            f"The run ends early once {values.exceedances:,} decoy keys are at least as extreme as the true one "
+            "at every level, so an innocent model mostly costs far less."
+        )
     few = [release.recipient for release in values.releases if release.marked_count < 20 * groups_of(release)]
     if few:
         found.append(

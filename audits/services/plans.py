@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audits.models import AuditRow, Plan, RegisteredModel
 from audits.permutation import MOST_PERMUTATIONS
+from audits.ranktest import SCORES, StoppingRule, fewest_decoys
 from provenance.canonical import canonical_json
 from provenance.code_version import code_version
 from provenance.errors import TouchmarkError
@@ -21,6 +22,22 @@ from provenance.services.access import may_audit, require
 FORMAT = "touchmark/plan/1"
 LEAST_PERMUTATIONS = 1_000
 LEAST_PROBES = 10
+MOST_DECOYS_PLANNED = 10_000
+DECOYS_PER_LOOK = 20
+_COPIED = (
+    "name",
+    "version",
+    "suspect",
+    "level",
+    "probes",
+    "group_images",
+    "permutations",
+    "decoys",
+    "exceedances",
+    "alpha",
+    "decide_with_references",
+    "wrong_key_control",
+)
 
 
 class PlanError(TouchmarkError):
@@ -40,9 +57,16 @@ class PlanValues:
     probes: int = 300
     group_images: int = 50
     permutations: int = 1_000_000
+    decoys: int = 199
+    exceedances: int = 20
     alpha: float = 0.01
     decide_with_references: bool = False
     wrong_key_control: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether these releases bear plain marks; `check` refuses to mix them with others."""
+        return any(release.is_plain for release in self.releases)
 
 
 def auditable_versions(user: User) -> "models.QuerySet[Version]":
@@ -72,10 +96,8 @@ def save_draft(values: PlanValues, *, by: User, plan: Plan | None = None) -> Pla
         if plan.is_locked:
             raise PlanError("This plan is locked, so nothing about it can change. Draft a new one.")
     plan.organisation = values.suspect.organisation
-    for name in ("name", "version", "suspect", "level", "probes", "group_images", "permutations", "alpha"):
+    for name in _COPIED:
         setattr(plan, name, getattr(values, name))
-    plan.decide_with_references = values.decide_with_references
-    plan.wrong_key_control = values.wrong_key_control
     plan.save()
     plan.releases.set(values.releases)
     plan.references.set(values.references)
@@ -94,6 +116,8 @@ def values_of(plan: Plan) -> PlanValues:
         probes=plan.probes,
         group_images=plan.group_images,
         permutations=plan.permutations,
+        decoys=plan.decoys,
+        exceedances=plan.exceedances,
         alpha=plan.alpha,
         decide_with_references=plan.decide_with_references,
         wrong_key_control=plan.wrong_key_control,
@@ -171,17 +195,40 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         "level": values.level,
         "levels": list(levels_of(values.suspect)),
         "probes": values.probes,
-        "group_images": values.group_images,
-        "permutations": values.permutations,
         "alpha": values.alpha,
         "counted": "with references" if values.decide_with_references else "without references",
-        "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
-        "null": "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded",
+        **(_frozen_rank_test(values) if values.is_plain else _frozen_permutation_test(values)),
         "correction": "Holm over the plan's releases and earlier runs of the same suspect against them",
-        "stopping_rule": "none: every permutation is counted",
         "controls": {"wrong_key": values.wrong_key_control, "references_alone": True, "references_left_out": True},
         "missing_answers": "scored as no shift",
     }
+
+
+def _frozen_permutation_test(values: PlanValues) -> dict[str, Any]:
+    return {
+        "group_images": values.group_images,
+        "permutations": values.permutations,
+        "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
+        "null": "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded",
+        "stopping_rule": "none: every permutation is counted",
+    }
+
+
+def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
+    rule = stopping_rule(values)
+    return {
+        "decoys": rule.decoys,
+        "decoy_seed": "HKDF-SHA256 of this plan's digest and the nonce drawn when the run is queued",
+        "statistic": "leave-one-out squared Mahalanobis distance of steady density scores (method, section 5)",
+        "null": "the true key's rank among its decoys is uniform; ties count against the claimant",
+        "stopping_rule": {"exceedances": rule.exceedances, "decoys_between_looks": rule.block},
+    }
+
+
+def stopping_rule(values: "PlanValues | Plan") -> StoppingRule:
+    """How many decoy keys a plan for plain marks asks about, and when it ends early."""
+    block = DECOYS_PER_LOOK if values.exceedances else 0
+    return StoppingRule(values.decoys, block, values.exceedances)
 
 
 def _frozen_release(release: Release) -> dict[str, Any]:
@@ -226,13 +273,15 @@ def check(values: PlanValues) -> None:
     """Raises PlanError with the first thing that contradicts itself; the sentence says what to change."""
     _check_releases(values)
     _check_models(values)
-    if not LEAST_PERMUTATIONS <= values.permutations <= MOST_PERMUTATIONS:
+    if values.is_plain:
+        _check_decoys(values)
+    elif not LEAST_PERMUTATIONS <= values.permutations <= MOST_PERMUTATIONS:
         raise PlanError(f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.")
     if not 0 < values.alpha <= 0.1:
         raise PlanError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
     if values.probes < LEAST_PROBES:
         raise PlanError(f"Use {LEAST_PROBES} probes or more.")
-    if values.group_images < 1:
+    if values.group_images < 1 and not values.is_plain:
         raise PlanError("Use at least one image of every group.")
     marked = max(release.marked_count for release in values.releases)
     if values.probes > values.version.file_count - marked:
@@ -247,8 +296,18 @@ def _check_releases(values: PlanValues) -> None:
             raise PlanError(f"The release for {release.recipient} was made from another version.")
         if release.state != Release.State.READY:
             raise PlanError(f"The release for {release.recipient} is not ready yet.")
-        if groups_of(release) < 2:
+        if release.is_plain != values.is_plain:
+            raise PlanError("Plain and associated marks are tested in different ways; make a plan for each.")
+        if not release.is_plain and groups_of(release) < 2:
             raise PlanError(f"The release for {release.recipient} has no groups whose assignment could be tested.")
+
+
+def _check_decoys(values: PlanValues) -> None:
+    least = fewest_decoys(len(SCORES), len(values.references))
+    if not least <= values.decoys <= MOST_DECOYS_PLANNED:
+        raise PlanError(f"Choose between {least} and {MOST_DECOYS_PLANNED:,} decoy keys.")
+    if not 0 <= values.exceedances <= values.decoys:
+        raise PlanError("The stop after so many exceedances is 0 for never, and at most the number of decoys.")
 
 
 def _check_models(values: PlanValues) -> None:
@@ -268,8 +327,11 @@ def _check_models(values: PlanValues) -> None:
         seen.add(reference.sha256)
         if values.level not in levels_of(reference):
             raise PlanError(f"{reference.name} does not return {Plan.Level(values.level).label}, so it cannot serve.")
-    most = min((groups_of(release) - 1) ** 2 for release in values.releases)
+    if values.is_plain:
+        most = values.decoys
+    else:
+        most = min((groups_of(release) - 1) ** 2 for release in values.releases)
     if len(values.references) >= most:
-        raise PlanError(f"With these groups use fewer than {most} references.")
+        raise PlanError(f"Use fewer than {most} references with these releases.")
     if values.decide_with_references and not values.references:
         raise PlanError("The p with references can count only where there are references; choose some.")

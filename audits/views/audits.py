@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from audits.models import Audit, AuditRow, Plan
-from audits.services import audits, charts
+from audits.services import audits, charts, rank_charts
 from audits.services.answers import as_json
 from audits.services.plans import levels_of
 from audits.services.runs_log import timeline
@@ -98,10 +98,20 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
             if "reason" in entry
         ],
         "test": test,
+        "with_references": with_references,
+        **_figures(result, level, test, with_references),
+    }
+
+
+def _figures(
+    result: dict[str, Any], level: dict[str, Any], test: dict[str, Any], with_references: bool
+) -> dict[str, Any]:
+    if result.get("test") == audits.RANK:
+        return {"histogram": rank_charts.histogram(test), "densities": rank_charts.density_table(level)}
+    return {
         "histogram": charts.histogram(test),
         "heat_map": charts.heat_map(result, level, with_references),
         "densities": charts.density_table(result, level),
-        "with_references": with_references,
     }
 
 

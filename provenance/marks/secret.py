@@ -117,10 +117,12 @@ class MarkSecret:
         return _enough(drawn.in_order(), count, "probes")
 
     def group_images(self, entries: Iterable[EntryLike], per_group: int, excluded: Collection[int]) -> list[list[int]]:
-        """For every group, positions of up to `per_group` clean images of it in the key's order.
+        """For every group, positions of up to `per_group` clean images of it in the key's order; none for plain marks.
 
         Raises NotEnoughImagesError where a group has none.
         """
+        if self.settings.is_plain:
+            return []
         grouping = self.settings.grouping()
         drawn = [_Smallest[int](per_group) for _ in self.settings.groups]
         for index, entry in enumerate(entries):

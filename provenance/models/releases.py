@@ -58,3 +58,8 @@ class Release(models.Model):
     def folder(self) -> Path:
         """manifest/, files/, marked.jsonl (which images carry which mark: a secret of the owner), work/."""
         return settings.FILES_DIR / "releases" / str(self.id)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it bears plain marks: one pattern on images of any kind, without groups."""
+        return bool(self.key.settings.get("association") == "plain")

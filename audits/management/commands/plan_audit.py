@@ -43,6 +43,8 @@ class Command(TouchmarkCommand):
             probes=options["probes"],
             group_images=options["group_images"],
             permutations=options["permutations"],
+            decoys=options["decoys"],
+            exceedances=options["exceedances"],
             alpha=options["alpha"],
             decide_with_references=options["count_with_references"],
             wrong_key_control=not options["no_wrong_key"],
@@ -69,6 +71,13 @@ def _numbers(parser: ArgumentParser) -> None:
     parser.add_argument("--probes", type=int, default=300)
     parser.add_argument("--group-images", type=int, default=50, help="clean images per group (default 50)")
     parser.add_argument("--permutations", type=int, default=1_000_000)
+    parser.add_argument("--decoys", type=int, default=199, help="plain marks: decoy keys at most (default 199)")
+    parser.add_argument(
+        "--exceedances",
+        type=int,
+        default=20,
+        help="plain marks: stop once so many decoys are as extreme as the true key; 0 for never (default 20)",
+    )
     parser.add_argument("--alpha", type=float, default=0.01)
 
 

@@ -1,0 +1,80 @@
+"""Figures of a rank test among decoy keys: plain data for plotly, each with the table of its numbers.
+
+They draw what `visible_result` let through: the decoys' Q in the order of size, and the true key's own.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from audits.rank_judging import DECOY_QUANTILES
+from provenance import wording
+
+MOST_BINS = 40
+SCORE_NAMES = {
+    "gain": "Density gain",
+    "divergence": "Divergence",
+    "displacement": "Displacement",
+    "coherence": "Coherence",
+}
+
+
+def histogram(test: dict[str, Any]) -> dict[str, Any]:
+    """The decoys' Q on a scale of orders of magnitude, with the true key's as a line."""
+    decoys, true = np.log10(np.maximum(test["distances"], 1e-6)), float(np.log10(max(test["statistic"], 1e-6)))
+    bins = min(MOST_BINS, max(8, int(np.sqrt(len(decoys)) * 2)))
+    low, high = min(decoys.min(), true), max(decoys.max(), true)
+    counts, edges = np.histogram(decoys, bins=bins, range=(low, high if high > low else low + 1))
+    middles = (edges[:-1] + edges[1:]) / 2
+    to_the_right = true > float(edges.mean())
+    line = {"color": "token:accent", "width": 3}
+    return {
+        "figure": {
+            "data": [
+                {
+                    "type": "bar",
+                    "x": [round(float(x), 4) for x in middles],
+                    "y": [int(count) for count in counts],
+                    "marker": {"color": "token:pewter"},
+                    "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
+                }
+            ],
+            "layout": {
+                "showlegend": False,
+                "xaxis": {"title": {"text": "Q, orders of magnitude"}},
+                "yaxis": {"title": {"text": "decoy keys"}},
+                "shapes": [{"type": "line", "x0": true, "x1": true, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
+                "annotations": [
+                    {
+                        "x": true,
+                        "y": 1,
+                        "yref": "paper",
+                        "text": "the true key",
+                        "showarrow": False,
+                        "xanchor": "right" if to_the_right else "left",
+                        "xshift": -6 if to_the_right else 6,
+                        "font": {"color": "token:accent"},
+                    }
+                ],
+            },
+        },
+        "columns": ["Q from", "Q to", "Decoy keys"],
+        "rows": [
+            [wording.significant(float(10**left)), wording.significant(float(10**right)), f"{count:,}"]
+            for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True)
+            if count
+        ],
+    }
+
+
+def density_table(level: dict[str, Any]) -> dict[str, Any]:
+    """The four scores of the true key, where they may be seen, and quantiles of its decoys'."""
+    densities = level["densities"]
+    rows = []
+    if "true" in densities:
+        rows.append(["The true key", *(wording.significant(densities["true"][name]) for name in SCORE_NAMES)])
+    for number, quantile in enumerate(DECOY_QUANTILES):
+        name = "Median of the decoys" if quantile == 0.5 else f"{quantile:.0%} of the decoys lie below"
+        rows.append([name, *(wording.significant(densities["decoys"][score][number]) for score in SCORE_NAMES)])
+    columns = ["Keys", *SCORE_NAMES.values()]
+    return {"columns": columns, "rows": rows, "numeric": ",".join(map(str, range(1, len(columns))))}

@@ -137,7 +137,8 @@ class Demo:
                     queue=("gpu", "cpu")[number % 2],
                 )
             rows.append(row)
-        self.say(f"Training {len(rows)} tiny CLIP models, one of them on the copy for {leaked.recipient} …")
+        if any(row.state != Training.State.DONE for row in rows):
+            self.say(f"Training {len(rows)} tiny CLIP models, one of them on the copy for {leaked.recipient} …")
         self._end([row.job for row in rows])
         rows = list(Training.objects.filter(pk__in=[row.pk for row in rows]).select_related("model").order_by("pk"))
         self._end([row.model.connection_job for row in rows if row.model])

@@ -97,6 +97,9 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "side": "Side of the mark",
         "opacity": "Opacity",
         "cells": "Colour blocks per side",
+        "amplitude": "Amplitude",
+        "bend": "Farthest displacement",
+        "periods": "Periods across the short edge",
     }
     order = [*names, *sorted(set(settings) - set(names))]
     return [
@@ -110,10 +113,14 @@ def setting_text(key: str, value: Any) -> str:
     match key, value:
         case "share", int() | float():
             return f"{value * 100:.3g} %"
-        case "side", int() | float():
+        case "amplitude", int() | float():
+            return f"{value:g} grey levels"
+        case "side" | "bend", int() | float():
             return f"{value:.3g} of the image's short edge"
         case "association", "associated":
             return "associated (each pattern belongs to one group, by a secret assignment)"
+        case "association", "plain":
+            return "plain (one secret pattern on images of any kind)"
         case "groups", list() | tuple() if len(value) > 1:
             return f"{len(value)}: " + ", ".join(str(part) for part in value)
         case _, bool():

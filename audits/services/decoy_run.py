@@ -23,8 +23,9 @@ from audits.probe_images import load_images_once
 from audits.rank_judging import KeyScores, LevelTests, judge_ranks, rank_level
 from audits.ranktest import decoy_key
 from audits.scoring import available_levels, score_keys
+from audits.services.frozen_plans import stopping_rule
 from audits.services.model_files import sandboxed
-from audits.services.plans import PlanError, stopping_rule
+from audits.services.plans import PlanError
 from provenance.canonical import canonical_json
 from provenance.marks import MarkSecret
 from provenance.services.jobs import JobRun

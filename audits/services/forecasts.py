@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from audits.models import AuditRow, RegisteredModel
 from audits.permutation import smallest_reachable_p
-from audits.services.plans import PlanValues, groups_of
+from audits.services.frozen_plans import groups_of
+from audits.services.plans import PlanValues
 
 # Opening a model's process and drawing permutations cost about this much beside the forward passes.
 SECONDS_PER_MODEL = 8.0

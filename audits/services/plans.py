@@ -1,6 +1,5 @@
 """Plans: drafted, changed, locked. A locked plan is frozen text with a digest; nothing about it changes afterwards."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +10,23 @@ from django.utils import timezone
 
 from audits.models import AuditRow, Plan, RegisteredModel
 from audits.permutation import MOST_PERMUTATIONS
-from audits.ranktest import SCORES, StoppingRule, fewest_decoys
-from provenance.canonical import canonical_json
-from provenance.code_version import code_version
+from audits.ranktest import SCORES, fewest_decoys
+from audits.services.frozen_plans import (
+    digest_of,
+    frozen_model,
+    frozen_release,
+    frozen_text,
+    groups_of,
+    levels_of,
+)
 from provenance.errors import TouchmarkError
 from provenance.models import Dataset, Release, Role, User, Version
 from provenance.services import log
 from provenance.services.access import may_audit, require
 
-FORMAT = "touchmark/plan/1"
 LEAST_PERMUTATIONS = 1_000
 LEAST_PROBES = 10
 MOST_DECOYS_PLANNED = 10_000
-DECOYS_PER_LOOK = 20
 _COPIED = (
     "name",
     "version",
@@ -156,16 +159,11 @@ def check_unchanged(plan: Plan) -> None:
     named = [(values.suspect, plan.frozen["suspect"])]
     named += list(zip(values.references, plan.frozen["references"], strict=True))
     for model, frozen in named:
-        if _frozen_model(model) != frozen:
+        if frozen_model(model) != frozen:
             raise PlanError(f"{model.name} was described anew after this plan was locked. Lock a new plan.")
     for release, frozen in zip(values.releases, plan.frozen["releases"], strict=True):
-        if _frozen_release(release) != frozen:
+        if frozen_release(release) != frozen:
             raise PlanError(f"The release for {release.recipient} is not what it was when this plan was locked.")
-
-
-def digest_of(frozen: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of a frozen plan."""
-    return hashlib.sha256(canonical_json(frozen)).hexdigest()
 
 
 def record(plan: Plan, verb: str, *, by: User | None, subject: models.Model | None = None, **facts: Any) -> None:
@@ -173,87 +171,6 @@ def record(plan: Plan, verb: str, *, by: User | None, subject: models.Model | No
     owner = plan.version.dataset.organisation
     for organisation in {plan.organisation.pk: plan.organisation, owner.pk: owner}.values():
         log.record(verb, subject or plan, organisation=organisation, by=by, **facts)
-
-
-def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
-    """What a lock freezes: everything that decides about the test, and nothing secret.
-
-    The probes are fixed by it as well: they are the first ones in the committed key's own order among the images that
-    it does not propose for marking. The run logs their digest before the first question.
-    """
-    version = values.version
-    return {
-        "format": FORMAT,
-        "id": str(plan.pk),
-        "name": values.name,
-        "locked_at": plan.locked_at.isoformat(timespec="seconds") if plan.locked_at else None,
-        "code_version": code_version(),
-        "dataset": {"name": version.dataset.name, "version": version.number, "root": version.root},
-        "releases": [_frozen_release(release) for release in values.releases],
-        "suspect": _frozen_model(values.suspect),
-        "references": [_frozen_model(reference) for reference in values.references],
-        "level": values.level,
-        "levels": list(levels_of(values.suspect)),
-        "probes": values.probes,
-        "alpha": values.alpha,
-        "counted": "with references" if values.decide_with_references else "without references",
-        **(_frozen_rank_test(values) if values.is_plain else _frozen_permutation_test(values)),
-        "correction": "Holm over the plan's releases and earlier runs of the same suspect against them",
-        "controls": {"wrong_key": values.wrong_key_control, "references_alone": True, "references_left_out": True},
-        "missing_answers": "scored as no shift",
-    }
-
-
-def _frozen_permutation_test(values: PlanValues) -> dict[str, Any]:
-    return {
-        "group_images": values.group_images,
-        "permutations": values.permutations,
-        "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
-        "null": "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded",
-        "stopping_rule": "none: every permutation is counted",
-    }
-
-
-def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
-    rule = stopping_rule(values)
-    return {
-        "decoys": rule.decoys,
-        "decoy_seed": "HKDF-SHA256 of this plan's digest and the nonce drawn when the run is queued",
-        "statistic": "leave-one-out squared Mahalanobis distance of steady density scores (method, section 5)",
-        "null": "the true key's rank among its decoys is uniform; ties count against the claimant",
-        "stopping_rule": {"exceedances": rule.exceedances, "decoys_between_looks": rule.block},
-    }
-
-
-def stopping_rule(values: "PlanValues | Plan") -> StoppingRule:
-    """How many decoy keys a plan for plain marks asks about, and when it ends early."""
-    block = DECOYS_PER_LOOK if values.exceedances else 0
-    return StoppingRule(values.decoys, block, values.exceedances)
-
-
-def _frozen_release(release: Release) -> dict[str, Any]:
-    return {
-        "id": str(release.pk),
-        "recipient": release.recipient,
-        "root": release.root,
-        "commitment": release.key.commitment,
-        "beacon": release.key.beacon,
-        "settings": release.key.settings,
-    }
-
-
-def _frozen_model(model: RegisteredModel) -> dict[str, Any]:
-    return {"id": str(model.pk), "name": model.name, "sha256": model.sha256, "spec": model.spec}
-
-
-def levels_of(model: RegisteredModel) -> tuple[str, ...]:
-    """Levels that a model was registered to return, in the fixed order."""
-    returns = set(model.spec.get("returns", []))
-    return tuple(level for level in Plan.Level.values if level in returns)
-
-
-def groups_of(release: Release) -> int:
-    return len(release.key.settings.get("groups", []))
 
 
 def earlier_rows(plan: Plan) -> "models.QuerySet[AuditRow]":

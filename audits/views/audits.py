@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from audits.models import Audit, AuditRow, Plan
 from audits.services import audits, charts, rank_charts
 from audits.services.answers import as_json
-from audits.services.plans import levels_of
+from audits.services.frozen_plans import levels_of
 from audits.services.runs_log import timeline
 from provenance.models import Organisation, Role, User
 from provenance.services.access import get_visible, person

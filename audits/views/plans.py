@@ -12,6 +12,7 @@ from audits.forms.plans import PlanForm, initial_of
 from audits.models import Plan
 from audits.services import audits, plans
 from audits.services.forecasts import forecast
+from audits.services.frozen_plans import frozen_text
 from provenance.errors import TouchmarkError
 from provenance.models import Role, User
 from provenance.services.access import get_visible, person
@@ -124,7 +125,7 @@ def plan_run(request: HttpRequest, pk: str) -> HttpResponse:
 def plan_json(request: HttpRequest, pk: str) -> JsonResponse:
     """The frozen text of a locked plan and its digest; what a draft would freeze now, without a digest."""
     plan = get_visible(Plan, person(request), pk)
-    frozen = plan.frozen if plan.is_locked else plans.frozen_text(plan, plans.values_of(plan))
+    frozen = plan.frozen if plan.is_locked else frozen_text(plan, plans.values_of(plan))
     return JsonResponse({"state": plan.state, "digest": plan.digest or None, "plan": frozen})
 
 

@@ -11,7 +11,8 @@ from audits.judging import Rules, Secrets, conclude, judge_level, sentence
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.multiplicity import holm
 from audits.scoring import LevelScores
-from audits.services.plans import digest_of, frozen_text, record, values_of
+from audits.services.frozen_plans import digest_of, frozen_text
+from audits.services.plans import record, values_of
 from provenance.code_version import code_version
 from provenance.models import Dataset, DatasetGrant, Job, Organisation, Release, User, Version, WatermarkKey
 from provenance.services import log

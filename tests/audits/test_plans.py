@@ -7,7 +7,8 @@ from django.urls import reverse
 from audits.models import Plan
 from audits.services import audits, plans
 from audits.services.forecasts import forecast
-from audits.services.plans import PlanError, PlanValues, digest_of, lock, save_draft
+from audits.services.frozen_plans import digest_of, frozen_text
+from audits.services.plans import PlanError, PlanValues, lock, save_draft
 from provenance.models import DatasetGrant, LogEntry
 from tests.audits.builders_reports import finished_audit, model, release, version
 
@@ -73,9 +74,9 @@ def test_a_locked_plan_is_frozen_and_logged(world, values):
 
 def test_the_digest_changes_with_everything_that_decides(world, values):
     draft = save_draft(values, by=world.auditor)
-    texts = [plans.frozen_text(draft, values)]
+    texts = [frozen_text(draft, values)]
     for more in ({"probes": 101}, {"alpha": 0.02}, {"level": "soft"}, {"permutations": 2000}, {"group_images": 11}):
-        texts.append(plans.frozen_text(draft, changed(values, **more)))
+        texts.append(frozen_text(draft, changed(values, **more)))
     assert len({digest_of(text) for text in texts}) == len(texts)
 
 

@@ -112,7 +112,7 @@ def conclude(result: Mapping[str, Any], p_corrected: float, rules: Rules) -> tup
     """
     alpha, reasons = rules.alpha, []
     if result["smallest_p"] > alpha:
-        reasons.append("The plan could not reach alpha: too few groups, permutations or decoys.")
+        reasons.append("The plan could not reach alpha: its smallest reachable p lies above it.")
     if rules.decide_with_references and result["tainted"]:
         named = ", ".join(result["tainted"])
         reasons.append(f"References that react to this key themselves cannot clear or convict anybody: {named}.")

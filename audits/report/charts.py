@@ -6,6 +6,7 @@ from typing import Any
 
 from audits.report.facts import Histogram, ReportFacts
 from audits.report.wording import LEVEL_NAMES, number_text
+from audits.report.words_of_test import TestWords
 
 MOST_CHARTS = 6  # with more histograms than this, only those of the plan's own level are drawn
 
@@ -19,7 +20,7 @@ def drawn(facts: ReportFacts) -> list[Histogram]:
     return [histogram for histogram in chosen if histogram.level == facts.plan.level]
 
 
-def chart(histogram: Histogram) -> dict[str, Any]:
+def chart(histogram: Histogram, words: TestWords) -> dict[str, Any]:
     """What the page draws: bars and ticks as fractions of the width and height, and the same as words and numbers."""
     low = min(histogram.edges[0], histogram.true)
     high = max(histogram.edges[-1], histogram.true)
@@ -44,9 +45,9 @@ def chart(histogram: Histogram) -> dict[str, Any]:
         "ticks": [[place(tick), f"{tick:g}".replace("-", "−")] for tick in _ticks(low, high)],
         "most": f"{most:,}",
         "alt": (
-            f"Histogram for {name}: {total:,} assignments drawn at random give sums of pulls between "
+            f"Histogram for {name}: {total:,} {words.chances} between "
             f"{number_text(histogram.edges[0])} and {number_text(histogram.edges[-1])}; "
-            f"the true assignment gives {number_text(histogram.true)}."
+            f"the {words.own} gives {number_text(histogram.true)}."
         ),
         "table": [
             [number_text(left), number_text(right), f"{count:,}"]

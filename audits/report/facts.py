@@ -19,6 +19,7 @@ FORMAT = "touchmark/report/1"
 Conclusion = Literal["evidence", "inconclusive", "no evidence"]
 Level = Literal["features", "soft", "hard"]
 CountedP = Literal["with references", "without references"]
+TestName = Literal["permutation", "rank"]
 
 
 class FactsError(TouchmarkError, ValueError):
@@ -107,11 +108,12 @@ class PlanFacts:
     statistic: str
     counted: CountedP
     alpha: float
-    permutations: int  # how many were asked for; where fewer exist, all of them are taken
+    permutations: int  # how many were asked for, all where fewer exist; of a rank test, decoy keys at most
     probes: int
     code_version: str
     stopping_rule: str
     correction: str
+    test: TestName = "permutation"  # "rank": plain marks, the true key's rank among decoy keys
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class RunFacts:
     device: str
     queries: int  # forward passes of the suspect and the references together
     missing_answers: int = 0
+    nonce: str = ""  # 32 bytes in hex, drawn once after the lock; the decoy keys of a rank test follow from it
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class ReleaseResult:
     p_with: float | None
     corrected: float | None
     smallest_p: float
-    permutations: int  # how many stood behind p; all G! where exact
+    permutations: int  # how many stood behind p, all G! where exact; of a rank test, decoy keys
     exact: bool
     conclusion: Conclusion | None
     primary: bool
@@ -175,7 +178,10 @@ class DensityScores:
 
 @dataclass(frozen=True)
 class Histogram:
-    """The statistic under the permutations: counts[i] lie in [edges[i], edges[i + 1]); true is the key's own."""
+    """The statistic under the permutations: counts[i] lie in [edges[i], edges[i + 1]); true is the key's own.
+
+    Of a rank test: log10 of Q, of the decoy keys and of the true key.
+    """
 
     release: str
     level: Level

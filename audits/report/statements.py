@@ -74,6 +74,48 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Evidence log", "The record of every act, each row carrying the digest of the row before it."),
 )
 
+# In place of the definitions of the same place that speak of assignments; None leaves one out.
+_OF_RANK_TEST: dict[str, tuple[str, str] | None] = {
+    "Mark, pattern": (
+        "Mark, pattern",
+        "A small keyed change to some images of a release; here all bear the same pattern.",
+    ),
+    "Group": None,
+    "Assignment": (
+        "Plain mark",
+        "One pattern on images of any kind. The secret of the release is the key that the pattern follows from.",
+    ),
+    "Pull": (
+        "Decoy key",
+        "A key drawn for this audit alone, after the plan was locked, in the same way as the true key. No image was "
+        "ever released with its mark.",
+    ),
+    "Permutation test": (
+        "Rank test",
+        "The true key is ranked among its decoys by Q, which says how far a key's scores lie from those of all other "
+        "keys. A model that never saw the release cannot tell the true key from a decoy.",
+    ),
+    "p": (
+        "p",
+        "The share of keys (the true one counted in) that stand out at least as much as the true one. If the suspect "
+        "never saw the release, p falls to a value x or below in at most a share x of all cases, whether or not the "
+        "plan's stop ended the test early. p is not the probability that the suspect is innocent.",
+    ),
+    "Smallest reachable p": (
+        "Smallest reachable p",
+        "The smallest p that the plan could have given, set by the number of decoy keys.",
+    ),
+}
+
+
+def definitions(facts: ReportFacts) -> list[tuple[str, str]]:
+    """The terms that this report uses."""
+    if facts.plan.test != "rank":
+        return list(DEFINITIONS)
+    ours = [_OF_RANK_TEST.get(term, (term, meaning)) for term, meaning in DEFINITIONS]
+    return [pair for pair in ours if pair is not None]
+
+
 GENERAL_LIMITATIONS: tuple[tuple[str, str], ...] = (
     (
         "What a positive finding means.",

@@ -1,13 +1,14 @@
 """Turns the facts into what the page shows: every number, time and name as finished text, ready to be laid out."""
 
+from dataclasses import asdict
 from typing import Any
 
 from audits.report.charts import chart, drawn
 from audits.report.chronology import events, order_checks
 from audits.report.facts import Control, DensityScores, LogExtract, ReleaseFacts, ReportFacts
 from audits.report.statements import (
-    DEFINITIONS,
     GENERAL_LIMITATIONS,
+    definitions,
     finding_meaning,
     finding_title,
     plan_limitations,
@@ -22,6 +23,7 @@ from audits.report.wording import (
     short_time,
     time_text,
 )
+from audits.report.words_of_test import WORDS
 
 MOST_SCORED = 3  # with more releases than this, only means over patterns are printed
 MOST_CONTROLS = 24  # with more controls than this, only those at the deciding level are printed
@@ -31,7 +33,9 @@ Pairs = list[list[str]]
 
 def view_of(facts: ReportFacts) -> dict[str, Any]:
     """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
+    words = WORDS[facts.plan.test]
     return {
+        "words": asdict(words),
         "number": facts.number,
         "demo": facts.demo,
         "title": f"Does the model “{facts.suspect.name}” depend on a marked copy of “{facts.dataset.name}”?",
@@ -43,7 +47,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "sentence": facts.result.sentence,
         "meaning": finding_meaning(facts),
         "key_numbers": _key_numbers(facts),
-        "definitions": [list(pair) for pair in DEFINITIONS],
+        "definitions": [list(pair) for pair in definitions(facts)],
         "parties": [[p.role.capitalize(), p.organisation, p.name or "–", p.contact or "–"] for p in facts.parties],
         "dataset": _dataset(facts),
         "release_rows": [
@@ -60,7 +64,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "run": _run(facts),
         "counted": facts.plan.counted,
         "results": _results(facts),
-        "charts": [chart(histogram) for histogram in drawn(facts)],
+        "charts": [chart(histogram, words) for histogram in drawn(facts)],
         "undrawn": len(facts.histograms) - len(drawn(facts)),
         "controls": [
             [
@@ -143,13 +147,20 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Statistic", plan.statistic],
         ["p that counts", plan.counted],
         ["Alpha", p_text(plan.alpha)],
-        ["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"],
+        _compared(facts),
         ["Stopping rule", plan.stopping_rule],
         ["Probes", f"{plan.probes:,} images, drawn from the version by a keyed choice"],
         ["Correction", plan.correction],
         ["References", count_text(len(facts.references), "reference") if facts.references else "none"],
         ["Code version", plan.code_version],
     ]
+
+
+def _compared(facts: ReportFacts) -> list[str]:
+    plan = facts.plan
+    if plan.test == "rank":
+        return ["Decoy keys", f"at most {plan.permutations:,}; they follow from the plan's digest and the run's nonce"]
+    return ["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"]
 
 
 def _run(facts: ReportFacts) -> Pairs:
@@ -183,7 +194,9 @@ def _results(facts: ReportFacts) -> list[dict[str, Any]]:
                 row.conclusion or "–",
             ],
             "primary": row.primary,
-            "basis": f"{row.groups} groups, {'all ' if row.exact else ''}{row.permutations:,} permutations",
+            "basis": f"{row.permutations:,} decoy keys"
+            if facts.plan.test == "rank"
+            else f"{row.groups} groups, {'all ' if row.exact else ''}{row.permutations:,} permutations",
         }
         for row in facts.result.rows
     ]
@@ -265,5 +278,6 @@ def _digests(facts: ReportFacts) -> Pairs:
     rows += [["Suspect", facts.suspect.digest]]
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
     rows += [["Plan", facts.plan.digest]]
+    rows += [["Nonce of the run (random, no digest)", facts.run.nonce]] if facts.run.nonce else []
     rows += [[f"Evidence log of {log.organisation}, row {log.head_seq:,}", log.head] for log in facts.logs]
     return rows

@@ -101,6 +101,9 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "bend": "Farthest displacement",
         "periods": "Periods across the short edge",
     }
+    if settings.get("association") == "plain":
+        names["share"] = "Share of all images marked"
+        settings = {name: value for name, value in settings.items() if name not in ("group_by", "groups")}
     order = [*names, *sorted(set(settings) - set(names))]
     return [
         [names.get(key, key.replace("_", " ").capitalize()), setting_text(key, settings[key])]

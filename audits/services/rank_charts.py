@@ -11,6 +11,7 @@ from audits.rank_judging import DECOY_QUANTILES
 from provenance import wording
 
 MOST_BINS = 40
+LEAST_Q = 1e-6
 SCORE_NAMES = {
     "gain": "Density gain",
     "divergence": "Divergence",
@@ -19,12 +20,19 @@ SCORE_NAMES = {
 }
 
 
+def histogram_of(test: dict[str, Any]) -> tuple[list[int], list[float], float]:
+    """Counts of the decoys' log10 Q, the edges of their bins, and the true key's log10 Q."""
+    decoys, true = np.log10(np.maximum(test["distances"], LEAST_Q)), float(np.log10(max(test["statistic"], LEAST_Q)))
+    bins = min(MOST_BINS, max(8, int(np.sqrt(len(decoys)) * 2)))
+    low, high = min(float(decoys.min()), true), max(float(decoys.max()), true)
+    counts, edges = np.histogram(decoys, bins=bins, range=(low, high if high > low else low + 1))
+    return [int(count) for count in counts], [float(edge) for edge in edges], true
+
+
 def histogram(test: dict[str, Any]) -> dict[str, Any]:
     """The decoys' Q on a scale of orders of magnitude, with the true key's as a line."""
-    decoys, true = np.log10(np.maximum(test["distances"], 1e-6)), float(np.log10(max(test["statistic"], 1e-6)))
-    bins = min(MOST_BINS, max(8, int(np.sqrt(len(decoys)) * 2)))
-    low, high = min(decoys.min(), true), max(decoys.max(), true)
-    counts, edges = np.histogram(decoys, bins=bins, range=(low, high if high > low else low + 1))
+    counts, sides, true = histogram_of(test)
+    edges = np.array(sides)
     middles = (edges[:-1] + edges[1:]) / 2
     to_the_right = true > float(edges.mean())
     line = {"color": "token:accent", "width": 3}
@@ -34,7 +42,7 @@ def histogram(test: dict[str, Any]) -> dict[str, Any]:
                 {
                     "type": "bar",
                     "x": [round(float(x), 4) for x in middles],
-                    "y": [int(count) for count in counts],
+                    "y": counts,
                     "marker": {"color": "token:pewter"},
                     "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
                 }

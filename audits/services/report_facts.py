@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from audits.models import Audit, AuditRow, RegisteredModel, Report
+from audits.rank_judging import DECOY_QUANTILES
 from audits.report.facts import (
     Control,
     DatasetFacts,
@@ -24,7 +25,8 @@ from audits.report.facts import (
     RunFacts,
     SuspectFacts,
 )
-from audits.services.audits import earlier_audits, organisations_of, shuffled_result
+from audits.services.audits import RANK, earlier_audits, organisations_of, shuffled_result
+from audits.services.rank_charts import histogram_of
 from audits.services.report_log import log_extract, time_text
 from provenance.code_version import code_version
 from provenance.models import LogEntry, Role, User, WatermarkKey
@@ -161,11 +163,23 @@ def _plan(audit: Audit) -> PlanFacts:
         statistic=frozen["statistic"],
         counted=frozen["counted"],
         alpha=float(frozen["alpha"]),
-        permutations=frozen["permutations"],
+        permutations=frozen["decoys"] if plan.is_plain else frozen["permutations"],
         probes=frozen["probes"],
         code_version=frozen["code_version"],
-        stopping_rule=frozen["stopping_rule"],
+        stopping_rule=_stopping_rule(frozen["stopping_rule"]),
         correction=frozen["correction"],
+        test="rank" if plan.is_plain else "permutation",
+    )
+
+
+def _stopping_rule(frozen: Any) -> str:
+    if isinstance(frozen, str):
+        return frozen
+    if not frozen["exceedances"]:
+        return "none: every decoy key is asked"
+    return (
+        f"a level's test ends once {frozen['exceedances']:,} decoy keys are at least as extreme as the true one, "
+        f"looked at after every {frozen['decoys_between_looks']:,} decoys"
     )
 
 
@@ -181,6 +195,7 @@ def _run(audit: Audit, results: dict[str, dict[str, Any]]) -> RunFacts:
         device=", ".join(sorted(devices)),
         queries=audit.facts["forward_passes"],
         missing_answers=missing,
+        nonce=audit.nonce,
     )
 
 
@@ -215,13 +230,13 @@ def _level_row(audit: Audit, row: AuditRow, label: str, level: Any, found: dict[
     return ReleaseResult(
         release=label,
         level=level,
-        groups=len(found["pulls"]),
+        groups=len(found.get("pulls", [])),
         p_without=found["p_without"],
         p_with=found["p_with"],
         corrected=row.p_corrected if primary else None,
         smallest_p=found["smallest_p"],
-        permutations=counted["permutations"],
-        exact=counted["exact"],
+        permutations=counted["decoys"] if "decoys" in counted else counted["permutations"],
+        exact=counted.get("exact", True),
         conclusion=_conclusion(row.conclusion) if primary else None,
         primary=primary,
     )
@@ -230,6 +245,8 @@ def _level_row(audit: Audit, row: AuditRow, label: str, level: Any, found: dict[
 def _scores(row: AuditRow, label: str) -> list[DensityScores]:
     """One line per pattern in shuffled order, and their mean with the mean pull (single pulls stay with the owner)."""
     shuffled, lines = shuffled_result(row), []
+    if shuffled.get("test") == RANK:
+        return [score for level, found in _measured(shuffled) for score in _decoy_scores(label, level, found)]
     for level, found in _measured(shuffled):
         values = [{name: float(d[_STORED.get(name, name)]) for name in SCORES} for d in found["densities"]]
         names = shuffled["pattern_names"]
@@ -240,11 +257,29 @@ def _scores(row: AuditRow, label: str) -> list[DensityScores]:
     return lines
 
 
+def _decoy_scores(label: str, level: Any, found: dict[str, Any]) -> list[DensityScores]:
+    """Quantiles of the decoys' scores; the true key's own stay with the owner."""
+    decoys = found["densities"]["decoys"]
+    return [
+        DensityScores(
+            label, level, _quantile_name(quantile), **{name: decoys[_STORED.get(name, name)][n] for name in SCORES}
+        )
+        for n, quantile in enumerate(DECOY_QUANTILES)
+    ]
+
+
+def _quantile_name(quantile: float) -> str:
+    return "decoys, median" if quantile == 0.5 else f"decoys, {quantile:.0%} below"
+
+
 def _histograms(label: str, result: dict[str, Any]) -> list[Histogram]:
     found = []
     for level, one in _measured(result):
         for name in ("without", "with"):
-            if test := one[name]:
+            if (test := one[name]) and "distances" in test:
+                bars, sides, at = histogram_of(test)
+                found.append(Histogram(label, level, name == "with", tuple(sides), tuple(bars), at))
+            elif test:
                 edges, counts = tuple(map(float, test["edges"])), tuple(map(int, test["counts"]))
                 found.append(Histogram(label, level, name == "with", edges, counts, float(test["statistic"])))
     return found
@@ -253,7 +288,7 @@ def _histograms(label: str, result: dict[str, Any]) -> list[Histogram]:
 def _measured(result: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
     """The levels that could be scored, in the fixed order; the others hold a reason only."""
     levels = result["levels"]
-    return [(level, levels[level]) for level in ("features", "soft", "hard") if "pulls" in levels.get(level, {})]
+    return [(level, levels[level]) for level in ("features", "soft", "hard") if "p" in levels.get(level, {})]
 
 
 def _unmeasured(results: dict[str, dict[str, Any]]) -> tuple[str, ...]:

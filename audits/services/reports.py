@@ -33,10 +33,6 @@ def issue(audit: Audit, *, by: User) -> Report:
     audit = Audit.objects.select_for_update(of=("self",)).select_related("plan__version__dataset").get(pk=audit.pk)
     if audit.state != Audit.State.DONE:
         raise ReportError("Only a finished audit can be reported. Wait for it to end, or run it again.")
-    if audit.plan.is_plain:
-        raise ReportError(
-            "Reports tell of associated marks only so far. For this audit of plain marks, use its page and its JSON."
-        )
     waiting = audit.reports.filter(state=Report.State.QUEUED, job__in=Job.objects.unfinished()).first()
     if waiting is not None:
         return waiting

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
+from pypdf import PdfReader
 
-from audits.models import Audit, Plan
+from audits.models import Audit, Plan, Report
 from audits.ranktest import RankTestError, StoppingRule
+from audits.report.facts import ReportFacts
 from audits.services import audits
 from audits.services.answers import as_json
 from audits.services.forecasts import forecast
 from audits.services.plans import PlanError, PlanValues, save_draft, values_of
-from audits.services.reports import ReportError, issue
+from audits.services.reports import issue
 from provenance.marks import MarkSettings
 from provenance.models import LogEntry, Release
 from provenance.services import jobs, keys, releases
@@ -45,6 +49,8 @@ def test_the_true_key_is_ranked_among_its_decoys(world):
     release = plain_release(world, make_version(world, per_class=20))
     suspect = register(world, "suspect", untrained(seed=1))
     reference = register(world, "reference", untrained(seed=2), "reference")
+    reference.declaration, reference.declared_by, reference.declared_at = "never saw it", world.auditor, timezone.now()
+    reference.save()
     plan = plain_plan(world, release, suspect, references=[reference])
     ahead = forecast(values_of(plan))
     assert ahead.smallest_p == pytest.approx(1 / 40)
@@ -74,8 +80,25 @@ def test_the_true_key_is_ranked_among_its_decoys(world):
     assert len(bytes.fromhex(audit.nonce)) == 32
     assert LogEntry.objects.get(verb="plan.locked").seq < queued.seq < LogEntry.objects.get(verb="audit.started").seq
 
-    with pytest.raises(ReportError, match="plain marks"):
-        issue(audit, by=world.legal)
+    # Legal staff issue the report; auditors may read it, so it says no more of the true key than its Q.
+    report = issue(audit, by=world.legal)
+    report.refresh_from_db()
+    assert report.state == Report.State.ISSUED, report.job and report.job.reason
+    with report.json.open("rb") as stream:
+        facts = ReportFacts.from_json(stream.read())
+    assert (facts.plan.test, facts.plan.permutations, facts.run.nonce) == ("rank", 39, audit.nonce)
+    assert {row.permutations for row in facts.result.rows} == {39}
+    assert all(sum(histogram.counts) == 39 for histogram in facts.histograms)
+    true = {value for level in result["levels"].values() for value in level["densities"]["true"].values() if value}
+    told = {getattr(score, name) for score in facts.scores for name in ("density_gain", "divergence", "coherence")}
+    assert not true & told
+    with report.pdf.open("rb") as stream:
+        text = " ".join(page.extract_text() for page in PdfReader(stream).pages)
+    text = re.sub(r"\s+", " ", text.replace("\u200b", ""))
+    assert "The true key among its decoys" in text
+    assert "at most 39" in text
+    assert "assignment" not in text
+    assert "ermutation" not in text
 
 
 def test_who_may_not_see_secrets_sees_the_true_key_by_its_q_alone(world, sign_in):

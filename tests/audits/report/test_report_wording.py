@@ -88,3 +88,10 @@ def test_settings_are_named_in_words():
         "Share of each group marked": "5 %",
         "Extra knob": "yes",
     }
+
+
+def test_settings_of_plain_marks_speak_of_no_groups():
+    rows = dict(setting_rows({"association": "plain", "group_by": "class", "groups": [], "share": 0.1, "bend": 0.04}))
+    assert rows["Share of all images marked"] == "10 %"
+    assert rows["Farthest displacement"] == "0.04 of the image's short edge"
+    assert not any("roup" in name for name in rows)

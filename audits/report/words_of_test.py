@@ -1,0 +1,53 @@
+"""The words in which a report speaks of its test: by permutation of assignments, or by rank among decoy keys."""
+
+from dataclasses import dataclass
+
+from audits.report.facts import TestName
+
+
+@dataclass(frozen=True)
+class TestWords:
+    """own and others name the two sides of a chart; the rest are paragraphs, headings and parts of sentences."""
+
+    own: str
+    others: str
+    chances: str
+    measured: str
+    chart_heading: str
+    chart_text: str
+    scores: str
+    scored: str
+    compared: str
+
+
+_PERMUTATION = TestWords(
+    own="true assignment",
+    others="assignments",
+    chances="assignments drawn at random give sums of pulls",
+    measured="For every pattern and every group the pull was measured. The sum of the pulls under the true assignment "
+    "was compared with the same sum under other assignments.",
+    chart_heading="The statistic among random assignments",
+    chart_text="Each chart shows how often random assignments gave which sum of pulls, and where the true assignment "
+    "lies. A true assignment far to the right of the grey bars is what a model trained on the copy shows; one among "
+    "them is what chance gives.",
+    scores="The pull to the assigned group is printed only as a mean, because single values would give away the "
+    "assignment.",
+    scored="Pattern",
+    compared="Permutations",
+)
+_RANK = TestWords(
+    own="true key",
+    others="decoy keys",
+    chances="decoy keys have a Q with a logarithm (base 10)",
+    measured="For the true key and for every decoy key it was measured how its mark changes the suspect's answers, on "
+    "the same probes at the same places. Q, how far a key's scores lie from those of all other keys, was computed for "
+    "each, and the rank of the true key's Q among those of its decoys gives p.",
+    chart_heading="The true key among its decoys",
+    chart_text="Each chart shows the logarithm (base 10) of Q: how many decoy keys have which, and where the true key "
+    "lies. A true key far to the right of the grey bars is what a model trained on the copy shows; one among them is "
+    "what chance gives.",
+    scores="Only quantiles over the decoy keys are printed; the true key's own scores stay with the rights-holder.",
+    scored="Keys",
+    compared="Decoy keys",
+)
+WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK}

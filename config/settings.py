@@ -180,7 +180,7 @@ KEY_FILE = Path(env.str("TOUCHMARK_KEY_FILE", str(DATA_DIR / "key_encryption_key
 
 # -- jobs --------------------------------------------------------------------------------------------------------
 _hard_limit = env.int("TOUCHMARK_JOB_SECONDS", 24 * 3600)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://localhost")
 if CELERY_BROKER_URL.startswith("filesystem:"):
     _broker = DATA_DIR / "broker"
     for _name in ("messages", "control"):

@@ -171,11 +171,11 @@ def require_chromium() -> str:
     return path
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float, what: str, pause: float = 0.2) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} seconds in vain for {what}"
-        time.sleep(0.2)
+        time.sleep(pause)
 
 
 def _on_postgres(statement: str) -> None:

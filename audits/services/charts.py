@@ -1,6 +1,7 @@
 """Figures of an audit's result: plain data for plotly, each with the table of its numbers. Nothing here is secret by
 itself: it draws what `visible_result` let through."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,43 +10,48 @@ from audits.permutation import double_centred
 from provenance import wording
 
 
+def bars_with_a_place(
+    middles: Iterable[float], counts: list[int], at: float, name: str, across: str, up: str, left_of_it: bool
+) -> dict[str, Any]:
+    """Bars of what chance gives, and a named line at the place of the key; the name stands left of it or right."""
+    line = {"color": "token:accent", "width": 3}
+    bars = {
+        "type": "bar",
+        "x": [round(float(x), 4) for x in middles],
+        "y": counts,
+        "marker": {"color": "token:pewter"},
+        "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
+    }
+    label = {
+        "x": at,
+        "y": 1,
+        "yref": "paper",
+        "text": name,
+        "showarrow": False,
+        "xanchor": "right" if left_of_it else "left",
+        "xshift": -6 if left_of_it else 6,
+        "font": {"color": "token:accent"},
+    }
+    layout = {
+        "showlegend": False,
+        "xaxis": {"title": {"text": across}},
+        "yaxis": {"title": {"text": up}},
+        "shapes": [{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
+        "annotations": [label],
+    }
+    return {"data": [bars], "layout": layout}
+
+
 def histogram(test: dict[str, Any]) -> dict[str, Any]:
     """The statistic under chance, in its own deviations, with the true assignment as a line."""
     deviation = test["statistic"] / test["z"] if test["z"] else 1.0
     edges = np.asarray(test["edges"]) / deviation
     middles = (edges[:-1] + edges[1:]) / 2
     counts, at = test["counts"], test["statistic"] / deviation
-    line = {"color": "token:accent", "width": 3}
     return {
-        "figure": {
-            "data": [
-                {
-                    "type": "bar",
-                    "x": [round(float(x), 4) for x in middles],
-                    "y": counts,
-                    "marker": {"color": "token:pewter"},
-                    "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
-                }
-            ],
-            "layout": {
-                "showlegend": False,
-                "xaxis": {"title": {"text": "statistic, in deviations of chance"}},
-                "yaxis": {"title": {"text": "assignments"}},
-                "shapes": [{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
-                "annotations": [
-                    {
-                        "x": at,
-                        "y": 1,
-                        "yref": "paper",
-                        "text": "the key’s own",
-                        "showarrow": False,
-                        "xanchor": "right" if at > 0 else "left",
-                        "xshift": -6 if at > 0 else 6,
-                        "font": {"color": "token:accent"},
-                    }
-                ],
-            },
-        },
+        "figure": bars_with_a_place(
+            middles, counts, at, "the key’s own", "statistic, in deviations of chance", "assignments", at > 0
+        ),
         "columns": ["From", "To", "Assignments"],
         "rows": [
             [f"{low:.2f}", f"{high:.2f}", f"{count:,}"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from audits.rank_judging import DECOY_QUANTILES
+from audits.services.charts import bars_with_a_place
 from provenance import wording
 
 MOST_BINS = 40
@@ -35,37 +36,10 @@ def histogram(test: dict[str, Any]) -> dict[str, Any]:
     edges = np.array(sides)
     middles = (edges[:-1] + edges[1:]) / 2
     to_the_right = true > float(edges.mean())
-    line = {"color": "token:accent", "width": 3}
     return {
-        "figure": {
-            "data": [
-                {
-                    "type": "bar",
-                    "x": [round(float(x), 4) for x in middles],
-                    "y": counts,
-                    "marker": {"color": "token:pewter"},
-                    "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
-                }
-            ],
-            "layout": {
-                "showlegend": False,
-                "xaxis": {"title": {"text": "Q, orders of magnitude"}},
-                "yaxis": {"title": {"text": "decoy keys"}},
-                "shapes": [{"type": "line", "x0": true, "x1": true, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
-                "annotations": [
-                    {
-                        "x": true,
-                        "y": 1,
-                        "yref": "paper",
-                        "text": "the true key",
-                        "showarrow": False,
-                        "xanchor": "right" if to_the_right else "left",
-                        "xshift": -6 if to_the_right else 6,
-                        "font": {"color": "token:accent"},
-                    }
-                ],
-            },
-        },
+        "figure": bars_with_a_place(
+            middles, counts, true, "the true key", "Q, orders of magnitude", "decoy keys", to_the_right
+        ),
         "columns": ["Q from", "Q to", "Decoy keys"],
         "rows": [
             [wording.significant(float(10**left)), wording.significant(float(10**right)), f"{count:,}"]

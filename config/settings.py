@@ -7,6 +7,7 @@ from pathlib import Path
 
 import plotly
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import env, secret_from_file
 
@@ -175,6 +176,8 @@ WHITENOISE_USE_FINDERS = env.bool("TOUCHMARK_STATIC_FROM_SOURCE", True)
 # Where key-encryption keys come from: "file" (embedded default), or "environment": "id:base64 of 32 bytes", the first
 # one current, more after commas.
 KEY_PROVIDER = env.str("TOUCHMARK_KEY_PROVIDER", "file")
+if KEY_PROVIDER not in ("file", "environment"):  # a slip of the pen must not seal keys under a file nobody backs up
+    raise ImproperlyConfigured(f"TOUCHMARK_KEY_PROVIDER is “file” or “environment”, not “{KEY_PROVIDER}”.")
 KEY_ENCRYPTION_KEYS = env.str("TOUCHMARK_KEY_ENCRYPTION_KEYS", "")
 KEY_FILE = Path(env.str("TOUCHMARK_KEY_FILE", str(DATA_DIR / "key_encryption_key")))
 

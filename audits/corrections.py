@@ -1,9 +1,11 @@
 """Which p-values are corrected together: releases, levels and repeated runs of one suspect (method.md, section 6).
 
-The plan declares every level primary or secondary. The conclusion rests on the primary ones: Holm over all of them,
-of all releases and of all runs that were made against this suspect, failed and negative ones too, keeps the chance of
-any false "evidence" at alpha. Secondary levels never decide; their p-values are corrected over everything, primary
-and secondary, so that whoever reads them as evidence is protected as well.
+The plan declares every level primary or secondary, and the declaration of each run holds for its own p-values, whatever
+another run declared. The conclusion rests on the primary ones: Holm over all of them, of all releases of the plan and
+of all runs that were made against this suspect and these releases, negative ones too, keeps the chance of any false
+"evidence" about them at alpha. Plans for other releases are no part of it: whoever tests one suspect against many
+copies does so in one plan, or counts the plans. Secondary levels never decide; their p-values are corrected over
+everything, primary and secondary, so that whoever reads them as evidence is protected as well.
 
 Corrected values of earlier runs grow when a further run is made. Holm's guarantee holds where the number of runs was
 settled beforehand; who may go on until a run succeeds needs `open_ended`, which spends alpha over all runs to come.
@@ -15,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audits.multiplicity import MultiplicityError, holm
+
+OTHER_PLANS = "Tests against other releases in other plans are not among them."
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,15 @@ def open_ended(p: float, run: int) -> float:
 def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Corrected]:
     """Correct all p-values of one suspect, in the order given.
 
-    tested: every run that gave a p-value. A run that failed before it had one needs no entry. series_is_open: runs
-    may be repeated without a planned end, so each is first made `open_ended`, and Holm goes over the releases and
-    levels of its own run. Raises MultiplicityError where two entries name the same test, or one level is primary here
-    and secondary there.
+    tested: every run that gave a p-value. A run that failed before it had one needs no entry; one that a person ended,
+    who may have seen how it went, has one with p = 1. series_is_open: runs may be repeated without a planned end, so
+    each is first made `open_ended`, and Holm goes over the releases and levels of its own run. One level may be
+    primary in one run and secondary in another: it counts among the primary tests where it was declared one. Raises
+    MultiplicityError where two entries name the same test.
     """
     names = [(item.release, item.level, item.run) for item in tested]
     if len(set(names)) != len(names):
         raise MultiplicityError("The same release, level and run is named twice.")
-    for level in {item.level for item in tested}:
-        if len({item.primary for item in tested if item.level == level}) > 1:
-            raise MultiplicityError(f"The level '{level}' is declared primary here and secondary there.")
     primary = [i for i, item in enumerate(tested) if item.primary]
     found: dict[int, Corrected] = {}
     for members, wanted in ((primary, True), (list(range(len(tested))), False)):
@@ -90,7 +92,7 @@ def _holm_over(tested: Sequence[Finding], members: list[int], series_is_open: bo
 
 def _reason(tested: Sequence[Finding], members: list[int], together: int, primary: bool, series_is_open: bool) -> str:
     if together == 1 and not series_is_open:
-        return "Not corrected: it is the only test of this suspect."
+        return "Not corrected: it is the only test of this suspect against this release."
     count = {
         "release": len({tested[i].release for i in members}),
         "level": len({tested[i].level for i in members}),
@@ -101,7 +103,8 @@ def _reason(tested: Sequence[Finding], members: list[int], together: int, primar
     ]
     over = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     kind = "primary tests" if primary else "tests, primary and secondary,"
-    text = f"Corrected by Holm's method over {together} {kind} of this suspect{f' ({over})' if over else ''}."
+    named = f" ({over})" if over else ""
+    text = f"Corrected by Holm's method over {together} {kind} of this suspect{named}. {OTHER_PLANS}"
     if series_is_open:
         text += " Runs may be repeated without a planned end, so alpha is spent over all runs to come."
     return text if primary else f"{text} A secondary level does not decide the conclusion."

@@ -16,7 +16,9 @@ from audits.permutation import (
     philox_from,
     reference_residual,
 )
+from audits.restricted import restricted_residual, restricted_test
 from audits.scoring import LevelScores
+from provenance.marks.restriction import Restriction
 
 Conclusion = Literal["evidence", "inconclusive", "no_evidence"]
 Ints = NDArray[np.int64]
@@ -35,10 +37,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the keys decided: pattern j marks group assignment[j]; the same for the wrong key, where one was drawn."""
+    """What the keys decided: pattern j marks group assignment[j]; the same for the wrong key, where one was drawn.
+
+    restriction: the assignments that the committed settings allow, where those are not all; both keys drew theirs
+    among them, so both are tested among them.
+    """
 
     assignment: Ints
     wrong_assignment: Ints | None = None
+    restriction: Restriction | None = None
 
 
 def judge_level(
@@ -53,13 +60,16 @@ def judge_level(
 
     references: scores of the models that serve as references, by name. Keys of the answer: p (the one that counts),
     p_without, p_with (None without references), smallest_p, without, with (the tests), pulls, residual, densities,
-    controls, tainted (references that react to the key themselves), missing.
+    controls, tainted (references that react to the key themselves), missing; centred where the test is restricted:
+    the pulls as it sees them.
     """
-    others = {name: reference.pulls for name, reference in references.items()}
+    others, restriction = {name: reference.pulls for name, reference in references.items()}, secrets.restriction
 
     def test(pulls: NDArray[np.float64], assignment: Ints, what: str, against: list[Any]) -> PermutationResult:
         rng = philox_from(rules.digest, f"{release}/{level}/{what}")
-        return permutation_test(pulls, assignment, rules.permutations, rng, against)
+        if restriction is None:
+            return permutation_test(pulls, assignment, rules.permutations, rng, against)
+        return restricted_test(pulls, assignment, restriction, rules.permutations, rng, against)
 
     without = test(scores.pulls, secrets.assignment, "without", [])
     controlled = test(scores.pulls, secrets.assignment, "with", list(others.values())) if others else None
@@ -79,7 +89,7 @@ def judge_level(
         # Two tails of every reference: each gets its share of alpha.
         if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
             tainted.append(name)
-    residual = reference_residual(scores.pulls, list(others.values())) if others else None
+    centred = None if restriction is None else restricted_residual(scores.pulls, restriction)
     own = scores.pulls[np.arange(len(secrets.assignment)), secrets.assignment]
     return {
         "p": counted.p,
@@ -89,12 +99,21 @@ def judge_level(
         "without": test_facts(without),
         "with": test_facts(controlled) if controlled else None,
         "pulls": scores.pulls.tolist(),
-        "residual": residual.tolist() if residual is not None else None,
+        "residual": _residual(scores.pulls, list(others.values()), restriction).tolist() if others else None,
+        **({"centred": centred.tolist()} if centred is not None else {}),
         "densities": [asdict(d) | {"pull": float(pull)} for d, pull in zip(scores.densities, own, strict=True)],
         "controls": controls,
         "tainted": tainted,
         "missing": scores.missing,
     }
+
+
+def _residual(
+    pulls: NDArray[np.float64], references: list[NDArray[np.float64]], restriction: Restriction | None
+) -> NDArray[np.float64]:
+    if restriction is None:
+        return reference_residual(pulls, references)
+    return restricted_residual(pulls, restriction, references)
 
 
 def test_facts(result: PermutationResult) -> dict[str, Any]:
@@ -130,13 +149,20 @@ def conclude(result: Mapping[str, Any], p_corrected: float, rules: Rules) -> tup
     return ("inconclusive", reasons) if reasons else ("no_evidence", [])
 
 
-def sentence(conclusion: Conclusion, suspect: str, recipients: Sequence[str]) -> str:
-    """The conclusion about one release or several in one plain sentence; it never says that anybody infringed."""
+def sentence(conclusion: Conclusion, suspect: str, recipients: Sequence[str], decided_by: Sequence[str] = ()) -> str:
+    """The conclusion about one release or several in plain words; it never says that anybody infringed.
+
+    decided_by: the levels that decided, where the plan names several that may.
+    """
     copies = " and ".join(f"“{recipient}”" for recipient in recipients)
     word = "copies" if len(recipients) > 1 else "copy"
     about = f"the responses of “{suspect}” depend on the secret key of the {word} for {copies}"
     if conclusion == "evidence":
-        return f"Evidence that {about}, more than chance allows."
-    if conclusion == "inconclusive":
-        return f"Inconclusive: this test can neither show nor rule out that {about}."
-    return f"No evidence that {about}. This is no acquittal: a weak trace can stay below what this plan could see."
+        text = f"Evidence that {about}, more than chance allows."
+    elif conclusion == "inconclusive":
+        text = f"Inconclusive: this test can neither show nor rule out that {about}."
+    else:
+        text = f"No evidence that {about}. This is no acquittal: a weak trace can stay below what this plan could see."
+    levels = " and ".join(decided_by)
+    decided = f" Decided by the {levels}, whose corrected p is the smallest among the levels that may decide."
+    return text + decided if levels else text

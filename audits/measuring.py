@@ -2,15 +2,15 @@
 
 (G + 1) N answers to probes (clean, and marked with each of G patterns at the same places), answers to the owner's
 clean images of every group, and, as a control, G N answers to the marks of a key drawn for the purpose. Every block is
-written to disk as soon as it is answered, so a killed job resumes where it was. All levels come from the same answers.
+written to disk as soon as it is answered, so a killed job resumes where it was; once a portion of the shuffled order
+(`audits.questions`) is whole, its answers are sorted into one file per condition. All levels come from the same
+answers.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,17 +18,35 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audits.questions import (
+    CLEAN,
+    GROUPS,
+    KEY,
+    PROBES,
+    WRONG,
+    Marks,
+    MeasuringError,
+    Portion,
+    Question,
+)
 from audits.suspects import AppliedMark
-from provenance.errors import TouchmarkError
 
-BLOCK_IMAGES = 256
-CLEAN, GROUPS, KEY, WRONG = "clean", "groups", "key", "wrong"
+__all__ = [
+    "CLEAN",
+    "GROUPS",
+    "KEY",
+    "WRONG",
+    "Answers",
+    "AskedModel",
+    "Marks",
+    "MeasuringError",
+    "Question",
+    "already_answered",
+    "measure",
+    "write_whole",
+]
+
 KINDS = ("features", "soft", "hard")
-_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
-
-
-class MeasuringError(TouchmarkError):
-    """A measurement that cannot be taken, or whose stored answers belong to another one."""
 
 
 class Answered(Protocol):
@@ -48,100 +66,6 @@ class AskedModel(Protocol):
     def load_images(self, name: str, images: NDArray[np.uint8]) -> int: ...
 
     def answer(self, name: str, indices: NDArray[np.int64], mark: AppliedMark | None = None) -> Answered: ...
-
-
-@dataclass(frozen=True)
-class Marks:
-    """G patterns and where they go in every probe; secret, so never shown.
-
-    settings_json: public mark settings; patterns (G, ...) uint8; placements (N, 2) fractions in [0, 1).
-    """
-
-    settings_json: str
-    patterns: NDArray[np.uint8] = field(repr=False)
-    placements: NDArray[np.float64] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Question:
-    """What one model is asked about one release.
-
-    probes (N, H, W, 3) uint8; group_images (M, H, W, 3) uint8; group_of (M,) group of every group image; marks of the
-    release; wrong_marks of a key drawn as a control, or None; subject: names the model and the release, so that
-    answers of another one are never taken for these.
-    """
-
-    subject: str
-    probes: NDArray[np.uint8] = field(repr=False)
-    group_images: NDArray[np.uint8] = field(repr=False)
-    group_of: NDArray[np.int64] = field(repr=False)
-    marks: Marks
-    wrong_marks: Marks | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.probes) < 2:
-            raise MeasuringError("A measurement needs at least two probes.")
-        for marks in (self.marks, self.wrong_marks):
-            if marks is not None and marks.placements.shape != (len(self.probes), 2):
-                raise MeasuringError("Every probe needs a place for its mark.")
-        if self.group_of.shape != (len(self.group_images),):
-            raise MeasuringError("Every group image needs its group.")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all that is asked, in hex."""
-        state = hashlib.sha256(self.subject.encode())
-        marks = [m for m in (self.marks, self.wrong_marks) if m is not None]
-        arrays: list[NDArray[Any]] = [self.probes, self.group_images, self.group_of]
-        arrays += [array for m in marks for array in (m.patterns, m.placements)]
-        for part in arrays:
-            state.update(json.dumps([part.dtype.str, part.shape]).encode())
-            state.update(np.ascontiguousarray(part).data)
-        for m in marks:
-            state.update(m.settings_json.encode())
-        return state.hexdigest()
-
-    @property
-    def forward_passes(self) -> int:
-        """How many images the model is asked about."""
-        return sum(len(block.indices) for block in self.blocks())
-
-    def blocks(self, patterns: range | None = None) -> Iterator[Block]:
-        """Everything to ask, in order; or these of the release's patterns only, the rest coming with the first one."""
-        if patterns is None or 0 in patterns:
-            yield from _chunks(CLEAN, "probes", len(self.probes), None)
-            yield from _chunks(GROUPS, "groups", len(self.group_images), None)
-        for pattern in range(len(self.marks.patterns)) if patterns is None else patterns:
-            yield from _chunks(f"{KEY}-{pattern:03d}", "probes", len(self.probes), self.marks, pattern)
-        if self.wrong_marks and (patterns is None or 0 in patterns):
-            for pattern in range(len(self.wrong_marks.patterns)):
-                yield from _chunks(f"{WRONG}-{pattern:03d}", "probes", len(self.probes), self.wrong_marks, pattern)
-
-
-@dataclass(frozen=True)
-class Block:
-    """Up to 256 images of one condition; `name` is the stem of the files that hold its answers."""
-
-    name: str
-    source: str
-    indices: NDArray[np.int64]
-    marks: Marks | None
-    pattern: int = 0
-
-    @property
-    def mark(self) -> AppliedMark | None:
-        if self.marks is None:
-            return None
-        pattern = self.marks.patterns[self.pattern : self.pattern + 1]
-        # In single precision a place just below one would become one, which lies outside the image.
-        places = np.minimum(self.marks.placements[self.indices].astype(np.float32), _BELOW_ONE)
-        return AppliedMark(self.marks.settings_json, pattern, places)
-
-
-def _chunks(name: str, source: str, count: int, marks: Marks | None, pattern: int = 0) -> Iterator[Block]:
-    for part, start in enumerate(range(0, count, BLOCK_IMAGES)):
-        indices = np.arange(start, min(start + BLOCK_IMAGES, count), dtype=np.int64)
-        yield Block(f"{name}.{part:04d}", source, indices, marks, pattern)
 
 
 class Answers:
@@ -182,46 +106,114 @@ def measure(
 
     folder: where the blocks are kept; on_block: told how many images the last block answered (blocks from an earlier
     attempt too); it may raise to stop, and nothing that was answered is lost; patterns: ask about these only, as in
-    `Question.blocks`, where a test may be over before all are needed. Raises MeasuringError if the folder
+    `Question.portions`, where a test may be over before all are needed. Raises MeasuringError if the folder
     holds answers to another question.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, question)
     loaded: set[str] = set()
-    for block in question.blocks(patterns):
-        if not _is_answered(folder, block):
-            if block.source not in loaded:
-                model.load_images(block.source, question.probes if block.source == "probes" else question.group_images)
-                loaded.add(block.source)
-            _store(folder, block, model.answer(block.source, block.indices, block.mark))
-        on_block(len(block.indices))
+    for portion in question.portions(patterns):
+        if _is_complete(folder, portion):
+            on_block(portion.size)
+            continue
+        for block in portion.blocks():
+            if not _is_answered(folder, block.name):
+                if block.source not in loaded:
+                    images = question.probes if block.source == PROBES else question.group_images
+                    model.load_images(block.source, images)
+                    loaded.add(block.source)
+                _store(folder, block.name, model.answer(block.source, block.indices, block.mark), len(block.pairs))
+            on_block(len(block.pairs))
+        if portion.is_mixed:
+            _sort(folder, portion)
     return Answers(folder)
+
+
+def already_answered(question: Question, folder: Path, patterns: range | None = None) -> int:
+    """How many images of what `measure` would ask have their answers in the folder."""
+    found = 0
+    for portion in question.portions(patterns):
+        if _is_complete(folder, portion):
+            found += portion.size
+        else:
+            found += sum(len(block.pairs) for block in portion.blocks() if _is_answered(folder, block.name))
+    return found
 
 
 def _claim(folder: Path, question: Question) -> None:
     note, digest = folder / "question.sha256", question.digest
     if not note.exists():
-        _write(note, lambda path: path.write_text(digest))
+        write_whole(note, lambda path: path.write_text(digest))
     elif note.read_text() != digest:
         raise MeasuringError("The answers kept so far belong to other images or marks; start a new audit.", str(folder))
 
 
-def _is_answered(folder: Path, block: Block) -> bool:
-    return (folder / f"{block.name}.done").exists()
+def _is_answered(folder: Path, stem: str) -> bool:
+    return (folder / f"{stem}.done").exists()
 
 
-def _store(folder: Path, block: Block, answers: Answered) -> None:
+def _is_complete(folder: Path, portion: Portion) -> bool:
+    return all(_is_answered(folder, portion.stem(condition)) for condition in portion.conditions)
+
+
+def _store(folder: Path, stem: str, answers: Answered, count: int) -> None:
     given = {kind: getattr(answers, kind) for kind in KINDS if getattr(answers, kind) is not None}
     if not given:
         raise MeasuringError("The model gave neither features nor labels.")
     for kind, values in given.items():
         table = np.asarray(values, dtype=np.float32)
         table = table[:, None] if table.ndim == 1 else table
-        if table.ndim != 2 or len(table) != len(block.indices):
-            raise MeasuringError(f"The model answered {values.shape} to {len(block.indices)} images.")
-        _write(folder / f"{block.name}.{kind}.npy", partial(_save, table))
+        if table.ndim != 2 or len(table) != count:
+            raise MeasuringError(f"The model answered {values.shape} to {count} images.")
+        write_whole(folder / f"{stem}.{kind}.npy", partial(_save, table))
     # The note comes last: a block that was half written when the job was killed is asked again.
-    _write(folder / f"{block.name}.done", lambda path: path.write_text(""))
+    _note(folder, stem, count)
+
+
+def _sort(folder: Path, portion: Portion) -> None:
+    """From answers in the order of asking to one file per condition in the order of the images."""
+    blocks = list(portion.blocks())
+    try:
+        tables = {
+            kind: _sorted(folder, portion, kind) for kind in KINDS if _path(folder, blocks[0].name, kind).exists()
+        }
+    except FileNotFoundError:
+        if not _is_complete(folder, portion):  # else another worker asked the same and has sorted it meanwhile
+            raise
+        tables = {}
+    if not tables and not _is_complete(folder, portion):
+        raise MeasuringError("Answers that were stored a moment ago are not there any more; try the run again.")
+    for kind, table in tables.items():
+        for number, condition in enumerate(portion.conditions):
+            write_whole(_path(folder, portion.stem(condition), kind), partial(_save, table[number]))
+    if tables:
+        for condition in portion.conditions:
+            _note(folder, portion.stem(condition), len(portion.indices))
+    for block in blocks:
+        for path in (folder / f"{block.name}.done", *(_path(folder, block.name, kind) for kind in KINDS)):
+            path.unlink(missing_ok=True)
+
+
+def _sorted(folder: Path, portion: Portion, kind: str) -> NDArray[np.float32]:
+    """(K, n, d): all answers of a kind to one portion."""
+    table: NDArray[np.float32] | None = None
+    for block in portion.blocks():
+        values = np.load(_path(folder, block.name, kind), allow_pickle=False)
+        if table is None:
+            table = np.empty((portion.size, values.shape[1]), dtype=np.float32)
+        if values.shape[1] != table.shape[1]:
+            raise MeasuringError("The model's answers changed their length in the middle of a measurement.")
+        table[block.pairs] = values
+    assert table is not None  # noqa: S101
+    return table.reshape(len(portion.conditions), len(portion.indices), -1)
+
+
+def _path(folder: Path, stem: str, kind: str) -> Path:
+    return folder / f"{stem}.{kind}.npy"
+
+
+def _note(folder: Path, stem: str, count: int) -> None:
+    write_whole(folder / f"{stem}.done", lambda path: path.write_text(str(count)))
 
 
 def _save(table: NDArray[np.float32], path: Path) -> None:
@@ -229,8 +221,8 @@ def _save(table: NDArray[np.float32], path: Path) -> None:
         np.save(stream, table, allow_pickle=False)
 
 
-def _write(path: Path, fill: Callable[[Path], Any]) -> None:
-    """All or nothing: a reader never sees half a file."""
-    part = path.with_name(path.name + ".part")
+def write_whole(path: Path, fill: Callable[[Path], Any]) -> None:
+    """All or nothing: a reader never sees half a file, and two workers that write the same one do no harm."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     fill(part)
     part.replace(path)

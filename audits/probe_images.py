@@ -55,17 +55,27 @@ def load_images_once(
 
 
 def _load_one(path: Path, sha256: str, size: int) -> NDArray[np.uint8]:
+    # No file is named: whoever reads the reason would learn that this image is not among the key's choice.
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ProbeImageError(f"The file “{path.name}” of this version cannot be read any more.", str(error)) from error
+        raise ProbeImageError(
+            "An image of this version cannot be read any more. Check that its files are where they were.", _of(error)
+        ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ProbeImageError(f"The file “{path.name}” has changed since the version was registered.", str(path))
+        raise ProbeImageError(
+            "An image of this version has changed since it was registered. Put its files back as they were."
+        )
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return _square(image, size)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ProbeImageError(f"The file “{path.name}” cannot be decoded.", str(error)) from error
+        raise ProbeImageError("An image of this version cannot be decoded.", _of(error)) from error
+
+
+def _of(error: Exception) -> str:
+    """The kind of an error, without the name of the file that its text may hold."""
+    return type(error).__name__
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -27,6 +27,7 @@ from audits.density import (
 from audits.measuring import CLEAN, GROUPS, KEY, WRONG, Answers
 
 Phi = Callable[[NDArray[np.floating]], Floats]
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,48 @@ def score_keys(answers: Answers, level: Level, condition: str, keys: range) -> t
         missing += lost
         scores.append(density_scores(marked, clean))
     return scores, missing
+
+
+def densities_of_pairs(
+    answers: Answers, level: Level, group_of: NDArray[np.int64], assignment: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Density of every probe, clean and marked with every pattern, to the group that this pattern marks.
+
+    assignment (G,): pattern j marks group assignment[j]. Returns (G, N) and (G, N), for the verifiers that test
+    pairs of images. Missing answers count as no shift. Raises as `score_level`.
+    """
+    kind = level if answers.has(level) else "soft"
+    clean_values = answers.read(CLEAN, kind)
+    phi = _phi(level, kind, clean_values, answers)
+    clean, clean_answered = phi(clean_values), answered_rows(clean_values)
+    own = group_means(phi(answers.read(GROUPS, kind)), group_of, len(assignment))[assignment]
+    marked = [
+        _marked(answers, f"{KEY}-{pattern:03d}", kind, phi, clean, clean_answered)[0] @ mean
+        for pattern, mean in enumerate(own)
+    ]
+    return np.stack([clean @ mean for mean in own]), np.stack(marked)
+
+
+def labels_of_pairs(answers: Answers, group_of: NDArray[np.int64], groups: int) -> tuple[Labels, Labels]:
+    """Predicted labels of the marked probes (G, N), and the label that most images of every group get (G,).
+
+    Probes that were not answered under every pattern are left out. Raises DegenerateAnswersError where a group's
+    images got no answer.
+    """
+
+    def read(condition: str) -> NDArray[np.float32]:
+        given = answers.read(condition, "hard") if answers.has("hard") else likeliest(answers.read(condition, "soft"))
+        return given[:, 0]
+
+    of_groups, answered = read(GROUPS), np.isfinite(read(GROUPS))
+    most = []
+    for group in range(groups):
+        found = of_groups[(group_of == group) & answered].astype(np.int64)
+        if not len(found):
+            raise DegenerateAnswersError("The model answered none of the images of one group.")
+        most.append(int(np.bincount(found).argmax()))
+    marked = np.stack([read(f"{KEY}-{pattern:03d}") for pattern in range(groups)])
+    return marked[:, np.isfinite(marked).all(axis=0)].astype(np.int64), np.array(most, dtype=np.int64)
 
 
 def _phi(level: Level, kind: str, clean_values: NDArray[np.floating], answers: Answers) -> Phi:

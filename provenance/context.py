@@ -19,13 +19,14 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("Models", "model_list", _DATA),
     ("Audits", "audit_list", _DATA),
     ("Reports", "report_list", _DATA),
+    ("Calibration", "calibration_list", _EVERYONE),
     ("Evidence log", "log_list", _EVERYONE),
     ("People", "people", {Role.ADMINISTRATOR}),
     ("Status", "status", {Role.ADMINISTRATOR}),
 ]
 
 # Pages that belong to an item of the navigation although their addresses begin otherwise.
-PARTS = {"dataset_list": ("/versions/",), "model_list": ("/trainings/",), "status": ("/jobs/",)}
+PARTS = {"dataset_list": ("/versions/", "/clusterings/"), "model_list": ("/trainings/",), "status": ("/jobs/",)}
 
 
 def site(request: HttpRequest) -> dict[str, Any]:

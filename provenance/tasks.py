@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from provenance.services import jobs, manifests, releases, workers
+from provenance.services import jobs, manifests, presets, releases, words, workers
 
-__all__ = ["manifests", "releases", "run_job", "sweep", "workers"]
+__all__ = ["manifests", "presets", "releases", "run_job", "sweep", "words", "workers"]
 
 
 @shared_task(name="provenance.tasks.run_job")

@@ -38,12 +38,16 @@ STATE_ICONS = {
 }
 JOB_TITLES = {
     "dataset.manifest": "Reading the files",
+    "version.suggest_words": "Counting the words of captions",
+    "version.measure_presets": "Measuring the strengths of a mark",
     "release.embed": "Striking the mark",
     "model.take_weights": "Taking in the weights",
     "model.connection_test": "Testing the connection",
     "training.train": "Training a model",
+    "clustering.run": "Grouping the images",
     "audit.run": "Auditing the suspect",
     "report.issue": "Writing the report",
+    "calibration.run": "Calibrating the tests",
 }
 _UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86400), ("hour", 3600), ("minute", 60))
 _ACRONYMS = {"pdf": "PDF", "json": "JSON", "sha256": "SHA-256", "id": "ID", "csv": "CSV"}

@@ -7,17 +7,13 @@ the suspect and any others its references.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from provenance.errors import TouchmarkError
-from provenance.keying import philox
 from provenance.marks import MarkSecret, MarkSettings
-
-PatternSource = Callable[[np.random.Generator, int], NDArray[np.uint8]]
 
 
 class BenchError(TouchmarkError):
@@ -66,22 +62,11 @@ class Bench:
         return len(self.settings.groups)
 
 
-def balanced_cells(cells: int) -> PatternSource:
-    """Plain patterns of cells x cells blocks, balanced: in every channel half of the blocks are dark, half bright.
-
-    So all keys have the same mean and energy, (count, cells, cells, 3) uint8; with 4 x 4 blocks there are
-    12,870^3 = 2 * 10^12 of them.
-    """
-    blocks = cells * cells
-    if blocks < 4:
-        raise BenchError("Plain patterns need at least 2 x 2 blocks.")
-
-    def draw(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
-        order = np.argsort(rng.bit_generator.random_raw(count * 3 * blocks).reshape(count, 3, blocks), axis=2)
-        bright = (order < blocks // 2).reshape(count, 3, cells, cells)
-        return np.where(bright, np.uint8(255), np.uint8(0)).transpose(0, 2, 3, 1)
-
-    return draw
+def plain_settings(settings: MarkSettings) -> MarkSettings:
+    """The same family and strength for plain marks: what plain keys of a bench are derived with."""
+    return settings.replace(
+        groups=(), association="plain", group_by="class", clusters="", size_classes=(), forbidden=()
+    )
 
 
 def draw_bench(
@@ -90,12 +75,11 @@ def draw_bench(
     settings: MarkSettings,
     size: BenchSize,
     seed: int,
-    plain_patterns: PatternSource | None = None,
 ) -> Bench:
     """Draw a round from a stock of images (n, H, W, 3) uint8 with labels (n,) 0 to classes - 1.
 
-    settings: marks to calibrate, with size.groups groups. plain_patterns(rng, 1): the pattern of one plain key, drawn
-    from that key's own generator; balanced blocks by default. Raises BenchError where images are too few.
+    settings: marks to calibrate, with size.groups groups; plain marks are of the same family and strength. Raises
+    BenchError where images are too few.
     """
     rng = np.random.default_rng(seed)
     if len(settings.groups) != size.groups:
@@ -112,7 +96,7 @@ def draw_bench(
     if len(rest) < 2 * size.probes:
         raise BenchError(f"At least {2 * size.probes + len(of_groups)} images are needed.")
     group_images = images[of_groups]
-    source = plain_patterns or balanced_cells(settings.cells)
+    plain = plain_settings(settings)
     views = None
     if size.views:
         from audits.verifiers import random_views
@@ -125,7 +109,7 @@ def draw_bench(
         group_images=group_images,
         group_of=np.repeat(np.arange(size.groups), size.per_group),
         pattern_sets=np.stack([MarkSecret.derive(*_key(rng), settings).patterns for _ in range(size.sets)]),
-        plain_patterns=np.concatenate([source(philox(*_key(rng), "patterns/plain"), 1) for _ in range(size.keys)]),
+        plain_patterns=np.concatenate([MarkSecret.derive(*_key(rng), plain).patterns for _ in range(size.keys)]),
         views=views,
         spare_images=images[rest[size.probes :]],
         spare_labels=np.asarray(labels, dtype=np.int64)[rest[size.probes :]],

@@ -20,7 +20,8 @@ from torch.nn import functional
 from audits.pilots.resnet import SmallResNet
 from provenance.errors import TouchmarkError
 
-Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
+# What a model may return: features alone, labels alone, or both.
+Answer = Callable[[Tensor], tuple[Tensor | None, Tensor | None]]
 
 CLASSES = 10
 # Fresh heads answer almost the same to every image; standardised logits times this give labels that vary.
@@ -28,7 +29,17 @@ SHARPNESS = 2.0
 SMALLEST_INPUT = 32  # timm's networks halve the resolution five times
 SETTLED_ON = 512  # images are plenty for means and deviations
 TIMM_NAMES = ("test_resnet", "test_convnext", "test_efficientnet")
-KINDS = ("fresh small_resnet", "trained small_resnet", *(f"fresh timm:{name}" for name in TIMM_NAMES))
+FRESH_CLIP = "fresh open_clip"
+KINDS = ("fresh small_resnet", "trained small_resnet", *(f"fresh timm:{name}" for name in TIMM_NAMES), FRESH_CLIP)
+# Two transformers of two blocks; labels come from prompts, as zero-shot labels do.
+CLIP_CONFIG: dict[str, Any] = {
+    "embed_dim": 48,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "layers": 2, "width": 48, "head_width": 16},
+    "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+}
+PROMPTS = tuple(
+    f"a {thing}" for thing in ["aeroplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "lorry"]
+)
 
 
 class NullModelError(TouchmarkError):
@@ -37,7 +48,10 @@ class NullModelError(TouchmarkError):
 
 @dataclass(frozen=True)
 class NullModel:
-    """One model; `ask` takes grey levels (B, 3, H, W) float32, 0 to 255, to features (B, d) and soft labels (B, k)."""
+    """One model; `ask` takes grey levels (B, 3, H, W) float32, 0 to 255, to features (B, d) and soft labels (B, k).
+
+    Either of the two may be None, for every batch alike.
+    """
 
     name: str
     kind: str
@@ -61,6 +75,8 @@ def null_model(kind: str, seed: int, images: NDArray[np.uint8], labels: NDArray[
         torch.manual_seed(seed)
         if kind.startswith("fresh timm:"):
             network: nn.Module = _Timm(kind.removeprefix("fresh timm:"))
+        elif kind == FRESH_CLIP:
+            network = _Clip()
         else:
             width = 6 + 2 * (seed % 3)
             network = SmallResNet(width, (1, 1, 1), CLASSES)
@@ -109,13 +125,37 @@ class _Timm(nn.Module):
         return self.network.forward_head(maps, pre_logits=True), self.network.forward_head(maps)
 
 
+class _Clip(nn.Module):
+    """A tiny open_clip model with the two outputs that null models have: its image's place, and likeness to prompts."""
+
+    def __init__(self) -> None:
+        from open_clip.model import CLIP
+        from open_clip.tokenizer import SimpleTokenizer
+
+        super().__init__()
+        model = CLIP(**CLIP_CONFIG)
+        tokens = SimpleTokenizer(context_length=CLIP_CONFIG["text_cfg"]["context_length"])(list(PROMPTS))
+        with torch.no_grad():
+            read = model.encode_text(tokens, normalize=True)
+        self.tower, self.scale = model.visual, model.logit_scale.detach().exp()
+        self.register_buffer("prompts", read)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        side = CLIP_CONFIG["vision_cfg"]["image_size"]
+        if images.shape[2:] != (side, side):
+            images = functional.interpolate(images, (side, side), mode="bilinear")
+        seen = functional.normalize(self.tower(images), dim=-1)
+        return seen, self.scale * seen @ self.prompts.T
+
+
 def _normalised(images: Tensor) -> Tensor:
     return images / 64 - 2
 
 
 def _train(network: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.integer], seed: int) -> None:
     """A short supervised training: enough that answers mean something, far from the best the network could do."""
-    inputs, targets = _normalised(as_tensor(images)), torch.from_numpy(np.asarray(labels, dtype=np.int64))
+    inputs = _normalised(as_tensor(images))
+    targets = torch.from_numpy(np.asarray(labels, dtype=np.int64) % CLASSES)  # a head of CLASSES will do for any data
     order = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
     network.train()

@@ -25,10 +25,17 @@ from audits.combination import combine
 from audits.density import LEVELS, Level
 from audits.permutation import PermutationResult, permutation_test, philox_from
 from audits.ranktest import StoppingRule, sequential_rank_test
-from audits.restricted import Restriction, restricted_test
-from audits.verifiers import gmm_likelihood, label_verdict, paired_verdicts, view_consistency
+from audits.restricted import restricted_test
+from audits.verifiers import (
+    gmm_likelihood,
+    label_verdict,
+    middle_label_verdict,
+    paired_verdicts,
+    view_consistency,
+)
 from provenance.errors import TouchmarkError
 from provenance.keying import keyed_permutation, philox
+from provenance.marks.restriction import Restriction
 
 ASSIGNMENT, IN_BLOCKS, TWO_SECRETS = "assignment", "assignment in blocks", "two secrets combined"
 RANK, RANK_STOPPED = "rank", "rank with early stop"
@@ -60,7 +67,7 @@ class PairRules:
 
     references: how many other models control for what marks do to any model. permutations: drawn where G > 9.
     decoys, block, exceedances: of the rank test and its early stop. slow_pairs: at most so many pairs per verifier
-    that takes milliseconds (mixtures, views).
+    that takes tens of milliseconds (mixtures, views, all patterns' labels).
     """
 
     references: int = 2
@@ -72,11 +79,17 @@ class PairRules:
 
 
 def pair_p_values(
-    responses: Sequence[Responses], bench: Bench, rules: PairRules, pairs: int, seed: int
+    responses: Sequence[Responses],
+    bench: Bench,
+    rules: PairRules,
+    pairs: int,
+    seed: int,
+    on_pair: Callable[[], None] = lambda: None,
 ) -> dict[Cell, list[Drawn]]:
     """`pairs` p-values for every test and level, with and without references, and of the other verifiers.
 
-    Raises PairsError where the bench has too few keys or models for the rules.
+    on_pair: called before every pair; it may raise to stop. Raises PairsError where the bench has too few keys or
+    models for the rules.
     """
     if rules.decoys + 1 > len(bench.plain_patterns):
         raise PairsError(f"{rules.decoys} decoys need a pool of at least {rules.decoys + 1} plain keys.")
@@ -89,6 +102,7 @@ def pair_p_values(
             raise PairsError(f"{rules.references} references need at least {rules.references + 1} models per round.")
         rng = np.random.default_rng([seed, number])
         for pair in range(pairs):
+            on_pair()
             order = rng.permutation(len(able))[: rules.references + 1]
             suspect, *others = (able[i].levels[level] for i in order)
             for counted in (False, True) if rules.references else (False,):
@@ -96,7 +110,7 @@ def pair_p_values(
                 given = others if counted else []
                 for test, drawn in _exact(suspect, given, bench, rules, rng, label):
                     found.setdefault(Cell(test, level, counted, True), []).append(drawn)
-            for test, p in _naive(able[order[0]], level, bench.groups, rng):
+            for test, p in _naive(able[order[0]], level, bench.groups, rng, pair < rules.slow_pairs):
                 found.setdefault(Cell(test, level, False, False), []).append(Drawn(p, None))
             if level == "features" and pair < rules.slow_pairs:
                 for test, p in _slow(able, int(order[0]), bench, rng):
@@ -156,15 +170,17 @@ def _fresh_assignment(rng: np.random.Generator, groups: int) -> NDArray[np.int64
     return keyed_permutation(_fresh_generator(rng), groups)
 
 
-def _naive(response: Responses, level: Level, groups: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
-    """The common paired tests of one release, with a fresh key's assignment."""
-    own, which, assignment = (
-        response.levels[level],
-        int(rng.integers(len(response.labels))),
-        _fresh_assignment(rng, groups),
-    )
+def _naive(
+    response: Responses, level: Level, groups: int, rng: np.random.Generator, slow: bool
+) -> Iterator[tuple[str, float]]:
+    """The common paired tests of one release, with a fresh key's assignment; slow: also those that take long."""
+    own = response.levels[level]
+    which, assignment = int(rng.integers(len(own.pulls))), _fresh_assignment(rng, groups)
     if level == "hard":
-        verdicts = [label_verdict(response.labels[which], response.group_label, assignment)]
+        assert response.labels is not None  # noqa: S101 - a level is there only where its answers are
+        assert response.group_label is not None  # noqa: S101
+        answered = response.labels[which], response.group_label, assignment
+        verdicts = [label_verdict(*answered), *([middle_label_verdict(*answered)] if slow else [])]
     else:
         verdicts = paired_verdicts(own.clean_density, own.marked_density[which], assignment, level == "soft")
     for verdict in verdicts:
@@ -176,10 +192,11 @@ def _slow(
 ) -> Iterator[tuple[str, float]]:
     """Verifiers that compare released with held-out images: here both are images that no model ever saw."""
     response = able[suspect]
-    order = rng.permutation(len(response.features))
+    features = response.features
+    assert features is not None  # noqa: S101 - asked for at the level of features only
+    order, number = rng.permutation(len(features)), int(rng.integers(2**31))
     half = len(order) // 2
     released, held_out = order[:half], order[half : 2 * half]
-    features, number = response.features, int(rng.integers(2**31))
     yield "GMM log-likelihood", gmm_likelihood(features[released], features[held_out], number).nominal_p
     # The same with held-out images of other groups than the released ones: "another source", as it happens in practice.
     split = rng.permutation(bench.groups)[: bench.groups // 2]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from audits.calibration.null_models import NullModel
 
-Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
+Answers = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]
 BATCH = 256
 
 
@@ -55,17 +55,19 @@ class LevelResponses:
 class Responses:
     """One model on one bench.
 
-    levels: by level; a level at which the model says the same to everything is left out. labels (S, G, N) int64:
-    likeliest label of marked probes; group_label (G,): the label most images of a group get. features (M, d) of the
-    clean group images, view_features (M, V, d) of their views or None.
+    levels: by level; one that the model does not return, or at which it says the same to everything, is left out.
+    silent: how many are left out for the second reason. labels (S, G, N) int64: likeliest label of marked probes;
+    group_label (G,): the label most images of a group get. features (M, d) of the clean group images, view_features
+    (M, V, d) of their views. All of these are None where the model does not return them.
     """
 
     model: str
     kind: str
     levels: dict[Level, LevelResponses]
-    labels: NDArray[np.int64]
-    group_label: NDArray[np.int64]
-    features: Floats
+    silent: int
+    labels: NDArray[np.int64] | None
+    group_label: NDArray[np.int64] | None
+    features: Floats | None
     view_features: Floats | None
 
 
@@ -78,30 +80,48 @@ def measure(model: NullModel, bench: Bench) -> Responses:
     sets = [[_marked(model, bench, probes, pattern) for pattern in patterns] for patterns in bench.pattern_sets]
     plain = [_marked(model, bench, probes, pattern) for pattern in bench.plain_patterns]
     levels: dict[Level, LevelResponses] = {}
+    silent = 0
     for level in LEVELS:
+        if clean[0 if level == "features" else 1] is None:
+            continue
         try:
             levels[level] = _level(level, clean, of_groups, sets, plain, bench)
         except DegenerateAnswersError:
-            continue  # left out on purpose and counted by the table: there is nothing to test
-    labels = np.array([[likeliest(answers[1])[:, 0] for answers in answered] for answered in sets]).astype(np.int64)
-    group_labels = likeliest(of_groups[1])[:, 0].astype(np.int64)
+            silent += 1  # left out on purpose and counted by the table: there is nothing to test
+    labels, group_label = _labels(of_groups, sets, bench)
     return Responses(
         model=model.name,
         kind=model.kind,
         levels=levels,
+        silent=silent,
         labels=labels,
-        group_label=np.array([np.bincount(group_labels[bench.group_of == g]).argmax() for g in range(bench.groups)]),
-        features=of_groups[0].astype(np.float64),
-        view_features=_view_features(model, bench),
+        group_label=group_label,
+        features=None if of_groups[0] is None else of_groups[0].astype(np.float64),
+        view_features=None if of_groups[0] is None else _view_features(model, bench),
     )
+
+
+def _labels(
+    of_groups: Answers, sets: list[list[Answers]], bench: Bench
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | tuple[None, None]:
+    """Likeliest labels of marked probes (S, G, N), and the one most images of each group get (G,)."""
+    if of_groups[1] is None:
+        return None, None
+    labels = np.array([[_likeliest(answers) for answers in answered] for answered in sets])
+    found = _likeliest(of_groups)
+    return labels, np.array([np.bincount(found[bench.group_of == g]).argmax() for g in range(bench.groups)])
+
+
+def _likeliest(answers: Answers) -> NDArray[np.int64]:
+    assert answers[1] is not None  # noqa: S101 - asked for only where the model gives labels
+    return likeliest(answers[1])[:, 0].astype(np.int64)
 
 
 def _asked(model: NullModel, images: Tensor) -> Answers:
-    features, soft = zip(*(model.ask(images[i : i + BATCH]) for i in range(0, len(images), BATCH)), strict=True)
-    return (
-        np.concatenate([part.flatten(1).numpy() for part in features]),
-        np.concatenate([part.numpy() for part in soft]),
-    )
+    parts = [model.ask(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    features = [part.flatten(1).numpy() for part, _ in parts if part is not None]
+    soft = [part.numpy() for _, part in parts if part is not None]
+    return np.concatenate(features) if features else None, np.concatenate(soft) if soft else None
 
 
 def _marked(model: NullModel, bench: Bench, probes: Tensor, pattern: NDArray[np.uint8]) -> Answers:
@@ -120,16 +140,21 @@ def _view_features(model: NullModel, bench: Bench) -> Floats | None:
         return None
     count, views = bench.views.shape[:2]
     flat = bench.views.reshape(count * views, *bench.views.shape[2:])
-    return _asked(model, as_tensor(flat))[0].astype(np.float64).reshape(count, views, -1)
+    features = _asked(model, as_tensor(flat))[0]
+    return None if features is None else features.astype(np.float64).reshape(count, views, -1)
 
 
 def _phi(level: Level, clean: Answers) -> Callable[[Answers], Floats]:
+    features, soft = clean
     if level == "features":
-        standardiser = Standardiser.fit(clean[0])
-        return lambda answers: standardiser.phi(answers[0])
+        assert features is not None  # noqa: S101 - `measure` leaves out what the model does not return
+        standardiser = Standardiser.fit(features)
+        return lambda answers: standardiser.phi(answers[0])  # type: ignore[arg-type]
+    assert soft is not None  # noqa: S101
+    classes = soft.shape[1]
     if level == "soft":
-        return lambda answers: phi_soft(answers[1])
-    return lambda answers: phi_hard(likeliest(answers[1]), answers[1].shape[1])
+        return lambda answers: phi_soft(answers[1])  # type: ignore[arg-type]
+    return lambda answers: phi_hard(likeliest(answers[1]), classes)  # type: ignore[arg-type]
 
 
 def _level(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.calibration.bench import BenchSize, PatternSource, draw_bench
+from audits.calibration.bench import BenchSize, draw_bench
 from audits.calibration.pairs import Cell, Drawn, PairRules, pair_p_values
 from audits.calibration.responses import measure
 from audits.calibration.table import CalibrationTable, make_row
@@ -85,31 +85,41 @@ def calibrate_round(
     labels: NDArray[np.integer],
     number: int,
     further_models: Sequence[NullModel] = (),
-    plain_patterns: PatternSource | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> RoundResult:
     """One round: a fresh bench, fresh null models, `settings.pairs` pairs per test and level.
 
     images (n, H, W, 3) uint8, labels (n,): a stock to draw probes and group images from. further_models: models that
-    never saw any release, such as strangers', asked beside the fresh ones in every round.
+    never saw any release, such as strangers', asked beside the fresh ones in every round. on_step: called after every
+    model and before every pair; it may raise to stop.
     """
     from audits.calibration.null_models import KINDS, null_models
+    from audits.pilots.clip import linear_algebra_threads
 
+    told = on_step or (lambda: None)
     seed = settings.seed * 1_000_003 + number
-    bench = draw_bench(images, labels, marks, settings.bench, seed, plain_patterns)
-    fresh = null_models(settings.models, seed, bench.spare_images, bench.spare_labels, settings.kinds or KINDS)
-    responses = [measure(model, bench) for model in (*fresh, *further_models)]
+    bench = draw_bench(images, labels, marks, settings.bench, seed)
+    with linear_algebra_threads(1):  # networks so small gain nothing by more, and lose much where others compute too
+        fresh = null_models(settings.models, seed, bench.spare_images, bench.spare_labels, settings.kinds or KINDS)
+        responses = []
+        for model in (*fresh, *further_models):
+            responses.append(measure(model, bench))
+            told()
     return RoundResult(
         family=marks.family,
-        p_values=pair_p_values(responses, bench, settings.rules, settings.pairs, seed),
+        p_values=pair_p_values(responses, bench, settings.rules, settings.pairs, seed, told),
         models=dict(Counter(response.kind for response in responses)),
-        silent=sum(len(LEVELS) - len(response.levels) for response in responses),
+        silent=sum(response.silent for response in responses),
     )
 
 
 def tabulate(
-    rounds: Iterable[RoundResult], settings: CalibrationSettings, marks: MarkSettings, code_version: str
+    rounds: Iterable[RoundResult], settings: CalibrationSettings, marks: Sequence[MarkSettings], code_version: str
 ) -> CalibrationTable:
-    """One table of all rounds, of one family or several; code_version: what the table stands for, such as a commit."""
+    """One table of all rounds, of one family or several; code_version: what the table stands for, such as a commit.
+
+    marks: the settings of every family that was calibrated.
+    """
     gathered: dict[tuple[str, Cell], list[Drawn]] = {}
     models: Counter[str] = Counter()
     silent = 0
@@ -129,7 +139,7 @@ def tabulate(
     made_with = {
         "code_version": code_version,
         "settings": asdict(settings),
-        "marks": marks.to_dict(),
+        "marks": [one.to_dict() for one in marks],
         "models": dict(models),
         "silent": silent,
     }
@@ -148,13 +158,12 @@ def calibrate(
     labels: NDArray[np.integer],
     code_version: str,
     further_models: Sequence[NullModel] = (),
-    plain_patterns: PatternSource | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CalibrationTable:
     """All rounds and their table, for notebooks, tests and scripts; a job calls the rounds one by one."""
     results = []
     for number in range(settings.rounds):
-        results.append(calibrate_round(settings, marks, images, labels, number, further_models, plain_patterns))
+        results.append(calibrate_round(settings, marks, images, labels, number, further_models))
         if progress is not None:
             progress(number + 1, settings.rounds)
-    return tabulate(results, settings, marks, code_version)
+    return tabulate(results, settings, [marks], code_version)

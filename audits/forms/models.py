@@ -1,4 +1,4 @@
-"""The forms of models: what a person says about a suspect or a reference, and how it is run."""
+"""The forms of models: what a person says about a suspect, a reference or an encoder, and how it is run."""
 
 from typing import Any
 
@@ -121,6 +121,13 @@ class DescriptionForm(forms.Form):
         return ModelSpec(**fields)
 
 
+ROLES = {
+    RegisteredModel.ModelRole.SUSPECT: "suspect: a model that may have been trained on a release",
+    RegisteredModel.ModelRole.REFERENCE: "reference: a model known never to have seen one",
+    RegisteredModel.ModelRole.ENCODER: "encoder: a model that groups your images where they have no labels",
+}
+
+
 class RegistrationForm(DescriptionForm):
     """A new model with its weights: a finished upload, or a file on the server."""
 
@@ -128,11 +135,7 @@ class RegistrationForm(DescriptionForm):
     role = forms.ChoiceField(
         label="It is a",
         widget=forms.RadioSelect,
-        initial=RegisteredModel.ModelRole.SUSPECT,
-        choices=[
-            ("suspect", "suspect: a model that may have been trained on a release"),
-            ("reference", "reference: a model known never to have seen one"),
-        ],
+        choices=list(ROLES.items()),
     )
     name = forms.CharField(label="Name", max_length=200)
     origin = forms.CharField(
@@ -156,7 +159,13 @@ class RegistrationForm(DescriptionForm):
             self.fields["server_path"].help_text = f"Instead of an upload: a path under {folders}."
         else:
             del self.fields["server_path"]
-        own = user.organisations(Role.AUDITOR)
+        own = user.organisations(Role.AUDITOR, Role.RIGHTS_HOLDER)
+        roles = [(role, text) for role, text in ROLES.items() if user.organisations(keeper_of(role)).exists()]
+        self.fields["role"].choices = roles  # type: ignore[attr-defined]
+        if RegisteredModel.ModelRole.REFERENCE not in dict(roles):
+            del self.fields["declared"]
+        if roles and not self.initial.get("role"):
+            self.fields["role"].initial = roles[0][0]
         field: Any = self.fields["organisation"]
         field.queryset = own
         if own.count() == 1:
@@ -164,7 +173,10 @@ class RegistrationForm(DescriptionForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if cleaned.get("role") == "reference":
+        organisation, role = cleaned.get("organisation"), cleaned.get("role")
+        if organisation and role and not self.user.has_role(organisation, keeper_of(role)):
+            self.add_error("role", f"In {organisation} this is for the role {keeper_of(role).label}.")
+        if role == "reference":
             if not cleaned.get("declared"):
                 self.add_error("declared", "A reference needs this declaration; it is logged under your name.")
             if not cleaned.get("origin"):
@@ -183,7 +195,12 @@ class RegistrationForm(DescriptionForm):
     @property
     def registration(self) -> Registration:
         data = self.cleaned_data
-        return Registration(data["name"], data["role"], self.spec, data["origin"], data["declared"])
+        return Registration(data["name"], data["role"], self.spec, data["origin"], data.get("declared", False))
+
+
+def keeper_of(role: str) -> Role:
+    """Who may register a model in this role."""
+    return RegisteredModel(role=role).keeper
 
 
 def initial_of(spec: ModelSpec) -> dict[str, Any]:

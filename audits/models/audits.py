@@ -4,7 +4,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
-from audits.models.plans import Plan
+from audits.models.plans import Level, Plan
 from provenance.models import Job, Release, User
 
 
@@ -69,8 +69,11 @@ class AuditRow(models.Model):
     audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="rows")
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="audit_rows")
     conclusion = models.CharField(max_length=15, choices=Conclusion.choices)
-    p = models.FloatField()  # the p that counts, as the plan says
-    p_corrected = models.FloatField()  # Holm over the plan's releases
+    # The primary level whose corrected p is smallest: its p (with or without references, as the plan says), and that
+    # p after the correction over all primary tests of this suspect (audits.corrections).
+    level = models.CharField(max_length=10, blank=True)
+    p = models.FloatField()
+    p_corrected = models.FloatField()
     smallest_p = models.FloatField()
     # Per level: pulls, p with and without references, histogram, densities, controls. Holds the true assignment:
     # never hand it out without audits.services.audits.visible_result.
@@ -82,3 +85,8 @@ class AuditRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.audit}: {self.release.recipient}"
+
+    @property
+    def level_label(self) -> str:
+        """The level that decided, in words; rows of earlier versions had the plan's only one."""
+        return str(Level(self.level or self.audit.plan.level).label)

@@ -41,6 +41,8 @@ class Plan(models.Model):
     suspect = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="plans")
     references = models.ManyToManyField(RegisteredModel, related_name="plans_as_reference", blank=True)
     level = models.CharField(max_length=10, choices=Level.choices, default=Level.FEATURES)
+    # Further levels that decide beside `level`; every other one that the suspect returns is secondary.
+    further_primary = models.JSONField(default=list, blank=True)
     probes = models.PositiveIntegerField(default=300)
     group_images = models.PositiveIntegerField(default=50)  # per group
     permutations = models.PositiveIntegerField(default=1_000_000)
@@ -48,6 +50,10 @@ class Plan(models.Model):
     decoys = models.PositiveIntegerField(default=199)
     exceedances = models.PositiveIntegerField(default=20)
     alpha = models.FloatField(default=0.01)
+    # Runs against this suspect may go on until one succeeds, so alpha is spent over all runs to come.
+    series_is_open = models.BooleanField(default=False)
+    # Images that never left the house, for the other verifiers that compare released with held-out images.
+    held_out = models.ForeignKey(Version, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     # Which p decides: with the references regressed out, or without.
     decide_with_references = models.BooleanField(default=False)
     # A key drawn for the purpose is asked about as well; it costs as many forward passes as the true one.
@@ -71,9 +77,32 @@ class Plan(models.Model):
         return self.name
 
     @property
+    def primary_levels(self) -> tuple[str, ...]:
+        """Levels whose p-values decide, in the fixed order features, soft, hard."""
+        chosen = {self.level, *self.further_primary}
+        return tuple(level for level in Level.values if level in chosen)
+
+    @property
+    def primary_labels(self) -> list[str]:
+        """The same in words."""
+        return [str(Level(level).label) for level in self.primary_levels]
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether some mark set of its releases is plain: those are tested by rank among decoy keys."""
+        releases = self.releases.select_related("key")
+        return any(settings.is_plain for release in releases for settings in release.key.mark_sets)
+
+    @property
+    def has_associated(self) -> bool:
+        """Whether some mark set of its releases has groups: those are tested by permuting the assignment."""
+        releases = self.releases.select_related("key")
+        return any(not settings.is_plain for release in releases for settings in release.key.mark_sets)
+
+    @property
     def is_plain(self) -> bool:
-        """Whether its releases bear plain marks, which are tested by rank among decoy keys."""
-        return any(release.is_plain for release in self.releases.select_related("key"))
+        """Whether its releases bear plain marks and no others."""
+        return self.has_plain and not self.has_associated
 
     @property
     def is_locked(self) -> bool:

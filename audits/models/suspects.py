@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 
+from provenance.canonical import canonical_json
 from provenance.models import Job, Membership, Organisation, Role, User
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 class ModelRole(models.TextChoices):
     SUSPECT = "suspect", "suspect"
     REFERENCE = "reference", "reference encoder"
+    ENCODER = "encoder", "encoder for grouping"  # an owner's own: it groups images, and no audit asks about it
 
 
 class ModelState(models.TextChoices):
@@ -30,13 +32,19 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         """Suspects whose weights have arrived."""
         return self.filter(role=ModelRole.SUSPECT, state=ModelState.READY)
 
+    def encoders(self) -> "RegisteredModelQuerySet":
+        """Encoders that group images and have passed their connection test."""
+        ready = self.filter(role=ModelRole.ENCODER, state=ModelState.READY)
+        return ready.filter(connection_at__isnull=False).exclude(connection={})
+
     def references(self) -> "RegisteredModelQuerySet":
         """References whose weights have arrived."""
         return self.filter(role=ModelRole.REFERENCE, state=ModelState.READY)
 
 
 class RegisteredModel(models.Model):
-    """A suspect, or a reference encoder declared never to have seen a release; its weights and how to run them."""
+    """A suspect, a reference encoder declared never to have seen a release, or an encoder that groups an owner's
+    images; its weights and how to run them."""
 
     ModelRole = ModelRole
     State = ModelState
@@ -79,6 +87,24 @@ class RegisteredModel(models.Model):
     @property
     def is_reference(self) -> bool:
         return self.role == ModelRole.REFERENCE
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.role == ModelRole.SUSPECT
+
+    @property
+    def is_encoder(self) -> bool:
+        return self.role == ModelRole.ENCODER
+
+    @property
+    def keeper(self) -> Role:
+        """Who registers, tests and describes it: an encoder serves the rights-holder, all others the auditor."""
+        return Role.RIGHTS_HOLDER if self.is_encoder else Role.AUDITOR
+
+    @property
+    def asked_as(self) -> str:
+        """Weights and how they are run, so that answers of another model are never taken for these."""
+        return f"{self.sha256} {canonical_json(self.spec).decode()}"
 
     @property
     def model_spec(self) -> "ModelSpec":

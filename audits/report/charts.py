@@ -4,20 +4,21 @@ import math
 from itertools import pairwise
 from typing import Any
 
-from audits.report.facts import Histogram, ReportFacts
+from audits.report.facts import ReportFacts
+from audits.report.results import Histogram
 from audits.report.wording import LEVEL_NAMES, number_text
 from audits.report.words_of_test import TestWords
 
-MOST_CHARTS = 6  # with more histograms than this, only those of the plan's own level are drawn
+MOST_CHARTS = 6  # with more histograms than this, only those of the levels that decide are drawn
 
 
 def drawn(facts: ReportFacts) -> list[Histogram]:
-    """The histograms that the document draws: those of the p that counts; of many, only the deciding level's."""
+    """The histograms that the document draws: those of the p that counts; of many, only the deciding levels'."""
     counted = [h for h in facts.histograms if h.references == (facts.plan.counted == "with references")]
     chosen = counted or list(facts.histograms)
     if len(chosen) <= MOST_CHARTS:
         return chosen
-    return [histogram for histogram in chosen if histogram.level == facts.plan.level]
+    return [histogram for histogram in chosen if histogram.level in facts.plan.deciding]
 
 
 def chart(histogram: Histogram, words: TestWords) -> dict[str, Any]:
@@ -28,21 +29,24 @@ def chart(histogram: Histogram, words: TestWords) -> dict[str, Any]:
     low, high = low - 0.02 * width, high + 0.02 * width
     most = max(histogram.counts, default=0) or 1
 
-    def place(value: float) -> float:
+    def at(value: float) -> float:
         return (value - low) / (high - low)
 
     total = sum(histogram.counts)
     basis = "references set aside" if histogram.references else "without references"
-    name = f"{histogram.release}, {LEVEL_NAMES[histogram.level]}, {basis}"
+    place = histogram.release if histogram.set is None else f"{histogram.release}, mark set {histogram.set}"
+    name = f"{place}, {LEVEL_NAMES[histogram.level]}, {basis}"
     return {
         "name": name,
+        "own": words.own,
+        "others": words.others,
         "bars": [
-            [place(left), place(right), count / most]
+            [at(left), at(right), count / most]
             for (left, right), count in zip(pairwise(histogram.edges), histogram.counts, strict=True)
         ],
-        "true": place(histogram.true),
+        "true": at(histogram.true),
         "true_text": number_text(histogram.true),
-        "ticks": [[place(tick), f"{tick:g}".replace("-", "−")] for tick in _ticks(low, high)],
+        "ticks": [[at(tick), f"{tick:g}".replace("-", "−")] for tick in _ticks(low, high)],
         "most": f"{most:,}",
         "alt": (
             f"Histogram for {name}: {total:,} {words.chances} between "

@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audits.report.plain import plain, read
+from audits.report.results import (
+    CalibrationFacts,
+    Control,
+    DensityScores,
+    Histogram,
+    Level,
+    OtherTest,
+    Result,
+)
 from provenance.canonical import CanonicalError, canonical_json
 from provenance.errors import TouchmarkError
 
 FORMAT = "touchmark/report/1"
 
-Conclusion = Literal["evidence", "inconclusive", "no evidence"]
-Level = Literal["features", "soft", "hard"]
 CountedP = Literal["with references", "without references"]
-TestName = Literal["permutation", "rank"]
+# "rank": plain marks, the true key's rank among decoy keys; "mixed": releases that bear sets of both kinds.
+TestName = Literal["permutation", "rank", "mixed"]
 
 
 class FactsError(TouchmarkError, ValueError):
@@ -52,6 +60,21 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True)
+class RestrictionFacts:
+    """Which assignments a mark set's settings allow, fixed before its key was drawn; the test compares with no others.
+
+    set: number of the mark set from 1, None where the release has one; classes: size classes of groups, within which
+    patterns were exchanged; forbidden: how many pairs of pattern and group were ruled out; possible: assignments in
+    all, None where they are too many to count.
+    """
+
+    set: int | None
+    classes: int
+    forbidden: int
+    possible: int | None
+
+
+@dataclass(frozen=True)
 class ReleaseFacts:
     """One marked copy, and how its key was fixed before anybody could choose it to fit a model."""
 
@@ -61,7 +84,7 @@ class ReleaseFacts:
     files: int
     marked: int
     embedded_at: str
-    settings: Mapping[str, Any]  # the public mark settings, as they were committed
+    settings: Mapping[str, Any]  # the public mark settings, as they were committed; several sets stand under "sets"
     commitment: str
     committed_at: str
     beacon: str
@@ -70,6 +93,12 @@ class ReleaseFacts:
     probes_digest: str = ""  # over the probes and group images that its key chose, in order
     psnr_mean: float | None = None  # decibels over the marked images
     survival_least: float | None = None  # share of the pattern's energy kept by the worst marked image, 0..1
+    restrictions: tuple[RestrictionFacts, ...] = ()
+
+    @property
+    def mark_sets(self) -> tuple[Mapping[str, Any], ...]:
+        """The settings of every mark set, in their order."""
+        return tuple(self.settings["sets"]) if "sets" in self.settings else (self.settings,)
 
 
 @dataclass(frozen=True)
@@ -99,11 +128,20 @@ class ReferenceFacts:
 
 
 @dataclass(frozen=True)
+class HeldOutFacts:
+    """Images that never left the house, for the tests of others that compare released with held-out images."""
+
+    name: str
+    version: int
+    root: str
+
+
+@dataclass(frozen=True)
 class PlanFacts:
     digest: str
     locked_at: str
     locked_by: str
-    level: Level  # the level whose p counts
+    level: Level  # the level whose p counts, the first of them where there are several
     levels: tuple[Level, ...]  # every level that was measured
     statistic: str
     counted: CountedP
@@ -113,7 +151,16 @@ class PlanFacts:
     code_version: str
     stopping_rule: str
     correction: str
-    test: TestName = "permutation"  # "rank": plain marks, the true key's rank among decoy keys
+    test: TestName = "permutation"
+    primary_levels: tuple[Level, ...] = ()  # all levels that may decide; empty in old reports: `level` alone
+    series_is_open: bool = False  # runs may go on until one succeeds
+    held_out: HeldOutFacts | None = None
+    decoys: int = 0  # of a mixed plan, decoy keys at most for its plain sets
+    combination: str = ""  # how the p-values of several mark sets become one
+
+    @property
+    def deciding(self) -> tuple[Level, ...]:
+        return self.primary_levels or (self.level,)
 
 
 @dataclass(frozen=True)
@@ -126,81 +173,6 @@ class RunFacts:
     queries: int  # forward passes of the suspect and the references together
     missing_answers: int = 0
     nonce: str = ""  # 32 bytes in hex, drawn once after the lock; the decoy keys of a rank test follow from it
-
-
-@dataclass(frozen=True)
-class ReleaseResult:
-    """The test of one release at one level.
-
-    `corrected` is Holm's p over the family of tests that the plan names; it and the conclusion exist at the plan's own
-    level only, which alone decides (primary). The other levels stand beside it for information.
-    """
-
-    release: str
-    level: Level
-    groups: int
-    p_without: float | None
-    p_with: float | None
-    corrected: float | None
-    smallest_p: float
-    permutations: int  # how many stood behind p, all G! where exact; of a rank test, decoy keys
-    exact: bool
-    conclusion: Conclusion | None
-    primary: bool
-
-
-@dataclass(frozen=True)
-class Result:
-    conclusion: Conclusion
-    sentence: str
-    p_raw: float
-    p_corrected: float
-    smallest_p: float
-    corrected_over: int  # number of tests in the Holm family
-    rows: tuple[ReleaseResult, ...]
-    reasons: tuple[str, ...] = ()  # why a result is inconclusive
-
-
-@dataclass(frozen=True)
-class DensityScores:
-    """The scores of one pattern (or, with pattern "mean", the mean over patterns) at one level."""
-
-    release: str
-    level: Level
-    pattern: str
-    density_gain: float
-    divergence: float
-    displacement: float
-    coherence: float
-    # Of patterns to the groups that the key assigned to them: as a mean only, single ones would tell the assignment.
-    pull: float | None = None
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """The statistic under the permutations: counts[i] lie in [edges[i], edges[i + 1]); true is the key's own.
-
-    Of a rank test: log10 of Q, of the decoy keys and of the true key.
-    """
-
-    release: str
-    level: Level
-    references: bool  # whether the references were regressed out
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    true: float
-
-
-@dataclass(frozen=True)
-class Control:
-    """A test whose outcome is known beforehand, run beside the real one. tail "low" asks for the opposite effect."""
-
-    name: str
-    kind: Literal["wrong key", "reference", "reference left out", "positive"]
-    release: str
-    level: Level
-    p: float
-    tail: Literal["high", "low"] = "high"
 
 
 @dataclass(frozen=True)
@@ -250,6 +222,9 @@ class ReportFacts:
     logs: tuple[LogExtract, ...]
     code_version: str
     demo: bool = False
+    other_tests: tuple[OtherTest, ...] = ()
+    other_tests_left_out: tuple[str, ...] = ()
+    calibration: CalibrationFacts | None = None  # None: none was ever finished, or an old report
 
     def __post_init__(self) -> None:
         labels = [release.label for release in self.releases]
@@ -259,6 +234,7 @@ class ReportFacts:
             raise FactsError("Two releases of one report share a label; give each its own.")
         named = [row.release for row in self.result.rows] + [score.release for score in self.scores]
         named += [histogram.release for histogram in self.histograms] + [control.release for control in self.controls]
+        named += [other.release for other in self.other_tests]
         for name in named:
             if name not in labels:
                 raise FactsError(f"A result names the release “{name}”, which the report does not describe.")

@@ -24,7 +24,8 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     (
         "Beacon",
         "Randomness recorded after the commitment and mixed into every derivation, so that nobody can search for a "
-        "key which some existing model happens to favour.",
+        "key which some existing model happens to favour. Where its source is the server's own random generator, this "
+        "rests on whoever runs the server.",
     ),
     (
         "Mark, pattern",
@@ -108,12 +109,44 @@ _OF_RANK_TEST: dict[str, tuple[str, str] | None] = {
 }
 
 
+_OF_LEVELS = (
+    "Primary, secondary level",
+    "A primary level may decide the finding, a secondary one never does. The plan says which is which before the run.",
+)
+_OF_SETS = (
+    "Mark set",
+    "One of several marks that a release bears, each with patterns, images and a secret of its own, drawn "
+    "independently of the others'. Their p-values are combined by Fisher's method: how often would independent p have "
+    "as small a product by chance?",
+)
+_P_OF_BOTH = (
+    "p",
+    "The share of assignments, or for plain mark sets of keys (the true one counted in), that do at least as well as "
+    "the true one. If the suspect never saw the release, p falls to a value x or below in at most a share x of all "
+    "cases, and so does the p that combines several mark sets. p is not the probability that the suspect is innocent.",
+)
+
+
 def definitions(facts: ReportFacts) -> list[tuple[str, str]]:
     """The terms that this report uses."""
-    if facts.plan.test != "rank":
-        return list(DEFINITIONS)
-    ours = [_OF_RANK_TEST.get(term, (term, meaning)) for term, meaning in DEFINITIONS]
-    return [pair for pair in ours if pair is not None]
+    found = list(DEFINITIONS)
+    if facts.plan.test == "rank":
+        ours = [_OF_RANK_TEST.get(term, (term, meaning)) for term, meaning in DEFINITIONS]
+        found = [pair for pair in ours if pair is not None]
+    elif facts.plan.test == "mixed":
+        own = [_OF_RANK_TEST[term] for term in ("Assignment", "Pull", "Permutation test")]
+        found = _after(found, "Permutation test", *(pair for pair in own if pair is not None))
+        found = [_P_OF_BOTH if term == "p" else (term, meaning) for term, meaning in found]
+    if facts.plan.primary_levels:
+        found = _after(found, "Level", _OF_LEVELS)
+    if any(len(release.mark_sets) > 1 for release in facts.releases):
+        found = _after(found, "Release, recipient", _OF_SETS)
+    return found
+
+
+def _after(found: list[tuple[str, str]], term: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
+    place = [name for name, _ in found].index(term) + 1
+    return [*found[:place], *more, *found[place:]]
 
 
 GENERAL_LIMITATIONS: tuple[tuple[str, str], ...] = (
@@ -196,6 +229,17 @@ def finding_meaning(facts: ReportFacts) -> str:
     )
 
 
+def _if_unplanned(facts: ReportFacts) -> str:
+    """What Holm's method does not cover: runs that went on because the ones before did not succeed."""
+    if facts.plan.series_is_open:
+        return ""
+    run = facts.run.earlier_runs + 1
+    return (
+        "That keeps the error rate only if the number of runs was settled beforehand, which nothing here proves. As "
+        f"run {run} of a series without a planned end, p would be multiplied by {run * (run + 1):,}."
+    )
+
+
 def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     """Limitations that follow from this plan and this run."""
     said: list[tuple[str, str]] = []
@@ -215,7 +259,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
             (
                 "Earlier runs.",
                 f"{count_text(facts.run.earlier_runs, 'earlier run')} of the same suspect against the same releases "
-                "stand in the log, failed and negative ones included; the corrected p accounts for each that gave a p.",
+                "stand in the log, failed and negative ones included; the corrected p accounts for each that gave a p "
+                f"or was cancelled on its way. {_if_unplanned(facts)}".rstrip(),
             )
         )
     if facts.run.missing_answers:
@@ -234,6 +279,16 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 f"{count_text(dropped, 'key')} drawn for this version stayed unused; see the log.",
             )
         )
-    if facts.plan.level == "hard":
+    if facts.plan.series_is_open:
+        said.append(
+            (
+                "An open series.",
+                "Runs against this suspect may go on until one succeeds. The correction allows for that: every run "
+                "spends a part of alpha, and all runs to come together spend no more than alpha.",
+            )
+        )
+    if facts.calibration and not facts.calibration.holds:
+        said.append(("Calibration.", facts.calibration.sentence))
+    if facts.plan.deciding == ("hard",):
         said.append(("Level.", f"The test rests on {LEVEL_NAMES['hard']} alone, the coarsest view of a model."))
     return said + [("This audit.", text) for text in facts.limitations]

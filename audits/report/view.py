@@ -3,9 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from audits.report.charts import chart, drawn
 from audits.report.chronology import events, order_checks
-from audits.report.facts import Control, DensityScores, LogExtract, ReleaseFacts, ReportFacts
+from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     definitions,
@@ -13,20 +12,17 @@ from audits.report.statements import (
     finding_title,
     plan_limitations,
 )
+from audits.report.view_results import results_view
 from audits.report.wording import (
     LEVEL_NAMES,
     bytes_text,
     count_text,
-    number_text,
     p_text,
     setting_rows,
     short_time,
     time_text,
 )
 from audits.report.words_of_test import WORDS
-
-MOST_SCORED = 3  # with more releases than this, only means over patterns are printed
-MOST_CONTROLS = 24  # with more controls than this, only those at the deciding level are printed
 
 Pairs = list[list[str]]
 
@@ -62,31 +58,10 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         ],
         "plan": _plan(facts),
         "run": _run(facts),
-        "counted": facts.plan.counted,
-        "results": _results(facts),
-        "charts": [chart(histogram, words) for histogram in drawn(facts)],
-        "undrawn": len(facts.histograms) - len(drawn(facts)),
-        "controls": [
-            [
-                c.release,
-                LEVEL_NAMES[c.level],
-                _control_name(c),
-                "high" if c.tail == "high" else "low",
-                p_text(c.p, facts.plan.alpha),
-            ]
-            for c in _printed_controls(facts)
-        ],
-        "controls_left": len(facts.controls) - len(_printed_controls(facts)),
+        **results_view(facts),
         "general_limitations": [list(pair) for pair in GENERAL_LIMITATIONS],
         "plan_limitations": [list(pair) for pair in plan_limitations(facts)],
         "releases": [_release(release) for release in facts.releases],
-        "scores": [
-            [s.release, LEVEL_NAMES[s.level], s.pattern]
-            + [number_text(v) for v in (s.density_gain, s.divergence, s.displacement, s.coherence)]
-            + ["–" if s.pull is None else number_text(s.pull)]
-            for s in _printed_scores(facts)
-        ],
-        "scores_means_only": len(_printed_scores(facts)) < len(facts.scores),
         "logs": [_log(extract) for extract in facts.logs],
         "digests": _digests(facts),
         "code_version": facts.code_version,
@@ -139,28 +114,45 @@ def _suspect(facts: ReportFacts) -> Pairs:
 
 
 def _plan(facts: ReportFacts) -> Pairs:
-    plan = facts.plan
+    plan, held = facts.plan, facts.plan.held_out
     return [
         ["Locked", f"{time_text(plan.locked_at)} by {plan.locked_by}"],
-        ["Deciding level", LEVEL_NAMES[plan.level]],
-        ["Levels measured", ", ".join(LEVEL_NAMES[level] for level in plan.levels)],
+        *_levels(facts),
         ["Statistic", plan.statistic],
         ["p that counts", plan.counted],
         ["Alpha", p_text(plan.alpha)],
-        _compared(facts),
-        ["Stopping rule", plan.stopping_rule],
+        *_compared(facts),
+        ["Stopping rule", f"of plain mark sets: {plan.stopping_rule}" if plan.test == "mixed" else plan.stopping_rule],
         ["Probes", f"{plan.probes:,} images, drawn from the version by a keyed choice"],
+        *([["Several mark sets", plan.combination]] if plan.combination else []),
+        *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
         ["Correction", plan.correction],
         ["References", count_text(len(facts.references), "reference") if facts.references else "none"],
+        *([["Held-out images", f"{held.name}, version {held.version}"]] if held else []),
         ["Code version", plan.code_version],
     ]
 
 
-def _compared(facts: ReportFacts) -> list[str]:
+def _levels(facts: ReportFacts) -> Pairs:
     plan = facts.plan
-    if plan.test == "rank":
-        return ["Decoy keys", f"at most {plan.permutations:,}; they follow from the plan's digest and the run's nonce"]
-    return ["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"]
+    measured = ["Levels measured", ", ".join(LEVEL_NAMES[level] for level in plan.levels)]
+    if not plan.primary_levels:
+        return [["Deciding level", LEVEL_NAMES[plan.level]], measured]
+    secondary = [LEVEL_NAMES[level] for level in plan.levels if level not in plan.primary_levels]
+    primary = ", ".join(LEVEL_NAMES[level] for level in plan.primary_levels)
+    return [["Primary levels, which decide", primary], ["Secondary levels", ", ".join(secondary) or "none"]]
+
+
+def _compared(facts: ReportFacts) -> Pairs:
+    plan = facts.plan
+    decoys = plan.permutations if plan.test == "rank" else plan.decoys
+    found = []
+    if plan.test != "rank":
+        found.append(["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"])
+    if plan.test != "permutation":
+        text = f"at most {decoys:,}; they follow from the plan's digest and the run's nonce"
+        found.append(["Decoy keys", text])
+    return found
 
 
 def _run(facts: ReportFacts) -> Pairs:
@@ -176,53 +168,6 @@ def _run(facts: ReportFacts) -> Pairs:
     ]
 
 
-def _results(facts: ReportFacts) -> list[dict[str, Any]]:
-    alpha = facts.plan.alpha
-
-    def shown(p: float | None) -> str:
-        return "–" if p is None else p_text(p, alpha)
-
-    return [
-        {
-            "cells": [
-                row.release,
-                LEVEL_NAMES[row.level],
-                shown(row.p_without),
-                shown(row.p_with),
-                shown(row.corrected),
-                p_text(row.smallest_p, alpha),
-                row.conclusion or "–",
-            ],
-            "primary": row.primary,
-            "basis": f"{row.permutations:,} decoy keys"
-            if facts.plan.test == "rank"
-            else f"{row.groups} groups, {'all ' if row.exact else ''}{row.permutations:,} permutations",
-        }
-        for row in facts.result.rows
-    ]
-
-
-def _printed_scores(facts: ReportFacts) -> list[DensityScores]:
-    means = [score for score in facts.scores if score.pattern == "mean"]
-    return means if means and len(facts.releases) > MOST_SCORED else list(facts.scores)
-
-
-def _control_name(control: Control) -> str:
-    match control.kind:
-        case "reference":
-            return f"{control.name}, tested alone"
-        case "reference left out":
-            return f"{control.name}, the other references set aside"
-        case _:
-            return control.name
-
-
-def _printed_controls(facts: ReportFacts) -> list[Control]:
-    if len(facts.controls) <= MOST_CONTROLS:
-        return list(facts.controls)
-    return [control for control in facts.controls if control.level == facts.plan.level]
-
-
 def _release(release: ReleaseFacts) -> dict[str, Any]:
     rows = [
         ["Recipient", release.recipient],
@@ -235,7 +180,15 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
         rows.append(["Image quality (mean PSNR)", f"{release.psnr_mean:.1f} dB over the marked images"])
     if release.survival_least is not None:
         rows.append(["Survival of the mark", f"at least {release.survival_least * 100:.0f} % in every marked image"])
-    return {"label": release.label, "rows": rows, "settings": setting_rows(release.settings)}
+    sets = release.mark_sets
+    return {
+        "label": release.label,
+        "rows": rows,
+        "settings": [
+            {"name": f"Mark set {number}" if len(sets) > 1 else "Mark settings", "rows": setting_rows(settings)}
+            for number, settings in enumerate(sets, 1)
+        ],
+    }
 
 
 def _log(log: LogExtract) -> dict[str, Any]:
@@ -263,6 +216,16 @@ def _log(log: LogExtract) -> dict[str, Any]:
     }
 
 
+def _clusters(release: ReleaseFacts) -> Pairs:
+    """The files that say which cluster each image belongs to, of the sets whose groups are clusters."""
+    sets = list(enumerate(release.mark_sets, 1))
+    return [
+        [f"{release.label}: file of clusters{f', mark set {number}' if len(sets) > 1 else ''}", settings["clusters"]]
+        for number, settings in sets
+        if settings.get("clusters")
+    ]
+
+
 def _digests(facts: ReportFacts) -> Pairs:
     rows = [
         ["Facts of this report (JSON)", facts.digest],
@@ -274,10 +237,13 @@ def _digests(facts: ReportFacts) -> Pairs:
             [f"{release.label}: commitment", release.commitment],
             [f"{release.label}: beacon", release.beacon],
             *([[f"{release.label}: probes", release.probes_digest]] if release.probes_digest else []),
+            *_clusters(release),
         ]
     rows += [["Suspect", facts.suspect.digest]]
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
     rows += [["Plan", facts.plan.digest]]
+    held = facts.plan.held_out
+    rows += [[f"Root of the held-out images, {held.name}, version {held.version}", held.root]] if held else []
     rows += [["Nonce of the run (random, no digest)", facts.run.nonce]] if facts.run.nonce else []
     rows += [[f"Evidence log of {log.organisation}, row {log.head_seq:,}", log.head] for log in facts.logs]
     return rows

@@ -3,13 +3,14 @@
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from audits.report.facts import FactsError
 
 LEVEL_NAMES = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
+MOST_PAIRS = 12  # ruled-out pairs that are printed one by one
 LONGEST_WORD = 28  # characters before a line may break inside a word
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -60,6 +61,11 @@ def bytes_text(size: int) -> str:
     return f"{size / 1000**power:.3g} {['', 'kB', 'MB', 'GB', 'TB', 'PB'][power]} ({size:,} bytes)"
 
 
+def percent_text(share: float) -> str:
+    """A rate with two decimals in per cent, so that one in a hundred can be told from its neighbours."""
+    return f"{100 * share:.2f} %"
+
+
 def count_text(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
@@ -100,16 +106,28 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "amplitude": "Amplitude",
         "bend": "Farthest displacement",
         "periods": "Periods across the short edge",
+        "size_classes": "Size classes of the groups",
+        "forbidden": "Pairs ruled out",
     }
+    # The digest of the file of clusters stands among the digests.
+    settings = {name: value for name, value in settings.items() if name != "clusters"}
     if settings.get("association") == "plain":
         names["share"] = "Share of all images marked"
         settings = {name: value for name, value in settings.items() if name not in ("group_by", "groups")}
+    if len(classes := settings.get("size_classes", ())) == len(groups := settings.get("groups", ())) > 0:
+        settings = {**settings, "size_classes": _classes_by_name(classes, groups)}
     order = [*names, *sorted(set(settings) - set(names))]
     return [
         [names.get(key, key.replace("_", " ").capitalize()), setting_text(key, settings[key])]
         for key in order
         if key in settings
     ]
+
+
+def _classes_by_name(classes: Sequence[int], groups: Sequence[str]) -> str:
+    pairs = list(zip(classes, groups, strict=True))
+    members = [", ".join(name for kind, name in pairs if kind == one) for one in sorted(set(classes))]
+    return f"{len(members)}; patterns are exchanged only within one ({'; '.join(members)})"
 
 
 def setting_text(key: str, value: Any) -> str:
@@ -124,6 +142,13 @@ def setting_text(key: str, value: Any) -> str:
             return "associated (each pattern belongs to one group, by a secret assignment)"
         case "association", "plain":
             return "plain (one secret pattern on images of any kind)"
+        case "group_by", "cluster":
+            return "clusters of an encoder's features, kept in a file that the settings name by its digest"
+        case "forbidden", list() | tuple() if len(value) > MOST_PAIRS:
+            return f"{len(value):,} pairs of a pattern and a group; the JSON form of this report lists them"
+        case "forbidden", list() | tuple():
+            pairs = ", ".join(f"{pattern + 1} with {group + 1}" for pattern, group in value)
+            return f"{pairs} (pattern with group, counted from 1)"
         case "groups", list() | tuple() if len(value) > 1:
             return f"{len(value)}: " + ", ".join(str(part) for part in value)
         case _, bool():

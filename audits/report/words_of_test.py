@@ -50,4 +50,16 @@ _RANK = TestWords(
     scored="Keys",
     compared="Decoy keys",
 )
-WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK}
+_MIXED = TestWords(
+    own="the key's own",
+    others="others",
+    chances="what chance gives lies",
+    measured=f"Mark sets with groups: {_PERMUTATION.measured} Plain mark sets: {_RANK.measured}",
+    chart_heading="The statistics beside what chance gives",
+    chart_text=f"For mark sets with groups: {_PERMUTATION.chart_text} For plain mark sets: {_RANK.chart_text}",
+    scores=f"{_PERMUTATION.scores} Of plain marks only quantiles over the decoy keys are printed; the true key's own "
+    "scores stay with the rights-holder.",
+    scored="Pattern or keys",
+    compared="Compared",
+)
+WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK, "mixed": _MIXED}

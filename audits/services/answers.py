@@ -4,6 +4,7 @@ from typing import Any
 
 from audits.models import Audit
 from audits.services import audits
+from audits.services.result_tables import deciding_level
 from provenance.models import User
 
 
@@ -26,6 +27,7 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
                 "release": str(row.release_id),
                 "recipient": row.release.recipient,
                 "conclusion": row.conclusion,
+                "level": deciding_level(row),
                 "p": row.p,
                 "p_corrected": row.p_corrected,
                 "smallest_p": row.smallest_p,

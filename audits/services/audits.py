@@ -12,7 +12,8 @@ from provenance.services import jobs
 from provenance.services.access import may_audit, require
 
 NONCE_BYTES = 32
-RANK = "rank"
+MATRICES = ("pulls", "residual", "centred")  # of a level of an associated set, pattern by group
+RANK, COMBINED = "rank", "combined"  # the result's "test"; a permutation test has none there
 
 
 @transaction.atomic
@@ -30,7 +31,7 @@ def queue(plan: Plan, *, by: User) -> Audit:
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
     # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its decoys.
     audit = Audit.objects.create(
-        plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES) if plan.is_plain else ""
+        plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES) if plan.has_plain else ""
     )
     audit.job = jobs.enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
     audit.save(update_fields=["job"])
@@ -52,11 +53,16 @@ def visible_result(row: AuditRow, user: User) -> dict[str, Any]:
 def full_result(row: AuditRow) -> dict[str, Any]:
     """The result with the true assignment; patterns are named by number, groups by name."""
     result = dict(row.result)
+    if "sets" in result:
+        return result | {"shuffled": False, "sets": [_full(one) for one in result["sets"]]}
+    return _full(result)
+
+
+def _full(result: dict[str, Any]) -> dict[str, Any]:
     if result.get("test") == RANK:
         return result | {"shuffled": False}
-    result.pop("shuffle", None)
     names = result["groups"]
-    return result | {
+    return {name: value for name, value in result.items() if name != "shuffle"} | {
         "shuffled": False,
         "pattern_names": [f"Pattern {number + 1}" for number in range(len(names))],
         "group_names": list(names),
@@ -64,20 +70,30 @@ def full_result(row: AuditRow) -> dict[str, Any]:
 
 
 def shuffled_result(row: AuditRow) -> dict[str, Any]:
-    """The result with patterns and groups in an order drawn once at random, without names and without the assignment.
+    """The result with patterns in an order drawn once at random, without names, assignment or matrices.
 
-    Every matrix, table and JSON answer uses the same order, so that nothing can be told from their differences.
+    Every table and JSON answer of a mark set uses the same order, so that nothing can be told from their differences;
+    each set has an order of its own, and what the sets say together names no pattern and no group.
     """
     result = dict(row.result)
+    if "sets" in result:
+        return result | {"shuffled": True, "sets": [_shuffled(one) for one in result["sets"]]}
+    return _shuffled(result)
+
+
+def _shuffled(result: dict[str, Any]) -> dict[str, Any]:
     if result.get("test") == RANK:
         return result | {"shuffled": True, "levels": {n: _without_true(level) for n, level in result["levels"].items()}}
-    shuffle = result.pop("shuffle")
-    patterns, groups = shuffle["patterns"], shuffle["groups"]
-    result.pop("assignment")
-    result.pop("groups")
-    result["levels"] = {name: _shuffled_level(level, patterns, groups) for name, level in result["levels"].items()}
-    return result | {
+    patterns, groups = result["shuffle"]["patterns"], result["shuffle"]["groups"]
+    shown = {name: value for name, value in result.items() if name not in ("shuffle", "assignment", "groups")}
+    restriction = result.get("restriction")
+    if restriction:
+        # Which group is in which class would name the groups of a class that stands alone in its size.
+        shown["restriction"] = restriction | {"size_classes": len(set(restriction["size_classes"]))}
+    levels = {name: _shuffled_level(level, patterns) for name, level in result["levels"].items()}
+    return shown | {
         "shuffled": True,
+        "levels": levels,
         "pattern_names": [f"Pattern {letter}" for letter in letters(len(patterns))],
         "group_names": [f"Group {letter}" for letter in letters(len(groups))],
     }
@@ -102,14 +118,17 @@ def letters(count: int) -> list[str]:
     return names
 
 
-def _shuffled_level(level: dict[str, Any], patterns: list[int], groups: list[int]) -> dict[str, Any]:
+def _shuffled_level(level: dict[str, Any], patterns: list[int]) -> dict[str, Any]:
+    """One level, its patterns in the shuffled order, without any matrix of patterns and groups.
+
+    No order would hide what is in one. Auditors hold the model and may look at the images, so they know what it answers
+    to each group; where its outputs are fewer than the groups, that alone tells which column is which group, and the
+    published statistic tells which cells are the key's. Bans give rows and columns away as well.
+    """
     if "pulls" not in level:  # a level that could not be scored holds its reason only
         return level
-    shown = dict(level)
-    for name in ("pulls", "residual"):
-        matrix = level.get(name)
-        shown[name] = [[matrix[j][g] for g in groups] for j in patterns] if matrix else None
-    # A pattern's pull to its own group would point at its cell in the matrix.
+    shown = {name: value for name, value in level.items() if name not in MATRICES}
+    # A pattern's pull to its own group is a cell of the matrix.
     shown["densities"] = [
         {key: value for key, value in level["densities"][j].items() if key != "pull"} for j in patterns
     ]

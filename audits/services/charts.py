@@ -1,6 +1,7 @@
 """Figures of an audit's result: plain data for plotly, each with the table of its numbers. Nothing here is secret by
 itself: it draws what `visible_result` let through."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,7 @@ def bars_with_a_place(
         "marker": {"color": "token:pewter"},
         "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
     }
+    highest = max(counts, default=0)
     label = {
         "x": at,
         "y": 1,
@@ -34,8 +36,9 @@ def bars_with_a_place(
     }
     layout = {
         "showlegend": False,
-        "xaxis": {"title": {"text": across}},
-        "yaxis": {"title": {"text": up}},
+        "xaxis": {"title": {"text": across}, "zeroline": False},
+        # The name of the line stands above the bars.
+        "yaxis": {"title": {"text": up}, "range": [0, max(1, highest) * 1.12]},
         "shapes": [{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}],
         "annotations": [label],
     }
@@ -44,10 +47,10 @@ def bars_with_a_place(
 
 def histogram(test: dict[str, Any]) -> dict[str, Any]:
     """The statistic under chance, in its own deviations, with the true assignment as a line."""
-    deviation = test["statistic"] / test["z"] if test["z"] else 1.0
-    edges = np.asarray(test["edges"]) / deviation
+    mean, deviation = _spread(test)
+    edges = (np.asarray(test["edges"]) - mean) / deviation
     middles = (edges[:-1] + edges[1:]) / 2
-    counts, at = test["counts"], test["statistic"] / deviation
+    counts, at = test["counts"], (test["statistic"] - mean) / deviation
     return {
         "figure": bars_with_a_place(
             middles, counts, at, "the key’s own", "statistic, in deviations of chance", "assignments", at > 0
@@ -61,9 +64,30 @@ def histogram(test: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def heat_map(result: dict[str, Any], level: dict[str, Any], with_references: bool) -> dict[str, Any]:
-    """Pulls of patterns to groups as the test sees them: centred, or what the references leave."""
-    matrix = level["residual"] if with_references and level["residual"] else level["pulls"]
+def _spread(test: dict[str, Any]) -> tuple[float, float]:
+    """Mean and deviation of the statistic under chance.
+
+    Over all assignments the mean is zero, and z gives the deviation. Among fewer it need not be, so that both are
+    read off the histogram unless they agree.
+    """
+    edges, counts = np.asarray(test["edges"]), np.asarray(test["counts"], dtype=float)
+    middles = (edges[:-1] + edges[1:]) / 2
+    mean = float((counts * middles).sum() / counts.sum())
+    found = math.sqrt(float((counts * (middles - mean) ** 2).sum() / counts.sum()))
+    told = test["statistic"] / test["z"] if test["z"] else 0.0
+    if abs(mean) <= (edges[1] - edges[0]) / 2 and (told > 0 or not found):
+        return 0.0, told or 1.0
+    return mean, found or 1.0
+
+
+def heat_map(result: dict[str, Any], level: dict[str, Any], with_references: bool) -> dict[str, Any] | None:
+    """Pulls of patterns to groups as the test sees them: centred, or what the references leave.
+
+    None where the matrix stays with the owner.
+    """
+    if "pulls" not in level:
+        return None
+    matrix = level["residual"] if with_references and level["residual"] else level.get("centred") or level["pulls"]
     centred = double_centred(np.asarray(matrix))
     reach = float(np.abs(centred).max()) or 1.0
     patterns, groups = result["pattern_names"], result["group_names"]

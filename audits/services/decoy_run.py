@@ -7,31 +7,29 @@ takes the same looks in the same order. Secrets exist inside the job only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audits.density import DegenerateAnswersError, DensityScores, Level
+from audits.density import LEVELS, DegenerateAnswersError, DensityScores, Level
 from audits.judging import Rules
-from audits.measuring import KEY, WRONG, Answers, Marks, Question, measure
-from audits.models import Audit, RegisteredModel
+from audits.measuring import KEY, WRONG, Answers, Marks, Question
+from audits.models import Audit, Plan, RegisteredModel
 from audits.probe_images import load_images_once
 from audits.rank_judging import KeyScores, LevelTests, judge_ranks, rank_level
 from audits.ranktest import decoy_key
 from audits.scoring import available_levels, score_keys
+from audits.services.asking import Asked
+from audits.services.audits import RANK
+from audits.services.drawing import Drawn
 from audits.services.frozen_plans import stopping_rule
-from audits.services.model_files import sandboxed
-from audits.services.plans import PlanError
-from provenance.canonical import canonical_json
+from audits.services.pull_run import NO_ANSWERS, cannot_serve
 from provenance.marks import MarkSecret
 from provenance.services.jobs import JobRun
 
 if TYPE_CHECKING:
-    from audits.services.audit_run import Drawn
     from audits.suspects import SandboxedModel
 
 
@@ -67,67 +65,40 @@ class AskedKeys:
 
 
 def ask_and_judge(
-    run: JobRun, audit: Audit, models: list[RegisteredModel], drawn: list[Drawn], rules: Rules
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The result of every release, and what it took. models: the suspect first."""
-    count = _Progress(run, most_passes(audit, drawn, len(models)))
-    results = []
-    with ExitStack() as stack:
-        sessions = []
-        for model in models:
-            run.progress(count.done, count.total, f"opening {model.name}")
-            sessions.append(stack.enter_context(sandboxed(model)))
-        for d in drawn:
-            patterns = _patterns(audit, d, run)
-            asked = [
-                AskedKeys(model, _question(audit, d, model, session.info.input_shape[1], patterns, run), session)
-                for model, session in zip(models, sessions, strict=True)
-            ]
-            results.append(_until_the_stop(run, audit, d, asked, rules, count))
-        facts = [count.facts_of(model, session.info.device) for model, session in zip(models, sessions, strict=True)]
-    return results, {"forward_passes": count.done, "models": facts}
+    asked: Asked,
+    opened: Sequence[tuple[RegisteredModel, SandboxedModel]],
+    drawn: Sequence[Drawn],
+    rules: Rules,
+    run: JobRun,
+) -> dict[str, dict[str, Any]]:
+    """The result of every set by its name. opened: all models at once, the suspect first."""
+    results = {}
+    for d in drawn:
+        patterns = _patterns(asked.audit, d, run)
+        keys = [
+            AskedKeys(model, _question(asked.audit, d, model, session.info.input_shape[1], patterns, run), session)
+            for model, session in opened
+        ]
+        results[d.name] = _until_the_stop(asked, d, keys, rules)
+    return results
 
 
-def most_passes(audit: Audit, drawn: list[Drawn], models: int) -> int:
+def most_passes(plan: Plan, d: Drawn, models: int) -> int:
     """Forward passes where nothing stops early: clean probes, the true key and all decoys, and the wrong key once."""
-    plan = audit.plan
-    controls = sum(1 for d in drawn if d.wrong)
-    return plan.probes * ((plan.decoys + 2) * models * len(drawn) + controls)
-
-
-class _Progress:
-    """Counts what was asked, per model, and shows it on the job."""
-
-    def __init__(self, run: JobRun, total: int) -> None:
-        self.run, self.total, self.done = run, total, 0
-        self._passes: dict[str, int] = {}
-        self._seconds: dict[str, float] = {}
-
-    def asked(self, model: RegisteredModel, images: int) -> None:
-        self.done += images
-        self._passes[str(model.pk)] = self._passes.get(str(model.pk), 0) + images
-        self.run.progress(self.done, self.total, f"asking {model.name}")
-
-    def spent(self, model: RegisteredModel, seconds: float) -> None:
-        self._seconds[str(model.pk)] = self._seconds.get(str(model.pk), 0.0) + seconds
-
-    def facts_of(self, model: RegisteredModel, device: str) -> dict[str, Any]:
-        return {
-            "name": model.name,
-            "role": model.role,
-            "device": device,
-            "forward_passes": self._passes.get(str(model.pk), 0),
-            "seconds": round(self._seconds.get(str(model.pk), 0.0), 2),
-        }
+    return plan.probes * ((plan.decoys + 2) * models + (1 if d.wrong else 0))
 
 
 def _patterns(audit: Audit, d: Drawn, run: JobRun) -> np.ndarray:
-    """(m + 1, ...) uint8: the true key's pattern, then those of the decoys, from the same generator and settings."""
+    """(m + 1, ...) uint8: the true key's pattern, then those of the decoys, from the same generator and settings.
+
+    Every set has decoys of its own, derived for its own number like its true key: with the same ones in two sets,
+    their p-values would depend on each other.
+    """
     beacon = bytes.fromhex(d.release.key.beacon)
     patterns = [d.secret.patterns[0]]
     for number in range(audit.plan.decoys):
         key = decoy_key(audit.plan.digest, bytes.fromhex(audit.nonce), number)
-        patterns.append(MarkSecret.derive(key, beacon, d.secret.settings).patterns[0])
+        patterns.append(MarkSecret.derive(key, beacon, d.secret.settings, d.number).patterns[0])
         if number % 100 == 0:
             run.checkpoint()
     return np.stack(patterns)
@@ -135,13 +106,13 @@ def _patterns(audit: Audit, d: Drawn, run: JobRun) -> np.ndarray:
 
 def _question(audit: Audit, d: Drawn, model: RegisteredModel, size: int, patterns: np.ndarray, run: JobRun) -> Question:
     """All keys go to the same probes at the same places; the suspect alone is asked about the wrong key."""
-    settings_json, places = d.secret.settings.to_json(), d.secret.placements(sha256 for _, sha256 in d.probes)
+    settings_json, places = d.secret.settings.to_json(), d.secret.placements(d.places)
     wrong = None
     if d.wrong and model.pk == audit.plan.suspect_id:
         wrong = Marks(settings_json, d.wrong.patterns, places)
-    kept = audit.folder / "images" / str(d.release.pk)
+    kept = audit.folder / "images" / d.name
     return Question(
-        subject=f"{model.sha256} {canonical_json(model.spec).decode()} {d.release.pk} {audit.nonce}",
+        subject=f"{model.asked_as} {d.release.pk} {audit.nonce}",
         probes=load_images_once(kept / f"probes-{size}.npy", d.probes, size, lambda done: run.checkpoint()),
         group_images=np.zeros((0, size, size, 3), dtype=np.uint8),
         group_of=np.zeros(0, dtype=np.int64),
@@ -150,53 +121,45 @@ def _question(audit: Audit, d: Drawn, model: RegisteredModel, size: int, pattern
     )
 
 
-def _until_the_stop(
-    run: JobRun, audit: Audit, d: Drawn, asked: list[AskedKeys], rules: Rules, count: _Progress
-) -> dict[str, Any]:
+def _until_the_stop(asked: Asked, d: Drawn, keys: list[AskedKeys], rules: Rules) -> dict[str, Any]:
     """Asks and looks in turn until every level's test is over, then judges all levels."""
-    rule = stopping_rule(audit.plan)
-    decoys, tests = 0, dict[Level, LevelTests]()
+    plan, rule = asked.audit.plan, stopping_rule(asked.audit.plan)
+    decoys, tests, reasons = 0, dict[Level, LevelTests](), dict[Level, str]()
     while look := rule.next_look(
-        decoys, [result for level in tests.values() for result in level.results], len(asked) - 1
+        decoys, [result for level in tests.values() for result in level.results], len(keys) - 1
     ):
-        keys = range(decoys + 1 if decoys else 0, look + 1)
-        for one in asked:
-            _ask(one, audit, d, keys, count)
-        decoys = look
-        _check_levels(audit, asked)
-        tests = {
-            level: rank_level(asked[0].of_level(level), _references(asked, level), rule) for level in asked[0].scores
-        }
-    levels: dict[str, Any] = {level: {"reason": reason} for level, reason in asked[0].reasons.items()}
+        numbers = range(decoys + 1 if decoys else 0, look + 1)
+        for one in keys:
+            one.score(asked.ask(d, one.model, one.question, one.session, numbers), numbers)
+        decoys, reasons = look, _reasons(plan, keys)
+        testable = [level for level in keys[0].scores if level not in reasons]
+        if not testable:
+            break
+        tests = {level: rank_level(keys[0].of_level(level), _references(keys, level), rule) for level in testable}
+    levels: dict[str, Any] = {level: {"reason": reason} for level, reason in reasons.items()}
     for level, found in tests.items():
-        levels[level] = judge_ranks(found, asked[0].of_level(level), _references(asked, level), rules)
+        if level not in reasons:
+            levels[level] = judge_ranks(found, keys[0].of_level(level), _references(keys, level), rules)
     return {
-        "test": "rank",
-        "level": audit.plan.level,
+        "test": RANK,
+        "level": plan.level,
         "levels": levels,
         "decoys": decoys,
         "probes_digest": d.digest,
-        "nonce": audit.nonce,
+        "nonce": asked.audit.nonce,
     }
 
 
-def _ask(one: AskedKeys, audit: Audit, d: Drawn, keys: range, count: _Progress) -> None:
-    folder = audit.folder / "answers" / str(d.release.pk) / str(one.model.pk)
-    begun = monotonic()
-    answers = measure(one.question, folder, one.session, lambda images: count.asked(one.model, images), patterns=keys)
-    count.spent(one.model, monotonic() - begun)
-    one.score(answers, keys)
+def _references(keys: list[AskedKeys], level: Level) -> Mapping[str, KeyScores]:
+    return {one.model.name: one.of_level(level) for one in keys[1:] if level in one.scores and level not in one.reasons}
 
 
-def _references(asked: list[AskedKeys], level: Level) -> Mapping[str, KeyScores]:
-    return {one.model.name: one.of_level(level) for one in asked[1:] if level in one.scores}
-
-
-def _check_levels(audit: Audit, asked: list[AskedKeys]) -> None:
-    """Raises PlanError where the level that decides cannot be scored."""
-    for one in asked:
-        why: Mapping[Any, str] = one.reasons
-        if audit.plan.level in why:
-            if one is asked[0]:
-                raise PlanError(f"The suspect cannot be tested at this level: {why[audit.plan.level]}")
-            raise PlanError(f"The reference {one.model.name} cannot serve: {why[audit.plan.level]}")
+def _reasons(plan: Plan, keys: list[AskedKeys]) -> dict[Level, str]:
+    """Levels that cannot be tested; at one that decides, the references are used all together or not at all."""
+    reasons = dict(keys[0].reasons)
+    deciding = [level for level in LEVELS if level in plan.primary_levels]
+    for one in keys[1:]:
+        for level in deciding:
+            if level not in one.scores or level in one.reasons:
+                reasons.setdefault(level, cannot_serve(one.model, one.reasons.get(level, NO_ANSWERS)))
+    return reasons

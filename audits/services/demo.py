@@ -14,6 +14,7 @@ from audits.models import Audit, Plan, RegisteredModel, Report, Training
 from audits.pilots import demonstration, procedural
 from audits.services import audits, plans, reports, trainings
 from audits.services.demo_people import DemoError, DemoPerson, demo_organisation
+from provenance.marks import MarkSets
 from provenance.models import Dataset, Job, Release, Role, User, Version
 from provenance.services import datasets, jobs, releases, uploads
 
@@ -105,7 +106,7 @@ class Demo:
         missing = [name for name in RECIPIENTS if name not in {release.recipient for release in made}]
         if missing:
             self.say(f"Striking marks into copies for {' and '.join(missing)} …")
-            made += releases.make_releases(version, missing, demonstration.mark_settings(), by=owner)
+            made += releases.make_releases(version, missing, MarkSets((demonstration.mark_settings(),)), by=owner)
         self._end([release.job for release in made])
         found = {release.recipient: release for release in version.releases.filter(recipient__in=RECIPIENTS)}
         return [found[name] for name in RECIPIENTS]

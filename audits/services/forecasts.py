@@ -1,12 +1,22 @@
 """What a plan will cost and could reach, before it is locked: forward passes, time, smallest p, warnings."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from audits.models import AuditRow, RegisteredModel
-from audits.permutation import smallest_reachable_p
-from audits.services.frozen_plans import groups_of
-from audits.services.plans import PlanValues
+from django.db.models import QuerySet
+
+from audits.combination import combine
+from audits.models import Audit, AuditRow, Plan, RegisteredModel
+from audits.permutation import ENUMERATED_UP_TO, smallest_reachable_p
+from audits.services.plan_values import PlanValues, groups_of, sets_of
+from audits.services.plans import cancelled_runs
+from audits.services.reference_answers import Asking, answered_before
+from audits.services.verifier_passes import verifier_passes_of
+from provenance.marks import MarkSettings
+from provenance.models import Release
 
 # Opening a model's process and drawing permutations cost about this much beside the forward passes.
 SECONDS_PER_MODEL = 8.0
@@ -15,51 +25,170 @@ SECONDS_PER_TEST_AND_MILLION = 0.3
 
 @dataclass(frozen=True)
 class Forecast:
-    """`suspect_passes` and `passes` count images; `seconds` is None until every model has passed a connection test."""
+    """`suspect_passes` and `passes` count images; `seconds` is None until every model has passed a connection test.
+
+    answered_before: images about which references were asked already, by an earlier audit with the same question;
+    they are not in `passes`. tests: how many primary p-values will be corrected together. factor: by what the
+    smallest p is multiplied in the correction, if all of them come out the same.
+    """
 
     suspect_passes: int
     passes: int
+    answered_before: int
     seconds: float | None
     smallest_p: float
     tests: int
+    factor: int
     reaches_alpha: bool
     warnings: tuple[str, ...]
 
     @property
     def smallest_corrected_p(self) -> float:
-        return min(1.0, self.smallest_p * self.tests)
+        return min(1.0, self.smallest_p * self.factor)
 
 
-def forecast(values: PlanValues) -> Forecast:
-    """For values that may still be incomplete in everything but suspect and releases."""
-    shapes = [values.decoys + 1 if release.is_plain else groups_of(release) for release in values.releases]
-    images = 0 if values.is_plain else values.group_images
-    plain = sum((patterns + 1) * values.probes + patterns * images for patterns in shapes)
-    controls = [1 if values.is_plain else patterns for patterns in shapes]
-    control = sum(controls) * values.probes if values.wrong_key_control else 0
-    earlier = _earlier(values)
-    tests = len(shapes) + earlier
-    if values.is_plain:
-        smallest = 1 / (values.decoys + 1)
-    else:
-        smallest = max((smallest_reachable_p(groups, values.permutations) for groups in shapes), default=1.0)
-    reaches = bool(shapes) and tests * smallest <= values.alpha
+@dataclass(frozen=True)
+class Earlier:
+    """What there was about the same weights and releases before: how many runs, and primary p-values in them."""
+
+    runs: int
+    findings: int
+
+
+def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
+    """For values that may still be incomplete in everything but suspect and releases.
+
+    plan: the saved plan that they belong to, whose own run is no earlier one.
+    """
+    before = {reference.pk: _answered_before(values, reference) for reference in values.references}
+    models = (values.suspect, *values.references)
+    asked = {model.pk: _passes(values, model) - before.get(model.pk, 0) for model in models}
+    earlier = _earlier(values, plan)
+    tests, factor = _correction(values, earlier)
+    smallest = max((smallest_p(values, release) for release in values.releases), default=1.0)
+    reaches = bool(values.releases) and factor * smallest <= values.alpha
     return Forecast(
-        suspect_passes=plain + control,
-        passes=plain + control + plain * len(values.references),
-        seconds=_seconds(values, plain, control, len(shapes)),
+        suspect_passes=asked[values.suspect.pk],
+        passes=sum(asked.values()),
+        answered_before=sum(before.values()),
+        seconds=_seconds(values, asked),
         smallest_p=smallest,
         tests=tests,
+        factor=factor,
         reaches_alpha=reaches,
-        warnings=tuple(_warnings(values, reaches, tests, smallest, earlier)),
+        warnings=tuple(_warnings(values, reaches, factor, smallest, earlier)),
     )
 
 
-def _earlier(values: PlanValues) -> int:
-    rows = AuditRow.objects.filter(
-        release__in=list(values.releases), audit__plan__suspect__sha256=values.suspect.sha256, audit__state="done"
-    )
-    return rows.count()
+def _passes(values: PlanValues, model: RegisteredModel) -> int:
+    """Images that one model is asked about: by every mark set of every release, and by other verifiers."""
+    is_suspect = model.pk == values.suspect.pk
+    total = verifier_passes_of(values, model)
+    for settings in (settings for release in values.releases for settings in sets_of(release)):
+        total += _question(values, settings)
+        if is_suspect and values.wrong_key_control:
+            total += values.probes * max(1, len(settings.groups))
+    return total
+
+
+def _question(values: PlanValues, settings: MarkSettings) -> int:
+    """Clean probes, probes with every pattern, images of every group; without the control."""
+    if settings.is_plain:
+        return values.probes * (values.decoys + 2)
+    groups = len(settings.groups)
+    return values.probes * (groups + 1) + values.group_images * groups
+
+
+def _answered_before(values: PlanValues, reference: RegisteredModel) -> int:
+    """Images about which this reference was asked the same by an earlier audit, or by one that runs at the moment."""
+    found = 0
+    for release in values.releases:
+        for number, settings in enumerate(sets_of(release)):
+            if not settings.is_plain:
+                asking = Asking(reference, number, values.probes, values.group_images)
+                found += _whole(answered_before(release, asking), values, settings)
+    return found
+
+
+def _whole(images: int, values: PlanValues, settings: MarkSettings) -> int:
+    """A group may have fewer clean images than the plan asks for; then all that is left to ask is nothing."""
+    probes = values.probes * (len(settings.groups) + 1)
+    return _question(values, settings) if images > probes else images
+
+
+def smallest_p(values: PlanValues, release: Release) -> float:
+    """Least p that the plan's test of this release could give, over all its mark sets."""
+    sets = sets_of(release)
+    found = [_smallest_of_set(settings, values) for settings in sets]
+    if len(sets) == 1:
+        return found[0]
+    grids = [_grid(settings, values) for settings in sets]
+    known = [grid for grid in grids if grid is not None]
+    # The same rule as the judging's: an exact count where every grid is known, else Fisher's bound.
+    if len(known) < len(grids):
+        return combine(found).p
+    return combine([1 / grid for grid in known], known).p
+
+
+def _smallest_of_set(settings: MarkSettings, values: PlanValues) -> float:
+    if settings.is_plain:
+        return 1 / (values.decoys + 1)
+    if settings.restriction is None:
+        return smallest_reachable_p(len(settings.groups), values.permutations)
+    counted, possible = assignments(settings)
+    return 1 / counted if counted else max(1 / (values.permutations + 1), 1 / (possible or math.inf))
+
+
+def _grid(settings: MarkSettings, values: PlanValues) -> int | None:
+    """n where the set's p will be one of 1/n … n/n; a rank test that may stop early has none."""
+    if settings.is_plain:
+        return values.decoys + 1 if not values.exceedances else None
+    if settings.restriction is None:
+        exact = len(settings.groups) <= ENUMERATED_UP_TO
+        return math.factorial(len(settings.groups)) if exact else values.permutations + 1
+    return assignments(settings)[0] or values.permutations + 1
+
+
+@lru_cache(maxsize=128)
+def assignments(settings: MarkSettings) -> tuple[int | None, int | None]:
+    """Of a restricted set: assignments where all of them are compared, else None; and how many are possible, if known.
+
+    Kept, because counting what bans leave can take a second and a forecast moves with every keystroke.
+    """
+    restriction = settings.restriction
+    assert restriction is not None  # noqa: S101
+    orders = restriction.enumerated()
+    return (math.prod(len(every) for every in orders) if orders is not None else None), restriction.possible()
+
+
+def _earlier(values: PlanValues, plan: Plan | None) -> Earlier:
+    """Runs are numbered whatever came of them; finished ones gave p-values, and cancelled ones count like them."""
+    runs = Audit.objects.filter(plan__suspect__sha256=values.suspect.sha256, plan__releases__in=list(values.releases))
+    runs = runs.exclude(plan=plan) if plan else runs
+    rows = AuditRow.objects.filter(release__in=list(values.releases), audit__in=runs, audit__state=Audit.State.DONE)
+    cancelled = cancelled_runs(values.suspect, values.releases).filter(pk__in=runs)
+    own = [release.pk for release in values.releases]
+    ended = sum(len(run.plan.primary_levels) * run.plan.releases.filter(pk__in=own).count() for run in cancelled)
+    return Earlier(runs=runs.distinct().count(), findings=sum(_primary_findings(rows)) + ended)
+
+
+def _primary_findings(rows: QuerySet[AuditRow]) -> Iterator[int]:
+    """Of every stored result: how many p-values its own plan had declared primary."""
+    found = [f"result__levels__{level}__p" for level in Plan.Level.values]  # a whole result holds every histogram
+    for one, declared, *p_values in rows.distinct().values_list(
+        "result__level", "result__primary_levels", *found, "pk"
+    ):
+        given = dict(zip(Plan.Level.values, p_values, strict=False))
+        yield sum(1 for level in declared or [one] if given[level] is not None)
+
+
+def _correction(values: PlanValues, earlier: Earlier) -> tuple[int, int]:
+    """(number of primary p-values corrected together, factor on the smallest of them)."""
+    own = max(1, len(values.releases) * len(values.primary_levels))
+    if values.series_is_open:
+        run = earlier.runs + 1
+        return own, own * run * (run + 1)
+    return own + earlier.findings, own + earlier.findings
 
 
 def images_per_second(model: RegisteredModel) -> float | None:
@@ -68,38 +197,28 @@ def images_per_second(model: RegisteredModel) -> float | None:
     return float(speed) if isinstance(speed, int | float) and speed > 0 else None
 
 
-def _seconds(values: PlanValues, plain: int, control: int, releases: int) -> float | None:
+def _seconds(values: PlanValues, asked: dict[Any, int]) -> float | None:
     total = 0.0
-    for model, passes in [(values.suspect, plain + control), *((r, plain) for r in values.references)]:
+    for model in (values.suspect, *values.references):
         speed = images_per_second(model)
         if speed is None:
             return None
-        total += passes / speed + SECONDS_PER_MODEL
-    if values.is_plain:
-        return total
-    tests = 3 * releases * (3 + 3 * len(values.references))
+        total += asked[model.pk] / speed + SECONDS_PER_MODEL
+    permuted = sum(1 for release in values.releases for settings in sets_of(release) if not settings.is_plain)
+    tests = 3 * permuted * (3 + 3 * len(values.references))
     return total + tests * SECONDS_PER_TEST_AND_MILLION * min(values.permutations, 10**8) / 1e6
 
 
-def _warnings(values: PlanValues, reaches: bool, tests: int, smallest: float, earlier: int) -> Sequence[str]:
+def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, earlier: Earlier) -> Sequence[str]:
     found = []
     if values.releases and not reaches:
-        over = f", corrected for {tests} tests," if tests > 1 else ""
-        more = "decoy keys or" if values.is_plain else "permutations,"
-        groups = "" if values.is_plain else ", or a release with more groups"
-        found.append(
-            f"This plan cannot reach alpha: its smallest p is {smallest:.2g}{over} and alpha is {values.alpha:g}. "
-            f"Use more {more} fewer releases{groups}."
-        )
-    if earlier:
-        found.append(
-            f"{earlier} earlier result{'s' if earlier > 1 else ''} of this suspect against these releases "
-            f"count{'' if earlier > 1 else 's'} in the correction."
-        )
+        found.append(_cannot_reach(values, factor, smallest))
+    if values.series_is_open or earlier.findings:
+        found.append(_earlier_runs(values, earlier))
     untested = [m.name for m in (values.suspect, *values.references) if images_per_second(m) is None]
     if untested:
         found.append(f"Run the connection test of {', '.join(untested)} first: then the time can be estimated.")
-    if values.is_plain and values.exceedances:
+    if values.has_plain and values.exceedances:
         found.append(
             f"The run ends early once {values.exceedances:,} decoy keys are at least as extreme as the true one "
             "at every level, so an innocent model mostly costs far less."
@@ -112,3 +231,31 @@ def _warnings(values: PlanValues, reaches: bool, tests: int, smallest: float, ea
     if not values.references:
         found.append("Without references the test is exact all the same; two or three clean ones make it sharper.")
     return found
+
+
+def _earlier_runs(values: PlanValues, earlier: Earlier) -> str:
+    if values.series_is_open:
+        run = earlier.runs + 1
+        return (
+            f"This would be run {run} of an open series against this suspect: every p is multiplied by "
+            f"{run * (run + 1)}, the price of being free to run again."
+        )
+    plural, verb = ("s", "") if earlier.findings > 1 else ("", "s")
+    return (
+        f"{earlier.findings} earlier result{plural} of this suspect against these releases "
+        f"count{verb} in the correction."
+    )
+
+
+def _cannot_reach(values: PlanValues, factor: int, smallest: float) -> str:
+    over = f", times {factor:,} for the tests made," if factor > 1 else ""
+    more = [
+        *(["more decoy keys"] if values.has_plain else []),
+        *(["more permutations", "a release with more groups"] if values.has_associated else []),
+        *(["fewer levels that decide"] if len(values.primary_levels) > 1 else []),
+        *(["fewer releases"] if len(values.releases) > 1 else []),
+    ]
+    return (
+        f"This plan cannot reach alpha: its smallest p is {smallest:.2g}{over} and alpha is {values.alpha:g}. "
+        f"Use {' or '.join(more)}."
+    )

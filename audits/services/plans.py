@@ -1,75 +1,34 @@
 """Plans: drafted, changed, locked. A locked plan is frozen text with a digest; nothing about it changes afterwards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.utils import timezone
 
-from audits.models import AuditRow, Plan, RegisteredModel
-from audits.permutation import MOST_PERMUTATIONS
-from audits.ranktest import SCORES, fewest_decoys
-from audits.services.frozen_plans import (
-    digest_of,
-    frozen_model,
-    frozen_release,
-    frozen_text,
-    groups_of,
-    levels_of,
-)
-from provenance.errors import TouchmarkError
+from audits.models import Audit, AuditRow, Plan, RegisteredModel
+from audits.services.frozen_plans import digest_of, frozen_model, frozen_release, frozen_text, read_by_runs
+from audits.services.plan_checks import check, check_apart
+from audits.services.plan_values import COPIED, PlanError, PlanValues, values_of
 from provenance.models import Dataset, Release, Role, User, Version
 from provenance.services import log
 from provenance.services.access import may_audit, require
 
-LEAST_PERMUTATIONS = 1_000
-LEAST_PROBES = 10
-MOST_DECOYS_PLANNED = 10_000
-_COPIED = (
-    "name",
-    "version",
-    "suspect",
-    "level",
-    "probes",
-    "group_images",
-    "permutations",
-    "decoys",
-    "exceedances",
-    "alpha",
-    "decide_with_references",
-    "wrong_key_control",
-)
-
-
-class PlanError(TouchmarkError):
-    """A plan that cannot be saved, locked or run as it stands."""
-
-
-@dataclass(frozen=True)
-class PlanValues:
-    """What a person chooses. `references` may be empty; `group_images` counts per group."""
-
-    name: str
-    version: Version
-    releases: Sequence[Release]
-    suspect: RegisteredModel
-    references: Sequence[RegisteredModel] = ()
-    level: str = Plan.Level.FEATURES
-    probes: int = 300
-    group_images: int = 50
-    permutations: int = 1_000_000
-    decoys: int = 199
-    exceedances: int = 20
-    alpha: float = 0.01
-    decide_with_references: bool = False
-    wrong_key_control: bool = True
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether these releases bear plain marks; `check` refuses to mix them with others."""
-        return any(release.is_plain for release in self.releases)
+__all__ = [
+    "PlanError",
+    "PlanValues",
+    "auditable_versions",
+    "cancelled_runs",
+    "check",
+    "check_unchanged",
+    "earlier_rows",
+    "lock",
+    "record",
+    "save_draft",
+    "usable_models",
+    "values_of",
+]
 
 
 def auditable_versions(user: User) -> "models.QuerySet[Version]":
@@ -92,6 +51,8 @@ def save_draft(values: PlanValues, *, by: User, plan: Plan | None = None) -> Pla
     """Makes a draft, or changes one. Raises PlanError where it contradicts itself."""
     _may_plan(values, by)
     check(values)
+    if values.held_out is not None:
+        check_apart(values.held_out, values.version)
     if plan is None:
         plan = Plan(created_by=by)
     else:
@@ -99,32 +60,13 @@ def save_draft(values: PlanValues, *, by: User, plan: Plan | None = None) -> Pla
         if plan.is_locked:
             raise PlanError("This plan is locked, so nothing about it can change. Draft a new one.")
     plan.organisation = values.suspect.organisation
-    for name in _COPIED:
+    for name in COPIED:
         setattr(plan, name, getattr(values, name))
+    plan.further_primary = [level for level in values.primary_levels if level != values.level]
     plan.save()
     plan.releases.set(values.releases)
     plan.references.set(values.references)
     return plan
-
-
-def values_of(plan: Plan) -> PlanValues:
-    """A saved plan's values, as `save_draft` took them."""
-    return PlanValues(
-        name=plan.name,
-        version=plan.version,
-        releases=list(plan.releases.order_by("recipient", "pk")),
-        suspect=plan.suspect,
-        references=list(plan.references.order_by("name", "pk")),
-        level=plan.level,
-        probes=plan.probes,
-        group_images=plan.group_images,
-        permutations=plan.permutations,
-        decoys=plan.decoys,
-        exceedances=plan.exceedances,
-        alpha=plan.alpha,
-        decide_with_references=plan.decide_with_references,
-        wrong_key_control=plan.wrong_key_control,
-    )
 
 
 @transaction.atomic
@@ -136,6 +78,8 @@ def lock(plan: Plan, *, by: User) -> Plan:
     if plan.is_locked:
         raise PlanError("This plan is locked already.")
     check(values)
+    if values.held_out is not None:
+        check_apart(values.held_out, values.version)
     for model in (values.suspect, *values.references):
         # Its description is complete only then: input size, mean and deviation are part of what is frozen.
         if not model.connection:
@@ -161,6 +105,10 @@ def check_unchanged(plan: Plan) -> None:
     for model, frozen in named:
         if frozen_model(model) != frozen:
             raise PlanError(f"{model.name} was described anew after this plan was locked. Lock a new plan.")
+    if any(plan.frozen.get(name, value) != value for name, value in read_by_runs(values).items()):
+        raise PlanError(
+            "The plan's row and its frozen text disagree: somebody altered the database. Nothing was asked."
+        )
     for release, frozen in zip(values.releases, plan.frozen["releases"], strict=True):
         if frozen_release(release) != frozen:
             raise PlanError(f"The release for {release.recipient} is not what it was when this plan was locked.")
@@ -180,75 +128,20 @@ def earlier_rows(plan: Plan) -> "models.QuerySet[AuditRow]":
     ).exclude(audit__plan=plan)
 
 
+def cancelled_runs(suspect: RegisteredModel, releases: Sequence[Release]) -> "models.QuerySet[Audit]":
+    """Runs of the same weights against any of these releases that a person cancelled once they had begun.
+
+    They gave no p-value, but their course may have told how it would turn out, an early stop above all. So they count
+    in the correction like tests that found nothing, until they are taken up again: nobody can draw new decoys for free.
+    """
+    found = Audit.objects.filter(plan__suspect__sha256=suspect.sha256, plan__releases__in=list(releases))
+    begun = found.filter(state=Audit.State.CANCELLED, job__attempt__gt=0)
+    return begun.select_related("plan__suspect").distinct().order_by("created_at", "pk")
+
+
 def _may_plan(values: PlanValues, by: User) -> None:
     require(by, values.suspect.organisation, Role.AUDITOR)
     if not may_audit(by, values.version.dataset):
         raise PermissionDenied("Only auditors to whom this dataset was granted may plan audits on it.")
-
-
-def check(values: PlanValues) -> None:
-    """Raises PlanError with the first thing that contradicts itself; the sentence says what to change."""
-    _check_releases(values)
-    _check_models(values)
-    if values.is_plain:
-        _check_decoys(values)
-    elif not LEAST_PERMUTATIONS <= values.permutations <= MOST_PERMUTATIONS:
-        raise PlanError(f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.")
-    if not 0 < values.alpha <= 0.1:
-        raise PlanError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
-    if values.probes < LEAST_PROBES:
-        raise PlanError(f"Use {LEAST_PROBES} probes or more.")
-    if values.group_images < 1 and not values.is_plain:
-        raise PlanError("Use at least one image of every group.")
-    marked = max(release.marked_count for release in values.releases)
-    if values.probes > values.version.file_count - marked:
-        raise PlanError(f"Only {values.version.file_count - marked:,} images are unmarked; use fewer probes.")
-
-
-def _check_releases(values: PlanValues) -> None:
-    if not values.releases:
-        raise PlanError("Choose at least one release to test for.")
-    for release in values.releases:
-        if release.version_id != values.version.pk:
-            raise PlanError(f"The release for {release.recipient} was made from another version.")
-        if release.state != Release.State.READY:
-            raise PlanError(f"The release for {release.recipient} is not ready yet.")
-        if release.is_plain != values.is_plain:
-            raise PlanError("Plain and associated marks are tested in different ways; make a plan for each.")
-        if not release.is_plain and groups_of(release) < 2:
-            raise PlanError(f"The release for {release.recipient} has no groups whose assignment could be tested.")
-
-
-def _check_decoys(values: PlanValues) -> None:
-    least = fewest_decoys(len(SCORES), len(values.references))
-    if not least <= values.decoys <= MOST_DECOYS_PLANNED:
-        raise PlanError(f"Choose between {least} and {MOST_DECOYS_PLANNED:,} decoy keys.")
-    if not 0 <= values.exceedances <= values.decoys:
-        raise PlanError("The stop after so many exceedances is 0 for never, and at most the number of decoys.")
-
-
-def _check_models(values: PlanValues) -> None:
-    suspect = values.suspect
-    if suspect.role != RegisteredModel.ModelRole.SUSPECT:
-        raise PlanError(f"{suspect.name} is registered as a reference; choose a suspect.")
-    if values.level not in levels_of(suspect):
-        raise PlanError(f"{suspect.name} does not return {Plan.Level(values.level).label}; choose another level.")
-    seen = {suspect.sha256}
-    for reference in values.references:
-        if reference.role != RegisteredModel.ModelRole.REFERENCE:
-            raise PlanError(f"{reference.name} is not declared as a reference.")
-        if reference.organisation_id != suspect.organisation_id:
-            raise PlanError(f"{reference.name} belongs to another organisation than the suspect.")
-        if reference.sha256 in seen:
-            raise PlanError(f"{reference.name} has the same weights as another model of this plan.")
-        seen.add(reference.sha256)
-        if values.level not in levels_of(reference):
-            raise PlanError(f"{reference.name} does not return {Plan.Level(values.level).label}, so it cannot serve.")
-    if values.is_plain:
-        most = values.decoys
-    else:
-        most = min((groups_of(release) - 1) ** 2 for release in values.releases)
-    if len(values.references) >= most:
-        raise PlanError(f"Use fewer than {most} references with these releases.")
-    if values.decide_with_references and not values.references:
-        raise PlanError("The p with references can count only where there are references; choose some.")
+    if values.held_out is not None and not may_audit(by, values.held_out.dataset):
+        raise PermissionDenied("Only auditors to whom the held-out images were granted may plan audits with them.")

@@ -56,7 +56,7 @@ def density_table(level: dict[str, Any]) -> dict[str, Any]:
     if "true" in densities:
         rows.append(["The true key", *(wording.significant(densities["true"][name]) for name in SCORE_NAMES)])
     for number, quantile in enumerate(DECOY_QUANTILES):
-        name = "Median of the decoys" if quantile == 0.5 else f"{quantile:.0%} of the decoys lie below"
+        name = "Median of the decoys" if quantile == 0.5 else f"{wording.percent(quantile)} of the decoys lie below"
         rows.append([name, *(wording.significant(densities["decoys"][score][number]) for score in SCORE_NAMES)])
     columns = ["Keys", *SCORE_NAMES.values()]
     return {"columns": columns, "rows": rows, "numeric": ",".join(map(str, range(1, len(columns))))}

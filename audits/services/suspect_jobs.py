@@ -107,9 +107,11 @@ def _digest(path: Path, size: int, on_block: Callable[[int, int], None]) -> str:
 
 
 def _refuse_second_role(model: RegisteredModel, digest: str) -> None:
-    """The same weights cannot be suspected and vouched for at once."""
+    """The same weights cannot be suspected and vouched for at once; an owner's encoder may be either as well."""
+    if model.is_encoder:
+        return
     others = RegisteredModel.objects.filter(organisation=model.organisation, sha256=digest, state=State.READY)
-    other = others.exclude(role=model.role).first()
+    other = others.exclude(role__in=(model.role, RegisteredModel.ModelRole.ENCODER)).first()
     if other is not None:
         raise RegistrationError(
             f"These very weights are registered as the {other.get_role_display()} “{other.name}”; "

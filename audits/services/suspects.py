@@ -1,4 +1,4 @@
-"""Suspects and references: registered with their weights, described, tested, declared."""
+"""Suspects, references and owners' encoders: registered with their weights, described, tested, declared."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from audits.models import Plan, RegisteredModel
 from audits.suspects import ConnectionReport, ModelSpec, SpecError
 from audits.suspects.formats import ONNX, WeightsFacts, inspect
 from provenance.errors import TouchmarkError
-from provenance.models import Job, Organisation, Role, Upload, User
+from provenance.models import Job, Organisation, Upload, User
 from provenance.services import jobs, uploads
 from provenance.services.access import require
 from provenance.services.log import record
@@ -104,7 +104,7 @@ def server_file(place: str) -> Path:
 @transaction.atomic
 def test_connection(model: RegisteredModel, *, by: User) -> Job:
     """Queues a connection test; one that waits or runs already is answered instead."""
-    require(by, model.organisation, Role.AUDITOR)
+    require(by, model.organisation, model.keeper)
     return queue_test(model, by=by)
 
 
@@ -127,13 +127,14 @@ def queue_test(model: RegisteredModel, *, by: User | None) -> Job:
 @transaction.atomic
 def describe(model: RegisteredModel, spec: ModelSpec, *, by: User) -> RegisteredModel:
     """Changes how a model is run, as long as no locked plan names it, and queues a new connection test."""
-    require(by, model.organisation, Role.AUDITOR)
+    require(by, model.organisation, model.keeper)
     model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
     if is_frozen(model):
         raise RegistrationError(
             "A locked plan names this model, so its description cannot change. Register the weights anew."
         )
     _check_family(spec, model.weights_format)
+    _check_purpose(model.role, spec)
     model.spec, model.connection, model.connection_at = spec.to_json(), {}, None
     model.save(update_fields=["spec", "connection", "connection_at"])
     details = {"architecture": spec.architecture, "returns": list(spec.returns)}
@@ -185,6 +186,11 @@ def _check_family(spec: ModelSpec, weights_format: str) -> None:
         raise SpecError("The architecture “onnx” needs an ONNX file; choose the network that these weights belong to.")
 
 
+def _check_purpose(role: str, spec: ModelSpec) -> None:
+    if role == RegisteredModel.ModelRole.ENCODER and "features" not in spec.returns:
+        raise RegistrationError("An encoder groups images by its features; ask it for features.")
+
+
 @transaction.atomic
 def _register(
     organisation: Organisation,
@@ -204,7 +210,8 @@ def _row(
     organisation: Organisation, registration: Registration, facts: WeightsFacts, file_name: str, by: User
 ) -> RegisteredModel:
     """The row of a model whose weights are on their way. A declaration is made now and logged with the digest."""
-    require(by, organisation, Role.AUDITOR)
+    require(by, organisation, RegisteredModel(role=registration.role).keeper)
+    _check_purpose(registration.role, registration.spec)
     name, origin = registration.name.strip(), registration.origin.strip()
     if not name or len(name) > 200:
         raise RegistrationError("Give the model a name of at most 200 characters.")

@@ -69,7 +69,7 @@ def _check(name: str, version: Version, release: Release | None, becomes: str, o
         raise TrainingError("Train on a ready release of this version.")
     if becomes == RegisteredModel.ModelRole.REFERENCE and release is not None:
         raise TrainingError("A reference must never have seen a release; train it on the unmarked version.")
-    if becomes not in RegisteredModel.ModelRole.values:
+    if becomes not in (RegisteredModel.ModelRole.SUSPECT, RegisteredModel.ModelRole.REFERENCE):
         raise TrainingError("A trained model becomes a suspect or a reference.")
     if RegisteredModel.objects.filter(organisation=organisation, name=name).exists():
         raise TrainingError(f"There is a model called “{name}” already; choose another name.")

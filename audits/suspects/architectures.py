@@ -45,13 +45,13 @@ class Encoder:
     parameters: int | None
     device: torch.device
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """Grey levels (B, 3, S, S) from 0 to 255 to the network's input (B, C, S, S)."""
+    def normalise(self, images: Tensor, out: Tensor | None = None) -> Tensor:
+        """Grey levels (B, 3, S, S) from 0 to 255 to the network's input (B, C, S, S), written to `out` if given."""
         if self.channels == 1:
             images = (images * images.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
         mean = images.new_tensor(self.mean).view(1, -1, 1, 1) * 255
-        deviation = images.new_tensor(self.deviation).view(1, -1, 1, 1) * 255
-        return (images - mean) / deviation
+        scale = 1 / (images.new_tensor(self.deviation).view(1, -1, 1, 1) * 255)
+        return torch.mul(images - mean, scale, out=out)
 
     def ask(self, images: Tensor) -> Outputs:
         """Answers to images of grey levels (B, 3, S, S) from 0 to 255."""

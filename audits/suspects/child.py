@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audits.suspects.architectures import Encoder
+    from audits.suspects.inputs import Inputs
 
 MAX_REQUEST = 2**30
 _PACKAGES = [Path(__file__).resolve().parents[2] / name for name in ("audits", "provenance")]
@@ -39,6 +40,7 @@ class Child:
         self._pipe, self._walls, self._file_wall = pipe, walls, file_wall
         self._images: dict[str, list[Tensor]] = {}
         self._encoder: Encoder | None = None
+        self._inputs: Inputs | None = None
         self._spec: ModelSpec | None = None
         self._limits = Limits()
 
@@ -74,6 +76,7 @@ class Child:
         import torch
 
         from audits.suspects.architectures import build
+        from audits.suspects.inputs import Inputs
 
         spec, self._limits = ModelSpec.from_json(header["spec"]), Limits(**header["limits"])
         torch.set_num_threads(self._limits.threads)
@@ -87,13 +90,15 @@ class Child:
         self._spec = spec
         self._encoder = encoder = build(spec, Path(header["path"]), device, self._limits.threads)
         size = encoder.input_size
-        features, soft = self._forward(torch.full((1, 3, size, size), 127.5))
+        self._inputs = Inputs(encoder, self._limits.batch)
+        grey = torch.full((1, 3, size, size), 127.5, device=encoder.device)
+        given = _checked(self._forward(encoder.normalise(grey)))
         return {
             "input_shape": [encoder.channels, size, size],
             "mean": list(encoder.mean),
             "deviation": list(encoder.deviation),
-            "feature_size": None if features is None else features.shape[1],
-            "class_count": None if soft is None else soft.shape[1],
+            "feature_size": given["features"].shape[1] if "features" in given else None,
+            "class_count": given["soft"].shape[1] if "soft" in given else None,
             "parameters": encoder.parameters,
             "device": _device_name(encoder.device),
             "network_namespace": self._walls.network_namespace,
@@ -104,17 +109,14 @@ class Child:
     def _take_images(self, name: str, images: np.ndarray, more: bool) -> dict[str, Any]:
         import torch
 
-        from audits.suspects.preparation import prepared
+        from audits.suspects.inputs import received
 
         encoder = self._loaded()
-        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or 0 in images.shape:
-            raise SuspectError("request", "Images come as an array (N, H, W, 3) of bytes.")
         held = self._images.setdefault(name, [])
         room = self._limits.image_bytes - sum(part.numel() for parts in self._images.values() for part in parts)
         if len(images) * 3 * encoder.input_size**2 > room:
             raise SuspectError("request", "These are too many images for one audit; use fewer probes.")
-        blocks = torch.from_numpy(images).split(256)
-        held.append(torch.cat([prepared(block, encoder.input_size) for block in blocks]).to(encoder.device))
+        held.append(received(images, encoder))
         if not more:
             self._images[name] = [torch.cat(held)]
         return {"count": sum(len(part) for part in held)}
@@ -122,47 +124,43 @@ class Child:
     def _ask(self, frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
         import torch
 
+        from audits.suspects.inputs import Mark, to_device
+
         encoder, spec = self._loaded(), self._spec
         assert spec is not None  # noqa: S101
-        held = self._images.get(frame.header["name"])
+        assert self._inputs is not None  # noqa: S101
+        held, wanted = self._images.get(frame.header["name"]), frame.arrays["indices"]
         if not held:
             raise SuspectError("request", "These images were never sent to the suspect.")
-        indices = torch.from_numpy(frame.arrays["indices"]).to(encoder.device)
-        if indices.ndim != 1 or (len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < len(held[0]))):
+        if wanted.ndim != 1 or (wanted.size and not 0 <= wanted.min() <= wanted.max() < len(held[0])):
             raise SuspectError("request", "An image was asked for that is not there.")
-        mark = _Marker(frame, encoder) if "settings" in frame.header else None
-        found: dict[str, list[Any]] = {"features": [], "soft": []}
+        indices = to_device(torch.from_numpy(wanted), encoder.device)
+        mark = Mark(frame, encoder.device) if "settings" in frame.header else None
+        found: dict[str, list[Tensor]] = {}
         for start in range(0, len(indices), self._limits.batch):
-            block = slice(start, start + self._limits.batch)
-            pixels = held[0][indices[block]].float()
-            features, soft = self._forward(mark(pixels, block) if mark else pixels)
-            for name, rows in (("features", features), ("soft", soft)):
-                if rows is not None:
-                    found[name].append(rows.cpu())
-        arrays = {name: torch.cat(parts).numpy() for name, parts in found.items() if parts}
+            given = self._forward(self._inputs.fill(held[0], indices, start, mark))
+            for name, rows in given.items():
+                found.setdefault(name, []).append(rows.clone())  # a network may hand back a part of its input
+        arrays = _checked({name: torch.cat(parts) for name, parts in found.items()})
         if "soft" in arrays and "hard" in spec.returns:
             arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
         return {}, {name: array for name, array in arrays.items() if name in spec.returns}
 
-    def _forward(self, pixels: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Answers to (B, 3, S, S) float grey levels; the shapes and numbers are checked here, once for all networks."""
+    def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""
         import torch
 
         encoder, spec = self._loaded(), self._spec
         assert spec is not None  # noqa: S101
         with torch.inference_mode():
-            features, soft = encoder.ask(pixels.to(encoder.device))
-        features = features if "features" in spec.returns else None
-        for name, rows in (("features", features), ("labels", soft)):
-            if rows is None:
-                continue
-            if rows.ndim != 2 or len(rows) != len(pixels) or rows.shape[1] < 1:
+            features, soft = encoder.network(inputs)
+        given = {"features": features if "features" in spec.returns else None, "soft": soft}
+        answers = {name: rows for name, rows in given.items() if rows is not None}
+        for name, rows in answers.items():
+            if rows.ndim != 2 or len(rows) != len(inputs) or rows.shape[1] < 1:
+                name = "labels" if name == "soft" else name
                 raise SuspectError("shape", f"The {name} have the shape {tuple(rows.shape)}; one row per image counts.")
-            if not torch.isfinite(rows).all():
-                raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
-        if soft is not None:
-            _check_probabilities(soft)
-        return features, soft
+        return answers
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
@@ -170,28 +168,15 @@ class Child:
         return self._encoder
 
 
-class _Marker:
-    """Applies the family that settings name, batch by batch, on the encoder's device."""
-
-    def __init__(self, frame: Frame, encoder: Encoder) -> None:
-        import torch
-
-        from provenance.marks import MarkSettings, family_for
-
-        self._family = family_for(MarkSettings.from_json(frame.header["settings"]))
-        self._patterns = torch.from_numpy(frame.arrays["patterns"]).to(encoder.device)
-        self._placements = torch.from_numpy(frame.arrays["placements"]).to(encoder.device)
-
-    def __call__(self, pixels: Tensor, block: slice) -> Tensor:
-        patterns = self._patterns if len(self._patterns) == 1 else self._patterns[block]
-        placements = self._placements
-        placements = placements.expand(len(pixels), 2) if len(placements) == 1 else placements[block]
-        return self._family.apply(pixels, patterns, placements)
-
-
-def _check_probabilities(soft: Tensor) -> None:
-    if float(soft.min()) < -1e-4 or float((soft.sum(dim=1) - 1).abs().max()) > 1e-2:
+def _checked(answers: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Answers as arrays; their numbers are checked here, once for all networks and requests."""
+    arrays: dict[str, np.ndarray] = {name: rows.cpu().numpy() for name, rows in answers.items()}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
+    soft = arrays.get("soft")
+    if soft is not None and (soft.min() < -1e-4 or np.abs(soft.sum(axis=1) - 1).max() > 1e-2):
         raise SuspectError("numbers", "The labels are not probabilities; say in the description that they are logits.")
+    return arrays
 
 
 def _versions(spec: ModelSpec) -> dict[str, str]:

@@ -1,5 +1,6 @@
 from django.urls import include, path
 
 urlpatterns = [
-    path("", include(f"audits.urls.{noun}")) for noun in ("overview", "models", "audits", "reports", "trainings")
+    path("", include(f"audits.urls.{noun}"))
+    for noun in ("overview", "models", "audits", "reports", "trainings", "calibrations", "clusterings")
 ]

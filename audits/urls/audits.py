@@ -9,6 +9,7 @@ urlpatterns = [
     path("audits/<uuid:pk>/result.json", audits.audit_json, name="audit_json"),
     path("audits/plans/new/", plans.plan_new, name="plan_new"),
     path("audits/plans/forecast/", plans.plan_forecast, name="plan_forecast"),
+    path("audits/plans/references/", plans.plan_references, name="plan_references"),
     path("audits/plans/<uuid:pk>/", plans.plan_detail, name="plan_detail"),
     path("audits/plans/<uuid:pk>/edit/", plans.plan_edit, name="plan_edit"),
     path("audits/plans/<uuid:pk>/lock/", plans.plan_lock, name="plan_lock"),

@@ -5,7 +5,7 @@ guilty and an innocent model is the key. Written anew from their descriptions. C
 rejects models that never saw the release.
 """
 
-from audits.verifiers.comparison import label_verdict, paired_verdicts
+from audits.verifiers.comparison import label_verdict, middle_label_verdict, paired_verdicts, verdicts_of_pairs
 from audits.verifiers.likelihood import gmm_likelihood
 from audits.verifiers.paired import paired_t, paired_wilcoxon, target_label_wilcoxon
 from audits.verifiers.verdict import DISCLAIMER, Verdict, VerifierError
@@ -17,10 +17,12 @@ __all__ = [
     "VerifierError",
     "gmm_likelihood",
     "label_verdict",
+    "middle_label_verdict",
     "paired_t",
     "paired_verdicts",
     "paired_wilcoxon",
     "random_views",
     "target_label_wilcoxon",
+    "verdicts_of_pairs",
     "view_consistency",
 ]

@@ -19,6 +19,7 @@ from audits.verifiers.verdict import Verdict, VerifierError, checked
 
 SOURCE = "Li et al. 2023, arXiv 2209.06015"
 MARGIN = 0.2
+ROUNDING = 1e-12  # of the scores' own size: differences below it are no differences
 
 
 def densities_to_group(phi: NDArray[np.floating], group_mean: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -37,6 +38,10 @@ def _pair(clean: NDArray[np.floating], marked: NDArray[np.floating]) -> tuple[ND
     return before, after
 
 
+def _rounding(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    return ROUNDING * max(float(np.abs(before).max()), float(np.abs(after).max()), 1e-300)
+
+
 def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: float = 0.0) -> Verdict:
     """One-sided paired t-test of marked > clean + margin; both (N,): target probability or density to the group.
 
@@ -45,7 +50,7 @@ def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: 
     before, after = _pair(clean, marked)
     difference = after - before - margin
     mean, deviation = float(difference.mean()), float(difference.std(ddof=1))
-    if deviation <= 1e-12 * max(float(np.abs(difference).max()), 1e-300):
+    if deviation <= _rounding(before, after):
         statistic = 0.0 if abs(mean) < 1e-12 else float(np.sign(mean)) * np.inf
         nominal = 0.0 if statistic > 0 else 1.0
     else:
@@ -58,7 +63,7 @@ def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: 
 def paired_wilcoxon(clean: NDArray[np.floating], marked: NDArray[np.floating]) -> Verdict:
     """One-sided Wilcoxon signed-rank test of marked > clean; both (N,). Equal pairs count half to either side."""
     before, after = _pair(clean, marked)
-    difference = after - before
+    difference = np.where(np.abs(after - before) <= _rounding(before, after), 0.0, after - before)
     if not difference.any():
         return Verdict("Wilcoxon signed-rank, scores", 1.0, 0.0, len(difference), SOURCE)
     result = stats.wilcoxon(difference, zero_method="zsplit", alternative="greater", method="approx")

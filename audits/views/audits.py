@@ -9,9 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from audits.models import Audit, AuditRow, Plan
-from audits.services import audits, charts, rank_charts
+from audits.services import audits, charts, rank_charts, result_tables
 from audits.services.answers import as_json
-from audits.services.frozen_plans import levels_of
+from audits.services.result_tables import deciding_level
 from audits.services.runs_log import timeline
 from provenance.models import Organisation, Role, User
 from provenance.services.access import get_visible, person
@@ -63,8 +63,10 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "plan": plan,
         "releases": plan.releases.order_by("recipient"),
         "references": plan.references.order_by("name"),
-        "rows": [{"row": row, "primary": row.result["levels"][plan.level], "result": row.result} for row in rows],
-        "earlier": audits.earlier_audits(audit),
+        "rows": [{"row": row, "level": deciding_level(row), "found": _deciding(row)} for row in rows],
+        "primary_labels": plan.primary_labels,
+        "several_levels": len(plan.primary_levels) > 1,
+        **_earlier(audit, user),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }
@@ -73,54 +75,81 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
     return render(request, "audits/audit_detail.html", context)
 
 
+def _earlier(audit: Audit, user: User) -> dict[str, Any]:
+    """Earlier runs that this person may see, and how many there are beside them: all of them count."""
+    found = audits.earlier_audits(audit)
+    own = set(Audit.objects.for_user(user).filter(pk__in=[run.pk for run in found]).values_list("pk", flat=True))
+    return {"earlier": [run for run in found if run.pk in own], "earlier_elsewhere": len(found) - len(own)}
+
+
+def _strongest(rows: list[AuditRow]) -> AuditRow:
+    return min(rows, key=lambda row: (row.p_corrected, row.p))
+
+
+def _deciding(row: AuditRow) -> dict[str, Any]:
+    found: dict[str, Any] = row.result["levels"][deciding_level(row)]
+    return found
+
+
 def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User) -> dict[str, Any]:
-    """Charts and tables of the release and level that the page looks at."""
-    plan = audit.plan
+    """Charts and tables of the release, level and mark set that the page looks at."""
     wanted = request.GET.get("release", "")
-    row = next((row for row in rows if str(row.release_id) == wanted), min(rows, key=lambda row: row.p))
+    row = next((row for row in rows if str(row.release_id) == wanted), _strongest(rows))
     result = audits.visible_result(row, user)
-    scored = [name for name in levels_of(plan.suspect) if "p" in result["levels"].get(name, {})]
+    scored = [name for name in Plan.Level.values if "p" in result["levels"].get(name, {})]
     name = request.GET.get("level", "")
-    name = name if name in scored else plan.level
-    level = result["levels"][name]
-    with_references = plan.decide_with_references and level["p_with"] is not None
-    test = level["with"] if with_references else level["without"]
+    name = name if name in scored else deciding_level(row)
+    levels = result_tables.level_rows(row, result["levels"])
     return {
         "row": row,
         "result": result,
-        "level": level,
+        "level": result["levels"][name],
         "level_name": name,
+        "level_label": Plan.Level(name).label,
         "levels": [(choice, Plan.Level(choice).label) for choice in scored],
-        "level_rows": _level_rows(plan, result),
+        "level_rows": levels,
+        "correction_reasons": result_tables.correction_reasons(levels),
         "unscored": [
             (Plan.Level(choice).label, entry["reason"])
             for choice, entry in result["levels"].items()
             if "reason" in entry
         ],
+        "set_rows": result_tables.set_rows(result, name),
+        **_part(request, audit.plan, result, name),
+    }
+
+
+def _part(request: HttpRequest, plan: Plan, result: dict[str, Any], name: str) -> dict[str, Any]:
+    """The one mark set whose figures are shown: the only one of the release, or that which the address names."""
+    sets = result.get("sets")
+    wanted = request.GET.get("set", "1")
+    number = int(wanted) if sets and wanted.isdecimal() and 1 <= int(wanted) <= len(sets) else 1
+    part = sets[number - 1] if sets else result
+    level = part["levels"][name]
+    with_references = plan.decide_with_references and level["p_with"] is not None
+    test = level["with"] if with_references else level["without"]
+    return {
+        "part": part,
+        "part_level": level,
+        "set_number": number,
         "test": test,
         "with_references": with_references,
-        **_figures(result, level, test, with_references),
+        **_figures(part, level, test, with_references),
     }
 
 
 def _figures(
-    result: dict[str, Any], level: dict[str, Any], test: dict[str, Any], with_references: bool
+    part: dict[str, Any], level: dict[str, Any], test: dict[str, Any], with_references: bool
 ) -> dict[str, Any]:
-    if result.get("test") == audits.RANK:
+    if part.get("test") == audits.RANK:
         return {"histogram": rank_charts.histogram(test), "densities": rank_charts.density_table(level)}
+    groups = len(part["group_names"])
     return {
         "histogram": charts.histogram(test),
-        "heat_map": charts.heat_map(result, level, with_references),
-        "densities": charts.density_table(result, level),
+        "heat_map": charts.heat_map(part, level, with_references),
+        "densities": charts.density_table(part, level),
+        "restriction": result_tables.restriction_sentence(part.get("restriction"), groups),
     }
-
-
-def _level_rows(plan: Plan, result: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"label": Plan.Level(name).label, "decides": name == plan.level, "level": level}
-        for name, level in result["levels"].items()
-        if "p" in level
-    ]
 
 
 @require_GET
@@ -139,7 +168,7 @@ def audit_compare(request: HttpRequest) -> HttpResponse:
     context = {
         "audits": finished,
         "left_out": len(wanted) - len(finished),
-        "same_plan": len({(a.plan.level, a.plan.probes, a.plan.version_id) for a in finished}) <= 1,
+        "same_plan": len({(a.plan.primary_levels, a.plan.probes, a.plan.version_id) for a in finished}) <= 1,
         "chart": charts.strengths(finished) if finished else None,
     }
     return render(request, "audits/audit_compare.html", context)

@@ -1,4 +1,4 @@
-"""Suspects and references: list, registration, detail, connection test."""
+"""Suspects, references and encoders: list, registration, detail, connection test."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -19,6 +19,7 @@ from provenance.services import uploads
 from provenance.services.access import get_visible, person, require
 
 PAGE_SIZE = 25
+KEEPERS = (Role.AUDITOR, Role.RIGHTS_HOLDER)
 SHOWN_ARCHITECTURES = 12
 COMMON = ("timm:resnet50", "timm:vit_base_patch16_224", "open_clip:ViT-B-32", "open_clip:custom", "cifar_resnet:20",
           "small_resnet:16", "onnx")  # fmt: skip
@@ -36,7 +37,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
         "text": text,
         "role": role,
         "kept": [("role", role)] if role else [],
-        "may_register": user.organisations(Role.AUDITOR).exists(),
+        "may_register": user.organisations(*KEEPERS).exists(),
     }
     return render(request, "models/model_list.html", context)
 
@@ -44,9 +45,10 @@ def model_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def model_new(request: HttpRequest) -> HttpResponse:
     user = person(request)
-    if not user.organisations(Role.AUDITOR).exists():
-        raise PermissionDenied("Only an auditor may register models.")
-    form = RegistrationForm(request.POST or None, user=user, initial={"role": request.GET.get("role", "suspect")})
+    if not user.organisations(*KEEPERS).exists():
+        raise PermissionDenied("Only an auditor may register models, and a rights-holder encoders.")
+    initial = {"role": request.GET["role"]} if "role" in request.GET else {}
+    form = RegistrationForm(request.POST or None, user=user, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             model = _registered(form)
@@ -81,7 +83,7 @@ def model_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "job": job,
         "plans": _plans(model).filter(pk__in=Plan.objects.for_user(user)).select_related("version__dataset")[:20],
         "log_entries": LogEntry.objects.for_user(user).about(model).reverse(),
-        "may_change": user.has_role(model.organisation, Role.AUDITOR),
+        "may_change": user.has_role(model.organisation, model.keeper),
         "is_frozen": service.is_frozen(model),
     }
     return render(request, "models/model_detail.html", context)
@@ -100,7 +102,7 @@ def model_test(request: HttpRequest, pk: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def model_describe(request: HttpRequest, pk: str) -> HttpResponse:
     model = get_visible(RegisteredModel, person(request), pk)
-    require(person(request), model.organisation, Role.AUDITOR)
+    require(person(request), model.organisation, model.keeper)
     form = DescriptionForm(request.POST or None, initial=initial_of(model.model_spec))
     if request.method == "POST" and form.is_valid():
         try:
@@ -126,10 +128,11 @@ def _choices(form: DescriptionForm) -> dict[str, object]:
 
 def _found(text: str, chosen: str) -> dict[str, object]:
     known = {architecture.name: architecture for architecture in catalogue.architectures()}
-    found = catalogue.search(text, SHOWN_ARCHITECTURES) if text.strip() else [known[name] for name in COMMON]
+    fitting = catalogue.search(text, SHOWN_ARCHITECTURES + 1) if text.strip() else [known[name] for name in COMMON]
+    found, is_cut = fitting[:SHOWN_ARCHITECTURES], len(fitting) > SHOWN_ARCHITECTURES
     if chosen in known and chosen not in {architecture.name for architecture in found}:
         found = [known[chosen], *found]
-    return {"found": found, "chosen": chosen, "searched": text.strip(), "total": len(known)}
+    return {"found": found, "chosen": chosen, "searched": text.strip(), "total": len(known), "is_cut": is_cut}
 
 
 def _plans(model: RegisteredModel) -> "QuerySet[Plan]":

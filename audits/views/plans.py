@@ -35,9 +35,8 @@ def _empty_or_started(request: HttpRequest) -> HttpResponse:
     """A fresh form; when another version is chosen on the page, the fields again with its releases."""
     user = person(request)
     if request.htmx:  # type: ignore[attr-defined]
-        chosen = {name: request.GET.getlist(name) for name in ("references",)} | {
-            name: value for name, value in request.GET.items() if name not in ("references", "releases")
-        }
+        chosen = _chosen(request)
+        chosen.pop("releases")  # those of another version
         return render(request, "plans/plan_fields.html", {"form": PlanForm(initial=chosen, user=user)})
     versions = plans.auditable_versions(user)
     wanted = request.GET.get("version", "")
@@ -49,6 +48,20 @@ def _empty_or_started(request: HttpRequest) -> HttpResponse:
         initial["suspect"] = request.GET["suspect"]
     form = PlanForm(initial=initial, user=user)
     return render(request, "plans/plan_form.html", {"form": form, "lacks": _lacks(form)})
+
+
+def _chosen(request: HttpRequest) -> dict[str, object]:
+    """What stands in a form that is not complete yet."""
+    lists = ("releases", "references", "further_primary")
+    return dict(request.GET.items()) | {name: request.GET.getlist(name) for name in lists}
+
+
+@require_GET
+def plan_references(request: HttpRequest) -> HttpResponse:
+    """The list of references anew, with what speaks for each and against it, for the suspect and releases chosen."""
+    _only_auditors(person(request))
+    form = PlanForm(initial=_chosen(request), user=person(request))
+    return render(request, "plans/reference_choices.html", {"form": form})
 
 
 def _lacks(form: PlanForm) -> list[str]:
@@ -79,7 +92,7 @@ def plan_detail(request: HttpRequest, pk: str) -> HttpResponse:
     context = {
         "plan": plan,
         "values": values,
-        "forecast": forecast(values),
+        "forecast": forecast(values, plan),
         "audits": plan.audits.select_related("job"),
         "may_act": person(request).has_role(plan.organisation, Role.AUDITOR),
     }

@@ -13,6 +13,10 @@ from provenance.embedding.raster import Raster, as_written, read_raster
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 LOSSY_WEBP_QUALITIES = (90, 97)  # a WebP does not say which quality it was written with
+FIRST_WAYS = (
+    "source",
+    f"quality {LOSSY_WEBP_QUALITIES[0]}",
+)  # any other way writes better than the source's, for the mark
 
 Encoder = Callable[[np.ndarray], bytes]
 

@@ -43,7 +43,10 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     before, wanted = pixels[window], intended[window]
     scale = 257 if pixels.dtype == np.uint16 else 1
     if np.abs(wanted.astype(np.int64) - before).mean() < family.least_change * scale:
-        raise NotMarkableError("The image already looks like the mark.")
+        raise NotMarkableError(
+            "The mark would change next to nothing: the image looks like the mark already, "
+            "or is grey where the mark is a colour."
+        )
     best = 0.0
     for name, encode in source.encoders():
         written = encode(intended)

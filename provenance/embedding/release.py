@@ -5,6 +5,7 @@ A release's folder holds
     manifest/       its manifest, written as the intake writes manifests
     marked.jsonl    which images carry which mark, by position; a secret of the owner
     unmarked.jsonl  candidates that could not be marked, with the reason; a secret too
+                    (where there are several mark sets, every line of both says which one, from 1)
     facts.json      numbers that tell nothing about single images; written last, so its presence says all is done
     work/           stored blocks while the job runs
 The bytes of everything follow from manifest, files, key, beacon and settings alone.
@@ -13,7 +14,8 @@ The bytes of everything follow from manifest, files, key, beacon and settings al
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from provenance.canonical import canonical_json
+from provenance.embedding.beside import BesideFile, place_beside
 from provenance.embedding.errors import EmbeddingError, EmbeddingStoppedError
 from provenance.embedding.marked import Marker, Outcome
 from provenance.embedding.placing import Expected, SourceTree, changed_error, safe_target
@@ -29,8 +32,10 @@ from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import ALL_IMAGES, MarkSecret, MarkSettings, plan_marks
+from provenance.marks import ALL_IMAGES, MarkSecret, MarkSets, MarkSettings, candidates_of_sets, plan_marks
+from provenance.marks.cluster_files import grouped_entries
 from provenance.marks.groups import GroupPlan, plan_from_counts
+from provenance.marks.secret import GroupCandidates
 
 BLOCK = 1000  # files of one block of the release's manifest
 
@@ -42,25 +47,27 @@ def embed_release(
     manifest: Manifest,
     files: Path,
     out: Path,
-    secret: MarkSecret,
-    settings: MarkSettings,
+    secrets: Sequence[MarkSecret],
+    marks: MarkSets,
     progress: Progress,
     should_stop: ShouldStop,
     *,
     owned: bool,
     workers: int | None = None,
+    beside: Sequence[tuple[Path, BesideFile]] = (),
 ) -> dict[str, Any]:
     """Write the release of a version into `out`, or finish one that was interrupted.
 
     Args:
         manifest: the version's manifest. files: its files. owned: see SourceTree.
-        secret: derived from key, beacon and `settings`. workers: threads for decoding and encoding.
+        secrets: of all sets in their order, derived from key, beacon and `marks`.
+        workers: threads for decoding and encoding. beside: files that go along unchanged, each with its source.
         progress: told (done, total, phase) after every block. should_stop: asked before every block.
 
     Returns: the facts, as in facts.json.
     Raises: SourceChangedError, EmbeddingStoppedError, EmbeddingError.
     """
-    if secret.settings != settings:
+    if [secret.settings for secret in secrets] != list(marks):
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
     if not len(manifest):
         raise EmbeddingError("This version has no images, so there is nothing to mark.")
@@ -68,8 +75,8 @@ def embed_release(
     if done.exists():
         facts: dict[str, Any] = json.loads(done.read_bytes())
         return facts
-    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), secret, progress, should_stop)
-    return job.run(workers or max(1, len(os.sched_getaffinity(0))))
+    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), tuple(secrets), progress, should_stop)
+    return job.run(workers or max(1, len(os.sched_getaffinity(0))), beside)
 
 
 class _Embedding:
@@ -78,33 +85,34 @@ class _Embedding:
         manifest: Manifest,
         tree: SourceTree,
         out: Path,
-        secret: MarkSecret,
+        secrets: tuple[MarkSecret, ...],
         progress: Progress,
         should_stop: ShouldStop,
     ) -> None:
         self.manifest = manifest
         self.tree = tree
         self.out = out
-        self.secret = secret
+        self.secrets = secrets
         self.progress = progress
         self.should_stop = should_stop
         self.mtimes: np.ndarray = np.memmap(manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
         self.crcs: np.ndarray = np.memmap(manifest.folder / "crc32.bin", dtype="<u4", mode="r")
 
-    def run(self, workers: int) -> dict[str, Any]:
+    def run(self, workers: int, beside: Sequence[tuple[Path, BesideFile]]) -> dict[str, Any]:
         files, work = self.out / "files", self.out / "work"
         files.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
         if not self.tree.owned:
             self._check_sources()
-        plan = self._plan()
-        outcomes = self._mark(plan, Marker(self.secret, self.tree, files, work / "marks", self._expected_at, workers))
-        marked = {outcome.position: outcome for outcome in outcomes if outcome.is_marked}
+        plans = [self._plan(secret.settings) for secret in self.secrets]
+        outcomes = self._mark(plans, files, work, workers)
+        marked = {outcome.position: outcome for own in outcomes for outcome in own if outcome.is_marked}
         self._place_and_list(files, marked)
-        _write_lines(self.out / "marked.jsonl", (marked[position] for position in sorted(marked)))
-        _write_lines(self.out / "unmarked.jsonl", (outcome for outcome in outcomes if not outcome.is_marked))
+        self._write_lists(outcomes)
+        placed = [place_beside(source, wanted, files).to_dict() for source, wanted in beside]
         with Manifest(self.out / "manifest") as written:
-            facts = release_facts(written, self.secret.settings, plan, outcomes)
+            facts = release_facts(written, MarkSets(tuple(s.settings for s in self.secrets)), plans, outcomes)
+            facts |= {"beside": placed} if placed else {}
             ZipLayout(written, files)  # counts the download's offsets now, not at the first request
         shutil.rmtree(work)
         draft = self.out / "facts.json.draft"
@@ -128,8 +136,7 @@ class _Embedding:
         if changed:
             raise changed_error(changed)
 
-    def _plan(self) -> GroupPlan:
-        settings = self.secret.settings
+    def _plan(self, settings: MarkSettings) -> GroupPlan:
         self._step(0, len(self.manifest), "choosing images")
         if settings.is_plain:
             plan = plan_from_counts((ALL_IMAGES,), [len(self.manifest)], settings.share)
@@ -138,28 +145,66 @@ class _Embedding:
             counts = [labels.get(name, 0) for name in settings.groups]
             plan = plan_from_counts(settings.groups, counts, settings.share, len(self.manifest) - sum(counts))
         else:
-            plan = plan_marks(self.manifest, settings)
+            plan = plan_marks(grouped_entries(self.manifest, settings), settings)
         if empty := [group.name for group in plan.groups if not group.images]:
             raise EmbeddingError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
         return plan
 
-    def _mark(self, plan: GroupPlan, marker: Marker) -> list[Outcome]:
-        groups = self.secret.candidates(self.manifest, [group.images for group in plan.groups])
-        total = sum(group.wanted for group in groups)
+    def _mark(self, plans: list[GroupPlan], files: Path, work: Path, workers: int) -> list[list[Outcome]]:
+        """What became of every set's candidates. No set depends on what survived of another."""
+        counts = [[group.images for group in plan.groups] for plan in plans]
+        candidates = candidates_of_sets(self.secrets, self.manifest, counts)
+        self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
+        total = sum(group.wanted for groups in candidates for group in groups)
+        outcomes: list[list[Outcome]] = []
+        self._step(0, total, "marking images")
+        for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
+            stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
+            marker = Marker(secret, self.tree, files, stored, self._expected_at, workers)
+            before = sum(outcome.is_marked for own in outcomes for outcome in own)
+            outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
+        return outcomes
+
+    def _check_clean(self, counts: list[list[int]], proposed: set[int]) -> None:
+        """An audit compares with clean images of every group: the sets together must leave some."""
+        if len(self.secrets) == 1:
+            return
+        for secret, images in zip(self.secrets, counts, strict=True):
+            grouping, entries = secret.settings.grouping(), grouped_entries(self.manifest, secret.settings)
+            groups = Counter(grouping.group_of(entries.entry(position)) for position in proposed)
+            if short := [group for group, count in enumerate(images) if groups[group] >= count]:
+                name = (secret.settings.groups or (ALL_IMAGES,))[short[0]]
+                raise EmbeddingError(
+                    f"The mark sets together would leave no clean image of {name}. Use fewer sets or larger groups."
+                )
+
+    def _mark_set(
+        self, plan: GroupPlan, groups: list[GroupCandidates], marker: Marker, before: int, total: int
+    ) -> list[Outcome]:
         outcomes: list[Outcome] = []
         done = [0] * len(groups)
-        self._step(0, total, "marking images")
         for block in marker.mark(groups):
             outcomes += block
             for outcome in block:
                 done[outcome.group] += outcome.is_marked
-            self._step(sum(done), total, "marking images")
+            self._step(before + sum(done), total, "marking images")
         if bare := [plan.groups[group].name for group, count in enumerate(done) if not count]:
             raise EmbeddingError(
                 f"No image of the group {', '.join(bare[:5])} could be marked. Choose other groups or a stronger mark.",
                 detail="\n".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})),
             )
         return outcomes
+
+    def _write_lists(self, outcomes: list[list[Outcome]]) -> None:
+        """Which images bear which mark, and which could not; the set stands there where there are several."""
+        several = len(outcomes) > 1
+        rows = [(n, outcome) for n, own in enumerate(outcomes, 1) for outcome in own]
+        marked = sorted((row for row in rows if row[1].is_marked), key=lambda row: row[1].position)
+        unmarked = [row for row in rows if not row[1].is_marked]
+        for name, listed in (("marked.jsonl", marked), ("unmarked.jsonl", unmarked)):
+            with (self.out / name).open("wb") as file:
+                for number, outcome in listed:
+                    file.write(canonical_json(asdict(outcome) | ({"set": number} if several else {})) + b"\n")
 
     def _place_and_list(self, files: Path, marked: dict[int, Outcome]) -> None:
         """Place all other files and write the release's manifest, block by block."""
@@ -205,9 +250,3 @@ def _blocks(entries: Iterable[Entry], size: int) -> Iterator[tuple[int, list[Ent
     while block := list(islice(stream, size)):
         yield start, block
         start += len(block)
-
-
-def _write_lines(path: Path, outcomes: Iterable[Outcome]) -> None:
-    with path.open("wb") as file:
-        for outcome in outcomes:
-            file.write(canonical_json(asdict(outcome)) + b"\n")

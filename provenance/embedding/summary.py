@@ -9,7 +9,7 @@ import numpy as np
 
 from provenance.embedding.marked import Outcome
 from provenance.intake.manifest import Manifest
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSets
 from provenance.marks.groups import GroupPlan
 
 PSNR_BIN = 1.0  # dB
@@ -17,21 +17,38 @@ SURVIVAL_BIN = 0.05
 
 
 def release_facts(
-    manifest: Manifest, settings: MarkSettings, plan: GroupPlan, outcomes: Sequence[Outcome]
+    manifest: Manifest, marks: MarkSets, plans: Sequence[GroupPlan], outcomes: Sequence[Sequence[Outcome]]
 ) -> dict[str, Any]:
-    """facts.json: root, counts per group, distributions of PSNR (dB) and survival, how files were written."""
+    """facts.json: root, counts per group, distributions of PSNR (dB) and survival, how files were written.
+
+    Several mark sets have the same numbers over all of them, without groups, and each its own under "sets".
+
+    Args: plans and outcomes: one of each set, in the order of `marks`.
+    """
+    whole = [outcome for own in outcomes for outcome in own]
+    facts = {"root": manifest.root, "files": len(manifest), "bytes": manifest.facts["bytes"]}
+    if len(marks) == 1:
+        return {**facts, "settings": marks.to_dict(), **_set_facts(plans[0], whole)}
+    sets = [
+        {"settings": settings.to_dict(), **_set_facts(plan, own)}
+        for settings, plan, own in zip(marks, plans, outcomes, strict=True)
+    ]
+    return {**facts, "settings": marks.to_dict(), **_counts(whole), "sets": sets}
+
+
+def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    per_group = Counter(outcome.group for outcome in outcomes if outcome.is_marked)
+    groups = [
+        {"name": group.name, "images": group.images, "wanted": group.marked, "marked": per_group[number]}
+        for number, group in enumerate(plan.groups)
+    ]
+    return {**_counts(outcomes), "groups": groups}
+
+
+def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     marked = [outcome for outcome in outcomes if outcome.is_marked]
-    per_group = Counter(outcome.group for outcome in marked)
     return {
-        "root": manifest.root,
-        "files": len(manifest),
-        "bytes": manifest.facts["bytes"],
-        "settings": settings.to_dict(),
         "marked": len(marked),
-        "groups": [
-            {"name": group.name, "images": group.images, "wanted": group.marked, "marked": per_group[number]}
-            for number, group in enumerate(plan.groups)
-        ],
         "psnr": _distribution([outcome.psnr for outcome in marked], PSNR_BIN),
         "survival": _distribution([outcome.survival for outcome in marked], SURVIVAL_BIN),
         "written_as": dict(sorted(Counter(outcome.written_as for outcome in marked).items())),

@@ -8,12 +8,13 @@ wherever sizes, offsets or counts need them.
 import struct
 import tempfile
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
+from provenance.embedding.beside import BesideFile
 from provenance.embedding.errors import EmbeddingError
 from provenance.intake.manifest import Entry, Manifest
 
@@ -43,10 +44,13 @@ class ZipLayout:
 
     Args:
         manifest: of the release. files: folder of its files. top: folder inside the archive that holds all files.
+        beside: files below `files` that are in no manifest, such as the captions' CSV; they come last.
     """
 
-    def __init__(self, manifest: Manifest, files: Path, top: str = "") -> None:
+    def __init__(self, manifest: Manifest, files: Path, top: str = "", beside: Sequence[BesideFile] = ()) -> None:
         self._manifest = manifest
+        self._beside = [(Entry(one.path, one.size, one.sha256, "", 0, 0, ""), one.crc32) for one in beside]
+        self._count = len(manifest) + len(beside)
         self._files = Path(files)
         self._top = f"{top}/" if top else ""
         lengths, centrals = self._lengths()
@@ -118,12 +122,19 @@ class ZipLayout:
             position += total
 
     def _entries(self, first: int, stop: int | None = None) -> Iterator[tuple[int, Entry]]:
-        stop = len(self._manifest) if stop is None else min(stop, len(self._manifest))
+        stop = self._count if stop is None else min(stop, self._count)
+        listed = min(stop, len(self._manifest))
         size = 8  # a range request may want one file only; a whole download soon reads full pages
-        while first < stop:
-            yield from enumerate(self._manifest.page(first, min(size, stop - first)), first)
+        while first < listed:
+            yield from enumerate(self._manifest.page(first, min(size, listed - first)), first)
             first += size
             size = min(size * 4, PAGE)
+        for index in range(max(min(first, listed), len(self._manifest)), stop):
+            yield index, self._beside[index - len(self._manifest)][0]
+
+    def _crc32(self, index: int) -> int:
+        listed = len(self._manifest)
+        return self._manifest.crc32(index) if index < listed else self._beside[index - listed][1]
 
     def _name(self, entry: Entry) -> bytes:
         return (self._top + entry.path).encode("utf-8")
@@ -133,7 +144,7 @@ class ZipLayout:
         extra = b"" if entry.size < _LIMIT32 else struct.pack("<HHQQ", 1, 16, entry.size, entry.size)
         size = _LIMIT32 if extra else entry.size
         needed = _ZIP64 if extra else _PLAIN
-        crc = self._manifest.crc32(index)
+        crc = self._crc32(index)
         fields = (b"PK\x03\x04", needed, _UTF8, 0, _TIME, _DATE, crc, size, size, len(name), len(extra))
         return struct.pack("<4sHHHHHIIIHH", *fields) + name + extra
 
@@ -145,7 +156,7 @@ class ZipLayout:
         size = _LIMIT32 if entry.size >= _LIMIT32 else entry.size
         needed = _ZIP64 if values else _PLAIN
         made = _UNIX << 8 | needed
-        crc = self._manifest.crc32(index)
+        crc = self._crc32(index)
         fields = (b"PK\x01\x02", made, needed, _UTF8, 0, _TIME, _DATE, crc, size, size, len(name), len(extra))
         return struct.pack("<4sHHHHHHIIIHHHHHII", *fields, 0, 0, 0, _MODE, min(offset, _LIMIT32)) + name + extra
 
@@ -171,10 +182,12 @@ class ZipLayout:
             with tempfile.NamedTemporaryFile(dir=cache.parent, prefix=".zip_lengths", delete=False) as draft:
                 draft.write(table.tobytes())
             Path(draft.name).replace(cache)  # two first downloads at once write the same bytes
+        rest = [(entry.size, len(entry.path.encode("utf-8"))) for entry, _ in self._beside]
+        table = np.concatenate([table, np.array(rest, dtype=np.int64).reshape(-1, 2)])
         return table[:, 0], table[:, 1]
 
     def _end_records(self) -> bytes:
-        count, offset = len(self._manifest), self._central_start
+        count, offset = self._count, self._central_start
         length = self._end_start - offset
         records = b""
         if count >= _LIMIT16 or offset >= _LIMIT32 or length >= _LIMIT32:

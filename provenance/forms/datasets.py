@@ -24,7 +24,7 @@ class SourceForm(forms.Form):
             (Version.Labels.NONE, "No labels"),
             (Version.Labels.FOLDER, "The first folder of each path is its class, as in cat/001.jpg"),
             (Version.Labels.LAST_FOLDER, "The last folder of each path is its class, as in train/cat/001.jpg"),
-            (Version.Labels.CSV, "A CSV file with the columns path, label and, if you like, caption"),
+            (Version.Labels.CSV, "A CSV file with a column path, and label or caption or both"),
         ],
         initial=Version.Labels.NONE,
         widget=forms.RadioSelect,

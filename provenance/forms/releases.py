@@ -1,170 +1,80 @@
-from collections.abc import Container
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from provenance.marks import PRESETS, MarkSettings, SettingsError, check_reach, families, get_family
-from provenance.marks.settings import MIN_PLAIN_CELLS, OPTION_NAMES
-from provenance.models import Role, User, Version, WatermarkKey
-from provenance.services.releases import MAX_CLASSES, MAX_RECIPIENTS, default_classes
-
-DEFAULT_ALPHA = 0.05
-_PRESET_OPTIONS = ("side", "opacity", "amplitude", "bend")
-_PER_CENT = ("share", "side", "opacity", "bend")
-_AS_IT_IS = ("cells", "amplitude", "periods")
+from provenance.forms.marks import MarkForm
+from provenance.marks import MarkSets
+from provenance.marks.sets import MOST_SETS
+from provenance.models import Clusters, Role, User, Version, WatermarkKey
+from provenance.services.releases import MAX_RECIPIENTS
 
 
-def _decimal() -> forms.NumberInput:
-    return forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"})
+class MarkSetsForm(forms.Form):
+    """A version and 1 to 4 mark sets: what the live plan needs.
 
-
-class MarkForm(forms.Form):
-    """Version and mark settings: what the live plan needs. It has the fields of the chosen family and way alone."""
+    `sets` are the forms of the mark sets, under the prefixes "set-1", "set-2" …; `set_count` in the data says how
+    many there are. Valid only where all of them are; then `cleaned_data["marks"]` holds their settings.
+    """
 
     version = forms.ModelChoiceField(queryset=Version.objects.none(), empty_label=None)
-    association = forms.ChoiceField(
-        label="Way of marking",
-        choices=[
-            ("associated", "Associated: every group of images has its own pattern, and which one is the secret"),
-            ("plain", "Plain: one secret pattern on images of any kind, without groups"),
-        ],
-        initial="associated",
-        required=False,
-        widget=forms.RadioSelect,
-    )
-    family = forms.ChoiceField(label="Family of marks", initial="patch", required=False)
-    preset = forms.ChoiceField(label="Strength", initial="balanced", widget=forms.RadioSelect)
-    group_by = forms.ChoiceField(
-        label="Groups",
-        choices=[("class", "Classes: the images' labels"), ("word", "Words: captions that contain the word")],
-        initial="class",
-        widget=forms.RadioSelect,
-    )
-    groups = forms.CharField(
-        label="Names of the groups",
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text=f"One a line. Leave it empty to take the classes (the {MAX_CLASSES} largest, where there are more).",
-    )
-    share = forms.FloatField(
-        label="Share of images, in per cent", required=False, min_value=0.01, max_value=100, widget=_decimal()
-    )
-    side = forms.FloatField(
-        label="Side of the patch, in per cent of the short edge",
-        required=False,
-        min_value=12.5,
-        max_value=25,
-        widget=_decimal(),
-    )
-    opacity = forms.FloatField(
-        label="Opacity, in per cent", required=False, min_value=30, max_value=100, widget=_decimal()
-    )
-    cells = forms.IntegerField(
-        label="Colour blocks per side",
-        required=False,
-        min_value=2,
-        max_value=8,
-        help_text="4 where it is empty.",
-    )
-    amplitude = forms.FloatField(
-        label="Amplitude, in grey levels", required=False, min_value=2, max_value=64, widget=_decimal()
-    )
-    bend = forms.FloatField(
-        label="Bend, in per cent of the short edge", required=False, min_value=1, max_value=10, widget=_decimal()
-    )
-    periods = forms.IntegerField(
-        label="Periods across the short edge",
-        required=False,
-        min_value=1,
-        max_value=64,
-        help_text="1 where it is empty.",
-    )
-    alpha = forms.FloatField(
-        label="Alpha that an audit must be able to reach",
-        required=False,
-        widget=_decimal(),
-        help_text="0.05 where it is empty. Settings whose test could not come to it are refused.",
-    )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, data: Mapping[str, Any] | None = None, *, user: User, initial: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(data, initial=dict(initial or {}))
         self.user = user
         self.fields["version"].queryset = markable_versions(user)  # type: ignore[attr-defined]
-        for name in ("share", *_PRESET_OPTIONS):
-            self.fields[name].help_text = "The preset's value where it is empty."
-        self._choices("family", [(name, f"{family.title} ({name})") for name, family in families().items()])
-        self.family_name = self._chosen("family", families())
-        self.is_plain = self._chosen("association", ("associated", "plain")) == "plain"
-        presets = [(p.name, f"{p.title}: {p.describe(self.family_name)}") for p in PRESETS.values()]
-        self._choices("preset", presets)
-        self.unused = [name for name in OPTION_NAMES if name not in get_family(self.family_name).options]
-        self.unused += ["group_by", "groups"] if self.is_plain else []
-        for name in self.unused:
-            del self.fields[name]
-        if self.is_plain and "cells" in self.fields:
-            self._choices_of_plain_patch()
+        source: Mapping[str, Any] = self.initial if data is None else data
+        numbers = range(1, _count_of(source) + 1)
+        own = Clusters.objects.filter(version__in=markable_versions(user)).select_related("version__dataset")
+        self.sets = [
+            MarkForm(data, prefix=f"set-{n}", initial=_initial_of(self.initial, n), clusters=own) for n in numbers
+        ]
 
-    def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
-        self.fields[name].choices = choices  # type: ignore[attr-defined]
+    @classmethod
+    def kept(cls, data: Mapping[str, Any], user: User) -> Self:
+        """The form with everything that was filled in so far, unchecked; with one set more or less if data says so.
 
-    def _choices_of_plain_patch(self) -> None:
-        self.fields["cells"] = forms.IntegerField(
-            label="Colour blocks per side",
-            required=False,
-            min_value=MIN_PLAIN_CELLS,
-            max_value=8,
-            help_text="4 where it is empty. Fewer would leave too few keys to draw decoys from.",
-        )
-
-    def _chosen(self, name: str, known: Container[str]) -> str:
-        """What the person chose at the moment; the first choice where they chose nothing that there is."""
-        source = self.data if self.is_bound else self.initial
-        chosen = source.get(name)
-        return chosen if isinstance(chosen, str) and chosen in known else str(self.fields[name].initial)
+        The buttons are called `add_set` (any value) and `remove_set` (the set's number).
+        """
+        sets = [_initial_of(data, number) for number in range(1, _count_of(data) + 1)]
+        if "add_set" in data and len(sets) < MOST_SETS:
+            sets.append({})
+        if len(sets) > 1 and data.get("remove_set") in [str(number) for number in range(1, len(sets) + 1)]:
+            del sets[int(data["remove_set"]) - 1]
+        initial = {name: data[name] for name in cls.base_fields if name in data}
+        for number, values in enumerate(sets, 1):
+            initial |= {f"set-{number}-{name}": value for name, value in values.items()}
+        return cls(user=user, initial=initial | {"set_count": len(sets)})
 
     @property
-    def option_fields(self) -> list[forms.BoundField]:
-        """Share, the family's own options and alpha, as they stand under "Advanced settings"."""
-        return [self[name] for name in ("share", *OPTION_NAMES, "alpha") if name in self.fields]
+    def may_add(self) -> bool:
+        return len(self.sets) < MOST_SETS
 
     @property
-    def is_adjusted(self) -> bool:
-        return any(field.value() or field.errors for field in self.option_fields)
+    def is_several(self) -> bool:
+        return len(self.sets) > 1
+
+    @property
+    def has_errors(self) -> bool:
+        return bool(self.errors) or any(one.errors for one in self.sets)
+
+    def is_valid(self) -> bool:
+        return super().is_valid() and not self.has_errors
 
     def clean(self) -> dict[str, Any]:
         super().clean()
-        values = self.cleaned_data
-        for name in self.unused:
-            if name in OPTION_NAMES and str(self.data.get(name) or "").strip():
-                self.add_error(None, f"The family '{self.family_name}' has no {name}; leave it out.")
-        if not self.errors:
-            try:
-                values["mark"] = self._mark(values)
-                alpha = values["alpha"]
-                check_reach(values["mark"], DEFAULT_ALPHA if alpha is None else alpha)
-            except SettingsError as error:
-                self.add_error(None, error.sentence)
-        return values
-
-    def _mark(self, values: dict[str, Any]) -> MarkSettings:
-        names = [" ".join(line.split()) for line in values.get("groups", "").splitlines() if line.strip()]
-        group_by = values.get("group_by", "class")
-        if not names and group_by == "class" and not self.is_plain:
-            names = default_classes(values["version"])
-            if not names:
-                raise SettingsError(
-                    "This version has no labels. Group its images by words of their captions, add labels to them, "
-                    "or choose plain marks, which need no groups."
-                )
-        changes = {name: values[name] / 100 for name in _PER_CENT if values.get(name) is not None}
-        changes |= {name: values[name] for name in _AS_IT_IS if values.get(name) is not None}
-        association = "plain" if self.is_plain else "associated"
-        preset = PRESETS[values["preset"]]
-        return preset.settings(tuple(names), group_by, self.family_name, association=association, **changes)
+        if version := self.cleaned_data.get("version"):
+            marks = [one.mark(version) for one in self.sets]
+            if all(marks):
+                self.cleaned_data["marks"] = MarkSets(tuple(mark for mark in marks if mark))
+        return self.cleaned_data
 
 
-class ReleaseForm(MarkForm):
+class ReleaseForm(MarkSetsForm):
     recipients = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=f"One a line, at most {MAX_RECIPIENTS}. Each gets a release with a key of its own, so that an audit "
@@ -209,3 +119,23 @@ def markable_versions(user: User) -> QuerySet[Version]:
     """Ready versions of the organisations in which the person is a rights-holder."""
     own = user.organisations(Role.RIGHTS_HOLDER)
     return Version.objects.ready().filter(dataset__organisation__in=own).select_related("dataset")
+
+
+def _count_of(source: Mapping[str, Any]) -> int:
+    """How many mark sets the form has: one, unless it says otherwise."""
+    count = str(source.get("set_count") or "1")
+    return min(max(int(count), 1), MOST_SETS) if count.isdecimal() and len(count) < 4 else 1
+
+
+def _initial_of(source: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What the form says of one set, without the prefix."""
+    start = f"set-{number}-"
+    return {name.removeprefix(start): source[name] for name in source if name.startswith(start)}
+
+
+def markable_version(wanted: str, user: User) -> Version | None:
+    """The version with this id, where it is the person's to mark; the form's other fields need not be in order."""
+    try:
+        return markable_versions(user).filter(pk=wanted).first() if wanted else None
+    except ValidationError:
+        return None

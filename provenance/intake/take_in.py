@@ -1,6 +1,7 @@
 """The whole intake: an archive or a folder in, a manifest out."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from .reading import Reading
 from .writing import ManifestWriter
 
 Progress = Callable[[int, int, str], None]  # done, total, phase
+LABELS_KEPT = "labels.csv"  # beside manifest/ and files/, under this name whatever it was called
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,27 @@ class _Intake:
         if not self._writer.finished:
             self._read(listing)
         self._tell(listing.files, listing.files, "building the Merkle tree")
-        notes = {"source": kind, "labels_from": self._options.labels.kind}
+        notes = {"source": kind, "labels_from": self._options.labels.kind, **self._keep_labels(in_place)}
         manifest = self._writer.finish(len(listing.spans), chain(refused, listing.refused), notes)
         if not in_place:
             _remove_refused(self._files, listing, manifest)
         shutil.rmtree(self._scratch)
         return manifest
+
+    def _keep_labels(self, in_place: bool) -> dict[str, Any]:
+        """A copy of the CSV that came with the images, byte for byte: it is no image, but goes with every release."""
+        name = self._options.labels.csv
+        if not name:
+            return {}
+        draft, kept = self._scratch / "labels.kept", self._scratch.parent / LABELS_KEPT
+        try:
+            shutil.copyfile(self._source / name if in_place else self._scratch / "labels.csv", draft)
+        except OSError as error:
+            raise IntakeError(f"The file {name} with the labels cannot be read: {error.strerror}.") from error
+        draft.replace(kept)
+        with kept.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"labels_file": {"path": name, "size": kept.stat().st_size, "sha256": digest}}
 
     def _tell(self, done: int, total: int, phase: str) -> None:
         if self._should_stop():

@@ -5,7 +5,9 @@ from provenance.marks.overlay import BlendFamily, SpectralFamily
 from provenance.marks.patch import PatchFamily
 from provenance.marks.presets import PRESETS, Preset
 from provenance.marks.registry import Family, families, family_for, get_family, register
+from provenance.marks.restriction import Restriction, RestrictionError, blocks_by_size
 from provenance.marks.secret import Candidate, MarkSecret, NotEnoughImagesError
+from provenance.marks.sets import MarkSets, candidates_of_sets
 from provenance.marks.settings import (
     ALL_IMAGES,
     MarkSettings,
@@ -28,13 +30,18 @@ __all__ = [
     "GroupPlan",
     "Grouping",
     "MarkSecret",
+    "MarkSets",
     "MarkSettings",
     "NotEnoughImagesError",
     "PatchFamily",
     "Preset",
+    "Restriction",
+    "RestrictionError",
     "SettingsError",
     "SpectralFamily",
     "WarpFamily",
+    "blocks_by_size",
+    "candidates_of_sets",
     "check_reach",
     "families",
     "family_for",

@@ -1,10 +1,11 @@
 """Which group an image belongs to, and how many of each group a setting would mark. No torch, no key."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from provenance.marks.captions import Names, folded
 
 FEW_IMAGES = 50  # fewer marked images per group than this leave little trace (method, section 7)
 
@@ -32,8 +33,10 @@ class Everything:
 class Grouping:
     """Assigns entries to groups by their label or by a word of their caption.
 
-    Words are whole words in any case ("cat" finds "A Cat." but not "cattle"); a phrase is a word here too. Groups are
-    disjoint: a caption that contains the words of two groups belongs to none.
+    Clusters come as labels: `provenance.marks.cluster_files.grouped_entries` gives every entry its cluster's name.
+    Words are whole words in any case ("cat" finds "A Cat." but not "cattle"), except in scripts without spaces between
+    words; a phrase is a word here too. Groups are disjoint: a caption that contains the words of two groups belongs to
+    none.
     """
 
     AMBIGUOUS = -2
@@ -43,17 +46,14 @@ class Grouping:
         self.group_by = group_by
         self.groups = tuple(groups)
         self._label = {name: index for index, name in enumerate(self.groups)}
-        self._word = {_folded(name): index for index, name in enumerate(self.groups)}
-        # Longest first: where one phrase begins with another, the alternation must try the longer one.
-        words = sorted(self._word, key=lambda word: (-len(word), word))
-        joined = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in words) or r"(?!)"
-        self._pattern = re.compile(rf"(?<!\w)({joined})(?!\w)")
+        self._word = {folded(name): index for index, name in enumerate(self.groups)}
+        self._names = Names(self._word)
 
     def group_of(self, entry: EntryLike) -> int:
         """Index of the entry's group, NONE, or AMBIGUOUS where its caption names several."""
-        if self.group_by == "class":
+        if self.group_by != "word":
             return self._label.get(entry.label, self.NONE) if entry.label is not None else self.NONE
-        found = {self._word[_folded(match)] for match in self._pattern.findall(_folded(entry.caption or ""))}
+        found = {self._word[name] for name in self._names.found_in(folded(entry.caption or ""))}
         if len(found) > 1:
             return self.AMBIGUOUS
         return found.pop() if found else self.NONE
@@ -140,7 +140,3 @@ def plan_from_counts(
 def number_marked(images: int, share: float) -> int:
     """How many of a group's images a share marks: rounded down, at least one where there is an image."""
     return min(images, max(math.floor(images * share + 1e-9), 1)) if images else 0
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())

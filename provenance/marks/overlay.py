@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from provenance.marks.choice import far_apart
-from provenance.marks.waves import MIDDLE, Wave, as_tile, plane_waves, read_tile, sum_of_waves, wave_distances
+from provenance.marks.waves import (
+    MIDDLE,
+    Wave,
+    as_tile,
+    bands_of_field,
+    field_of_batch,
+    plane_waves,
+    sum_of_waves,
+    wave_distances,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +33,7 @@ class _Overlay:
 
     options: ClassVar[tuple[str, ...]] = ("amplitude", "periods")
     patterns_are_colours: ClassVar[bool] = True
+    marks_grey: ClassVar[bool] = True
     black: ClassVar[int] = 128
     least_change: ClassVar[float] = 0.3  # grey levels, mean absolute change below which there is no mark to speak of
     _waves_of_plain: ClassVar[int] = 6
@@ -54,25 +64,29 @@ class _Overlay:
 
     def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
         """Add the (32, 32, C) tile to (H, W, C) float32 pixels; the same bits as `apply`."""
-        tile = pattern[None].astype(np.float32)
-        field = read_tile(tile, pixels.shape[0], pixels.shape[1], self._phases(np.array([placement])), self.periods)
-        mixed: np.ndarray = self._add(pixels, field[0])
+        height, width = pixels.shape[:2]
+        mixed = np.empty_like(pixels)
+        place = self._phases(np.array([placement]))[0]
+        for rows, field in bands_of_field(pattern, height, width, place, self.periods):
+            np.add(pixels[rows], self._scaled(field), out=mixed[rows])
         return mixed
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""
-        _, _, height, width = images.shape
-        tiles = patterns.to(device=images.device, dtype=images.dtype)
-        phases = np.broadcast_to(self._phases(placements.detach().cpu().double().numpy()), (len(images), 2))
-        field = read_tile(tiles, height, width, phases, self.periods)
-        marked: Tensor = self._add(images, field.permute(0, 3, 1, 2))
-        return marked
+        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype)
+        phases = self._phases(placements.detach().cpu().double().numpy())
+        field: Tensor = self._scaled(field_of_batch(tiles, images, phases, self.periods))
+        return field.add_(images) if field.shape == images.shape else images + field
 
     def _phases(self, placements: np.ndarray) -> np.ndarray:
+        """(B, 2) -> (B, 2), or (1, 2) where all images share one."""
         return placements
 
-    def _add(self, under: Any, field: Any) -> Any:
-        return under + (field - MIDDLE) * (self.amplitude / MIDDLE)
+    def _scaled(self, field: Any) -> Any:
+        """A tile's levels as grey levels to add, for arrays and tensors alike; changes its argument."""
+        field -= MIDDLE
+        field *= self.amplitude / MIDDLE
+        return field
 
 
 class BlendFamily(_Overlay):
@@ -89,11 +103,13 @@ class SpectralFamily(_Overlay):
     """DCT-II coefficients of the U and V planes of 32 x 32 blocks, as CTRL (Li et al., 2023) sets them; invisible.
 
     The same coefficients in every block of every image: there is no random place. A block is stretched with the
-    image, `periods` of them to the short edge.
+    image, `periods` of them to the short edge, for a suspect sees images resized: blocks of 32 stored pixels would
+    reach it as other frequencies, or as none.
     """
 
     name: ClassVar[str] = "spectral"
     title: ClassVar[str] = "Colour frequencies"
+    marks_grey: ClassVar[bool] = False
 
     def _pool(self) -> list[Wave]:
         """Coefficients 2 to 9 of each axis: between the image's own colours below and what JPEG discards above."""
@@ -101,4 +117,4 @@ class SpectralFamily(_Overlay):
         return [Wave(u / 2, v / 2, plane, separable=True) for u in steps for v in steps for plane in (_U, _V)]
 
     def _phases(self, placements: np.ndarray) -> np.ndarray:
-        return np.zeros_like(placements)
+        return np.zeros((1, 2))

@@ -46,6 +46,7 @@ class PatchFamily:
     title: ClassVar[str] = "Colour blocks"
     options: ClassVar[tuple[str, ...]] = ("side", "opacity", "cells")
     patterns_are_colours: ClassVar[bool] = True
+    marks_grey: ClassVar[bool] = True
     black: ClassVar[int] = 0
     least_change: ClassVar[float] = 2.0  # grey levels in the patch; below that the image looks like the mark already
 
@@ -90,21 +91,18 @@ class PatchFamily:
         """See `Family.apply`. Each product and sum is rounded on its own, so batches and threads change no bit."""
         import torch
 
-        batch, _, height, width = images.shape
-        device = images.device
-        side = self._pixels(height, width)
+        batch, channels, height, width = images.shape
+        device, side = images.device, self._pixels(height, width)
         room = torch.tensor([height - side + 1, width - side + 1], dtype=torch.float64, device=device)
         start = (placements.to(device=device, dtype=torch.float64) * room).long()
         offset = torch.arange(side, device=device)
-        rows = start[:, 0, None, None] + offset[None, :, None]  # (B, side, 1)
-        columns = start[:, 1, None, None] + offset[None, None, :]  # (B, 1, side)
-        which = torch.arange(batch, device=device)[:, None, None]
+        rows, columns = start[:, 0, None, None] + offset[:, None], start[:, 1, None, None] + offset  # (B, side or 1, …)
+        place = (rows * width + columns).view(-1, 1, side * side).expand(batch, channels, -1)
         cell = torch.as_tensor(self._cell_of_pixel(side), device=device)
-        tile = patterns.to(device)[:, cell[:, None], cell[None, :]].to(images.dtype)  # (B or 1, side, side, 3)
-        marked = images.clone()
-        under = marked[which, :, rows, columns]  # (B, side, side, 3)
-        marked[which, :, rows, columns] = self._blend(under, tile)
-        return marked
+        tile = patterns.to(device).permute(0, 3, 1, 2)[:, :, cell[:, None], cell].to(images.dtype)
+        marked = images.flatten(2).clone(memory_format=torch.contiguous_format)
+        marked.scatter_(2, place, self._blend(marked.gather(2, place), tile.flatten(2)))
+        return marked.view(images.shape)
 
     def _blend(self, under: Any, tile: Any) -> Any:
         """The one formula of the family, for float32 tensors and arrays alike: the same bits from both."""

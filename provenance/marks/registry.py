@@ -17,6 +17,7 @@ class Family(Protocol):
     title: ClassVar[str]
     options: ClassVar[tuple[str, ...]]  # names of the settings that this family uses
     patterns_are_colours: ClassVar[bool]  # else they are the same for every colour mode
+    marks_grey: ClassVar[bool]  # whether it leaves anything in an image without colours
     black: ClassVar[int]  # what the black ink of a CMYK image gets of a pattern
     least_change: ClassVar[float]  # mean absolute change in grey levels below which an image counts as unmarkable
 

@@ -1,7 +1,7 @@
 """What a key decides: patterns, which one marks which group, which images, and where in each (method, section 2)."""
 
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -57,17 +57,19 @@ class MarkSecret:
     _clean: Prf = field(repr=False)
 
     @classmethod
-    def derive(cls, key: bytes, beacon: bytes, settings: MarkSettings) -> "MarkSecret":
-        """Derive all secrets of a release; the same key, beacon and settings always give the same ones.
+    def derive(cls, key: bytes, beacon: bytes, settings: MarkSettings, number: int = 0) -> "MarkSecret":
+        """Derive all secrets of one mark set; the same key, beacon, settings and number always give the same ones.
 
-        Patterns, assignment, choice of images, places and probes have purposes of their own, so each is independent
-        of the others. Raises KeyingError for a malformed key or beacon.
+        Patterns, assignment, choice of images, places and probes have purposes of their own, and so has each of a
+        release's mark sets (`number` counts them from 0), so each is independent of the others. Raises KeyingError
+        for a malformed key or beacon.
         """
+        own = f"set-{number + 1}/" if number else ""
         count = max(len(settings.groups), 1)
-        family, rng = family_for(settings), philox(key, beacon, f"patterns/{settings.family}")
+        family, rng = family_for(settings), philox(key, beacon, f"{own}patterns/{settings.family}")
         patterns = family.balanced_pattern(rng)[None] if settings.is_plain else family.patterns(rng, count)
-        assignment = keyed_permutation(philox(key, beacon, "assignment"), count)
-        purposes = ("choice", "placement", "probes", "clean")
+        purposes = (f"{own}{purpose}" for purpose in ("choice", "placement", "probes", "clean"))
+        assignment = _assignment(philox(key, beacon, f"{own}assignment"), settings)
         return cls(settings, patterns, assignment, *(Prf(key, beacon, purpose) for purpose in purposes))
 
     @property
@@ -84,25 +86,40 @@ class MarkSecret:
         """(N, 2) float64 places for several images."""
         return np.array([self.placement(sha256) for sha256 in sha256s], dtype=np.float64).reshape(-1, 2)
 
-    def candidates(self, entries: Iterable[EntryLike], counts: Iterable[int]) -> list[GroupCandidates]:
+    def candidates(
+        self,
+        entries: Iterable[EntryLike],
+        counts: Sequence[int],
+        excluded: Collection[int] = frozenset(),
+        sets: int = 1,
+    ) -> list[GroupCandidates]:
         """The key's images for every group, and its next draws.
 
         One pass; memory grows with the number of marked images, not with the dataset. The order of the entries does
-        not matter, and neither does what survives: who is a candidate depends on key, settings and counts alone.
+        not matter, and neither does what survives: who is a candidate depends on key, settings, counts and the
+        candidates of the sets before alone.
 
         Args:
-            entries: the manifest. counts: images per group, as `plan_groups` found them.
+            entries: the manifest. counts: images per group, as `plan_groups` found them, the excluded ones too.
+            excluded: positions of all candidates of the mark sets before this one (`candidates_of_sets`).
+            sets: how many mark sets the release has; they share what is not marked.
         """
-        grouping = self.settings.grouping()
-        limits = [candidate_limit(count, self.settings.share) for count in counts]
-        smallest: list[_Smallest[Candidate]] = [_Smallest(limit) for limit in limits]
+        grouping, share = self.settings.grouping(), self.settings.share
+        left = list(counts)
+        most = [candidate_limit(count, share, count, sets) for count in counts]
+        smallest: list[_Smallest[Candidate]] = [_Smallest(limit) for limit in most]
         for index, entry in enumerate(entries):
             group = grouping.group_of(entry)
-            if group >= 0:
+            if group >= 0 and index in excluded:
+                left[group] -= 1
+            elif group >= 0:
                 rank = self._choice.digest(entry.sha256, entry.path)
                 smallest[group].offer(rank, Candidate(index, entry.path, entry.sha256, group))
-        wanted = [number_marked(count, self.settings.share) for count in counts]
-        return [GroupCandidates(g, wanted[g], tuple(smallest[g].in_order())) for g in range(len(limits))]
+        found = []
+        for group, count in enumerate(counts):
+            images = smallest[group].in_order()[: candidate_limit(count, share, left[group], sets)]
+            found.append(GroupCandidates(group, min(number_marked(count, share), left[group]), tuple(images)))
+        return found
 
     def probes(self, entries: Iterable[EntryLike], count: int, excluded: Collection[int]) -> list[int]:
         """Positions of `count` probe images, in the key's order, none of them in `excluded`.
@@ -135,10 +152,22 @@ class MarkSecret:
         return [group_drawn.in_order() for group_drawn in drawn]
 
 
-def candidate_limit(images: int, share: float) -> int:
-    """Marked images and next draws of a group; half of what is not marked always stays for probes."""
-    wanted = number_marked(images, share)
-    return wanted + min(wanted // 4 + 16, (images - wanted) // 2)
+def _assignment(rng: np.random.Generator, settings: MarkSettings) -> np.ndarray:
+    """Uniform among all assignments, or among those that the settings allow."""
+    restriction = settings.restriction
+    if restriction is None:
+        return keyed_permutation(rng, max(len(settings.groups), 1))
+    return restriction.draw(1, rng)[0]
+
+
+def candidate_limit(images: int, share: float, left: int, sets: int = 1) -> int:
+    """Marked images and next draws of a group; half of what is not marked always stays for probes.
+
+    Args: images of the group; share of them to mark; left: images of the group that no set before proposes; sets: the
+    release's mark sets.
+    """
+    wanted = min(number_marked(images, share), left)
+    return wanted + min(wanted // 4 + 16, (left - wanted) // (2 * sets))
 
 
 def _enough(found: list[int], count: int, what: str) -> list[int]:

@@ -2,16 +2,21 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from provenance.canonical import canonical_json
 from provenance.errors import TouchmarkError
+from provenance.marks.captions import folded
 from provenance.marks.groups import EntryLike, Everything, Grouping, GroupPlan, plan_from_counts, plan_groups
+from provenance.marks.restriction import MOST_ENUMERATED, Restriction, RestrictionError
 
 ASSOCIATIONS = ("associated", "plain")
-GROUPINGS = ("class", "word")
+GROUPINGS = ("class", "word", "cluster")
 MIN_GROUPS = 4
 MAX_GROUPS = 64
 MIN_SIDE, MAX_SIDE = 1 / 8, 1 / 4
@@ -36,7 +41,8 @@ class MarkSettings:
         family: name in the registry of families: "patch", "blend", "spectral" or "warp".
         association: "associated": every group of images has its own pattern, and which one is the secret; "plain":
             one keyed pattern on keyed random images, without groups.
-        group_by: "class" (the manifest's labels) or "word" (captions that contain the word); of no use in plain marks.
+        group_by: "class" (the manifest's labels), "word" (captions that contain the word) or "cluster" (clusters of an
+            encoder's features); of no use in plain marks.
         groups: names of the groups, in the order in which the assignment counts them; none for plain marks.
         share: fraction of each group's images that are marked, in (0, 1]; of all images for plain marks.
         side: patch: its side as a fraction of the image's short edge, 1/8 to 1/4.
@@ -45,8 +51,13 @@ class MarkSettings:
         amplitude: blend and spectral: grey levels, 2 to 64.
         bend: warp: farthest displacement as a fraction of the short edge, 0.01 to 0.1.
         periods: blend, spectral and warp: how many periods of the pattern span the short edge, 1 to 64.
+        clusters: SHA-256, in hex, of the file that says which cluster each image belongs to; for clusters alone.
+        size_classes: number of the size class of every group, in the order of `groups`; a pattern marks only groups
+            of its own class. None where all groups may exchange their patterns.
+        forbidden: (pattern, group) pairs, counted from 0, that the assignment never brings together.
 
-    Options that the family does not use keep their defaults and stand in no JSON.
+    Options that the family does not use keep their defaults and stand in no JSON; neither do the last three where
+    they are empty.
 
     Raises: SettingsError from the constructor and from `from_json`.
     """
@@ -62,6 +73,9 @@ class MarkSettings:
     amplitude: float = 8.0
     bend: float = 0.04
     periods: int = 1
+    clusters: str = ""
+    size_classes: tuple[int, ...] = ()
+    forbidden: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
@@ -85,6 +99,8 @@ class MarkSettings:
         least = MIN_PLAIN_CELLS if self.is_plain else 2
         if not _whole(self.cells) or not least <= self.cells <= 8:
             raise SettingsError(f"A patch has between {least} and 8 colour blocks per side.")
+        self._check_clusters()
+        self._check_restriction()
 
     @property
     def is_plain(self) -> bool:
@@ -101,6 +117,53 @@ class MarkSettings:
     def grouping(self) -> Grouping | Everything:
         """Which group each image belongs to."""
         return Everything() if self.is_plain else Grouping(self.group_by, self.groups)
+
+    @property
+    def restriction(self) -> Restriction | None:
+        """The assignments that are possible, where not all of them are."""
+        if not self.size_classes and not self.forbidden:
+            return None
+        allowed = np.ones((len(self.groups), len(self.groups)), dtype=bool)
+        for pattern, group in self.forbidden:
+            allowed[pattern, group] = False
+        return Restriction.within(self.size_classes or (0,) * len(self.groups), allowed if self.forbidden else None)
+
+    @property
+    def class_names(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of every size class, the class of the smallest groups first; none without size classes."""
+        classes = sorted(set(self.size_classes))
+        pairs = list(zip(self.size_classes, self.groups, strict=False))
+        return tuple(tuple(name for number, name in pairs if number == one) for one in classes)
+
+    @property
+    def banned_names(self) -> tuple[tuple[int, str], ...]:
+        """What is forbidden, for people: the pattern's number from 1 and the group's name."""
+        return tuple((pattern + 1, self.groups[group]) for pattern, group in self.forbidden)
+
+    def _check_clusters(self) -> None:
+        by_cluster = self.group_by == "cluster" and not self.is_plain
+        if by_cluster and not (isinstance(self.clusters, str) and re.fullmatch(r"[0-9a-f]{64}", self.clusters)):
+            raise SettingsError("Name the clusters that group the images by the digest of their file.")
+        if self.clusters and not by_cluster:
+            raise SettingsError("Only groups that are clusters have a file of clusters; leave it out.")
+
+    def _check_restriction(self) -> None:
+        groups = len(self.groups)
+        try:
+            object.__setattr__(self, "size_classes", tuple(self.size_classes))
+            object.__setattr__(self, "forbidden", tuple(sorted({(pair[0], pair[1]) for pair in self.forbidden})))
+        except (TypeError, IndexError) as error:
+            raise SettingsError("Size classes are a list, and what is forbidden a list of pairs.") from error
+        if not all(map(_whole, self.size_classes)) or len(self.size_classes) not in (0, groups):
+            raise SettingsError("Give every group the number of its size class, or none at all.")
+        if not all(_whole(number) and 0 <= number < groups for pair in self.forbidden for number in pair):
+            raise SettingsError("What is forbidden names a pattern and a group, each counted from 0.")
+        try:
+            restriction = self.restriction
+            if restriction is not None and self.forbidden:
+                restriction.draw(1, np.random.default_rng(0))  # refuses what could hardly ever be drawn
+        except RestrictionError as error:
+            raise SettingsError(error.sentence) from error
 
     def _check_unused(self) -> None:
         defaults = {field.name: field.default for field in fields(self)}
@@ -126,7 +189,7 @@ class MarkSettings:
             return
         if not all(isinstance(name, str) and name.strip() == name and name for name in names):
             raise SettingsError("The name of a group is text without spaces around it.")
-        seen = [name.casefold() if self.group_by == "word" else name for name in names]
+        seen = [folded(name) if self.group_by == "word" else name for name in names]
         if len(set(seen)) != len(names):
             raise SettingsError("Each group may be named only once.")
         if len(names) < MIN_GROUPS:
@@ -138,8 +201,18 @@ class MarkSettings:
 
     @property
     def smallest_p(self) -> float:
-        """The smallest p that a test of this secret could reach: 1 / G!, or what its decoys allow for plain marks."""
-        return 0.0 if self.is_plain else 1 / math.factorial(len(self.groups))
+        """The smallest p that a test of this secret could reach: one over the number of possible assignments.
+
+        0 for plain marks, where the number of decoys decides. An upper bound where too many are possible to count.
+        """
+        if self.is_plain:
+            return 0.0
+        restriction = self.restriction
+        return (
+            1 / math.factorial(len(self.groups))
+            if restriction is None
+            else 1 / (restriction.possible() or MOST_ENUMERATED)
+        )
 
     def replace(self, **changes: Any) -> "MarkSettings":
         return replace(self, **changes)
@@ -147,7 +220,9 @@ class MarkSettings:
     def to_dict(self) -> dict[str, Any]:
         """A JSON object; equal settings give equal objects."""
         used = {name: value for name, value in asdict(self).items() if name not in OPTION_NAMES or name in self.options}
-        return {**used, "groups": list(self.groups)}
+        listed = {"size_classes": list(self.size_classes), "forbidden": [list(pair) for pair in self.forbidden]}
+        whole = {**used, "groups": list(self.groups), **listed}
+        return {name: value for name, value in whole.items() if value or name not in SCARCE_NAMES}
 
     def to_json(self) -> str:
         """Canonical JSON, as it enters the commitment."""
@@ -155,13 +230,7 @@ class MarkSettings:
 
     @classmethod
     def from_json(cls, source: str | bytes | Mapping[str, Any]) -> "MarkSettings":
-        if isinstance(source, str | bytes):
-            try:
-                source = json.loads(source)
-            except ValueError as error:
-                raise SettingsError("The mark settings are not valid JSON.") from error
-        if not isinstance(source, Mapping):
-            raise SettingsError("The mark settings must be a JSON object.")
+        source = settings_object(source)
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(source) - known):
             raise SettingsError(f"Unknown mark setting: {', '.join(map(str, unknown))}.")
@@ -169,6 +238,18 @@ class MarkSettings:
         if not isinstance(groups, list | tuple):
             raise SettingsError("The mark settings must list their groups.")
         return cls(**{**source, "groups": tuple(groups)})
+
+
+def settings_object(source: str | bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The JSON object of mark settings, parsed where it is text. Raises SettingsError for anything else."""
+    if isinstance(source, str | bytes):
+        try:
+            source = json.loads(source)
+        except ValueError as error:
+            raise SettingsError("The mark settings are not valid JSON.") from error
+    if not isinstance(source, Mapping):
+        raise SettingsError("The mark settings must be a JSON object.")
+    return source
 
 
 def check_reach(settings: MarkSettings, alpha: float) -> None:
@@ -186,6 +267,11 @@ def check_reach(settings: MarkSettings, alpha: float) -> None:
             )
         return
     if settings.smallest_p > alpha:
+        if settings.restriction is not None:
+            raise SettingsError(
+                f"The smallest p that these size classes and bans allow is {settings.smallest_p:.2g}, above the alpha "
+                f"of {alpha:g}. Use fewer size classes, or forbid less."
+            )
         groups = len(settings.groups)
         enough = next(count for count in range(groups, MAX_GROUPS + 1) if 1 / math.factorial(count) <= alpha)
         raise SettingsError(
@@ -202,6 +288,7 @@ def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPla
 
 
 OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods")
+SCARCE_NAMES = ("clusters", "size_classes", "forbidden")  # in the JSON only where they say something
 
 
 def _whole(value: Any) -> bool:

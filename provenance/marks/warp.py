@@ -1,5 +1,6 @@
 """The `warp` family: a smooth keyed displacement of the image's pixels (after WaNet, Nguyen and Tran, 2021)."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -9,9 +10,9 @@ from provenance.marks.waves import (
     MIDDLE,
     Wave,
     as_tile,
-    like_array,
+    bands_of_field,
+    field_of_batch,
     plane_waves,
-    read_tile,
     sum_of_waves,
     wave_distances,
 )
@@ -32,6 +33,7 @@ class WarpFamily:
     title: ClassVar[str] = "Smooth displacement"
     options: ClassVar[tuple[str, ...]] = ("bend", "periods")
     patterns_are_colours: ClassVar[bool] = False
+    marks_grey: ClassVar[bool] = True
     black: ClassVar[int] = 0
     least_change: ClassVar[float] = 0.3
 
@@ -54,31 +56,41 @@ class WarpFamily:
 
     def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
         """Displace (H, W, C) float32 pixels; the same bits as `apply`."""
-        moved: np.ndarray = self._displaced(pixels[None], pattern[None].astype(np.float32), np.array([placement]))[0]
+        height, width, channels = pixels.shape
+        flat, moved = np.ascontiguousarray(pixels).reshape(-1, channels), np.empty_like(pixels)
+        column = np.arange(width, dtype=np.float32)
+        for rows, field in bands_of_field(pattern, height, width, placement, self.periods):
+            row = np.arange(rows.start, rows.stop, dtype=np.float32)
+            shift = self._scaled(field, height, width)
+            top, bottom, down = _between(shift[..., 0] + row[:, None], height)
+            left, right, across = _between(shift[..., 1] + column, width)
+            corners = (flat.take(line * width + place, axis=0) for line in (top, bottom) for place in (left, right))
+            moved[rows] = _mixed(corners, down[..., None], across[..., None])
         return moved
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""
-        tiles = patterns.to(device=images.device, dtype=images.dtype)
-        phases = np.broadcast_to(placements.detach().cpu().double().numpy(), (len(images), 2))
-        moved: Tensor = self._displaced(images.permute(0, 2, 3, 1), tiles, phases).permute(0, 3, 1, 2)
+        import torch
+
+        batch, channels, height, width = images.shape
+        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype)
+        phases = placements.detach().cpu().double().numpy()
+        shift = self._scaled(field_of_batch(tiles, images, phases, self.periods), height, width)
+        row, column = (torch.arange(side, device=images.device, dtype=images.dtype) for side in (height, width))
+        top, bottom, down = _between(shift[:, 0] + row[:, None], height)
+        left, right, across = _between(shift[:, 1] + column, width)
+        flat, size = images.flatten(2), (batch, channels, height * width)
+        places = (line * width + place for line in (top, bottom) for place in (left, right))
+        corners = (flat.gather(2, place.view(-1, 1, height * width).expand(size)).view_as(images) for place in places)
+        moved: Tensor = _mixed(corners, down[:, None], across[:, None])
         return moved
 
-    def _displaced(self, pixels: Any, tiles: Any, phases: np.ndarray) -> Any:
-        """(B, H, W, C) -> the same: bilinear, the border repeated beyond the edge."""
-        batch, height, width, _ = pixels.shape
-        field = (read_tile(tiles, height, width, phases, self.periods) - MIDDLE) / MIDDLE
-        reach = self.bend * min(height, width)
-        row, column = (
-            like_array(np.arange(height, dtype=np.float32), pixels),
-            like_array(np.arange(width, dtype=np.float32), pixels),
-        )
-        top, bottom, down = _between(row[None, :, None] + field[..., 0] * reach, height)
-        left, right, across = _between(column[None, None, :] + field[..., 1] * reach, width)
-        which = like_array(np.arange(batch)[:, None, None], pixels)
-        upper = pixels[which, top, left] * (1 - across) + pixels[which, top, right] * across
-        lower = pixels[which, bottom, left] * (1 - across) + pixels[which, bottom, right] * across
-        return upper * (1 - down) + lower * down
+    def _scaled(self, field: Any, height: int, width: int) -> Any:
+        """A tile's levels as pixels to move by, for arrays and tensors alike; changes its argument."""
+        field -= MIDDLE
+        field /= MIDDLE
+        field *= self.bend * min(height, width)
+        return field
 
     def _pool(self) -> list[Wave]:
         return plane_waves(3, _WAYS)
@@ -88,7 +100,23 @@ def _between(place: Any, length: int) -> tuple[Any, Any, Any]:
     """The two pixels a place lies between, and the weight of the second; places beyond the edge are moved onto it."""
     place = place.clip(0, length - 1)
     if isinstance(place, np.ndarray):
-        low = np.floor(place).astype(np.int64)
-        return low, np.minimum(low + 1, length - 1), (place - low.astype(np.float32))[..., None]
-    low = place.floor().long()
-    return low, (low + 1).clip(max=length - 1), (place - low.to(place.dtype))[..., None]
+        low = np.floor(place)
+        first = low.astype(np.int64)
+        return first, np.minimum(first + 1, length - 1), place - low
+    low = place.floor()
+    first = low.long()
+    return first, (first + 1).clip_(max=length - 1), place.sub_(low)
+
+
+def _mixed(corners: Iterator[Any], down: Any, across: Any) -> Any:
+    """Bilinear mean of the pixels at top left, top right, bottom left and bottom right, taken one after another."""
+    upper, lower = (_lerp(next(corners), next(corners), across) for _ in range(2))
+    return _lerp(upper, lower, down)
+
+
+def _lerp(one: Any, two: Any, part: Any) -> Any:
+    """one * (1 - part) + two * part, in the memory of `one`."""
+    one *= 1 - part
+    two *= part
+    one += two
+    return one

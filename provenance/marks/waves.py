@@ -6,13 +6,18 @@ Reading a tile uses single products and sums only, so NumPy and torch, any batch
 """
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 TILE = 32
 MIDDLE = 127.5
+BAND = 2**18  # numbers of a field made at a time: a megabyte, which a core's own cache holds
 
 
 @dataclass(frozen=True)
@@ -93,47 +98,82 @@ def wave_distances(waves: list[Wave]) -> np.ndarray:
     return np.round(np.sqrt(np.maximum(squares, 0.0)), 9)
 
 
-def read_tile(tiles: Any, height: int, width: int, phases: np.ndarray, periods: int) -> Any:
-    """The field that tiles stand for, at every pixel of an image: bilinear, periodic.
+def bands_of_field(
+    tile: np.ndarray, height: int, width: int, place: tuple[float, float], periods: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """The field that a tile stands for, at every pixel of one image: bilinear, periodic, some rows at a time.
+
+    Bands stay in the processor's cache, and the memory small with images of 8,000 pixels.
 
     Args:
-        tiles: (B, TILE, TILE, C) array or tensor of floats. phases: (B, 2) fractions of a period, down and across.
-        periods: how many periods span the short edge.
+        tile: (TILE, TILE, C). place: fractions of a period, down and across. periods: how many span the short edge.
 
-    Returns: (B, height, width, C) of the tiles' type.
+    Yields: rows and their (h, width, C) float32 field, the caller's own.
     """
     short = min(height, width)
-    low_y, high_y, part_y = _taps(height, short, phases[:, 0], periods, tiles)
-    low_x, high_x, part_x = _taps(width, short, phases[:, 1], periods, tiles)
-    which = like_array(np.arange(len(phases))[:, None, None], tiles)
-    if len(tiles) == 1:
-        which = which * 0
-    rows = (low_y[:, :, None], high_y[:, :, None])
-    columns = (low_x[:, None, :], high_x[:, None, :])
-    across = part_x[:, None, :, None]
-    upper = tiles[which, rows[0], columns[0]] * (1 - across) + tiles[which, rows[0], columns[1]] * across
-    lower = tiles[which, rows[1], columns[0]] * (1 - across) + tiles[which, rows[1], columns[1]] * across
-    down = part_y[:, :, None, None]
-    return upper * (1 - down) + lower * down
+    phases = np.array([place], dtype=np.float64)
+    low, high, part = (taps[0] for taps in _taps(width, short, phases[:, 1], periods))
+    tile = tile.astype(np.float32)
+    narrow = tile[:, low] * (1 - part)[:, None] + tile[:, high] * part[:, None]  # (TILE, width, C)
+    low, high, part = (taps[0] for taps in _taps(height, short, phases[:, 0], periods))
+    step = max(1, BAND // narrow[0].size)
+    for start in range(0, height, step):
+        rows = slice(start, min(start + step, height))
+        down = part[rows, None, None]
+        field = narrow[low[rows]]
+        field *= 1 - down
+        below = narrow[high[rows]]
+        below *= down
+        field += below
+        yield rows, field
 
 
-def _taps(length: int, short: int, phase: np.ndarray, periods: int, like: Any) -> tuple[Any, Any, Any]:
+def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":
+    """The same fields for a batch of images, to the same bits.
+
+    Columns come first, for every row of the tile; then an image's rows are mixtures of whole lines of those.
+
+    Args:
+        tiles: (B or 1, C, TILE, TILE) on the images' device. images: (B, 3, H, W). phases: (B or 1, 2).
+
+    Returns: (B, C, H, W), the caller's own; (1, C, H, W) where tile and phase are the same for all images.
+    """
+    import torch
+
+    height, width = images.shape[2:]
+    axes = ((height, phases[:, 0]), (width, phases[:, 1]))
+    down, across = (
+        tuple(on_device(taps, images) for taps in _taps(side, min(height, width), phase, periods))
+        for side, phase in axes
+    )
+    batch, channels = max(len(tiles), len(phases)), tiles.shape[1]
+    low, high, part = (taps[:, None, None, :] for taps in across)
+    size = (batch, channels, TILE, width)
+    spread = tiles.expand(batch, -1, -1, -1)
+    narrow = torch.gather(spread, 3, low.expand(size)).mul_(1 - part)
+    narrow += torch.gather(spread, 3, high.expand(size)).mul_(part)
+    low, high, part = (taps[:, None, :, None] for taps in down)
+    first = torch.arange(0, batch * channels * TILE, TILE, device=tiles.device).view(batch, channels, 1, 1)
+    lines, size = narrow.view(-1, width), (batch, channels, height, width)
+    field = lines.index_select(0, (first + low).view(-1)).view(size).mul_(1 - part)
+    field += lines.index_select(0, (first + high).view(-1)).view(size).mul_(part)
+    return field
+
+
+def _taps(length: int, short: int, phase: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower and upper tap (B, length) and the upper one's weight, worked out in double precision by NumPy alone."""
     place = (np.arange(length) + 0.5)[None] * periods / short + phase[:, None]
     position = (place - np.floor(place)) * TILE - 0.5
     lower = np.floor(position)
-    weight = like_array((position - lower).astype(np.float32), like)
-    return (
-        like_array(lower.astype(np.int64) % TILE, like),
-        like_array((lower.astype(np.int64) + 1) % TILE, like),
-        weight,
-    )
+    weight = (position - lower).astype(np.float32)
+    return lower.astype(np.int64) % TILE, (lower.astype(np.int64) + 1) % TILE, weight
 
 
-def like_array(values: np.ndarray, like: Any) -> Any:
-    """An array where `like` is one, else a tensor on its device."""
-    if isinstance(like, np.ndarray):
-        return values
+def on_device(array: np.ndarray, like: "Tensor") -> "Tensor":
+    """An array on the device of `like`, without waiting for the copy where that is a GPU."""
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(values)).to(like.device)
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if like.device.type == "cuda":
+        return tensor.pin_memory().to(like.device, non_blocking=True)
+    return tensor.to(like.device)

@@ -1,3 +1,4 @@
+from provenance.models.clusters import Clusters
 from provenance.models.datasets import Dataset, DatasetGrant, Version
 from provenance.models.jobs import Job, WorkerSeen
 from provenance.models.keys import WatermarkKey
@@ -7,6 +8,7 @@ from provenance.models.releases import Release
 from provenance.models.uploads import Upload
 
 __all__ = [
+    "Clusters",
     "Dataset",
     "DatasetGrant",
     "Job",

@@ -115,6 +115,8 @@ class Version(models.Model):
     total_bytes = models.BigIntegerField(default=0)
     # Counts by format, size, label …: facts.json of the manifest folder.
     facts = models.JSONField(default=dict)
+    # Words and phrases of its captions that would make good groups; None until they have been counted.
+    suggested_words = models.JSONField(null=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True)

@@ -2,6 +2,7 @@ import uuid
 
 from django.db import models
 
+from provenance.marks import MarkSets
 from provenance.models.datasets import Dataset, Version
 from provenance.models.people import Membership, Role, User
 
@@ -60,6 +61,11 @@ class WatermarkKey(models.Model):
 
     def __str__(self) -> str:
         return f"key {str(self.id)[:8]}"
+
+    @property
+    def mark_sets(self) -> MarkSets:
+        """The public mark settings that it was committed with, one object per mark set."""
+        return MarkSets.from_json(self.settings)
 
     @property
     def dataset(self) -> Dataset:

@@ -32,6 +32,14 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
+def person_with(request: HttpRequest, role: Role, refusal: str) -> User:
+    """The signed-in person, who must hold the role in some organisation. Raises PermissionDenied with `refusal`."""
+    user = person(request)
+    if not user.organisations(role).exists():
+        raise PermissionDenied(refusal)
+    return user
+
+
 def may_audit(user: User, dataset: Dataset) -> bool:
     """Auditors of the owner, and auditors of other organisations to whom the dataset was granted."""
     if user.has_role(dataset.organisation, Role.AUDITOR):

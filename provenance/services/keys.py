@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from provenance import keying
 from provenance.errors import TouchmarkError
-from provenance.marks import MarkSecret, MarkSettings
+from provenance.marks import MarkSecret, MarkSets
 from provenance.models import Role, User, Version, WatermarkKey
 from provenance.services.access import require
 from provenance.services.log import record
@@ -46,7 +46,7 @@ def draw(version: Version, *, by: User) -> WatermarkKey:
 
 
 @transaction.atomic
-def commit(key: WatermarkKey, mark: MarkSettings, *, by: User) -> WatermarkKey:
+def commit(key: WatermarkKey, mark: MarkSets, *, by: User) -> WatermarkKey:
     """Bind the key to mark settings and the version's root by a salted hash. Settings cannot change afterwards."""
     version = key.version
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
@@ -113,8 +113,8 @@ def drop(key: WatermarkKey, because: str, *, by: User) -> WatermarkKey:
     return key
 
 
-def open_secret(key: WatermarkKey) -> MarkSecret:
-    """Derive the marks of a key, inside a job only: patterns, assignment, choice of images.
+def open_secrets(key: WatermarkKey) -> tuple[MarkSecret, ...]:
+    """Derive the mark sets of a key, inside a job only: patterns, assignments, choice of images.
 
     Raises KeyStateError before commitment and beacon are on record, and where the opened key, the settings or the
     version's root are not those that the commitment binds.
@@ -128,7 +128,7 @@ def open_secret(key: WatermarkKey) -> MarkSecret:
     secret, salt = _open(key)
     if not keying.verify_commitment(key.commitment, secret, salt, key.settings, key.version.root):
         raise KeyStateError("The key, its settings or the version's root are not those that were committed to.")
-    return MarkSecret.derive(secret, bytes.fromhex(key.beacon), MarkSettings.from_json(key.settings))
+    return MarkSets.from_json(key.settings).derive(secret, bytes.fromhex(key.beacon))
 
 
 def rewrap_all() -> int:

@@ -15,6 +15,7 @@ from provenance.models import Version
 from provenance.services import uploads
 from provenance.services.datasets import mark_version_failed, mark_version_ready, resolve_server_path
 from provenance.services.jobs import JobRun, job_kind
+from provenance.services.words import enqueue_words
 
 SAMPLES = 24
 SAMPLE_SIZE = 240  # pixels of the longer side
@@ -43,6 +44,8 @@ def build_manifest(run: JobRun) -> None:
     run.checkpoint()
     with transaction.atomic():
         mark_version_ready(version, taken.facts["root"], taken.facts)
+        if taken.facts["captioned"]:
+            enqueue_words(version, by=version.created_by)
         if version.upload:
             upload = version.upload
             transaction.on_commit(lambda: uploads.remove_file(upload))
@@ -75,8 +78,19 @@ def sample_indices(files: int, count: int = SAMPLES) -> list[int]:
     return [(2 * number + 1) * files // (2 * count) for number in range(count)]
 
 
+def draw_thumbnails(version: Version, indices: list[int], block: int = 64) -> None:
+    """Small pictures of these files, drawn at once; those that are there already, and those of no picture, are left."""
+    missing = [index for index in indices if not _thumbnail_path(version, index, SAMPLE_SIZE).exists()]
+    with open_manifest(version) as manifest:
+        for start in range(0, len(missing), block):
+            _draw(version, manifest, missing[start : start + block])
+
+
 def _draw_samples(version: Version, manifest: Manifest) -> None:
-    indices = sample_indices(len(manifest))
+    _draw(version, manifest, sample_indices(len(manifest)))
+
+
+def _draw(version: Version, manifest: Manifest, indices: list[int]) -> None:
     paths = [version.files_folder / manifest.entry(index).path for index in indices]
     for index, picture in zip(indices, thumbnails.draw(paths, SAMPLE_SIZE), strict=True):
         if picture:

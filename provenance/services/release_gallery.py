@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from provenance.embedding import pictures
+from provenance.marks import ALL_IMAGES
 from provenance.models import Release
 
 PAGE_SIZE = 8
@@ -15,6 +16,7 @@ class MarkedRow:
 
     position: int
     path: str
+    set: int | None  # from 1, where the release has several mark sets
     group: str
     psnr: float
     survival: float
@@ -26,7 +28,7 @@ def marked_page(release: Release, number: int) -> list[MarkedRow]:
     positions = _mixed(release.marked_count)[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     wanted = set(positions)
     rows: dict[int, MarkedRow] = {}
-    groups = release.key.settings["groups"]
+    groups = [mark.groups or (ALL_IMAGES,) for mark in release.key.mark_sets]
     with (release.folder / "marked.jsonl").open("rb") as file:
         for index, line in enumerate(file):
             if index in wanted:
@@ -34,7 +36,8 @@ def marked_page(release: Release, number: int) -> list[MarkedRow]:
                 rows[index] = MarkedRow(
                     row["position"],
                     row["path"],
-                    groups[row["group"]],
+                    row.get("set"),
+                    groups[row.get("set", 1) - 1][row["group"]],
                     row["psnr"],
                     row["survival"],
                     row["written_as"],

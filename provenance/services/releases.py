@@ -1,78 +1,33 @@
 """Releases: one marked copy of a version for one recipient, each with a key of its own."""
 
-import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from provenance.canonical import canonical_json
+from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
-from provenance.errors import TouchmarkError
 from provenance.intake.manifest import Manifest
-from provenance.marks import ALL_IMAGES, GroupPlan, MarkSettings, plan_groups
-from provenance.marks.groups import plan_from_counts
+from provenance.intake.take_in import LABELS_KEPT
+from provenance.marks import MarkSets
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import jobs, keys
 from provenance.services.access import require
 from provenance.services.jobs import JobRun, job_kind
 from provenance.services.log import record
 from provenance.services.manifests import open_manifest
+from provenance.services.release_plans import ReleaseError, plan_sets
 
 MAX_RECIPIENTS = 50
-MAX_CLASSES = 16  # every group costs an audit as many queries as there are probes
-PLAN_SECONDS = 600
-
-
-class ReleaseError(TouchmarkError):
-    """The release cannot be made like this; the sentence says what to change."""
-
-
-def default_classes(version: Version) -> list[str]:
-    """The classes with the most images, by name; all of them where there are few."""
-    labels: dict[str, int] = version.facts.get("labels", {})
-    largest = sorted(labels, key=lambda name: (-labels[name], name))[:MAX_CLASSES]
-    return sorted(largest)
-
-
-def plan_of(version: Version, mark: MarkSettings) -> GroupPlan:
-    """What these settings would mark in a version; plain marks have one group, of all images."""
-    if not mark.is_plain:
-        return plan(version, mark.group_by, mark.groups, mark.share)
-    _check_ready(version)
-    return plan_from_counts((ALL_IMAGES,), [version.file_count], mark.share)
-
-
-def plan(version: Version, group_by: str, groups: Sequence[str], share: float) -> GroupPlan:
-    """How many images each group has and would get marked: from the facts for classes, from captions for words."""
-    _check_ready(version)
-    if group_by == "class":
-        labels: dict[str, int] = version.facts.get("labels", {})
-        counts = [labels.get(name, 0) for name in groups]
-        return plan_from_counts(groups, counts, share, version.file_count - sum(counts))
-    words = tuple(groups)
-    name = f"word-counts/{version.pk}/{hashlib.sha256(canonical_json(words)).hexdigest()}"
-    found = cache.get(name)
-    if not found:
-        with open_manifest(version) as manifest:
-            whole = plan_groups(manifest, group_by, words, 1.0)
-        found = ([group.images for group in whole.groups], whole.outside, whole.ambiguous)
-        cache.set(name, found, PLAN_SECONDS)
-    return plan_from_counts(words, found[0], share, found[1], found[2])
-
-
-def _check_ready(version: Version) -> None:
-    if version.state != Version.State.READY:
-        raise ReleaseError("The files of this version have not been read yet.")
 
 
 @transaction.atomic
 def make_releases(
     version: Version,
     recipients: Sequence[str],
-    mark: MarkSettings,
+    marks: MarkSets,
     *,
     by: User,
     note: str = "",
@@ -85,19 +40,19 @@ def make_releases(
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
-    planned = plan_of(version, mark)
-    if empty := [group.name for group in planned.groups if not group.images]:
-        raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
+    for planned in plan_sets(version, marks):
+        if empty := [group.name for group in planned.groups if not group.images]:
+            raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
     if key is not None:
         if len(names) != 1:
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
-    return [_make(version, name, mark, key or keys.draw(version, by=by), note, by) for name in names]
+    return [_make(version, name, marks, key or keys.draw(version, by=by), note, by) for name in names]
 
 
-def _make(version: Version, recipient: str, mark: MarkSettings, key: WatermarkKey, note: str, by: User) -> Release:
-    keys.commit(key, mark, by=by)
+def _make(version: Version, recipient: str, marks: MarkSets, key: WatermarkKey, note: str, by: User) -> Release:
+    keys.commit(key, marks, by=by)
     release = Release.objects.create(version=version, key=key, recipient=recipient, note=note, created_by=by)
     organisation = version.dataset.organisation
     record(
@@ -106,7 +61,7 @@ def _make(version: Version, recipient: str, mark: MarkSettings, key: WatermarkKe
         organisation=organisation,
         by=by,
         digests={"commitment": key.commitment},
-        details={"recipient": recipient},
+        details={"recipient": recipient, **({"mark sets": len(marks)} if len(marks) > 1 else {})},
     )
     params = {"release": str(release.pk)}
     release.job = jobs.enqueue("release.embed", release, organisation=organisation, by=by, params=params)
@@ -146,21 +101,27 @@ def embed(run: JobRun) -> None:
     Release.objects.filter(pk=release.pk).update(state=Release.State.EMBEDDING)
     version = release.version
     key = keys.record_beacon(release.key)
-    secret = keys.open_secret(key)
     with open_manifest(version) as manifest:
         _check_root(manifest, version)
         facts = embed_release(
             manifest,
             version.files_folder,
             release.folder,
-            secret,
-            secret.settings,
+            keys.open_secrets(key),
+            key.mark_sets,
             run.progress,  # raises where a person cancelled the job
             lambda: False,
             owned=version.source != Version.Source.FOLDER,
+            beside=_beside(version),
         )
     run.checkpoint()
     _finish(release, key, facts)
+
+
+def _beside(version: Version) -> list[tuple[Path, BesideFile]]:
+    """The CSV with labels and captions goes with every copy, byte for byte: without it pairs were images alone."""
+    kept: dict[str, Any] | None = version.facts.get("labels_file")
+    return [(version.folder / LABELS_KEPT, BesideFile(**kept))] if kept else []
 
 
 def _check_root(manifest: Manifest, version: Version) -> None:

@@ -15,7 +15,7 @@ from django.db.models import Count, Min, Q, Sum
 
 from provenance.models import Job, Organisation, Release, Upload, Version, WorkerSeen
 
-QUEUES = {"cpu": "manifests, marking, reports", "gpu": "audits, training"}
+QUEUES = {"cpu": "manifests, marking, reports", "gpu": "audits, calibration, grouping, training"}
 PACKAGES = ("django", "celery", "numpy", "torch", "open_clip_torch", "timm", "plotly", "typst")
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from provenance.views import datasets, versions
+from provenance.views import datasets, versions, words
 
 urlpatterns = [
     path("datasets/", datasets.dataset_list, name="dataset_list"),
@@ -15,4 +15,5 @@ urlpatterns = [
     path("versions/<uuid:pk>/files/<int:index>/proof.json", versions.version_proof, name="version_proof"),
     path("versions/<uuid:pk>/files/<int:index>/image.webp", versions.version_image, name="version_image"),
     path("versions/<uuid:pk>/issues/", versions.version_issues, name="version_issues"),
+    path("versions/<uuid:pk>/words/", words.version_words, name="version_words"),
 ]

@@ -1,11 +1,13 @@
 from django.urls import path
 
-from provenance.views import releases
+from provenance.views import presets, releases, words
 
 urlpatterns = [
     path("releases/", releases.release_list, name="release_list"),
     path("releases/new/", releases.release_new, name="release_new"),
     path("releases/new/plan/", releases.release_plan, name="release_plan"),
+    path("releases/new/presets/", presets.release_presets, name="release_presets"),
+    path("releases/new/words/", words.release_words, name="release_words"),
     path("releases/<uuid:pk>/", releases.release_detail, name="release_detail"),
     path("releases/<uuid:pk>/gallery/", releases.release_gallery, name="release_gallery"),
     path(

@@ -16,7 +16,7 @@ from provenance.forms.datasets import DatasetForm, GrantForm, SourceForm
 from provenance.models import Dataset, DatasetGrant, LogEntry, Role, User, Version
 from provenance.services import datasets as service
 from provenance.services import uploads
-from provenance.services.access import get_visible, person
+from provenance.services.access import get_visible, person, person_with
 
 PAGE_SIZE = 25
 TIMELINE = 30
@@ -44,9 +44,7 @@ def dataset_list(request: HttpRequest) -> HttpResponse:
 
 
 def dataset_new(request: HttpRequest) -> HttpResponse:
-    user = person(request)
-    if not user.organisations(Role.RIGHTS_HOLDER).exists():
-        raise PermissionDenied("Only a rights-holder may register a dataset.")
+    user = person_with(request, Role.RIGHTS_HOLDER, "Only a rights-holder may register a dataset.")
     form = DatasetForm(request.POST or None, user=user)
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data

@@ -12,19 +12,21 @@ from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 from django_htmx.http import trigger_client_event
 
+from provenance.embedding.beside import BesideFile
 from provenance.embedding.pictures import KINDS
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.errors import TouchmarkError
-from provenance.forms.releases import MarkForm, ReleaseForm, markable_versions
+from provenance.forms.releases import MarkSetsForm, ReleaseForm, markable_versions
 from provenance.intake.manifest import Manifest
 from provenance.models import LogEntry, Release, Role, User
 from provenance.services import release_gallery as gallery
 from provenance.services import releases
-from provenance.services.access import get_visible, person
-from provenance.services.release_charts import psnr_chart, survival_chart
+from provenance.services.access import get_visible, person, person_with
+from provenance.services.release_plans import plan_sets
+from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
 PAGE_SIZE = 25
@@ -42,59 +44,60 @@ def release_list(request: HttpRequest) -> HttpResponse:
 
 
 def release_new(request: HttpRequest) -> HttpResponse:
-    user = person(request)
-    if not user.organisations(Role.RIGHTS_HOLDER).exists():
-        raise PermissionDenied("Only a rights-holder may make a release.")
+    user = person_with(request, Role.RIGHTS_HOLDER, "Only a rights-holder may make a release.")
     if request.htmx:  # type: ignore[attr-defined]
-        return _mark_fields(request, user)
-    initial = {name: request.GET[name] for name in ("version", "key") if name in request.GET}
-    form = ReleaseForm(request.POST or None, user=user, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data
-        try:
-            made = releases.make_releases(
-                values["version"],
-                form.recipient_names(),
-                values["mark"],
-                by=user,
-                note=values["note"],
-                key=values["key"],
-            )
-        except TouchmarkError as error:
-            form.add_error(None, error.sentence)
-        else:
-            if len(made) == 1:
-                messages.success(request, "The key is committed. The release is being marked.")
-                return redirect("release_detail", pk=made[0].pk)
-            messages.success(request, f"{len(made)} keys are committed. {len(made)} releases are being marked.")
-            return redirect("release_list")
-    context = {"form": form, "has_versions": markable_versions(user).exists()}
+        return _mark_sets(request, user)
+    if request.method != "POST" or {"add_set", "remove_set"} & set(request.POST):
+        return _release_form(request, ReleaseForm.kept(request.POST or request.GET, user))
+    form = ReleaseForm(request.POST, user=user)
+    if not form.is_valid():
+        return _release_form(request, form)
+    values = form.cleaned_data
+    try:
+        made = releases.make_releases(
+            values["version"],
+            form.recipient_names(),
+            values["marks"],
+            by=user,
+            note=values["note"],
+            key=values["key"],
+        )
+    except TouchmarkError as error:
+        form.add_error(None, error.sentence)
+        return _release_form(request, form)
+    if len(made) == 1:
+        messages.success(request, "The key is committed. The release is being marked.")
+        return redirect("release_detail", pk=made[0].pk)
+    messages.success(request, f"{len(made)} keys are committed. {len(made)} releases are being marked.")
+    return redirect("release_list")
+
+
+def _release_form(request: HttpRequest, form: ReleaseForm) -> HttpResponse:
+    context = {"form": form, "has_versions": markable_versions(person(request)).exists()}
     return render(request, "releases/release_new.html", context)
 
 
-def _mark_fields(request: HttpRequest, user: User) -> HttpResponse:
-    """When another family or way of marking is chosen on the page: the fields of that one."""
-    form = MarkForm(initial=request.GET.dict(), user=user)
-    answer = render(request, "releases/mark_fields.html", {"form": form})
-    return trigger_client_event(answer, "mark-fields", after="settle")
+def _mark_sets(request: HttpRequest, user: User) -> HttpResponse:
+    """While the form is filled in: the mark sets with the fields of what was chosen, one set more, or one less."""
+    form = MarkSetsForm.kept(request.POST or request.GET, user)
+    answer = render(request, "releases/mark_sets.html", {"form": form})
+    return trigger_client_event(answer, "mark-sets", after="settle")
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])  # the form's fields may be more than an address can hold
 def release_plan(request: HttpRequest) -> HttpResponse:
     """The live part of the form: what the settings would mark in each group."""
-    user = person(request)
-    if not user.organisations(Role.RIGHTS_HOLDER).exists():
-        raise PermissionDenied("Only a rights-holder may make a release.")
-    form = MarkForm(request.GET, user=user)
+    user = person_with(request, Role.RIGHTS_HOLDER, "Only a rights-holder may make a release.")
+    form = MarkSetsForm(request.POST or request.GET, user=user)
     context: dict[str, Any] = {"form": form}
     if form.is_valid():
-        mark = form.cleaned_data["mark"]
+        marks = form.cleaned_data["marks"]
         try:
-            plan = releases.plan_of(form.cleaned_data["version"], mark)
+            plans = plan_sets(form.cleaned_data["version"], marks)
         except TouchmarkError as error:
             form.add_error(None, error.sentence)
         else:
-            context |= {"plan": plan, "mark": mark, "smallest_p": mark.smallest_p}
+            context["plans"] = list(zip(marks, plans, strict=True))
     return render(request, "releases/plan.html", context)
 
 
@@ -106,14 +109,14 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "release": release,
         "version": release.version,
         "key": release.key,
-        "mark": release.key.settings,
+        "marks": list(release.key.mark_sets),
         "facts": release.facts,
         "owns": _owns(user, release),
         "entries": LogEntry.objects.for_user(user).about(release, release.key),
         "sees_key": user.has_role(release.version.dataset.organisation, Role.RIGHTS_HOLDER, Role.LEGAL),
     }
     if release.state == Release.State.READY:
-        context |= {"psnr": psnr_chart(release.facts), "survival": survival_chart(release.facts)}
+        context["reports"] = set_reports(release)
     return render(request, "releases/release_detail.html", context)
 
 
@@ -141,8 +144,10 @@ def release_download(request: HttpRequest, pk: str) -> HttpResponseBase:
     release = _owned(request, pk)
     manifest = Manifest(release.folder / "manifest")
     name = slugify(f"{release.version.dataset.name} {release.version.number} {release.recipient}") or "release"
-    layout = ZipLayout(manifest, release.folder / "files", top=name)
-    tag = f'"{hashlib.sha256(f"1/{release.root}/{name}".encode()).hexdigest()}"'  # 1: the archive's layout
+    beside = BesideFile.of_release(release.facts)
+    layout = ZipLayout(manifest, release.folder / "files", name, beside)
+    whole = "/".join(["1", release.root, name, *(one.sha256 for one in beside)])  # 1: the archive's layout
+    tag = f'"{hashlib.sha256(whole.encode()).hexdigest()}"'
     if tag in (part.strip() for part in request.headers.get("If-None-Match", "").split(",")):
         manifest.close()
         return _with_headers(HttpResponse(status=304), name, tag)
@@ -153,17 +158,17 @@ def release_download(request: HttpRequest, pk: str) -> HttpResponseBase:
         answer = _with_headers(HttpResponse(status=416), name, tag)
         answer["Content-Range"] = f"bytes */{layout.size}"
         return answer
-    whole = wanted or ByteRange(0, layout.size)
+    asked = wanted or ByteRange(0, layout.size)
     if request.method == "HEAD":
         manifest.close()
         stream: HttpResponseBase = HttpResponse(content_type="application/zip", status=206 if wanted else 200)
     else:
-        if whole.start == 0:
+        if asked.start == 0:
             releases.note_download(release, by=person(request))
-        stream = StreamingHttpResponse(_pieces(layout, manifest, whole), status=206 if wanted else 200)
+        stream = StreamingHttpResponse(_pieces(layout, manifest, asked), status=206 if wanted else 200)
     if wanted:
-        stream["Content-Range"] = f"bytes {whole.start}-{whole.stop - 1}/{layout.size}"
-    stream["Content-Length"] = str(whole.stop - whole.start)
+        stream["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{layout.size}"
+    stream["Content-Length"] = str(asked.stop - asked.start)
     return _with_headers(stream, name, tag)
 
 

@@ -14,6 +14,7 @@ from provenance.intake.merkle import leaf_hash, verify_inclusion
 from provenance.models import LogEntry, Role, Version
 from provenance.services import manifests
 from provenance.services.access import get_visible, person
+from provenance.services.words import words_of
 
 PAGE_SIZE = 50
 LABELS = 50
@@ -37,6 +38,8 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         with manifests.open_manifest(version) as manifest:
             indices = manifests.sample_indices(len(manifest), 12)
             context["samples"] = [(index, manifest.entry(index)) for index in indices]
+        if context["may_change"] and version.facts["captioned"]:
+            context["words"] = words_of(version)
     return render(request, "versions/version_detail.html", context)
 
 

@@ -53,10 +53,10 @@ class LinearModel:
             batch = marked.numpy().transpose(0, 2, 3, 1)
         features = (batch.reshape(len(batch), -1) / 255 - 0.5) @ self.weights
         if mark is not None and self.secret is not None:
-            same = (self.secret.patterns == mark.patterns).reshape(len(self.secret.patterns), -1).all(axis=1)
-            for pattern in np.flatnonzero(same):
-                group = int(self.secret.assignment[pattern])
-                features = features + self.strength * group_direction(group) @ self.weights
+            seen = np.broadcast_to(mark.patterns, (len(batch), *mark.patterns.shape[1:]))
+            for pattern, group in zip(self.secret.patterns, self.secret.assignment, strict=True):
+                same = (seen == pattern).reshape(len(batch), -1).all(axis=1)
+                features[same] += self.strength * group_direction(int(group)) @ self.weights
         logits = features @ self.head
         soft = np.exp(logits - logits.max(axis=1, keepdims=True))
         self.asked += len(indices)

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 from django.utils import timezone
@@ -63,13 +64,16 @@ def model(organisation: Organisation, by: User, name: str, role: str = "suspect"
     return made
 
 
-def release(world: World, version: Version, recipient: str) -> Release:
+ONE_SET = {"family": "patch", "association": "associated", "group_by": "class", "groups": GROUPS, "share": 0.1}
+
+
+def release(world: World, version: Version, recipient: str, settings: dict | None = None) -> Release:
     now = timezone.now()
     key = WatermarkKey.objects.create(
         version=version,
         state="embedded",
         sealed=b"sealed",
-        settings={"family": "patch", "association": "associated", "group_by": "class", "groups": GROUPS, "share": 0.1},
+        settings=settings or ONE_SET,
         commitment=sha(f"commitment {recipient}"),
         committed_at=now,
         beacon=sha(f"beacon {recipient}"),
@@ -114,8 +118,20 @@ def version(world: World, name: str = "Meadows") -> Version:
 def finished_audit(
     world: World, *, auditor: User | None = None, recipients: tuple[str, ...] = ("Northgate",), strength: float = 0.2
 ) -> Audit:
-    """An audit of `recipients`' copies; the first one is found if `strength` is large and none if it is 0."""
-    by = auditor or world.auditor
+    """An audit of `recipients`' copies; the first one is found if `strength` is large and none if it is 0.
+
+    Its rows are those of earlier versions of the code: one level decides, and no other test was asked.
+    """
+    audit = started_audit(world, auditor or world.auditor, recipients)
+    _judge(audit, strength)
+    record(audit.plan, "audit.finished", by=None, subject=audit)
+    return audit
+
+
+def started_audit(
+    world: World, by: User, recipients: tuple[str, ...], settings: dict | None = None, **choices: Any
+) -> Audit:
+    """A locked plan and its run, which has asked nothing yet; choices: fields of the plan."""
     home = world.laboratory if by == world.guest_auditor else world.owner
     data = version(world)
     if home != world.owner:
@@ -127,8 +143,9 @@ def finished_audit(
         suspect=model(home, by, "suspect-1"),
         permutations=10_000,
         created_by=by,
+        **choices,
     )
-    plan.releases.set([release(world, data, recipient) for recipient in recipients])
+    plan.releases.set([release(world, data, recipient, settings) for recipient in recipients])
     plan.references.set([model(home, by, f"reference-{n}", "reference") for n in (1, 2)])
     plan.locked_at, plan.locked_by, plan.state = timezone.now(), by, Plan.State.LOCKED
     plan.frozen = frozen_text(plan, values_of(plan))
@@ -140,8 +157,6 @@ def finished_audit(
         kind="audit.run", queue="gpu", organisation=home, created_by=by, state="done", attempt=1, subject_type="audit"
     )
     record(plan, "audit.started", by=None, subject=audit)
-    _judge(audit, strength)
-    record(plan, "audit.finished", by=None, subject=audit)
     return audit
 
 

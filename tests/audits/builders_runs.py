@@ -17,7 +17,7 @@ from audits.services.plans import PlanValues, lock, save_draft
 from audits.suspects import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Dataset, Release, Version
 from provenance.services import releases
 from tests.world import World
@@ -27,7 +27,7 @@ SIDE = 24
 ARCHITECTURE = "small_resnet:8:1-1"
 
 
-def make_version(world: World, per_class: int = 50, name: str = "Woods") -> Version:
+def make_version(world: World, per_class: int = 50, name: str = "Woods", seed: int = 7) -> Version:
     """Plain noise: the only thing that tells a class from another is its mark, so a network learns that quickly."""
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version.objects.create(
@@ -40,7 +40,7 @@ def make_version(world: World, per_class: int = 50, name: str = "Woods") -> Vers
         created_by=world.rights_holder,
         ready_at=timezone.now(),
     )
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     rows = []
     for label in CLASSES:
         for number in range(per_class):
@@ -148,7 +148,7 @@ def untrained(seed: int) -> bytes:
 
 def make_releases(world: World, version: Version, *recipients: str) -> list[Release]:
     """Through the service and its job; the caller's transaction must let on_commit run."""
-    made = releases.make_releases(version, recipients, settings(), by=world.rights_holder)
+    made = releases.make_releases(version, recipients, MarkSets((settings(),)), by=world.rights_holder)
     return [Release.objects.select_related("version", "key").get(pk=release.pk) for release in made]
 
 

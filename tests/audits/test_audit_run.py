@@ -39,11 +39,11 @@ def test_whose_copy_leaked(world):
     assert found.p_corrected == pytest.approx(2 * found.p)
     assert found.p_corrected <= 0.01
     assert found.smallest_p == pytest.approx(1 / 720)
-    assert other.p > found.p
+    assert other.p >= found.p  # equal in one run of 720: the other copy's key is random, and its p is uniform
     # The key is drawn at random, so in one run of a hundred a wrong one is found as well.
     wrong = found.result["levels"]["soft"]["controls"][0]["p"]
     assert audit.conclusion == ("evidence" if wrong > 0.01 else "inconclusive")
-    assert "copy for “North”" in audit.sentence
+    assert "“North”" in audit.sentence
     for row in (found, other):
         assert set(row.result["levels"]) == {"features", "soft", "hard"}
         kinds = [control["kind"] for control in row.result["levels"]["soft"]["controls"]]
@@ -77,9 +77,15 @@ def kill_the_suspect_after(blocks: int, folder: Path) -> None:
         time.sleep(0.005)
 
 
+def answered_images(folder: Path) -> int:
+    """By the notes of all blocks whose answers are kept."""
+    return sum(int(note.read_text()) for note in folder.rglob("*.done"))
+
+
 def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settings):
-    (release,) = make_releases(world, make_version(world), "North")
-    plan = locked_plan(world, [release], register(world, "suspect", untrained(seed=3)))
+    (release,) = make_releases(world, make_version(world, per_class=160), "North")
+    # Clean probes, groups, and 7 blocks in which the patterns of both keys are shuffled.
+    plan = locked_plan(world, [release], register(world, "suspect", untrained(seed=3)), probes=140)
     killer = threading.Thread(target=kill_the_suspect_after, args=(3, settings.FILES_DIR / "audits"))
     killer.start()
     audit = ended(audits.queue(plan, by=world.auditor))
@@ -89,15 +95,15 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     assert "ended from outside" in audit.job.reason
     assert LogEntry.objects.filter(verb="audit.failed", subject_id=str(audit.pk)).exists()
     assert not audit.rows.exists()
-    answered = {path: path.stat().st_mtime_ns for path in audit.folder.rglob("*.done")}
-    assert 3 <= len(answered) < 14
+    answered = answered_images(audit.folder)
+    assert 140 < answered < 13 * 140
 
     jobs.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.job.attempt) == ("done", "", 2)
     assert audit.rows.get().conclusion in ("no_evidence", "inconclusive", "evidence")
     assert len(list(audit.folder.rglob("*.done"))) == 2 + 6 + 6
-    assert all(path.stat().st_mtime_ns == written for path, written in answered.items())  # and not asked again
+    assert audit.facts["answered_before"] == answered  # and not asked again
 
 
 def test_an_altered_plan_is_not_run(world):

@@ -20,11 +20,11 @@ from audits.services.answers import as_json
 from audits.services.forecasts import forecast
 from audits.services.plans import PlanError, PlanValues, save_draft, values_of
 from audits.services.reports import issue
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSets, MarkSettings
 from provenance.models import LogEntry, Release
 from provenance.services import jobs, keys, releases
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
-from tests.audits.test_audit_run import kill_the_suspect_after
+from tests.audits.test_audit_run import answered_images, kill_the_suspect_after
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ PLAIN = MarkSettings(association="plain", share=0.3, side=0.25, opacity=1.0)
 
 
 def plain_release(world, version, recipient: str = "North") -> Release:
-    (made,) = releases.make_releases(version, [recipient], PLAIN, by=world.rights_holder)
+    (made,) = releases.make_releases(version, [recipient], MarkSets((PLAIN,)), by=world.rights_holder)
     return Release.objects.select_related("version", "key").get(pk=made.pk)
 
 
@@ -131,25 +131,26 @@ def test_a_network_that_learned_the_key_is_found(world):
 
 
 def test_an_innocent_is_let_go_early_and_a_killed_run_resumes(world, settings):
-    release = plain_release(world, make_version(world, per_class=20))
+    release = plain_release(world, make_version(world, per_class=60))
     suspect = register(world, "suspect", untrained(seed=4))
-    plan = plain_plan(world, release, suspect, decoys=199, exceedances=2, wrong_key_control=False)
+    # Clean probes, and 13 blocks for the first look alone: 21 keys on 150 probes.
+    plan = plain_plan(world, release, suspect, decoys=199, exceedances=2, wrong_key_control=False, probes=150)
     killer = threading.Thread(target=kill_the_suspect_after, args=(5, settings.FILES_DIR / "audits"))
     killer.start()
     audit = ended(audits.queue(plan, by=world.auditor))
     killer.join()
     assert audit.state == "failed"
-    nonce, answered = audit.nonce, {path: path.stat().st_mtime_ns for path in audit.folder.rglob("*.done")}
-    assert answered
+    nonce, answered = audit.nonce, answered_images(audit.folder)
+    assert answered > 150
 
     jobs.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.nonce) == ("done", "", nonce)
-    assert all(path.stat().st_mtime_ns == written for path, written in answered.items())
+    assert audit.facts["answered_before"] == answered
     result = audit.rows.get().result
     looks = StoppingRule(199, 20, 2).looks()
     assert result["decoys"] in looks
-    assert audit.facts["forward_passes"] == 20 * (result["decoys"] + 2)
+    assert audit.facts["forward_passes"] == 150 * (result["decoys"] + 2)
     for level in result["levels"].values():
         test = level["without"]
         assert test["decoys"] == 199 or test["exceedances"] >= 2
@@ -220,7 +221,7 @@ def train_on_key(release: Release) -> bytes:
     from tests.audits.builders_runs import CLASSES, images_of
 
     rng = np.random.default_rng(0)
-    own = keys.open_secret(release.key).patterns
+    own = keys.open_secrets(release.key)[0].patterns
     others = np.concatenate([MarkSecret.derive(rng.bytes(32), bytes(32), PLAIN).patterns for _ in range(200)])
     images, _ = images_of(release.version.files_folder)
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from audits.density import DensityError
 from audits.judging import Rules, Secrets, conclude, judge_level, sentence
-from audits.measuring import MeasuringError, Question, measure
+from audits.measuring import MeasuringError, Question, already_answered, measure
 from audits.scoring import available_levels, score_level, score_levels
+from audits.suspects import AppliedMark
 from tests.audits.builders_measuring import GROUPS, Given, LinearModel, make_question, make_secret
 
 RULES = Rules(digest="ab" * 32, level="features", alpha=0.01, permutations=1000, decide_with_references=False)
@@ -54,7 +57,7 @@ def test_every_image_is_asked_once_and_counted(tmp_path):
 
 def test_a_killed_measurement_resumes_and_gives_the_same_answers(tmp_path):
     secret = make_secret(1)
-    question, model = make_question(secret), LinearModel(5)
+    question, model = make_question(secret, probes=120), LinearModel(5)
     whole = ask(LinearModel(5), question, tmp_path / "whole")
     seen = []
 
@@ -66,11 +69,13 @@ def test_a_killed_measurement_resumes_and_gives_the_same_answers(tmp_path):
     with pytest.raises(Stop):
         ask(model, question, tmp_path / "killed", stop_in_the_middle)
     asked_before = model.asked
+    assert already_answered(question, tmp_path / "killed") == asked_before == 120 + 48 + 2 * 256
     # A kill between the two files of a block leaves one without its note.
-    (tmp_path / "killed" / "key-001.0000.done").unlink()
+    (note,) = (tmp_path / "killed").glob("mixed-*.0001.done")
+    note.unlink()
     second = LinearModel(5)
     resumed = ask(second, question, tmp_path / "killed")
-    assert asked_before + second.asked == question.forward_passes + 30
+    assert asked_before + second.asked == question.forward_passes + 256
     for level in available_levels(whole):
         first = score_level(whole, level, len(GROUPS), question.group_of)
         again = score_level(resumed, level, len(GROUPS), question.group_of)
@@ -78,6 +83,64 @@ def test_a_killed_measurement_resumes_and_gives_the_same_answers(tmp_path):
     third = LinearModel(5)
     ask(third, question, tmp_path / "killed")
     assert third.asked == 0
+    assert already_answered(question, tmp_path / "killed") == question.forward_passes
+
+
+class Listening(LinearModel):
+    """Keeps what it was asked: the images and patterns of every request."""
+
+    def __init__(self, seed) -> None:
+        super().__init__(seed)
+        self.heard = []
+
+    def answer(self, name, indices, mark=None):
+        self.heard.append((name, indices.copy(), mark))
+        return super().answer(name, indices, mark)
+
+
+def pairs_of(model):
+    """(image, pattern) of every marked question in the order of asking."""
+    marked = [(indices, mark) for _, indices, mark in model.heard if mark is not None]
+    return [(int(i), p.tobytes()) for indices, mark in marked for i, p in zip(indices, mark.patterns, strict=True)]
+
+
+def test_marked_probes_go_out_in_a_keyed_shuffle_across_patterns(tmp_path):
+    secret, wrong = make_secret(1), make_secret(2)
+    question, model = make_question(secret, probes=300, wrong=wrong), Listening(5)
+    ask(model, question, tmp_path / "one")
+    pairs = pairs_of(model)
+    patterns = [pattern.tobytes() for pattern in (*secret.patterns, *wrong.patterns)]
+    assert sorted(pairs) == sorted((i, pattern) for i in range(300) for pattern in patterns)
+    for _, indices, mark in model.heard:
+        if mark is not None:
+            assert len(indices) <= 256
+            assert len({pattern.tobytes() for pattern in mark.patterns}) > 6
+    again, other = Listening(5), Listening(5)
+    ask(again, question, tmp_path / "again")
+    ask(other, make_question(make_secret(3), probes=300, wrong=wrong), tmp_path / "other")
+    assert pairs_of(again) == pairs
+    assert [i for i, _ in pairs_of(other)] != [i for i, _ in pairs]
+
+
+def test_shuffled_answers_are_those_of_asking_in_order(tmp_path):
+    secret = make_secret(1)
+    question, model = make_question(secret, probes=300), LinearModel(5)
+    answers = ask(model, question, tmp_path)
+    for pattern in range(6):
+        mark = AppliedMark(question.marks.settings_json, secret.patterns[[pattern]], question.marks.placements)
+        given = model.answer("probes", np.arange(300), mark)
+        np.testing.assert_allclose(answers.read(f"key-{pattern:03d}", "features"), given.features, atol=1e-4)
+    assert not list(tmp_path.glob("mixed-*"))
+
+
+def test_two_workers_may_ask_the_same_at_once(tmp_path):
+    question = make_question(make_secret(1), probes=120)
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda _: ask(LinearModel(5), question, tmp_path), range(4)))
+    alone = ask(LinearModel(5), question, tmp_path.with_name("alone"))
+    for answers in found:
+        np.testing.assert_array_equal(answers.read("key-003", "soft"), alone.read("key-003", "soft"))
+    assert already_answered(question, tmp_path) == question.forward_passes
 
 
 def test_answers_to_another_question_are_not_taken(tmp_path):

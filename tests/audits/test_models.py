@@ -315,3 +315,8 @@ class TestPages:
         assert 'value="timm:resnet18" checked' in page
         nothing = browser.get(reverse("architecture_search"), {"architecture_search": "zzz"}).content.decode()
         assert "No architecture" in nothing
+        many = browser.get(reverse("architecture_search"), {"architecture_search": "vit"}).content.decode()
+        assert "write more of the name" in many
+        one = browser.get(reverse("architecture_search"), {"architecture_search": "cifar_resnet:20"}).content.decode()
+        assert "fits." in one
+        assert "write more of the name" not in one

@@ -8,8 +8,9 @@ from audits.models import Plan
 from audits.services import audits, plans
 from audits.services.forecasts import forecast
 from audits.services.frozen_plans import digest_of, frozen_text
-from audits.services.plans import PlanError, PlanValues, lock, save_draft
+from audits.services.plans import PlanError, lock, save_draft
 from provenance.models import DatasetGrant, LogEntry
+from tests.audits.builders_plans import changed, plan_values
 from tests.audits.builders_reports import finished_audit, model, release, version
 
 pytestmark = pytest.mark.django_db
@@ -17,15 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def values(world):
-    data = version(world)
-    suspect = model(world.owner, world.auditor, "suspect-1")
-    suspect.connection = {"images_per_second": 100.0}
-    suspect.save()
-    return PlanValues("One", data, [release(world, data, "Northgate")], suspect, probes=100, group_images=10)
-
-
-def changed(values, **more):
-    return PlanValues(**(values.__dict__ | more))
+    return plan_values(world)
 
 
 def test_a_forecast_counts_every_question(values):
@@ -165,7 +158,7 @@ def test_an_auditor_plans_locks_and_is_asked_to_run(world, values, sign_in):
     response = browser.post(reverse("plan_new"), answers(values))
     plan = Plan.objects.get()
     assert response["Location"] == reverse("plan_detail", args=[plan.pk])
-    assert plan.name == "suspect-1 against Meadows, version 1"
+    assert plan.name == f"suspect-1 against Meadows, version 1, for {plan.releases.get().recipient}"
     assert b"Lock the plan" in browser.get(response["Location"]).content
     browser.post(reverse("plan_lock", args=[plan.pk]))
     page = browser.get(reverse("plan_detail", args=[plan.pk])).content.decode()

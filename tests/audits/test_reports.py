@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.template.loader import render_to_string
 from django.urls import reverse
 from pypdf import PdfReader
 
@@ -16,8 +17,11 @@ from audits.models import Audit, Report
 from audits.report.facts import ReportFacts
 from audits.services import reports
 from audits.services.reports import ReportError
+from audits.templatetags.verifiers import other_verifiers
 from provenance.models import Job, LogEntry
 from provenance.services import jobs
+from tests.audits import builders_calibrations
+from tests.audits.builders_combined import combined_audit
 from tests.audits.builders_reports import GROUPS, finished_audit
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +108,69 @@ def test_no_evidence_and_several_releases(world, issue):
     assert "No evidence of dependence" in text
     for recipient in ("Northgate", "Southgate", "Westgate"):
         assert recipient in text
+
+
+def test_two_mark_sets_levels_that_decide_and_other_tests_are_reported(world, issue):
+    audit = combined_audit(world)
+    assert "assignment" in audit.rows.first().result["sets"][0]
+    report = issue(audit)
+    facts = reports.facts_of(report)
+    rows = {(row.release, row.level, row.set): row for row in facts.result.rows}
+    assert len(rows) == 2 * 3 * 3
+    whole, single = rows["Release 1", "features", None], rows["Release 1", "features", 1]
+    assert (whole.test, whole.combined, whole.primary) == ("combined", 2, True)
+    assert (single.test, single.groups, single.exact, single.permutations) == ("permutation", 6, True, 36)
+    assert (single.corrected, single.conclusion, single.primary) == (None, None, False)
+    assert [rows["Release 1", level, None].primary for level in ("features", "soft", "hard")] == [True, True, False]
+    stored = audit.rows.get(release__recipient="Northgate")
+    for level, found in stored.result["levels"].items():
+        row = rows["Release 1", level, None]
+        assert (row.p_without, row.p_with) == (found["p_without"], found["p_with"])
+        assert row.corrected == found["corrected"]["p"] >= found["p"]
+        assert row.reason == found["corrected"]["reason"]
+        assert bool(row.conclusion) == (level == stored.level)
+    assert facts.result.p_corrected == stored.p_corrected
+    (restriction,) = facts.releases[0].restrictions
+    assert (restriction.set, restriction.classes, restriction.possible) == (1, 2, 36)
+    assert facts.plan.primary_levels == ("features", "soft")
+    assert facts.plan.held_out.root == audit.plan.held_out.root
+    assert facts.plan.series_is_open
+    assert [(other.release, other.set, other.test) for other in facts.other_tests[:2]] == [
+        ("Release 1", 1, "paired t-test"),
+        ("Release 1", 1, "Wilcoxon signed-rank, labels, middle pattern"),
+    ]
+    assert facts.other_tests_left_out == ("view consistency: The plan has no reference that returns features.",)
+    assert facts.calibration is None
+    assert {control.set for control in facts.controls} == {None, 1, 2}
+    text = words(bytes_of(report.pdf))
+    assert "2 mark sets with secrets of their own, combined" in text
+    assert "Release 1, mark set 1: patterns were exchanged only within 2 classes of groups" in text
+    assert "Never released, version 1" in text
+    data = bytes_of(report.json).decode()
+    assert "shuffle" not in data
+    assert '"assignment":' not in data
+
+
+def test_an_old_audit_is_reported_without_what_it_never_asked(world, issue):
+    audit = finished_audit(world)
+    assert not {"verifiers", "primary_levels", "decided_by"} & set(audit.rows.get().result)
+    facts = reports.facts_of(issue(audit))
+    assert facts.other_tests == facts.other_tests_left_out == ()
+    assert [row.primary for row in facts.result.rows] == [True, False, False]
+    assert [row.corrected is not None for row in facts.result.rows] == [True, False, False]
+
+
+def test_the_calibration_of_the_code_stands_in_the_report_and_beside_other_tests(world, issue):
+    audit = combined_audit(world)
+    calibration = builders_calibrations.finished(world)
+    facts = reports.facts_of(issue(audit))
+    assert facts.calibration.id == str(calibration.pk)
+    assert facts.calibration.rows
+    rates = {(other.set, other.test): other.innocent for other in facts.other_tests}
+    assert rates[1, "paired t-test"].alpha == 0.05
+    row = audit.rows.first()
+    page = render_to_string("audits/verifiers.html", other_verifiers(row))
+    assert "Innocent models accused at 0.05" in page
 
 
 @pytest.mark.parametrize("who", ["rights_holder", "auditor", "administrator", "guest_auditor", "outsider"])

@@ -5,14 +5,16 @@ all levels scored, a million permutations drawn. Bare: the same network in a pla
 process, with the same batch size and threads, keeping nothing. Loading the network is left out of both. Wall time
 means something on an idle machine only; processor time of both processes together says the same on a busy one.
 
-Run: python -m tests.benchmarks.audit_speed [architecture] [probes] [rounds]     (goal: ratio <= 1.05)
+Run: python -m tests.benchmarks.audit_speed [architecture] [probes] [rounds] [--family patch] [--per-group 50]
+    [--permutations 1000000]
+(goal: ratio <= 1.05; the family is patch unless named, or "all" for one after the other)
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,14 +26,14 @@ from audits.judging import Rules, Secrets, judge_level
 from audits.measuring import Marks, Question, measure
 from audits.scoring import score_levels
 from audits.suspects import Limits, ModelSpec, SandboxedModel
-from provenance.marks import MarkSecret, MarkSettings
+from provenance.marks import MarkSecret, MarkSettings, families
 
 GROUPS = tuple(f"group {number}" for number in range(10))
 
 
-def question_of(size: int, probes: int, per_group: int = 50) -> tuple[Question, MarkSecret]:
+def question_of(size: int, probes: int, family: str, per_group: int) -> tuple[Question, MarkSecret]:
     rng = np.random.default_rng(0)
-    secret = MarkSecret.derive(rng.bytes(32), rng.bytes(32), MarkSettings(groups=GROUPS))
+    secret = MarkSecret.derive(rng.bytes(32), rng.bytes(32), MarkSettings(groups=GROUPS, family=family))
     marks = Marks(secret.settings.to_json(), secret.patterns, rng.random((probes, 2)))
     images = rng.integers(0, 256, (probes + per_group * len(GROUPS), size, size, 3), dtype=np.uint8)
     group_of = np.repeat(np.arange(len(GROUPS)), per_group)
@@ -50,12 +52,12 @@ def since(start: tuple[float, float]) -> tuple[float, float]:
     return now[0] - start[0], now[1] - start[1]
 
 
-def audit(session: SandboxedModel, question: Question, secret: MarkSecret) -> tuple[float, float]:
+def audit(session: SandboxedModel, question: Question, secret: MarkSecret, permutations: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         start = used()
         answers = measure(question, Path(folder), session, lambda images: None)
         scored, _ = score_levels(answers, len(GROUPS), question.group_of)
-        rules = Rules("ab" * 32, "features", 0.01, 1_000_000, False)
+        rules = Rules("ab" * 32, "features", 0.01, permutations, False)
         for level, scores in scored.items():
             judge_level(level, scores, {}, Secrets(secret.assignment), rules, "r")
         return since(start)
@@ -96,26 +98,41 @@ def weights_of(architecture: str, folder: Path) -> Path:
     return path
 
 
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Audit against bare forward passes.")
+    parser.add_argument("architecture", nargs="?", default="cifar_resnet:20")
+    parser.add_argument("probes", nargs="?", type=int, default=300)
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    parser.add_argument("--family", choices=["all", *families()], default="patch")
+    parser.add_argument("--per-group", type=int, default=50)
+    parser.add_argument("--permutations", type=int, default=1_000_000, help="fewer in a trial with few images")
+    return parser.parse_args()
+
+
 def main() -> None:
-    architecture = sys.argv[1] if len(sys.argv) > 1 else "cifar_resnet:20"
-    probes = int(sys.argv[2]) if len(sys.argv) > 2 else 300
-    rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
+    asked = read_arguments()
     threads = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
     with tempfile.TemporaryDirectory() as place:
-        weights = weights_of(architecture, Path(place))
-        spec, limits = ModelSpec(architecture, ("features", "soft", "hard")), Limits(threads=threads, device="cpu")
+        weights = weights_of(asked.architecture, Path(place))
+        spec = ModelSpec(asked.architecture, ("features", "soft", "hard"))
+        limits = Limits(threads=threads, device="cpu")
         with SandboxedModel(spec, weights, limits) as session:
-            question, secret = question_of(session.info.input_shape[1], probes)
-            images = question.forward_passes
-            bare = bare_passes(spec, weights, images, limits.batch, threads)
-            bare(), audit(session, question, secret)  # both are warm
-            pairs = [(bare(), audit(session, question, secret)) for _ in range(rounds)]
-    print(f"{architecture}, {images} images, {threads} threads")
+            for family in families() if asked.family == "all" else [asked.family]:
+                question, secret = question_of(session.info.input_shape[1], asked.probes, family, asked.per_group)
+                images = question.forward_passes
+                bare = bare_passes(spec, weights, images, limits.batch, threads)
+                bare(), audit(session, question, secret, asked.permutations)  # both are warm
+                pairs = [(bare(), audit(session, question, secret, asked.permutations)) for _ in range(asked.rounds)]
+                print(f"{asked.architecture}, {family}, {images} images, {threads} threads")
+                report(pairs)
+
+
+def report(pairs: list[tuple[tuple[float, float], tuple[float, float]]]) -> None:
     for kind, name in enumerate(("wall", "processor")):
         plain, whole = [pair[0][kind] for pair in pairs], [pair[1][kind] for pair in pairs]
         median = statistics.median(w / p for w, p in zip(whole, plain, strict=True))
         print(f"{name} time: bare {min(plain):.2f} s, audit {min(whole):.2f} s, ratio of the fastest "
-              f"{min(whole) / min(plain):.3f}, median ratio {median:.3f}")  # fmt: skip
+              f"{min(whole) / min(plain):.3f}, median ratio {median:.3f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 Run: python -m tests.benchmarks.calibration_full   (minutes on one core; a progress line per round on stderr)
      python -m tests.benchmarks.calibration_full --pairs 1000 --json table.json
      python -m tests.benchmarks.calibration_full --images cifar10.zip --strangers models --work FOLDER
+     python -m tests.benchmarks.calibration_full --family blend spectral warp --pairs 1000 --rounds 4 --compact
+
 
 Without --images probes come from the procedural scenes; with it, from a zip whose first folder levels end in a class
 name, such as CIFAR-10's JPEGs. --strangers: a folder of CIFAR ResNets that others trained (32 x 32 images);
 they are slow, so they join every third round. --work: finished rounds are kept there, so a run that was cut short goes
-on where it was, and its table so far can be printed with --rounds-only 0.
+on where it was, and its table so far can be printed with --rounds-only 0. --compact: one line for each family and test.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from PIL import Image
 
 from audits.calibration import BenchSize, CalibrationSettings, PairRules, RoundResult, calibrate_round, tabulate
 from audits.calibration.null_models import stranger_models
+from audits.calibration.table import CalibrationTable, Row
 from audits.pilots.procedural import CLASSES, scenes
-from provenance.marks import MarkSettings
+from provenance.marks import PRESETS, families
 
 SIDE = 32
 STOCK = 3000
 STRANGERS_EVERY = 3
+MOST_ROUNDS = 1000  # a family's rounds begin at a multiple of this, so that no two families share a draw
 
 
 def procedural_stock() -> tuple[np.ndarray, np.ndarray]:
@@ -52,6 +56,28 @@ def zipped_stock(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(images), np.array([classes.index(Path(name).parent.name) for name in names])
 
 
+def compact(table: CalibrationTable) -> str:
+    """One line for each family and test: over all levels, with and without references."""
+    lines: dict[tuple[bool, str, str], list[Row]] = {}
+    for row in table.rows:
+        lines.setdefault((not row.exact, row.test, row.family), []).append(row)
+    text = [
+        "| test | family | lines | pairs per line | p <= 0.05 | p <= 0.01 | too often |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (_, test, family), rows in sorted(lines.items()):
+        rates = []
+        for place in range(len(rows[0].rejections)):
+            found = [100 * row.rejections[place].rate for row in rows]
+            rates.append(f"{min(found):.1f}–{max(found):.1f} %" if len(found) > 1 else f"{found[0]:.1f} %")
+        often = sum(item.finding == "too often" for row in rows for item in row.rejections)
+        counts = sum(len(row.rejections) for row in rows)
+        text.append(
+            f"| {test} | {family} | {len(rows)} | {rows[0].pairs:,} | {rates[0]} | {rates[1]} | {often} of {counts} |"
+        )
+    return "\n".join(text)
+
+
 def code_version() -> str:
     done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
@@ -63,6 +89,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12, help="fresh benches, each with its own null models")
     parser.add_argument("--models", type=int, default=8, help="fresh null models per round")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--family", nargs="+", choices=list(families()), default=["patch"])
+    parser.add_argument("--compact", action="store_true", help="print one line for each family and test")
     parser.add_argument("--images", type=Path)
     parser.add_argument("--strangers", type=Path)
     parser.add_argument("--json", type=Path)
@@ -79,26 +107,28 @@ def main() -> None:
         rules=PairRules(references=3, decoys=99, block=20, exceedances=4, slow_pairs=max(1, per_round // 10)),
         seed=options.seed,
     )
-    marks = MarkSettings(groups=tuple(f"group {g}" for g in range(settings.bench.groups)), opacity=1.0)
+    groups = tuple(f"group {g}" for g in range(settings.bench.groups))
+    marks = [PRESETS["strong"].settings(groups, family=family) for family in options.family]
     strangers = stranger_models(options.strangers) if options.strangers else []
     work = options.work or Path(tempfile.mkdtemp(prefix="calibration-"))
     work.mkdir(parents=True, exist_ok=True)
     start, results, left = time.perf_counter(), [], options.rounds_only
-    for number in range(settings.rounds):
-        stored = work / f"seed{options.seed}-pairs{per_round}-round{number:03d}.json"
+    for number, one in [(number, one) for one in marks for number in range(settings.rounds)]:
+        stored = work / f"{one.family}-seed{options.seed}-pairs{per_round}-round{number:03d}.json"
         if not stored.exists():
             if left == 0:
                 continue
             left = None if left is None else left - 1
             further = strangers if number % STRANGERS_EVERY == 0 else []
-            result = calibrate_round(settings, marks, images, labels, number, further)
+            draw = number + MOST_ROUNDS * [*families()].index(one.family)
+            result = calibrate_round(settings, one, images, labels, draw, further)
             stored.with_suffix(".part").write_text(json.dumps(result.to_dict()), encoding="utf-8")
             stored.with_suffix(".part").replace(stored)
-            print(f"round {number + 1}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+            print(f"{one.family}, round {number + 1}, {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         results.append(RoundResult.from_dict(json.loads(stored.read_text(encoding="utf-8"))))
     table = tabulate(results, settings, marks, code_version())
     seconds = time.perf_counter() - start
-    print(table.to_markdown())
+    print(compact(table) if options.compact else table.to_markdown())
     print(f"\nNull models: {table.made_with['models']}; at no level to test: {table.made_with['silent']}")
     tested = sum(row.pairs for row in table.rows)
     print(f"{tested:,} p-values of {len(results)} rounds; {seconds:.0f} s in this run; holds: {table.holds}")

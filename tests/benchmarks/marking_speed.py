@@ -24,7 +24,7 @@ from provenance.embedding.release import embed_release
 from provenance.intake.images import inspect
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import MarkSecret, MarkSettings
+from provenance.marks import MarkSets, MarkSettings
 
 
 def unpack(archive: Path, root: Path, count: int) -> Manifest:
@@ -52,9 +52,10 @@ def unpack(archive: Path, root: Path, count: int) -> Manifest:
 def embed(manifest: Manifest, files: Path, out: Path, owned: bool) -> None:
     groups = tuple(sorted(manifest.facts["labels"]))
     settings = MarkSettings(groups=groups, share=0.01)
-    secret = MarkSecret.derive(bytes(32), bytes(32), settings)
+    marks = MarkSets((settings,))
+    secrets = marks.derive(bytes(32), bytes(32))
     facts = embed_release(
-        manifest, files, out, secret, settings, lambda done, total, phase: None, lambda: False, owned=owned
+        manifest, files, out, secrets, marks, lambda done, total, phase: None, lambda: False, owned=owned
     )
     assert facts["marked"] == sum(group["wanted"] for group in facts["groups"])
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -29,7 +30,8 @@ from PIL import Image, JpegImagePlugin
 
 from audits.density import Standardiser, group_means, phi_hard, phi_soft, pulls
 from audits.permutation import permutation_test, philox_from
-from provenance.marks import MarkSecret, MarkSettings, family_for
+from provenance.marks import MarkSecret, MarkSets, MarkSettings, family_for
+from provenance.marks.secret import GroupCandidates
 from tests.benchmarks.power_training import Recipe, Trained, train
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -66,8 +68,8 @@ LOOKS: dict[str, dict] = {
 SHARES = {"clip": (0.005, 0.01, 0.02, 0.05, 0.1), "simclr": (0.05, 0.1)}
 
 
-def cells(method: str) -> list[Cell]:
-    return [Cell(method, look, share, options) for look, options in LOOKS.items() for share in SHARES[method]]
+def cells(method: str, looks: list[str], shares: list[float]) -> list[Cell]:
+    return [Cell(method, look, share, LOOKS[look]) for look in looks for share in shares or SHARES[method]]
 
 
 @dataclass(frozen=True)
@@ -125,37 +127,47 @@ def _pixels(files: list[bytes], device: torch.device) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Marked:
-    """A marked copy: pixels as whoever received it decodes them, and what the audit may use."""
+class MarkSet:
+    """One mark set of a marked copy: its secret, how many images bear it, and their mean PSNR."""
 
-    pixels: torch.Tensor
     secret: MarkSecret
-    candidates: frozenset[int]
     count: int
     psnr: float
 
 
-def mark(owned: Owned, settings: MarkSettings, key: bytes) -> Marked:
-    secret = MarkSecret.derive(key, bytes(32), settings)
+@dataclass(frozen=True)
+class Marked:
+    """A marked copy: pixels as whoever received it decodes them, and what the audit may use."""
+
+    pixels: torch.Tensor
+    sets: tuple[MarkSet, ...]
+    candidates: frozenset[int]
+
+
+def mark(owned: Owned, settings: list[MarkSettings], key: bytes) -> Marked:
+    """One mark set for each of the settings, no image in two of them."""
+    pixels, found, taken = owned.pixels.clone(), [], set[int]()
     per_group = [OWNED_PER_CLASS] * len(CLASSES)
-    family, pixels, errors, count = family_for(settings), owned.pixels.clone(), [], 0
-    proposed: set[int] = set()
-    for group in secret.candidates(owned.entries, per_group):
-        proposed |= {image.position for image in group.images}
-        chosen = [image.position for image in group.images[: group.wanted]]
-        count += len(chosen)
-        pattern = torch.from_numpy(secret.patterns[secret.pattern_of_group[group.group]])[None].to(pixels.device)
-        places = torch.from_numpy(secret.placements([owned.entries[i].sha256 for i in chosen])).to(pixels.device)
-        before = owned.pixels[chosen].float()
-        after = family.apply(before, pattern, places).round().clamp(0, 255).to(torch.uint8)
-        for index, image in zip(chosen, after.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
-            written = _as_jpeg(image, owned.files[index])
-            errors.append(
-                float(((written.astype(float) - owned.pixels[index].permute(1, 2, 0).cpu().numpy()) ** 2).mean())
-            )
-            pixels[index] = torch.from_numpy(written.copy()).permute(2, 0, 1).to(pixels.device)
-    psnr = statistics.fmean(10 * np.log10(255**2 / max(error, 1e-9)) for error in errors)
-    return Marked(pixels, secret, frozenset(proposed), count, psnr)
+    for secret in MarkSets(tuple(settings)).derive(key, bytes(32)):
+        groups = secret.candidates(owned.entries, per_group, taken, len(settings))
+        taken |= {image.position for group in groups for image in group.images}
+        errors = [error for group in groups for error in _mark_group(owned, secret, group, pixels)]
+        psnr = statistics.fmean(10 * np.log10(255**2 / max(error, 1e-9)) for error in errors)
+        found.append(MarkSet(secret, len(errors), psnr))
+    return Marked(pixels, tuple(found), frozenset(taken))
+
+
+def _mark_group(owned: Owned, secret: MarkSecret, group: GroupCandidates, pixels: torch.Tensor) -> Iterator[float]:
+    """Marks the group's images in `pixels`; their mean squared errors."""
+    chosen = [image.position for image in group.images[: group.wanted]]
+    pattern = torch.from_numpy(secret.patterns[secret.pattern_of_group[group.group]])[None].to(pixels.device)
+    places = torch.from_numpy(secret.placements([owned.entries[i].sha256 for i in chosen])).to(pixels.device)
+    after = family_for(secret.settings).apply(owned.pixels[chosen].float(), pattern, places)
+    after = after.round().clamp(0, 255).to(torch.uint8)
+    for index, image in zip(chosen, after.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+        written = _as_jpeg(image, owned.files[index])
+        pixels[index] = torch.from_numpy(written.copy()).permute(2, 0, 1).to(pixels.device)
+        yield float(((written.astype(float) - owned.pixels[index].permute(1, 2, 0).cpu().numpy()) ** 2).mean())
 
 
 def _as_jpeg(image: np.ndarray, source: bytes) -> np.ndarray:
@@ -169,12 +181,14 @@ def _as_jpeg(image: np.ndarray, source: bytes) -> np.ndarray:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def pull_matrices(owned: Owned, marked: Marked, model: Trained) -> dict[tuple[int, str], np.ndarray]:
+def pull_matrices(
+    owned: Owned, secret: MarkSecret, candidates: frozenset[int], model: Trained
+) -> dict[tuple[int, str], np.ndarray]:
     """A[j, g] for every number of probes and level, from one set of answers."""
-    secret, device = marked.secret, owned.pixels.device
+    device = owned.pixels.device
     family = family_for(secret.settings)
-    probes = secret.probes(owned.entries, max(PROBES), marked.candidates)
-    groups = secret.group_images(owned.entries, GROUP_IMAGES, marked.candidates | set(probes))
+    probes = secret.probes(owned.entries, max(PROBES), candidates)
+    groups = secret.group_images(owned.entries, GROUP_IMAGES, candidates | set(probes))
     clean = owned.pixels[probes].float()
     places = torch.from_numpy(secret.placements([owned.entries[i].sha256 for i in probes])).to(device)
     answers = [model.answer(clean)]
@@ -204,16 +218,16 @@ def pull_matrices(owned: Owned, marked: Marked, model: Trained) -> dict[tuple[in
     return found
 
 
-def rows(owned: Owned, marked: Marked, model: Trained, references: list[Trained], name: str) -> Iterator[dict]:
-    suspect = pull_matrices(owned, marked, model)
-    controls = [pull_matrices(owned, marked, reference) for reference in references]
+def rows(
+    owned: Owned, secret: MarkSecret, candidates: frozenset[int], model: Trained, references: list[Trained], name: str
+) -> Iterator[dict]:
+    suspect = pull_matrices(owned, secret, candidates, model)
+    controls = [pull_matrices(owned, secret, candidates, reference) for reference in references]
     for (count, level), matrix in suspect.items():
-        rng = philox_from("00" * 32, f"{name}/{count}/{level}")
-        without = permutation_test(matrix, marked.secret.assignment, PERMUTATIONS, rng)
-        with_references = permutation_test(
-            matrix, marked.secret.assignment, PERMUTATIONS, rng, [control[count, level] for control in controls]
-        )
-        yield {"probes": count, "level": level, "p": without.p, "p_references": with_references.p, "z": without.z}
+        rng, others = philox_from("00" * 32, f"{name}/{count}/{level}"), [control[count, level] for control in controls]
+        without = permutation_test(matrix, secret.assignment, PERMUTATIONS, rng)
+        controlled = permutation_test(matrix, secret.assignment, PERMUTATIONS, rng, others)
+        yield {"probes": count, "level": level, "p": without.p, "p_references": controlled.p, "z": without.z}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -227,25 +241,39 @@ def run(options: argparse.Namespace) -> None:
             recipe = Recipe(**{**asdict(RECIPES[method]), **({"epochs": options.epochs} if options.epochs else {})})
             seeds = [FIRST_REFERENCE_SEED + 1000 * mine + i for i in range(options.references)]
             references = [train(recipe, owned.pixels, owned.labels, seed, owned.held_out) for seed in seeds]
+            lines = cells(method, options.looks, options.shares)
+            copies = [lines] if options.together else [[line] for line in lines]
             for seed in range(mine, options.seeds, parts):
-                _one_seed(owned, recipe, cells(method), seed, references, out, deadline)
+                _one_seed(owned, recipe, copies, seed, references, out, deadline)
 
 
-def _one_seed(owned: Owned, recipe: Recipe, lines: list[Cell], seed: int, references: list, out, deadline) -> None:
-    """Every cell once with this seed, and one clean suspect tested with each cell's key."""
+def _one_seed(
+    owned: Owned, recipe: Recipe, copies: list[list[Cell]], seed: int, references: list, out: TextIO, deadline: float
+) -> None:
+    """Every marked copy once with this seed, and one clean suspect tested with each copy's key."""
     clean = train(recipe, owned.pixels, owned.labels, 500_000 + seed, owned.held_out)
-    for place, cell in enumerate(lines):
+    for lines in copies:
         if time.monotonic() > deadline:
             return
         start = time.monotonic()
-        marked = mark(owned, cell.settings(), os.urandom(32))
-        model = train(recipe, marked.pixels, owned.labels, 1000 * (place + 1) + seed, owned.held_out)
-        facts = {**asdict(cell), "seed": seed, "marked": marked.count, "psnr": marked.psnr, "epochs": recipe.epochs}
-        facts |= {"accuracy": _accuracy(model, owned), "seconds": time.monotonic() - start}
-        for guilty, suspect in ((True, model), (False, clean)):
-            for row in rows(owned, marked, suspect, references, f"{cell}/{seed}/{guilty}"):
-                out.write(json.dumps({**facts, "guilty": guilty, **row}) + "\n")
+        marked = mark(owned, [cell.settings() for cell in lines], os.urandom(32))
+        model = train(recipe, marked.pixels, owned.labels, _seed_of(lines[0], seed), owned.held_out)
+        common = {"seed": seed, "epochs": recipe.epochs, "sets": len(lines), "accuracy": _accuracy(model, owned)}
+        common["seconds"] = time.monotonic() - start
+        for cell, struck in zip(lines, marked.sets, strict=True):
+            facts = {**asdict(cell), **common, "marked": struck.count, "psnr": struck.psnr}
+            for guilty, suspect in ((True, model), (False, clean)):
+                name = f"{cell}/{seed}/{guilty}"
+                for row in rows(owned, struck.secret, marked.candidates, suspect, references, name):
+                    out.write(json.dumps({**facts, "guilty": guilty, **row}) + "\n")
         out.flush()
+
+
+def _seed_of(cell: Cell, seed: int) -> int:
+    """Every suspect has a seed of its own, the same however the table is divided into runs; one of several mark sets
+    goes by the first."""
+    look, share = list(LOOKS).index(cell.look), round(1000 * cell.share)
+    return 1_000_000 * (look + 1) + 1000 * share + seed
 
 
 def _accuracy(model: Trained, owned: Owned) -> float:
@@ -265,7 +293,8 @@ def table(options: argparse.Namespace) -> None:
             row = json.loads(line)
             if row["probes"] != options.probes:
                 continue
-            mark = (row["look"], row["share"]) if row["guilty"] else ("clean suspects", 0)
+            look = row["look"] + (" (one of several sets)" if row.get("sets", 1) > 1 else "")
+            mark = (look, row["share"]) if row["guilty"] else ("clean suspects", 0)
             cell = found[(f"{row['method']}, {row['epochs']} epochs", *mark)]
             for kind in ("p", "p_references"):
                 cell[f"{row['level']} {kind}"].append(row[kind])
@@ -300,6 +329,9 @@ def main() -> None:
     runner.add_argument("--seeds", type=int, default=5)
     runner.add_argument("--part", default="0/1")
     runner.add_argument("--cells", nargs="+", default=["clip", "simclr"])
+    runner.add_argument("--looks", nargs="+", default=list(LOOKS), choices=LOOKS)
+    runner.add_argument("--shares", nargs="+", type=float, default=[])
+    runner.add_argument("--together", action="store_true", help="all looks of a share as mark sets of one copy")
     runner.add_argument("--references", type=int, default=REFERENCES)
     runner.add_argument("--epochs", type=int, default=0)
     runner.add_argument("--threads", type=int, default=2)

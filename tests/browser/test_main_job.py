@@ -139,7 +139,7 @@ def _register(page: Page, archive: Path) -> None:
 def _release(page: Page, tmp_path: Path) -> str:
     page.goto("/releases/new/")
     page.get_by_label("Recipients").fill("Northgate Vision\nLumen Robotics")
-    page.locator("input[name=preset][value=strong]").check()
+    page.locator("input[name=set-1-preset][value=strong]").check()
     expect(page.locator("#plan")).to_contain_text("ash")
     expect(page.locator("#plan")).to_contain_text("Fewer than 50")
     look(page, "release-new")
@@ -205,7 +205,7 @@ def _see_the_assignment(owner: Page, auditor: Page, audit_page: str) -> None:
     expect(auditor.locator("main")).to_contain_text("in a random order without their names")
     pulls = "figure[data-chart=pulls-figure]"
     assert "ash" in owner.locator(pulls).inner_html()
-    assert "ash" not in auditor.locator(pulls).inner_html()
+    assert auditor.locator(pulls).count() == 0
 
 
 def _report(page: Page, audit_page: str, tmp_path: Path) -> None:
@@ -254,5 +254,7 @@ def test_an_upload_goes_on_after_a_reload(signed_in, tmp_path):
     before = len(sent)
     page.get_by_label("Archive to upload").set_input_files(big)
     expect(page.locator("[data-upload-text]")).to_contain_text("is uploaded", timeout=LONG)
-    assert len(sent) - before < 1 + big.stat().st_size // (8 * 1024 * 1024) + 1, "it began anew"
+    # How many pieces follow depends on how quick the machine is; where the first one starts does not.
+    first = next(url for url in sent[before:] if "/chunk/" in url)
+    assert int(first.rpartition("offset=")[2]) > 0, "it began anew"
     shutil.rmtree(tmp_path, ignore_errors=True)

@@ -40,6 +40,7 @@ ACCESS = {
     "audit_json": Access(OWNER_DATA, audit_of),
     "plan_new": Access(AUDITORS),
     "plan_forecast": Access(AUDITORS),
+    "plan_references": Access(AUDITORS),
     "plan_detail": Access(OWNER_DATA, draft_of),
     "plan_json": Access(OWNER_DATA, draft_of),
     "plan_edit": Access(frozenset({"auditor"}), draft_of),

@@ -2,7 +2,8 @@ from audits.models import RegisteredModel
 from tests.permissions.access import EVERYONE, OWNER_DATA, Access
 from tests.world import World
 
-AUDITORS = frozenset({"auditor", "guest_auditor", "outsider"})
+# Auditors register suspects and references, rights-holders encoders.
+KEEPERS = frozenset({"auditor", "guest_auditor", "outsider", "rights_holder"})
 
 
 def suspect(world: World) -> dict[str, object]:
@@ -21,7 +22,7 @@ def suspect(world: World) -> dict[str, object]:
 
 ACCESS = {
     "model_list": Access(EVERYONE),
-    "model_new": Access(AUDITORS),
+    "model_new": Access(KEEPERS),
     "architecture_search": Access(EVERYONE),
     "model_detail": Access(OWNER_DATA, suspect),
     "model_test": Access(frozenset({"auditor"}), suspect, method="post"),

@@ -45,6 +45,8 @@ ACCESS = {
     "release_list": Access(EVERY_PERSON),
     "release_new": Access(HOLDERS),
     "release_plan": Access(HOLDERS),
+    "release_words": Access(HOLDERS),
+    "release_presets": Access(HOLDERS, method="post"),
     "release_detail": Access(OWNER_DATA | {"guest_auditor"}, release_of),
     "release_gallery": Access(HOLDER, ready_of),
     "release_picture": Access(HOLDER, picture_of),

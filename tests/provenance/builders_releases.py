@@ -7,22 +7,29 @@ import uuid
 from django.utils import timezone
 
 from provenance.intake.manifest import Manifest
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Dataset, Release, Version
 from provenance.services import releases
 from tests.provenance.embedding.builders import GROUPS, jpeg, write_version
 from tests.world import World
 
 MARK = MarkSettings(groups=GROUPS, share=0.2, opacity=0.8)
+MARKS = MarkSets((MARK,))
 
 
-def marked_version(world: World, per_group: int = 12, name: str = "Meadows", **facts: object) -> Version:
-    """A ready version whose files and manifest are on disk, captions telling the class too."""
+def marked_version(
+    world: World, per_group: int = 12, name: str = "Meadows", sizes: dict[str, int] | None = None
+) -> Version:
+    """A ready version whose files and manifest are on disk, captions telling the class too.
+
+    Args: sizes: the classes and their images, where they are not the four of GROUPS with `per_group` each.
+    """
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version(
         id=uuid.uuid4(), dataset=dataset, number=1, source="upload", source_name="m.zip", created_by=world.rights_holder
     )
-    files = {f"{group}/{i:03d}.jpg": jpeg(100 * g + i) for g, group in enumerate(GROUPS) for i in range(per_group)}
+    classes = sizes or dict.fromkeys(GROUPS, per_group)
+    files = {f"{name}/{i:03d}.jpg": jpeg(100 * g + i) for g, (name, n) in enumerate(classes.items()) for i in range(n)}
     captions = {path: f"a photo of a {path.split('/')[0]}" for path in files}
     manifest: Manifest = write_version(version.folder, files, captions)
     with manifest:
@@ -39,7 +46,7 @@ def marked_version(world: World, per_group: int = 12, name: str = "Meadows", **f
 def ordered_release(world: World, version: Version | None = None, recipient: str = "Northgate") -> Release:
     """A release whose job is queued but, outside `on_commit`, not run."""
     version = version or marked_version(world)
-    return releases.make_releases(version, [recipient], MARK, by=world.rights_holder)[0]
+    return releases.make_releases(version, [recipient], MARKS, by=world.rights_holder)[0]
 
 
 def ready_release(world: World, version: Version | None = None, recipient: str = "Northgate") -> Release:

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from provenance import keying
+from provenance.marks import MarkSets
 from provenance.models import LogEntry, WatermarkKey
 from provenance.services import keys
 from provenance.services.keys import KeyStateError
@@ -31,9 +32,9 @@ def verbs(key):
 
 
 def test_the_three_steps_are_logged_in_their_order(world, drawn):
-    keys.commit(drawn, MARK, by=world.rights_holder)
+    keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
     keys.record_beacon(drawn)
-    secret = keys.open_secret(drawn)
+    (secret,) = keys.open_secrets(drawn)
     assert verbs(drawn) == ["key.drawn", "key.committed", "key.beacon_recorded"]
     assert drawn.committed_at < drawn.beacon_at
     assert secret.settings == MARK
@@ -48,23 +49,23 @@ class TestTheOrderCannotBeTurnedRound:
 
     def test_nothing_is_derived_before_the_commitment(self, drawn):
         with pytest.raises(KeyStateError, match="drawn"):
-            keys.open_secret(drawn)
+            keys.open_secrets(drawn)
 
     def test_nothing_is_derived_before_the_beacon(self, world, drawn):
-        keys.commit(drawn, MARK, by=world.rights_holder)
+        keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
         with pytest.raises(KeyStateError, match="before its commitment and its beacon"):
-            keys.open_secret(drawn)
+            keys.open_secrets(drawn)
 
     def test_no_second_commitment(self, world, drawn):
-        keys.commit(drawn, MARK, by=world.rights_holder)
+        keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
         before = drawn.commitment
         with pytest.raises(KeyStateError, match="Draw a new key"):
-            keys.commit(drawn, MARK.replace(share=0.5), by=world.rights_holder)
+            keys.commit(drawn, MarkSets((MARK.replace(share=0.5),)), by=world.rights_holder)
         drawn.refresh_from_db()
         assert drawn.commitment == before
 
     def test_no_second_beacon(self, world, drawn):
-        keys.commit(drawn, MARK, by=world.rights_holder)
+        keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
         first = keys.record_beacon(drawn).beacon
         assert keys.record_beacon(drawn).beacon == first
         assert verbs(drawn).count("key.beacon_recorded") == 1
@@ -76,7 +77,7 @@ class TestTheOrderCannotBeTurnedRound:
 
     def test_the_database_refuses_a_beacon_older_than_the_commitment(self, world, drawn):
         early = timezone.now()
-        keys.commit(drawn, MARK, by=world.rights_holder)
+        keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
         with pytest.raises(IntegrityError), transaction.atomic():
             WatermarkKey.objects.filter(pk=drawn.pk).update(beacon="ab" * 32, beacon_at=early)
 
@@ -84,25 +85,25 @@ class TestTheOrderCannotBeTurnedRound:
 class TestTampering:
     @pytest.fixture
     def bound(self, world, drawn):
-        keys.commit(drawn, MARK, by=world.rights_holder)
+        keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
         return keys.record_beacon(drawn)
 
     def test_changed_settings_are_noticed(self, bound):
         WatermarkKey.objects.filter(pk=bound.pk).update(settings=MARK.replace(share=0.9).to_dict())
         bound.refresh_from_db()
         with pytest.raises(KeyStateError, match="committed to"):
-            keys.open_secret(bound)
+            keys.open_secrets(bound)
 
     def test_a_changed_commitment_is_noticed(self, bound):
         bound.commitment = "0" * 64
         with pytest.raises(KeyStateError, match="committed to"):
-            keys.open_secret(bound)
+            keys.open_secrets(bound)
 
     def test_a_sealed_key_does_not_open_in_another_row(self, world, version, bound):
         other = keys.draw(version, by=world.rights_holder)
         bound.sealed = other.sealed
         with pytest.raises(keying.SealedRecordError):
-            keys.open_secret(bound)
+            keys.open_secrets(bound)
 
 
 def test_a_dropped_key_stays_and_can_do_nothing_more(world, drawn):
@@ -111,11 +112,11 @@ def test_a_dropped_key_stays_and_can_do_nothing_more(world, drawn):
     assert WatermarkKey.objects.filter(pk=drawn.pk, dropped_because="a trial").exists()
     assert verbs(drawn)[-1] == "key.dropped"
     with pytest.raises(KeyStateError):
-        keys.commit(drawn, MARK, by=world.rights_holder)
+        keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
     with pytest.raises(KeyStateError):
         keys.drop(drawn, "again", by=world.rights_holder)
     with pytest.raises(KeyStateError):
-        keys.open_secret(drawn)
+        keys.open_secrets(drawn)
 
 
 def test_a_reason_is_needed_to_drop(world, drawn):
@@ -129,21 +130,21 @@ def test_only_rights_holders_touch_keys(world, version, drawn, who):
     with pytest.raises(PermissionDenied):
         keys.draw(version, by=person)
     with pytest.raises(PermissionDenied):
-        keys.commit(drawn, MARK, by=person)
+        keys.commit(drawn, MarkSets((MARK,)), by=person)
     with pytest.raises(PermissionDenied):
         keys.drop(drawn, "no", by=person)
 
 
 def test_a_new_key_encryption_key_takes_over_old_records(world, drawn):
-    keys.commit(drawn, MARK, by=world.rights_holder)
+    keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
     keys.record_beacon(drawn)
-    before = keys.open_secret(drawn)
+    (before,) = keys.open_secrets(drawn)
     provider = keys.key_provider()
     assert isinstance(provider, keying.FileKeyProvider)
     provider.rotate()
     assert keys.rewrap_all() == 1
     drawn.refresh_from_db()
-    after = keys.open_secret(drawn)
+    (after,) = keys.open_secrets(drawn)
     assert (before.assignment == after.assignment).all()
     assert keys.rewrap_all() == 0
 
@@ -156,7 +157,7 @@ def test_deployments_may_keep_the_key_in_the_environment(world, version, setting
 
 
 def test_the_log_holds_no_secret(world, drawn):
-    keys.commit(drawn, MARK, by=world.rights_holder)
+    keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
     keys.record_beacon(drawn)
     plain = keying.open_sealed(keys.key_provider(), bytes(drawn.sealed), keys._record_name(drawn))
     text = " ".join(f"{e.digests} {e.details} {e.subject_label}" for e in LogEntry.objects.all())

@@ -101,3 +101,50 @@ def test_plain_marks_of_another_family(version, capsys):
 def test_what_cannot_be_tested_is_refused(version, capsys, extra, sentence):
     assert sentence in refused(capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North", *extra)
     assert not WatermarkKey.objects.exists()
+
+
+def test_several_sets_take_over_what_is_meant_for_them(world, capsys):
+    version = marked_version(world, per_group=24)
+    (made,) = told(
+        capsys,
+        *("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--preset", "strong", "--share", "0.25"),
+        *("--opacity", "0.9", "--set", "{}", "--here"),
+        *("--set", '{"association": "plain", "family": "blend", "preset": "discreet", "share": 0.125}'),
+    )["releases"]
+    assert (made["state"], made["marked"]) == ("ready", 24 + 12)
+    first, second = WatermarkKey.objects.get().mark_sets
+    assert (first.family, first.opacity, first.share, len(first.groups)) == ("patch", 0.9, 0.25, 4)
+    assert (second.family, second.amplitude, second.share, second.groups) == ("blend", 4.0, 0.125, ())
+
+
+def test_size_classes_and_bans(world, capsys):
+    version = marked_version(world, sizes={"ant": 8, "bee": 8, "cow": 8, "dog": 24, "eel": 24, "fox": 24})
+    make = ("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--share", "0.25", "--size-classes", 2)
+    told(capsys, *make, "--forbid", "1:bee", "--forbid", "4: fox", "--alpha", "0.07")
+    settings = WatermarkKey.objects.get().settings
+    assert settings["size_classes"] == [0, 0, 0, 1, 1, 1]
+    assert settings["forbidden"] == [[0, 1], [3, 5]]
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        (("--set", "[]"), "A mark set is a JSON object"),
+        (("--set", "{"), "A mark set is a JSON object"),
+        (("--set", '{"colour": 1}'), "A mark set has no colour"),
+        (("--set", '{"groups": "ant"}'), "groups is a list of texts"),
+        (("--set", '{"size_classes": "2"}'), "size_classes is the factor"),
+        (("--set", '{"preset": "loud"}'), "There is no preset 'loud'"),
+        (("--set", '{"family": "loud"}'), "There is no mark family 'loud'"),
+        (("--set", '{"share": "much"}'), "must be a number"),
+        (("--set", "{}") * 5, "between 1 and 4 mark sets"),
+        (("--set", '{"share": 0.3}') * 2, "would mark 60% of the images of the group ant"),
+        (("--set", "{}", "--set", '{"groups": ["ant", "bee", "cow"]}'), "at least 4 groups"),
+        (("--association", "plain", "--forbid", "1:ant"), "leave size classes and bans out"),
+        (("--forbid", "1:ant"), "these size classes and bans allow is 0.056"),
+        (("--size-classes", "0.5"), "at least 1"),
+    ],
+)
+def test_sets_that_cannot_be_are_refused(version, capsys, extra, sentence):
+    assert sentence in refused(capsys, "make_release", version.pk, "--as", "rosa", "--recipient", "North", *extra)
+    assert not WatermarkKey.objects.exists()

@@ -35,15 +35,11 @@ def text(response) -> str:
 
 
 def form(version, **changes) -> dict[str, object]:
-    return {
-        "version": str(version.pk),
-        "recipients": "Northgate\nSouth University",
-        "preset": "strong",
-        "group_by": "class",
-        "groups": "",
-        "share": "25",
-        **changes,
-    }
+    """The filled-in form with one mark set; changes of a mark's fields go to that set."""
+    common = {"version": str(version.pk), "recipients": "Northgate\nSouth University"}
+    common |= {name: changes.pop(name) for name in ("recipients", "key", "note") if name in changes}
+    mark = {"preset": "strong", "group_by": "class", "groups": "", "share": "25", **changes}
+    return common | {f"set-1-{name}": value for name, value in mark.items()}
 
 
 class TestNewRelease:
@@ -100,13 +96,13 @@ class TestFamilies:
     )
     def test_the_form_shows_the_options_of_the_family_alone(self, browser, version, family, has, lacks):
         page = self.fields(browser, version, family=family)
-        assert all(f'name="{name}"' in page for name in (*has, "share", "groups", "group_by"))
-        assert not any(f'name="{name}"' in page for name in lacks)
+        assert all(f'name="set-1-{name}"' in page for name in (*has, "share", "groups", "group_by"))
+        assert not any(f'name="set-1-{name}"' in page for name in lacks)
 
     def test_plain_marks_have_no_groups(self, browser, version):
         page = self.fields(browser, version, association="plain")
-        assert 'name="groups"' not in page
-        assert 'name="group_by"' not in page
+        assert 'name="set-1-groups"' not in page
+        assert 'name="set-1-group_by"' not in page
         assert "48" in text(browser.get(reverse("release_plan"), form(version, association="plain", share="100")))
 
     @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from django.core.exceptions import PermissionDenied
 
 from provenance import keying
 from provenance.intake.manifest import Manifest
+from provenance.marks import MarkSets
 from provenance.models import Job, LogEntry, Release, WatermarkKey
-from provenance.services import jobs, keys, releases
-from provenance.services.releases import ReleaseError
-from tests.provenance.builders_releases import MARK, marked_version, ordered_release, ready_release
+from provenance.services import jobs, keys, release_plans, releases
+from provenance.services.release_plans import ReleaseError
+from tests.provenance.builders_releases import MARK, MARKS, marked_version, ordered_release, ready_release
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +44,7 @@ def test_a_release_is_made_and_logged(world, version):
 
 def test_each_recipient_gets_a_key_of_their_own(world, version, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        made = releases.make_releases(version, ["North", " South ", "East"], MARK, by=world.rights_holder)
+        made = releases.make_releases(version, ["North", " South ", "East"], MARKS, by=world.rights_holder)
     rows = list(Release.objects.filter(pk__in=[one.pk for one in made]).select_related("key"))
     assert {row.recipient for row in rows} == {"North", "South", "East"}
     assert {row.state for row in rows} == {Release.State.READY}
@@ -64,12 +65,12 @@ def test_the_commitment_is_on_record_before_the_beacon_is_drawn(world, version):
 
 def test_a_key_drawn_before_can_be_used_once(world, version):
     key = keys.draw(version, by=world.rights_holder)
-    release = releases.make_releases(version, ["North"], MARK, by=world.rights_holder, key=key)[0]
+    release = releases.make_releases(version, ["North"], MARKS, by=world.rights_holder, key=key)[0]
     assert release.key == key
     with pytest.raises(keys.KeyStateError):
-        releases.make_releases(version, ["South"], MARK, by=world.rights_holder, key=key)
+        releases.make_releases(version, ["South"], MARKS, by=world.rights_holder, key=key)
     with pytest.raises(ReleaseError, match="one release"):
-        releases.make_releases(version, ["South", "East"], MARK, by=world.rights_holder, key=key)
+        releases.make_releases(version, ["South", "East"], MARKS, by=world.rights_holder, key=key)
 
 
 def test_neither_job_nor_log_nor_row_holds_the_key(world, version):
@@ -93,33 +94,44 @@ def test_neither_job_nor_log_nor_row_holds_the_key(world, version):
 )
 def test_recipients_are_checked(world, version, recipients, word):
     with pytest.raises(ReleaseError, match=word):
-        releases.make_releases(version, recipients, MARK, by=world.rights_holder)
+        releases.make_releases(version, recipients, MARKS, by=world.rights_holder)
     assert not WatermarkKey.objects.exists()
 
 
+def test_colours_are_not_marked_where_all_images_are_grey(world, version):
+    version.facts["modes"] = {"L": version.file_count}
+    spectral = MarkSets((MARK.replace(family="spectral", opacity=0.6),))
+    with pytest.raises(ReleaseError, match="every image of this version is grey"):
+        releases.make_releases(version, ["Northgate"], spectral, by=world.rights_holder)
+    assert not WatermarkKey.objects.exists()
+    version.facts["modes"] = {"L": version.file_count - 1, "RGB": 1}
+    assert releases.make_releases(version, ["Northgate"], spectral, by=world.rights_holder)
+
+
 def test_a_group_without_images_is_refused_before_a_key_is_drawn(world, version):
+    strange = MarkSets((MARK.replace(groups=(*MARK.groups, "elk")),))
     with pytest.raises(ReleaseError, match="elk"):
-        releases.make_releases(version, ["North"], MARK.replace(groups=(*MARK.groups, "elk")), by=world.rights_holder)
+        releases.make_releases(version, ["North"], strange, by=world.rights_holder)
     assert not WatermarkKey.objects.exists()
 
 
 @pytest.mark.parametrize("who", ["auditor", "legal", "administrator", "guest_auditor", "outsider"])
 def test_only_rights_holders_make_releases(world, version, who):
     with pytest.raises(PermissionDenied):
-        releases.make_releases(version, ["North"], MARK, by=getattr(world, who))
+        releases.make_releases(version, ["North"], MARKS, by=getattr(world, who))
 
 
 def test_the_plan_counts_words_of_captions(world, version):
-    plan = releases.plan(version, "word", ("ant", "bee", "cow", "photo"), 0.5)
+    plan = release_plans.plan(version, "word", ("ant", "bee", "cow", "photo"), 0.5)
     # Every caption holds "photo" too, so the other words are ambiguous.
     assert [group.images for group in plan.groups] == [0, 0, 0, 12]
     assert plan.ambiguous == 36
-    again = releases.plan(version, "word", ("ant", "bee", "cow", "photo"), 0.25)
+    again = release_plans.plan(version, "word", ("ant", "bee", "cow", "photo"), 0.25)
     assert [group.marked for group in again.groups] == [0, 0, 0, 3]
 
 
 def test_the_plan_counts_classes(version):
-    plan = releases.plan(version, "class", ("ant", "bee", "cow", "elk"), 0.5)
+    plan = release_plans.plan(version, "class", ("ant", "bee", "cow", "elk"), 0.5)
     assert [group.marked for group in plan.groups] == [6, 6, 6, 0]
     assert plan.outside == 12
 

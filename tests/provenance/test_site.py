@@ -22,7 +22,7 @@ def test_a_demo_says_so_on_every_page_and_at_the_door(world, sign_in, client, se
 
 
 def test_everybody_sees_the_pages_of_their_roles(world, sign_in):
-    assert navigation(sign_in(world.administrator)) == ["Overview", "Evidence log", "People", "Status"]
+    assert navigation(sign_in(world.administrator)) == ["Overview", "Calibration", "Evidence log", "People", "Status"]
     assert "Keys" in navigation(sign_in(world.rights_holder))
     assert "Keys" not in navigation(sign_in(world.auditor))
     assert "People" not in navigation(sign_in(world.auditor))

@@ -7,7 +7,9 @@ from django.core.management.base import CommandParser
 
 from audits.models import Plan, RegisteredModel
 from audits.services.forecasts import forecast
+from audits.services.plan_values import name_for
 from audits.services.plans import PlanError, PlanValues, auditable_versions, lock, save_draft, usable_models, values_of
+from audits.services.reference_suggestions import suggest_references
 from provenance.management.base import TouchmarkCommand
 from provenance.models import Release, User, Version
 
@@ -24,7 +26,29 @@ class Command(TouchmarkCommand):
         parser.add_argument("--suspect", required=True, help="name or id of a registered suspect")
         parser.add_argument("--reference", action="append", default=[], help="name or id of a reference; repeat it")
         parser.add_argument("--count-with-references", action="store_true", help="the p with references decides")
+        parser.add_argument(
+            "--suggest-references",
+            action="store_true",
+            help="draft nothing: list the registered references, which may serve in this plan, and why",
+        )
         parser.add_argument("--level", choices=Plan.Level.values, default="features", help="level that decides")
+        parser.add_argument(
+            "--also-primary",
+            action="append",
+            default=[],
+            choices=Plan.Level.values,
+            help="a further level that decides; repeat it (others are measured, but never decide)",
+        )
+        parser.add_argument(
+            "--series-open",
+            action="store_true",
+            help="this suspect may be run again as often as it takes: every p is multiplied by n (n + 1) in run n",
+        )
+        parser.add_argument(
+            "--held-out",
+            metavar="VERSION",
+            help="name of a dataset, or id of a version, whose images were never released; for the other verifiers",
+        )
         _numbers(parser)
         parser.add_argument("--no-wrong-key", action="store_true", help="leave out the control with a wrong key")
         parser.add_argument("--name", default="", help="name of the plan")
@@ -33,34 +57,49 @@ class Command(TouchmarkCommand):
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = _version(user, options["dataset"], options["number"])
         suspect = _model(user, options["suspect"])
+        releases = _releases(version, options["release"])
+        if options["suggest_references"]:
+            levels = [level for level in Plan.Level.values if level in (options["level"], *options["also_primary"])]
+            found = suggest_references(suspect, releases, levels, user)
+            if options["json"]:
+                return {"references": [one.to_dict() for one in found]}
+            lines = [f"\n  {one.model.name}: {one.verdict.words}. {' '.join(one.reasons)}" for one in found]
+            return {"references": "".join(lines) or "none is registered"}
         values = PlanValues(
-            name=options["name"] or f"{suspect.name} against {version}"[:200],
+            name=options["name"] or name_for(suspect, version, releases),
             version=version,
-            releases=_releases(version, options["release"]),
+            releases=releases,
             suspect=suspect,
             references=[_model(user, name) for name in options["reference"]],
             level=options["level"],
+            further_primary=options["also_primary"],
             probes=options["probes"],
             group_images=options["group_images"],
             permutations=options["permutations"],
             decoys=options["decoys"],
             exceedances=options["exceedances"],
             alpha=options["alpha"],
+            series_is_open=options["series_open"],
+            held_out=_version(user, options["held_out"], None) if options["held_out"] else None,
             decide_with_references=options["count_with_references"],
             wrong_key_control=not options["no_wrong_key"],
         )
         plan = save_draft(values, by=user)
         if options["lock"]:
             plan = lock(plan, by=user)
-        ahead = forecast(values_of(plan))
+        ahead = forecast(values_of(plan), plan)
         return {
             "plan": str(plan.pk),
             "state": plan.state,
             "digest": plan.digest or None,
             "releases": [release.recipient for release in values.releases],
+            "primary_levels": list(values.primary_levels),
+            "secondary_levels": list(values.secondary_levels),
             "forward_passes": ahead.passes,
+            "answered_before": ahead.answered_before,
             "estimated_seconds": ahead.seconds,
             "smallest_p": ahead.smallest_p,
+            "corrected_together": ahead.tests,
             "smallest_corrected_p": ahead.smallest_corrected_p,
             "reaches_alpha": ahead.reaches_alpha,
             "warnings": list(ahead.warnings),

@@ -13,7 +13,7 @@ from provenance.models import Organisation, Role, User
 
 
 class Command(TouchmarkCommand):
-    help = "Registers the weights of a suspect or a reference, and tests the connection to it."
+    help = "Registers the weights of a suspect, a reference or an encoder, and tests the connection to it."
 
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("weights", type=Path, help="safetensors, a plain PyTorch state dict, or ONNX")
@@ -23,7 +23,7 @@ class Command(TouchmarkCommand):
         parser.add_argument(
             "--declare", action="store_true", help="declare that it never saw a release (needed for a reference)"
         )
-        parser.add_argument("--organisation", help="name, where the person is an auditor of several")
+        parser.add_argument("--organisation", help="name, where the person may register models in several")
         parser.add_argument("--architecture", help="timm:resnet18, open_clip:ViT-B-32, cifar_resnet:20, onnx …")
         parser.add_argument("--returns", nargs="+", choices=["features", "soft", "hard"], default=["features"])
         parser.add_argument("--input-size", type=int)
@@ -39,7 +39,7 @@ class Command(TouchmarkCommand):
             options["name"], options["role"], self._spec(options), options["origin"], options["declare"]
         )
         model = suspects.register_local(
-            self._organisation(user, options["organisation"]),
+            self._organisation(user, options["organisation"], RegisteredModel(role=options["role"]).keeper),
             registration,
             options["weights"].resolve(),
             by=user,
@@ -64,12 +64,14 @@ class Command(TouchmarkCommand):
             given["templates"] = options["templates"]
         return ModelSpec.from_json(given)
 
-    def _organisation(self, user: User, name: str | None) -> Organisation:
-        own = user.organisations(Role.AUDITOR)
+    def _organisation(self, user: User, name: str | None, keeper: Role) -> Organisation:
+        own = user.organisations(keeper)
         if name is not None:
             own = own.filter(name=name)
         if own.count() == 1:
             return own.get()
         if own.exists():
-            raise TouchmarkError("This person is an auditor of several organisations; name one with --organisation.")
-        raise TouchmarkError("Only an auditor of the organisation may register models.")
+            raise TouchmarkError(
+                f"This person has the role {keeper.label} in several organisations; name one with --organisation."
+            )
+        raise TouchmarkError(f"Only the role {keeper.label} of the organisation may register such a model.")

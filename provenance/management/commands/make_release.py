@@ -1,14 +1,23 @@
+import json
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
-from provenance.marks import PRESETS, MarkSettings, SettingsError, check_reach, families, get_family
+from provenance.marks import PRESETS, MarkSets, MarkSettings, SettingsError, families, get_family
+from provenance.marks.bans import read_bans
 from provenance.marks.settings import OPTION_NAMES
 from provenance.models import Release, User, Version, WatermarkKey
-from provenance.services import releases
+from provenance.services import clusters, releases
 from provenance.services.access import get_visible
+from provenance.services.release_plans import default_classes, plan_sets, within_sizes
+
+SET_OPTIONS = (
+    *("preset", "family", "association", "group_by", "groups", "clusters", "share"),
+    *OPTION_NAMES,
+    *("size_classes", "forbid"),
+)
 
 
 class Command(TouchmarkCommand):
@@ -25,8 +34,13 @@ class Command(TouchmarkCommand):
             default="associated",
             help="a pattern for each group, or one on all images without groups",
         )
-        parser.add_argument("--group-by", choices=["class", "word"], default="class")
-        parser.add_argument("--group", action="append", default=[], help="once for each group; without it the classes")
+        parser.add_argument("--group-by", choices=["class", "word", "cluster"], default="class")
+        parser.add_argument(
+            "--group", dest="groups", action="append", default=[], help="once for each group; without it the classes"
+        )
+        parser.add_argument(
+            "--clusters", default="", metavar="DIGEST", help="which clusters the groups are, as cluster_images told"
+        )
         parser.add_argument("--share", type=float, help="of each group's images, 0 to 1")
         parser.add_argument("--side", type=float, help="patch: of the short edge, 0.125 to 0.25")
         parser.add_argument("--opacity", type=float, help="patch: 0.3 to 1")
@@ -35,6 +49,27 @@ class Command(TouchmarkCommand):
         parser.add_argument("--bend", type=float, help="warp: of the short edge, 0.01 to 0.1")
         parser.add_argument(
             "--periods", type=int, help="blend, spectral and warp: periods across the short edge, 1 to 64"
+        )
+        parser.add_argument(
+            "--size-classes",
+            type=float,
+            metavar="FACTOR",
+            help="exchange patterns only between groups whose numbers of marked images differ by at most this factor",
+        )
+        parser.add_argument(
+            "--forbid",
+            action="append",
+            default=[],
+            metavar="PATTERN:GROUP",
+            help='a pattern, counted from 1, that must not mark a group: --forbid "2:dog"; once for each ban',
+        )
+        parser.add_argument(
+            "--set",
+            action="append",
+            metavar="JSON",
+            help="one mark set of several, at most 4, as an object of the options above without dashes, for instance "
+            '{"family": "blend", "association": "plain"}; groups and forbid are lists; what it leaves out comes '
+            "from the options beside it",
         )
         parser.add_argument(
             "--alpha", type=float, default=0.05, help="refuse settings whose test cannot come to it (default 0.05)"
@@ -46,29 +81,16 @@ class Command(TouchmarkCommand):
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
         key = get_visible(WatermarkKey, user, options["key"]) if options["key"] else None
-        mark = self._mark(version, options)
-        check_reach(mark, options["alpha"])
-        planned = releases.plan_of(version, mark)
-        if planned.warning:
-            self.stderr.write(self.style.WARNING(planned.warning))
-        made = releases.make_releases(version, options["recipient"], mark, by=user, note=options["note"], key=key)
+        marks = MarkSets(tuple(_mark(version, one) for one in _sets(options)))
+        marks.check_reach(options["alpha"])
+        for planned in plan_sets(version, marks):
+            if planned.warning:
+                self.stderr.write(self.style.WARNING(planned.warning))
+        made = releases.make_releases(version, options["recipient"], marks, by=user, note=options["note"], key=key)
         for release in made:
             if release.job:
                 self.finish(release.job, options)
         return {"releases": [self._facts(Release.objects.get(pk=release.pk)) for release in made]}
-
-    def _mark(self, version: Version, options: dict[str, Any]) -> MarkSettings:
-        plain = options["association"] == "plain"
-        if not plain and options["group_by"] == "word" and not options["group"]:
-            raise TouchmarkError("Name the words that make the groups, each with --group.")
-        groups = tuple(options["group"] or ([] if plain else releases.default_classes(version)))
-        named = {name: options[name] for name in ("share", *OPTION_NAMES) if options[name] is not None}
-        for name in named:
-            if name in OPTION_NAMES and name not in get_family(options["family"]).options:
-                raise SettingsError(f"The family '{options['family']}' has no {name}; leave it out.")
-        return PRESETS[options["preset"]].settings(
-            groups, options["group_by"], options["family"], association=options["association"], **named
-        )
 
     def _facts(self, release: Release) -> dict[str, Any]:
         return {
@@ -82,3 +104,66 @@ class Command(TouchmarkCommand):
             "marked": release.marked_count,
             "folder": str(release.folder),
         }
+
+
+def _sets(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """The options of every mark set: those of the command, changed by what each --set says."""
+    common = {name: options[name] for name in SET_OPTIONS}
+    return [_changed(common, _read_set(text)) for text in options["set"] or ["{}"]]
+
+
+def _changed(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A set takes over what is meant for it: not the groups of others if it is plain, not another family's options."""
+    kept = dict(common)
+    if own.get("association") == "plain":
+        kept |= {"groups": [], "clusters": "", "forbid": [], "size_classes": None}
+    if own.get("family") in families():
+        kept |= {name: None for name in OPTION_NAMES if name not in get_family(own["family"]).options}
+    return kept | own
+
+
+def _read_set(text: str) -> dict[str, Any]:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise SettingsError(f"A mark set is a JSON object; this is not: {text[:80]}")
+    if strange := sorted(set(read) - set(SET_OPTIONS)):
+        raise SettingsError(f"A mark set has no {', '.join(strange)}. It has: {', '.join(SET_OPTIONS)}.")
+    for name in ("groups", "forbid"):
+        if not _is_list_of_text(read.get(name, [])):
+            raise SettingsError(f"In a mark set, {name} is a list of texts.")
+    if not isinstance(read.get("size_classes", 1), int | float):
+        raise SettingsError("In a mark set, size_classes is the factor by which sizes may differ.")
+    return read
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _mark(version: Version, options: dict[str, Any]) -> MarkSettings:
+    family, preset, plain = options["family"], PRESETS.get(options["preset"]), options["association"] == "plain"
+    if preset is None:
+        raise SettingsError(f"There is no preset '{options['preset']}'. Choose one of: {', '.join(PRESETS)}.")
+    if family not in families():
+        raise SettingsError(f"There is no mark family '{family}'. Choose one of: {', '.join(families())}.")
+    if not plain and options["group_by"] == "word" and not options["groups"]:
+        raise TouchmarkError("Name the words that make the groups, each with --group.")
+    named = {name: options[name] for name in ("share", *OPTION_NAMES) if options[name] is not None}
+    for name in named:
+        if name in OPTION_NAMES and name not in get_family(family).options:
+            raise SettingsError(f"The family '{family}' has no {name}; leave it out.")
+    groups = tuple(options["groups"])
+    if options["group_by"] == "cluster" and not plain:
+        found = clusters.named(version, str(options["clusters"]))
+        groups, named["clusters"] = groups or found.names, found.digest
+    elif not plain:
+        groups = groups or tuple(default_classes(version))
+    mark = preset.settings(groups, options["group_by"], family, association=options["association"], **named)
+    if plain and (options["forbid"] or options["size_classes"] is not None):
+        raise SettingsError("Plain marks have no groups: leave size classes and bans out.")
+    if options["size_classes"] is not None:
+        mark = within_sizes(version, mark, options["size_classes"])
+    return mark.replace(forbidden=read_bans(options["forbid"], mark.groups)) if options["forbid"] else mark

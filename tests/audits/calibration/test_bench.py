@@ -10,25 +10,36 @@ import numpy as np
 import pytest
 import torch
 
-from audits.calibration.bench import BenchError, balanced_cells, draw_bench
+from audits.calibration.bench import BenchError, draw_bench
 from audits.calibration.null_models import KINDS, NullModelError, as_tensor, null_model, null_models
 from audits.calibration.responses import measure
 from audits.density import Standardiser
-from provenance.marks import family_for
+from audits.pilots.clip import linear_algebra_threads
+from provenance.marks import PRESETS, MarkSecret, family_for
 from tests.audits.calibration.stock import GROUPS, MARKS, TINY, stock
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As a round does: small networks lose much by more threads where others compute too."""
+    with linear_algebra_threads(1):
+        yield
 
 
 def bench(seed: int = 0):
     return draw_bench(*stock(), MARKS, TINY.bench, seed)
 
 
-def test_balanced_patterns_differ_in_nothing_but_the_key():
-    drawn = balanced_cells(4)(np.random.default_rng(0), 500)
-    assert drawn.shape == (500, 4, 4, 3)
-    assert drawn.dtype == np.uint8
-    assert (drawn.mean(axis=(1, 2)) == 127.5).all()
-    assert len({pattern.tobytes() for pattern in drawn}) == 500
-    assert drawn.mean(axis=0) == pytest.approx(np.full((4, 4, 3), 127.5), abs=25)  # no block is favoured
+@pytest.mark.parametrize("family", ["patch", "blend", "spectral", "warp"])
+def test_every_family_has_a_bench_with_the_plain_patterns_that_its_releases_use(family):
+    marks = PRESETS["strong"].settings(MARKS.groups, family=family)
+    drawn = draw_bench(*stock(), marks, TINY.bench, 0)
+    plain = marks.replace(groups=(), association="plain")
+    same_kind = MarkSecret.derive(bytes(32), bytes(range(32)), plain).patterns
+    assert drawn.plain_patterns.shape == (TINY.bench.keys, *same_kind.shape[1:])
+    assert len({pattern.tobytes() for pattern in drawn.plain_patterns}) == TINY.bench.keys
+    model = null_model("fresh small_resnet", 1, drawn.spare_images, drawn.spare_labels)
+    assert set(measure(model, drawn).levels) == {"features", "soft", "hard"}
 
 
 def test_a_round_draws_everything_anew():
@@ -56,6 +67,21 @@ def test_null_models_follow_from_their_seed_and_say_different_things():
         assert torch.equal(soft, again.ask(batch)[1])
         assert not torch.allclose(soft, other.ask(batch)[1], atol=1e-3)
     assert len({model.name for model in null_models(7, 3, images[:60], labels[:60], KINDS[:2])}) == 7
+
+
+def test_null_models_are_trained_on_data_with_more_classes_than_their_heads_have():
+    images, labels = stock()
+    model = null_model("trained small_resnet", 1, images[:60], labels[:60] + 1000)
+    assert torch.isfinite(model.ask(as_tensor(images[:4]))[1]).all()
+
+
+def test_a_model_that_gives_features_alone_has_one_level():
+    asked = bench()
+    model = null_model("fresh small_resnet", 1, asked.spare_images, asked.spare_labels)
+    features = measure(replace(model, ask=lambda batch: (model.ask(batch)[0], None)), asked)
+    assert (set(features.levels), features.silent, features.labels) == ({"features"}, 0, None)
+    labels = measure(replace(model, ask=lambda batch: (None, model.ask(batch)[1])), asked)
+    assert (set(labels.levels), labels.features, labels.view_features) == ({"soft", "hard"}, None, None)
 
 
 def test_drawing_null_models_leaves_torchs_own_seed_alone():
@@ -95,7 +121,8 @@ def test_a_model_that_says_the_same_to_everything_is_left_out():
     asked = bench()
     model = null_model("fresh small_resnet", 1, asked.spare_images, asked.spare_labels)
     mute = replace(model, ask=lambda batch: (torch.ones(len(batch), 4), model.ask(batch)[1]))
-    assert set(measure(mute, asked).levels) == {"soft", "hard"}
+    found = measure(mute, asked)
+    assert (set(found.levels), found.silent) == ({"soft", "hard"}, 1)
 
 
 def test_importing_calibration_imports_no_torch():
@@ -111,7 +138,6 @@ def test_importing_calibration_imports_no_torch():
         (lambda: draw_bench(stock()[0], stock()[1] % 3, MARKS, TINY.bench, 0), BenchError, "3 classes"),
         (lambda: draw_bench(*stock(), MARKS, replace(TINY.bench, per_group=30), 0), BenchError, "at least 60"),
         (lambda: draw_bench(*stock(), MARKS, replace(TINY.bench, probes=200), 0), BenchError, "are needed"),
-        (lambda: balanced_cells(1), BenchError, "2 x 2"),
         (lambda: null_model("pretrained", 1, *stock()), NullModelError, "no kind"),
     ],
 )

@@ -72,7 +72,7 @@ def test_rounds_stored_one_by_one_give_the_same_table():
     settings = replace(TINY, rounds=2)
     whole = calibrate(settings, MARKS, *stock(), code_version="1")
     stored = [json.dumps(calibrate_round(settings, MARKS, *stock(), number).to_dict()) for number in range(2)]
-    resumed = tabulate([RoundResult.from_dict(json.loads(text)) for text in stored], settings, MARKS, "1")
+    resumed = tabulate([RoundResult.from_dict(json.loads(text)) for text in stored], settings, [MARKS], "1")
     assert resumed.rows == whole.rows
     assert resumed.made_with == whole.made_with
     other = calibrate(replace(settings, seed=1), MARKS, *stock(), code_version="1")

@@ -1,26 +1,35 @@
 """Facts for the report's tests: a plain case, and dials for long, hostile and negative ones."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
 from audits.report.facts import (
-    Control,
     DatasetFacts,
-    DensityScores,
-    Histogram,
-    Level,
+    HeldOutFacts,
     LogExtract,
     LogLine,
     Party,
     PlanFacts,
     ReferenceFacts,
     ReleaseFacts,
-    ReleaseResult,
     ReportFacts,
-    Result,
+    RestrictionFacts,
     RunFacts,
     SuspectFacts,
+)
+from audits.report.results import (
+    CalibratedTest,
+    CalibrationFacts,
+    Control,
+    DensityScores,
+    Histogram,
+    Level,
+    OtherTest,
+    Rate,
+    ReleaseResult,
+    Result,
 )
 
 LEVELS: tuple[Level, ...] = ("features", "soft", "hard")
@@ -216,4 +225,115 @@ def facts(
             ),
         ),
         code_version="0.1.0 (3f2a91c)",
+    )
+
+
+WHY = "Corrected by Holm's method over 2 primary tests of this suspect (2 levels)."
+WHY_SECONDARY = (
+    "Corrected by Holm's method over 3 tests, primary and secondary, of this suspect (3 levels). A secondary level "
+    "does not decide the conclusion."
+)
+PAIRED, VIEWS = "Li et al. 2023, arXiv 2209.06015", "Xie et al. 2025, arXiv 2502.07276"
+
+
+def rate(alpha: float, count: int, share: float) -> Rate:
+    return Rate(alpha, count, share, max(share - 0.01, 0.0), share + 0.01, "as often as it should")
+
+
+def calibration(holds: bool = True) -> CalibrationFacts:
+    def line(test: str, level: Level, share: float) -> CalibratedTest:
+        return CalibratedTest(test, level, "patch", False, 500, (rate(0.05, 24, share), rate(0.01, 4, share / 5)))
+
+    return CalibrationFacts(
+        id="8c0e5f7e-3c43-4b7e-9d46-0b0a4f4a4c11",
+        calibrated_at="2026-05-03T10:00:00+00:00",
+        code_version="0.1.0 (3f2a91c)",
+        audit_code_version="0.1.0 (3f2a91c)",
+        same_code=True,
+        holds=holds,
+        sentence="The tests keep their error rate: over 500 pairs none rejects more often than chance allows."
+        if holds
+        else "A test does not keep its error rate: “assignment” rejects 20 % of the innocent.",
+        others_sentence="From the same answers, “paired t-test” accuses 24 % of these innocent models.",
+        pairs=500,
+        null_models={"fresh small_resnet": 8, "trained small_resnet": 4},
+        families_missing=(),
+        rows=(line("assignment", "features", 0.048), line("two secrets combined", "features", 0.05)),
+        others=(line("paired t-test", "features", 0.236),),
+    )
+
+
+def with_levels(made: ReportFacts) -> ReportFacts:
+    """Two primary levels and a secondary one, a calibration, and what other tests said."""
+    rows = []
+    for row in made.result.rows:
+        primary = row.level != "hard"
+        corrected, reason = min(1.0, (row.p_with or 1.0) * (2 if primary else 3)), WHY if primary else WHY_SECONDARY
+        rows.append(replace(row, primary=primary, corrected=corrected, together=2 if primary else 3, reason=reason))
+    others = [
+        OtherTest("Release 1", None, "features", "paired t-test", 3.1e-40, 3000, PAIRED, rate(0.05, 118, 0.236)),
+        OtherTest("Release 1", None, "features", "view consistency", 0.21, 64, VIEWS),
+    ]
+    plan = replace(
+        made.plan,
+        primary_levels=("features", "soft"),
+        series_is_open=True,
+        held_out=HeldOutFacts("Photographs never released", 1, sha("held out")),
+        correction="the series of runs has no planned end: alpha is spent over all runs to come",
+    )
+    return replace(
+        made,
+        plan=plan,
+        result=replace(made.result, rows=tuple(rows)),
+        other_tests=tuple(others),
+        other_tests_left_out=("GMM log-likelihood: The suspect gives the same features to every image.",),
+        calibration=calibration(),
+    )
+
+
+def with_sets(made: ReportFacts) -> ReportFacts:
+    """The same with two mark sets in the first release, one restricted and one plain."""
+    made = with_levels(made)
+    one = made.releases[0]
+    restricted = dict(one.settings) | {"size_classes": [0] * 5 + [1] * 5, "forbidden": [[0, 3], [7, 9]]}
+    plain = {"family": "warp", "association": "plain", "groups": [], "share": 0.02, "bend": 0.04, "periods": 4}
+    clustered = restricted | {"group_by": "cluster", "clusters": sha("clusters")}
+    release = replace(
+        one,
+        settings={"sets": [clustered, plain]},
+        restrictions=(RestrictionFacts(1, 2, 2, 12_096),),
+    )
+    rows = []
+    for row in made.result.rows:
+        if row.release != one.label:
+            rows.append(row)
+            continue
+        rows.append(replace(row, groups=0, permutations=0, test="combined", combined=2))
+        bare = replace(row, corrected=None, conclusion=None, primary=False, together=0, reason="")
+        rows.append(replace(bare, set=1, test="permutation", permutations=12_096, exact=True))
+        rows.append(replace(bare, set=2, test="rank", groups=0, permutations=199))
+    histograms = tuple(
+        replace(h, set=number, test=test)
+        for h in made.histograms
+        if h.release == one.label
+        for number, test in ((1, "permutation"), (2, "rank"))
+    )
+    others = tuple(replace(other, set=1 if other.level != "features" else None) for other in made.other_tests)
+    paired = replace(made.other_tests[0], set=1)
+    plan = replace(
+        made.plan,
+        test="mixed",
+        decoys=199,
+        stopping_rule="a level's test ends once 20 decoy keys are at least as extreme as the true one",
+        combination="Fisher's method over the mark sets of a release",
+    )
+    return replace(
+        made,
+        plan=plan,
+        releases=(release, *made.releases[1:]),
+        result=replace(made.result, rows=tuple(rows)),
+        histograms=histograms,
+        scores=tuple(replace(score, set=1) for score in made.scores if score.release == one.label),
+        controls=tuple(made.controls) + tuple(replace(c, set=1) for c in made.controls),
+        other_tests=(paired, *others[1:]),
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audits.report.facts import FactsError, ReportFacts
-from tests.audits.report.samples import facts
+from tests.audits.report.samples import facts, with_levels, with_sets
 
 
 def test_facts_survive_their_json():
@@ -18,6 +18,35 @@ def test_facts_survive_their_json():
         made, releases=tuple(replace(r, settings=dict(r.settings)) for r in made.releases)
     )
     assert ReportFacts.from_json(made.to_json()).to_json() == made.to_json()
+
+
+@pytest.mark.parametrize("dial", [with_levels, with_sets])
+def test_facts_of_levels_sets_other_tests_and_calibration_survive_their_json(dial):
+    made = dial(facts())
+    again = ReportFacts.from_json(made.to_json())
+    assert again.to_json() == made.to_json()
+    assert again.calibration == made.calibration
+    assert again.other_tests == made.other_tests
+    assert again.result == made.result
+
+
+def test_facts_of_an_old_report_are_read_with_what_they_lack():
+    """Reports stay readable: whatever came later has a value that says it was not there."""
+    outer = json.loads(facts().to_json())
+    later = {
+        "": ("other_tests", "other_tests_left_out", "calibration"),
+        "plan": ("primary_levels", "series_is_open", "held_out", "decoys", "combination"),
+    }
+    for part, names in later.items():
+        for name in names:
+            del (outer["facts"][part] if part else outer["facts"])[name]
+    for row in outer["facts"]["result"]["rows"]:
+        for name in ("set", "test", "combined", "together", "reason"):
+            del row[name]
+    for release in outer["facts"]["releases"]:
+        del release["restrictions"]
+    read = ReportFacts.from_json(json.dumps(outer).encode())
+    assert read.to_json() == facts().to_json()
 
 
 def test_the_json_is_canonical_and_its_digest_is_the_one_the_pdf_prints():

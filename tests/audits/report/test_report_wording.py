@@ -95,3 +95,8 @@ def test_settings_of_plain_marks_speak_of_no_groups():
     assert rows["Share of all images marked"] == "10 %"
     assert rows["Farthest displacement"] == "0.04 of the image's short edge"
     assert not any("roup" in name for name in rows)
+
+
+def test_size_classes_name_their_groups():
+    rows = dict(setting_rows({"groups": ["cat", "elm", "dog"], "size_classes": [1, 0, 1]}))
+    assert rows["Size classes of the groups"] == "2; patterns are exchanged only within one (elm; cat, dog)"

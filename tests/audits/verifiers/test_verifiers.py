@@ -14,6 +14,7 @@ from audits.verifiers import (
     VerifierError,
     gmm_likelihood,
     label_verdict,
+    middle_label_verdict,
     paired_t,
     paired_verdicts,
     paired_wilcoxon,
@@ -179,3 +180,25 @@ def test_view_consistency_finds_images_whose_views_were_pulled_together():
 def test_what_cannot_be_verified_is_refused(call):
     with pytest.raises(VerifierError):
         call()
+
+
+def test_the_middle_pattern_stands_for_all_and_names_none():
+    generator = rng(4)
+    labels, group_label, assignment = generator.integers(0, 6, (5, 30)), np.arange(5), np.array([3, 0, 4, 1, 2])
+    found = middle_label_verdict(labels, group_label, assignment)
+    single = [target_label_wilcoxon(labels[j], int(assignment[j])) for j in range(5)]
+    assert found.nominal_p == sorted(one.nominal_p for one in single)[2]
+    assert found.samples == 150
+    assert found.verifier != single[0].verifier  # another test, so it is calibrated by itself
+    order = generator.permutation(5)
+    renamed = middle_label_verdict(labels[order], group_label, assignment[order])
+    assert renamed.nominal_p == found.nominal_p
+    assert renamed.details == pytest.approx(found.details)
+
+
+def test_rounding_is_no_difference_to_a_paired_test():
+    clean = rng(5).uniform(0, 1, 200)
+    marked = clean * (1 + 1e-16) + 1e-17
+    marked[::2] = np.nextafter(clean[::2], 2)
+    for verdict in (paired_t(clean, marked), paired_wilcoxon(clean, marked)):
+        assert verdict.nominal_p == 1.0

@@ -13,7 +13,7 @@ from provenance.embedding.release import embed_release
 from provenance.intake.images import inspect
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import MarkSecret, MarkSettings
+from provenance.marks import MarkSecret, MarkSets, MarkSettings
 
 GROUPS = ("ant", "bee", "cow", "dog")
 BEACON = b"b" * 32
@@ -73,10 +73,11 @@ def secret_of(key: int = 1, **changes: Any) -> MarkSecret:
     return MarkSecret.derive(bytes([key]) * 32, BEACON, settings)
 
 
-def embed(version: Manifest, out: Path, secret: MarkSecret, *, owned: bool = True, **changes: Any) -> dict:
+def embed(version: Manifest, out: Path, *secrets: MarkSecret, owned: bool = True, **changes: Any) -> dict:
     arguments: dict[str, Any] = {"progress": lambda done, total, phase: None, "should_stop": lambda: False, **changes}
     files = version.folder.parent / "files"
-    return embed_release(version, files, out, secret, secret.settings, owned=owned, **arguments)
+    marks = MarkSets(tuple(secret.settings for secret in secrets))
+    return embed_release(version, files, out, secrets, marks, owned=owned, **arguments)
 
 
 def tree_digest(root: Path) -> dict[str, str]:

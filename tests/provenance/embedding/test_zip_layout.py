@@ -1,7 +1,9 @@
+import hashlib
 import io
 import shutil
 import subprocess
 import zipfile
+import zlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
@@ -12,6 +14,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from provenance.embedding import zip_layout
+from provenance.embedding.beside import BesideFile
 from provenance.embedding.zip_layout import DamagedReleaseError, RangeError, ZipLayout
 from provenance.intake.manifest import Manifest
 from tests.provenance.embedding.builders import jpeg, write_version
@@ -160,3 +163,21 @@ class Sparse(io.RawIOBase):
         data = b"".join(self.layout.read_range(self.at, stop))
         self.at = stop
         return data
+
+
+def test_files_beside_the_manifest_come_last_and_any_range_of_them_is_a_slice(version):
+    files = version.folder.parent / "files"
+    table = "path,caption\r\na.jpg,Größe\r\n".encode() * 50
+    (files / "about").mkdir(exist_ok=True)
+    (files / "about/captions ü.csv").write_bytes(table)
+    beside = BesideFile("about/captions ü.csv", len(table), hashlib.sha256(table).hexdigest(), zlib.crc32(table))
+    layout = ZipLayout(version, files, "copy", [beside])
+    data = whole(layout)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [*(f"copy/{entry.path}" for entry in version), "copy/about/captions ü.csv"]
+        assert archive.read("copy/about/captions ü.csv") == table
+    at = data.index(table)
+    for start, stop in [(at - 50, at + 10), (at, at + len(table)), (at + len(table) - 3, len(data)), (0, len(data))]:
+        assert b"".join(layout.read_range(start, stop)) == data[start:stop]
+    assert whole(layout_of(version)) != data  # and nothing of it is kept for the copy without

@@ -1,7 +1,6 @@
 import hashlib
 import random
 from collections import Counter
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,17 +8,19 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from provenance.marks import Grouping, MarkSecret, MarkSettings, NotEnoughImagesError, plan_groups
+from provenance.marks import (
+    Grouping,
+    MarkSecret,
+    MarkSets,
+    MarkSettings,
+    NotEnoughImagesError,
+    SettingsError,
+    plan_groups,
+)
+from tests.provenance.marks.builders import Entry
 
 BEACON = b"b" * 32
 GROUPS = ("ant", "bee", "cow", "dog", "eel")
-
-
-class Entry(NamedTuple):
-    path: str
-    sha256: str
-    label: str | None = None
-    caption: str | None = None
 
 
 def dataset(count=600):
@@ -138,3 +139,34 @@ def test_words_are_found_whole_in_any_case(caption, group):
 
 def test_no_label_means_no_group():
     assert Grouping("class", GROUPS).group_of(Entry("p", "s")) == Grouping.NONE
+
+
+def test_mark_sets_of_one_key_share_nothing():
+    first, second = MarkSets((MarkSettings(groups=GROUPS), MarkSettings(groups=GROUPS))).derive(b"7" * 32, BEACON)
+    assert first.patterns.tobytes() != second.patterns.tobytes()
+    assert first.placement("aa") != second.placement("aa")
+    alone = MarkSecret.derive(b"7" * 32, BEACON, MarkSettings(groups=GROUPS))
+    assert np.array_equal(alone.patterns, first.patterns)
+    assert np.array_equal(alone.assignment, first.assignment)
+
+
+def test_the_assignment_is_uniform_among_those_that_the_settings_allow():
+    groups = ("a", "b", "c", "d", "e", "f")
+    settings = MarkSettings(groups=groups, size_classes=(0, 0, 0, 1, 1, 1), forbidden=((0, 0), (3, 4)))
+    drawn = Counter(
+        tuple(MarkSecret.derive(number.to_bytes(32, "big"), BEACON, settings).assignment) for number in range(800)
+    )
+    possible = settings.restriction.possible()
+    assert possible == 16
+    assert settings.smallest_p == 1 / 16
+    assert len(drawn) == possible
+    assert max(drawn.values()) < 2 * min(drawn.values())
+    assert all(one[0] != 0 and one[3] != 4 and set(one[:3]) == {0, 1, 2} for one in drawn)
+
+
+def test_settings_of_several_sets_survive_json():
+    sets = MarkSets((MarkSettings(groups=GROUPS), MarkSettings(association="plain", share=0.02)))
+    assert MarkSets.from_json(sets.to_json()) == sets
+    assert MarkSets.from_json(MarkSettings(groups=GROUPS).to_json()).to_dict() == MarkSettings(groups=GROUPS).to_dict()
+    with pytest.raises(SettingsError, match="nothing beside"):
+        MarkSets.from_json({"sets": [], "groups": []})

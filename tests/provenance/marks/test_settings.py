@@ -35,6 +35,12 @@ def test_settings_survive_json(groups, share, side, opacity, cells):
         ({"association": "loose"}, "associated"),
         ({"group_by": "colour"}, "class"),
         ({"groups": GROUPS[:3]}, "at least 4"),
+        ({"group_by": "cluster"}, "digest"),
+        ({"clusters": "0" * 64}, "leave it out"),
+        ({"size_classes": (0, 1)}, "every group"),
+        ({"forbidden": ((0, 4),)}, "counted from 0"),
+        ({"forbidden": ((0,),)}, "pairs"),
+        ({"forbidden": ((0, 0), (0, 1), (0, 2), (0, 3))}, "No assignment"),
         ({"groups": ("a", "a", "b", "c")}, "only once"),
         ({"groups": ("Cat", "cat", "b", "c"), "group_by": "word"}, "only once"),
         ({"groups": ("", "a", "b", "c")}, "group"),
@@ -63,7 +69,9 @@ def test_malformed_json_is_refused(text):
 def test_presets_rise_in_strength_and_make_valid_settings():
     made = [PRESETS[name].settings(GROUPS) for name in ("discreet", "balanced", "strong")]
     assert [m.opacity for m in made] == sorted(m.opacity for m in made)
-    assert all(preset.description for preset in PRESETS.values())
+    assert "about 29 dB PSNR" in PRESETS["discreet"].describe("patch")
+    assert "200 marked images per group" in PRESETS["discreet"].describe("patch")
+    assert "per group" not in PRESETS["discreet"].describe("patch", "plain")  # nothing sure was seen of those
 
 
 def test_an_unknown_family_names_the_known_ones():

@@ -1,0 +1,96 @@
+"""Where answers are kept: a suspect's with its audit, a reference's for every audit that asks it the same.
+
+A reference about associated marks is asked once per key and probes. Its question says nothing about the audit: the
+digest covers its weights and spec, the release, the pixels of probes and group images, patterns and places. So its
+answers stand under that digest, and the next audit with the same question finds them. Another version of our own code
+asks again, since it may prepare images in another way.
+
+About plain marks nothing is shared. The decoys follow from the audit's nonce, so only the clean probes and the true
+key would be the same in two audits: two of some two hundred keys, not worth a second place to look at.
+
+Nothing else refers to the shared folder, so it may be deleted as a whole while no audit runs: references are then
+asked anew. Two workers may write the same block at the same time; each file is put in place whole.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from audits.measuring import Question, write_whole
+from audits.models import Audit, RegisteredModel
+from provenance.canonical import canonical_json
+from provenance.code_version import code_version
+from provenance.models import Release
+
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What, beside the release, decides which question a reference is asked; all of it is known before the run."""
+
+    model: RegisteredModel
+    set_number: int  # of the mark set, from 0
+    probes: int
+    group_images: int  # per group
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "sha256": self.model.sha256,
+            "spec": self.model.spec,
+            "set": self.set_number,
+            "probes": self.probes,
+            "group_images": self.group_images,
+            "code": code_version(),
+        }
+
+
+def answers_folder(
+    audit: Audit, release: Release, model: RegisteredModel, question: Question, set_number: int = 0
+) -> Path:
+    """The folder for `measure`: shared for a reference about associated marks, else the audit's own.
+
+    set_number: which of the release's mark sets the question is about, from 0.
+    """
+    is_plain = not len(question.group_images)
+    if model.pk == audit.plan.suspect_id or is_plain:
+        own = audit.folder / "answers" / str(release.pk) / str(model.pk)
+        return own / f"set-{set_number + 1}" if set_number else own
+    name = hashlib.sha256(f"{question.digest} {code_version()}".encode()).hexdigest()
+    folder = shared_folder(release) / name
+    about = folder / ABOUT
+    if not about.exists():
+        asking = Asking(model, set_number, audit.plan.probes, audit.plan.group_images)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asking.to_dict())
+        write_whole(about, lambda path: path.write_text(text))
+    return folder
+
+
+def shared_folder(release: Release) -> Path:
+    """Answers of all references about one release."""
+    return Path(settings.FILES_DIR) / "reference_answers" / str(release.pk)
+
+
+def answered_before(release: Release, asking: Asking) -> int:
+    """How many images this reference has answered already about this release, by earlier audits or a running one."""
+    wanted = canonical_json(asking.to_dict())
+    for folder, about in _kept(release):
+        if canonical_json(about) == wanted:
+            return _answered_images(folder)
+    return 0
+
+
+def _kept(release: Release) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in shared_folder(release).glob(f"*/{ABOUT}"):
+        yield path.parent, json.loads(path.read_text())
+
+
+def _answered_images(folder: Path) -> int:
+    """From the notes of finished blocks, each of which says how many images it answered."""
+    return sum(int(note.read_text() or 0) for note in folder.glob("*.done"))

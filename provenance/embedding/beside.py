@@ -1,0 +1,57 @@
+"""Files that go with a release unchanged and are no images: the CSV that holds the captions."""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.embedding.errors import SourceChangedError
+from provenance.embedding.placing import safe_target
+
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class BesideFile:
+    """A file of a release that its manifest does not list. `path` is that below the release's files."""
+
+    path: str
+    size: int
+    sha256: str
+    crc32: int = 0
+
+    @classmethod
+    def of_release(cls, facts: Mapping[str, Any]) -> "list[BesideFile]":
+        """As a release's facts hold them; none in releases that were made before there were any."""
+        return [cls(**one) for one in facts.get("beside", [])]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def place_beside(source: Path, wanted: BesideFile, files: Path) -> BesideFile:
+    """Copy `source` byte for byte to its path below `files`, and count its CRC-32 on the way.
+
+    Raises: SourceChangedError where the source is not the file that was taken in.
+    """
+    target = Path(safe_target(str(files), wanted.path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.draft")
+    digest, crc, size = hashlib.sha256(), 0, 0
+    try:
+        with source.open("rb") as read, draft.open("wb") as write:
+            while piece := read.read(PIECE):
+                write.write(piece)
+                digest.update(piece)
+                crc, size = zlib.crc32(piece, crc), size + len(piece)
+        os.utime(draft, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
+    except OSError as error:
+        raise SourceChangedError(f"The file {wanted.path} of this version cannot be read.") from error
+    if digest.hexdigest() != wanted.sha256:
+        draft.unlink()
+        raise SourceChangedError(f"The file {wanted.path} is not the one that this version was registered with.")
+    draft.replace(target)
+    return BesideFile(wanted.path, size, wanted.sha256, crc)

@@ -1,0 +1,285 @@
+"""Groups of equal size from an encoder's features, so that no labels are needed. NumPy and scikit-learn; no Django.
+
+Balanced k-means, streamed. Features are brought to unit length, centred, and brought to unit length again. Then
+
+1. k-means (scikit-learn's MiniBatchKMeans) finds k centres in a random sample of the rows;
+2. a few rounds of balanced k-means on the same sample move the centres to where clusters of equal size have them: every
+   cluster gets a price, raised where it is too popular, and an image goes where squared distance plus price is
+   smallest. Such prices are the dual variables of the transport problem with equal capacities, found here by Sinkhorn's
+   iteration at a falling temperature (M. Cuturi, Sinkhorn Distances, NIPS 2013). For the sizes that it leads to, an
+   assignment by prices has the smallest possible sum of squared distances;
+3. every image of the whole stream gets its cluster by the same centres and prices;
+4. what is left over is moved, the images that lose least by it first, until all sizes are equal: floor(n / k) or
+   ceil(n / k), always. `Clustered.moved` tells how few that were.
+
+Time: O(n k d) for one pass, plus what the sample costs, which does not grow with n, plus at most k rounds of step 4,
+each reading n k numbers. Memory: the sample (at most 2^25 numbers, 128 MiB) with what k-means needs for it, one block,
+and about 32 bytes for each image; features stay on disk, and so do the n k costs (float32, in `scratch`).
+"""
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from provenance.errors import TouchmarkError
+
+NONE = np.iinfo(np.uint16).max  # the cluster of an image that has no features: it could not be read
+LEAST_IMAGES = 2  # per cluster
+SAMPLE_NUMBERS = 2**25
+SAMPLE_ROWS = 2**17
+BLOCK = 8192  # rows per step of a pass: fixed, because the last digits of a product depend on its shape
+ROUNDS = 8
+SWEEPS = 12  # of Sinkhorn's iteration in every round
+HOTTEST, COLDEST = 0.5, 0.05  # temperatures, in deviations of the squared distances
+
+Told = Callable[[int, int, str], None]
+
+
+class ClusteringError(TouchmarkError):
+    """These images cannot be grouped as asked; the sentence says what to change."""
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """Every image's cluster.
+
+    Attributes:
+        labels: (n,) uint16, counted from 0 in the order in which clusters first occur; NONE without features.
+        sizes: images of every cluster; they differ by one at most.
+        inertia: mean squared distance of an image to the centre of its cluster, in [0, 4].
+        moved: images that equal sizes took from the cluster which their prices had given them.
+        left_out: images without features.
+    """
+
+    labels: NDArray[np.uint16]
+    sizes: tuple[int, ...]
+    inertia: float
+    moved: int
+    left_out: int
+
+
+def balanced_clusters(
+    features: NDArray[np.floating],
+    count: int,
+    seed: int,
+    *,
+    scratch: Path | None = None,
+    told: Told = lambda done, total, phase: None,
+) -> Clustered:
+    """Groups rows into `count` clusters of equal size.
+
+    Equal features and an equal seed give equal clusters on one machine, whatever its number of processors and however
+    the features were written. On another kind of processor the last digits of sums, and so single images, may differ.
+
+    Args:
+        features: (n, d) float16 or float32, in memory or mapped from a file; a row that is not finite or all zero
+            belongs to no cluster. count: at least 2. seed: any non-negative whole number.
+        scratch: folder for the costs while this runs; the system's own where it is None.
+        told: (done, total, phase) after every step; it may raise to stop.
+
+    Raises: ClusteringError.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if features.ndim != 2 or count < 2 or seed < 0:
+        raise ClusteringError("Clusters need a table of features, at least 2 groups and a seed of at least 0.")
+    with threadpool_limits(1):  # the order of sums must not depend on the number of processors
+        readable = _readable(features)
+        rows = np.flatnonzero(readable)
+        if len(rows) < LEAST_IMAGES * count:
+            raise ClusteringError(
+                f"{len(rows):,} readable images are too few for {count} clusters; ask for fewer clusters."
+            )
+        sample, mean = _sample(features, rows, seed)
+        told(0, ROUNDS, "finding centres")
+        centres = _first_centres(sample, count, seed)
+        centres, prices = _balanced_centres(sample, centres, told)
+        del sample
+        with tempfile.NamedTemporaryFile(dir=scratch, prefix="costs-") as file:
+            costs = np.memmap(file.name, dtype=np.float32, mode="w+", shape=(len(rows), count))
+            for start, block in _blocks(features, rows):
+                costs[start : start + len(block)] = _distances(_prepared(block, mean), centres) + prices
+                told(start, len(rows), "assigning images")
+            chosen, moved = _equalised(costs, told)
+            own = (float(costs[start : start + BLOCK][np.arange(len(part)), part].sum(dtype=np.float64))
+                   for start, part in _parts(chosen))  # fmt: skip
+            inertia = (sum(own) - float(prices[chosen].sum(dtype=np.float64))) / len(rows)
+            del costs
+    labels = np.full(len(features), NONE, dtype=np.uint16)
+    labels[rows] = _in_order_of_appearance(chosen, count)
+    sizes = np.bincount(labels[rows], minlength=count)
+    return Clustered(labels, tuple(int(size) for size in sizes), inertia, moved, len(features) - len(rows))
+
+
+def _readable(features: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(n,) bool: the row is finite and not all zero."""
+    readable = np.empty(len(features), dtype=bool)
+    for start in range(0, len(features), BLOCK):
+        block = features[start : start + BLOCK]
+        readable[start : start + BLOCK] = np.isfinite(block).all(axis=1) & (block != 0).any(axis=1)
+    return readable
+
+
+def _sample(
+    features: NDArray[np.floating], rows: NDArray[np.int64], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(s, d) prepared rows drawn at random, and the (d,) mean of their directions, by which all rows are centred."""
+    most = max(1, min(SAMPLE_ROWS, SAMPLE_NUMBERS // max(features.shape[1], 1)))
+    drawn = rows
+    if len(rows) > most:
+        drawn = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    sample = np.empty((len(drawn), features.shape[1]), dtype=np.float32)
+    for start, block in _blocks(features, drawn):
+        sample[start : start + len(block)] = _directions(block)
+    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    for start in range(0, len(sample), BLOCK):
+        sample[start : start + BLOCK] = _prepared(sample[start : start + BLOCK], mean)
+    return sample, mean
+
+
+def _directions(block: NDArray[np.floating]) -> NDArray[np.float32]:
+    largest = np.abs(block).max(axis=1, keepdims=True).astype(np.float32)
+    scaled = block.astype(np.float32) / np.where(largest > 0, largest, 1)  # squares of tiny numbers would vanish
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.asarray(scaled / np.where(length > 0, length, 1), dtype=np.float32)
+
+
+def _prepared(block: NDArray[np.floating], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B, d) float32 of unit length, centred in between; a row that is the mean itself stays 0."""
+    return _directions(_directions(block) - mean)
+
+
+def _distances(block: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B, k) squared Euclidean distances."""
+    ours = np.einsum("ij,ij->i", block, block)[:, None]
+    theirs = np.einsum("ij,ij->i", centres, centres)
+    distances: NDArray[np.float32] = np.maximum(ours + theirs - 2 * (block @ centres.T), 0)
+    return distances
+
+
+def _first_centres(sample: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    found = MiniBatchKMeans(
+        count, random_state=seed % 2**32, n_init=3, batch_size=4096, max_iter=10, compute_labels=False
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different images than clusters: sizes still agree
+        found.fit(sample)
+    centres: NDArray[np.float32] = found.cluster_centers_.astype(np.float32)
+    return centres
+
+
+def _balanced_centres(
+    sample: NDArray[np.float32], centres: NDArray[np.float32], told: Told
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(k, d) centres and (k,) prices, by rounds of balanced k-means at a falling temperature."""
+    prices = np.zeros(len(centres), dtype=np.float32)
+    for number, temperature in enumerate(np.geomspace(HOTTEST, COLDEST, ROUNDS), start=1):
+        costs = _all_distances(sample, centres)
+        prices = _prices(costs, prices, float(temperature) * float(costs.std()))
+        chosen = np.argmin(costs + prices, axis=1)
+        if number < ROUNDS:  # prices belong to the centres that they were found with
+            for cluster in range(len(centres)):
+                members = sample[chosen == cluster]
+                if len(members):
+                    centres[cluster] = members.mean(axis=0, dtype=np.float64)
+        told(number, ROUNDS, "finding centres")
+    return centres, prices
+
+
+def _all_distances(sample: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
+    costs = np.empty((len(sample), len(centres)), dtype=np.float32)
+    for start in range(0, len(sample), BLOCK):
+        costs[start : start + BLOCK] = _distances(sample[start : start + BLOCK], centres)
+    return costs
+
+
+def _prices(costs: NDArray[np.float32], prices: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """(k,) prices at which every cluster would get as many images as any other."""
+    if temperature <= 0:
+        return prices
+    wanted = len(costs) / costs.shape[1]
+    for _ in range(SWEEPS):
+        scores = (costs + prices) / -temperature
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+        sizes = np.maximum(scores.sum(axis=0, dtype=np.float64), 1e-6)
+        prices = (prices + temperature * np.log(sizes / wanted)).astype(np.float32)
+        prices -= prices.mean()
+    return prices
+
+
+def _equalised(costs: NDArray[np.float32], told: Told) -> tuple[NDArray[np.int64], int]:
+    """Every image's cheapest cluster, but with equal sizes: (n,) clusters, and how many images were moved for it.
+
+    In every round each cluster that is too large proposes the images that lose least, each to its cheapest cluster with
+    room, which takes those that lose least. A round that does not end it fills a cluster, so there are k at most.
+    """
+    images, count = costs.shape
+    chosen = np.concatenate([costs[start : start + BLOCK].argmin(axis=1) for start in range(0, images, BLOCK)])
+    sizes = np.bincount(chosen, minlength=count)
+    wanted = np.full(count, images // count)
+    wanted[np.lexsort((np.arange(count), -sizes))[: images % count]] += 1  # the largest ones keep one more
+    moved, begun = 0, int(np.maximum(sizes - wanted, 0).sum())
+    while (sizes > wanted).any():
+        told(moved, begun, "making sizes equal")
+        loss, target = _proposals(costs, chosen, sizes > wanted, sizes < wanted)
+        proposed = _first_of_each(chosen, loss, np.maximum(sizes - wanted, 0))
+        taken = proposed[_first_of_each(target[proposed], loss[proposed], np.maximum(wanted - sizes, 0))]
+        chosen[taken] = target[taken]
+        moved += len(taken)
+        sizes = np.bincount(chosen, minlength=count)
+    return chosen, moved
+
+
+def _proposals(
+    costs: NDArray[np.float32], chosen: NDArray[np.int64], full: NDArray[np.bool_], room: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """(n,) what an image of a cluster that is too full would lose in the cheapest one with room, and which that is."""
+    free = np.flatnonzero(room)
+    loss = np.full(len(chosen), np.inf, dtype=np.float32)
+    target = chosen.copy()
+    for start, part in _parts(chosen):
+        rows = np.flatnonzero(full[part])
+        table = costs[start : start + BLOCK][rows]
+        best = table[:, free].argmin(axis=1)
+        every = np.arange(len(rows))
+        loss[start + rows] = table[every, free[best]] - table[every, part[rows]]
+        target[start + rows] = free[best]
+    return loss, target
+
+
+def _first_of_each(kinds: NDArray[np.int64], loss: NDArray[np.float32], limits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of the up to `limits[kind]` members of every kind that lose least; earlier ones first where they tie."""
+    found = []
+    for kind in np.flatnonzero(limits):
+        members = np.flatnonzero((kinds == kind) & np.isfinite(loss))
+        found.append(members[np.argsort(loss[members], kind="stable")[: limits[kind]]])
+    return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+
+
+def _in_order_of_appearance(chosen: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The same clusters, numbered by their first image."""
+    _, first = np.unique(chosen, return_index=True)
+    number = np.empty(count, dtype=np.int64)
+    number[chosen[np.sort(first)]] = np.arange(len(first))
+    return number[chosen]
+
+
+def _blocks(features: NDArray[np.floating], rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    """(place of the first in `rows`, (B, d) features) for all `rows`, which ascend."""
+    for start, part in _parts(rows):
+        yield start, features[part]
+
+
+def _parts(values: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    for start in range(0, len(values), BLOCK):
+        yield start, values[start : start + BLOCK]

@@ -1,0 +1,61 @@
+"""Whether several mark sets leave enough images unmarked: probes and the audit's clean images come from these."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from provenance.marks.cluster_files import InFolder, grouped_entries
+from provenance.marks.secret import candidate_limit
+from provenance.marks.sets import MarkSets
+from provenance.marks.settings import ALL_IMAGES, MarkSettings, SettingsError
+
+MOST_MARKED = 0.5  # of a group's images, by all sets together
+
+# How many images belong to group i of the first set, group j of the second …; -1 where they belong to none.
+Membership = Counter[tuple[int, ...]]
+
+
+def membership(manifest: InFolder, marks: MarkSets) -> Membership:
+    """Count in one pass which groups of the sets the images belong to; memory grows with the combinations alone."""
+    groupings = [(mark.clusters, mark.grouping()) for mark in marks]
+    streams = {mark.clusters: grouped_entries(manifest, mark) for mark in marks}
+    found: Membership = Counter()
+    for entries in zip(*streams.values(), strict=True):
+        entry = dict(zip(streams, entries, strict=True))
+        found[tuple(max(grouping.group_of(entry[clusters]), -1) for clusters, grouping in groupings)] += 1
+    return found
+
+
+def check_room(marks: MarkSets, members: Membership) -> None:
+    """Refuse sets that together would mark more than half of a group's images, or of all images.
+
+    Raises SettingsError that names the group and says what to change.
+    """
+    sets = tuple(marks)
+    for own, mark in enumerate(sets):
+        for group, name in enumerate(mark.groups or (ALL_IMAGES,)):
+            cells = {cell: count for cell, count in members.items() if cell[own] == group and count}
+            _check(f"the images of the group {name}" if mark.groups else name, sets, cells)
+    _check(ALL_IMAGES, sets, members)
+
+
+def _check(what: str, sets: Sequence[MarkSettings], cells: dict[tuple[int, ...], int]) -> None:
+    """`cells`: the part of the membership that the group is made of."""
+    images = sum(cells.values())
+    if not images:
+        return
+    inside = [sum(count for cell, count in cells.items() if cell[other] >= 0) for other in range(len(sets))]
+    marked = sum(mark.share * count for mark, count in zip(sets, inside, strict=True)) / images
+    if marked > MOST_MARKED + 1e-9:
+        raise SettingsError(
+            f"The mark sets together would mark {marked:.0%} of {what}. At most half may be marked, so "
+            "that an audit finds clean images to compare with: lower the shares, or use fewer sets."
+        )
+    left = images
+    for mark, count in zip(sets, inside, strict=True):
+        if count:
+            left -= candidate_limit(count, mark.share, min(left, count), len(sets))
+    if left < 1:
+        raise SettingsError(
+            f"The mark sets together would leave no clean image to compare with among {what}. "
+            "Choose larger groups, or use fewer sets."
+        )

@@ -1,0 +1,118 @@
+"""What mark settings would mark in a version, before any key is drawn: counts per group, and whether there is room."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from django.core.cache import cache
+
+from provenance.canonical import canonical_json
+from provenance.errors import TouchmarkError
+from provenance.marks import ALL_IMAGES, GroupPlan, MarkSets, MarkSettings, blocks_by_size, get_family, plan_groups
+from provenance.marks.groups import plan_from_counts
+from provenance.marks.room import Membership, check_room, membership
+from provenance.models import Version
+from provenance.services.clusters import group_counts
+from provenance.services.manifests import open_manifest
+
+MAX_CLASSES = 16  # every group costs an audit as many queries as there are probes
+PLAN_SECONDS = 600
+GREY_MODES = ("1", "L", "LA", "I;16")
+
+
+class ReleaseError(TouchmarkError):
+    """The release cannot be made like this; the sentence says what to change."""
+
+
+def default_classes(version: Version) -> list[str]:
+    """The classes with the most images, by name; all of them where there are few."""
+    labels: dict[str, int] = version.facts.get("labels", {})
+    largest = sorted(labels, key=lambda name: (-labels[name], name))[:MAX_CLASSES]
+    return sorted(largest)
+
+
+def plan_sets(version: Version, marks: MarkSets) -> list[GroupPlan]:
+    """What every set would mark. Raises SettingsError where together they would leave too few images unmarked, and
+    ReleaseError for a family that marks colours where no image has any.
+    """
+    plans = [plan_of(version, mark) for mark in marks]
+    modes = version.facts.get("modes", {})
+    if modes and set(modes) <= set(GREY_MODES):
+        for mark in marks:
+            if not get_family(mark.family).marks_grey:
+                raise ReleaseError(
+                    f"The family '{mark.family}' marks colours, and every image of this version is grey. "
+                    "Choose another family."
+                )
+    if len(marks) > 1:
+        check_room(marks, _membership(version, marks))
+    return plans
+
+
+def plan_of(version: Version, mark: MarkSettings) -> GroupPlan:
+    """What these settings would mark in a version; plain marks have one group, of all images."""
+    if not mark.is_plain and mark.group_by != "cluster":
+        return plan(version, mark.group_by, mark.groups, mark.share)
+    _check_ready(version)
+    if not mark.is_plain:
+        counts, outside = group_counts(version, mark.clusters, mark.groups)
+        return plan_from_counts(mark.groups, counts, mark.share, outside)
+    return plan_from_counts((ALL_IMAGES,), [version.file_count], mark.share)
+
+
+def within_sizes(version: Version, mark: MarkSettings, factor: float) -> MarkSettings:
+    """The same settings, with patterns exchanged only between groups of similar size.
+
+    The numbers of marked images within a size class differ by at most `factor`. Groups that are all of a size need no
+    classes and get none. Raises RestrictionError for a factor below 1.
+    """
+    classes = blocks_by_size([group.marked for group in plan_of(version, mark).groups], factor)
+    return mark.replace(size_classes=classes if len(set(classes)) > 1 else ())
+
+
+def plan(version: Version, group_by: str, groups: Sequence[str], share: float) -> GroupPlan:
+    """How many images each group has and would get marked: from the facts for classes, from captions for words."""
+    _check_ready(version)
+    if group_by == "class":
+        labels: dict[str, int] = version.facts.get("labels", {})
+        counts = [labels.get(name, 0) for name in groups]
+        return plan_from_counts(groups, counts, share, version.file_count - sum(counts))
+    words = tuple(groups)
+    name = f"word-counts/{version.pk}/{hashlib.sha256(canonical_json(words)).hexdigest()}"
+    found = cache.get(name)
+    if not found:
+        with open_manifest(version) as manifest:
+            whole = plan_groups(manifest, group_by, words, 1.0)
+        found = ([group.images for group in whole.groups], whole.outside, whole.ambiguous)
+        cache.set(name, found, PLAN_SECONDS)
+    return plan_from_counts(words, found[0], share, found[1], found[2])
+
+
+def _membership(version: Version, marks: MarkSets) -> Membership:
+    """How many images belong to which groups of the sets; from the facts alone where no set reads captions."""
+    if all(mark.is_plain or mark.group_by == "class" for mark in marks):
+        labels: dict[str, int] = version.facts.get("labels", {})
+        found: Membership = Counter()
+        for label, count in labels.items():
+            found[tuple(_group_of_label(mark, label) for mark in marks)] += count
+        found[tuple(0 if mark.is_plain else -1 for mark in marks)] += version.file_count - sum(labels.values())
+        return found
+    groupings = [(mark.association, mark.group_by, mark.groups, mark.clusters) for mark in marks]
+    name = f"set-groups/{version.pk}/{hashlib.sha256(canonical_json(groupings)).hexdigest()}"
+    counted: Membership | None = cache.get(name)
+    if counted is None:
+        with open_manifest(version) as manifest:
+            counted = membership(manifest, marks)
+        cache.set(name, counted, PLAN_SECONDS)
+    return counted
+
+
+def _group_of_label(mark: MarkSettings, label: str) -> int:
+    if mark.is_plain:
+        return 0
+    return mark.groups.index(label) if label in mark.groups else -1
+
+
+def _check_ready(version: Version) -> None:
+    if version.state != Version.State.READY:
+        raise ReleaseError("The files of this version have not been read yet.")

@@ -1,0 +1,64 @@
+"""What became of every mark set of a release, in numbers that tell nothing about single images (method, section 2)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from provenance.embedding.codecs import FIRST_WAYS
+from provenance.marks import MarkSettings
+from provenance.models import Release
+from provenance.services.release_charts import psnr_chart, survival_chart
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """One mark set of a release that is ready. `facts` are the set's own part of the release's facts."""
+
+    number: int
+    mark: MarkSettings
+    facts: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.number)
+
+    @property
+    def marked(self) -> int:
+        return int(self.facts["marked"])
+
+    @property
+    def wanted(self) -> int:
+        return sum(group["wanted"] for group in self.facts["groups"])
+
+    @property
+    def rewritten(self) -> int:
+        """Marked files that were written better than their sources, since the mark would not have survived."""
+        return sum(count for name, count in self.facts["written_as"].items() if name not in FIRST_WAYS)
+
+    @property
+    def as_source(self) -> int:
+        return self.marked - self.rewritten
+
+    @property
+    def unfilled(self) -> int:
+        """Images that the plan wanted and that nobody could give: the key's next draws ran out."""
+        return max(self.wanted - self.marked, 0)
+
+    @property
+    def replaced(self) -> int:
+        """Images that could not bear the mark and gave their place to the key's next draw."""
+        return max(sum(self.facts["passed_over"].values()) - self.unfilled, 0)
+
+    @property
+    def psnr(self) -> dict[str, Any]:
+        return psnr_chart(self.facts)
+
+    @property
+    def survival(self) -> dict[str, Any]:
+        return survival_chart(self.facts)
+
+
+def set_reports(release: Release) -> list[SetReport]:
+    """One report of each mark set, in their order."""
+    parts = release.facts.get("sets") or [release.facts]
+    marks = release.key.mark_sets
+    return [SetReport(number, mark, own) for number, (mark, own) in enumerate(zip(marks, parts, strict=True), 1)]

@@ -1,0 +1,71 @@
+"""Calibrations in the database: a tiny one to run, and a finished one whose p-values are drawn, not computed."""
+
+import numpy as np
+from django.utils import timezone
+
+from audits.calibration import BenchSize, PairRules, RoundResult, tabulate
+from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS, Cell, Drawn
+from audits.density import LEVELS
+from audits.models import Calibration
+from audits.services import calibrations
+from audits.services.calibrations import Wanted
+from provenance.code_version import code_version
+from provenance.models import Organisation, User
+from tests.world import World
+
+TINY = Wanted(
+    families=("patch", "warp"),
+    rounds=1,
+    models=3,
+    pairs=5,
+    seed=7,
+    stock=220,
+    bench=BenchSize(groups=6, probes=8, per_group=4, sets=2, keys=16, views=2),
+    rules=PairRules(references=1, decoys=15, block=5, exceedances=2, slow_pairs=2),
+)
+EXACT = (ASSIGNMENT, IN_BLOCKS, TWO_SECRETS, RANK, RANK_STOPPED)
+
+
+def finished(
+    world: World,
+    *,
+    families: tuple[str, ...] = ("patch", "blend", "spectral", "warp"),
+    organisation: Organisation | None = None,
+    by: User | None = None,
+    too_often: bool = False,
+    code: str = "",
+) -> Calibration:
+    """A table of 500 pairs per line: uniform p for exact tests (or not, if `too_often`), small ones for the others."""
+    wanted = Wanted(families=families, seed=1)
+    made = Calibration.objects.create(
+        organisation=organisation or world.owner,
+        settings={"families": list(families), "stock": 1200, "core": _settings(wanted)},
+        code_version=code or code_version(),
+        created_by=by or world.auditor,
+    )
+    rng = np.random.default_rng(len(families))
+    rounds = [RoundResult(family, _p_values(rng, too_often), {"fresh small_resnet": 6}, 0) for family in families]
+    marks = calibrations.marks_of(made)
+    table = tabulate(rounds, calibrations.settings_of(made), marks, made.code_version)
+    made.table, made.holds = table.to_dict(), table.holds
+    made.state, made.finished_at, made.seconds = Calibration.State.DONE, timezone.now(), 90.0
+    made.save()
+    return made
+
+
+def _settings(wanted: Wanted) -> dict:
+    from dataclasses import asdict
+
+    return asdict(wanted.settings)
+
+
+def _p_values(rng: np.random.Generator, too_often: bool) -> dict[Cell, list[Drawn]]:
+    found = {}
+    for level in LEVELS:
+        for references in (False, True):
+            for test in EXACT:
+                p = rng.beta(0.3 if too_often and test == RANK else 1, 1, 500)
+                found[Cell(test, level, references, True)] = [Drawn(float(one), None) for one in p]
+    for test, level in (("paired t-test", "features"), ("paired t-test", "soft"), ("view consistency", "features")):
+        found[Cell(test, level, False, False)] = [Drawn(float(one), None) for one in rng.beta(0.4, 1, 500)]
+    return found

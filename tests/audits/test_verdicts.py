@@ -1,0 +1,219 @@
+"""What is corrected together in the database: levels, releases and earlier runs, each as its own plan declared it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from django.urls import reverse
+
+from audits.corrections import Finding, correct
+from audits.density import LEVELS
+from audits.judging import Secrets, judge_level
+from audits.models import Audit, AuditRow, Plan
+from audits.services.answers import as_json
+from audits.services.forecasts import forecast
+from audits.services.frozen_plans import digest_of, frozen_text
+from audits.services.plans import PlanError, values_of
+from audits.services.verdicts import check_deciding, rules_of, store
+from provenance.models import Job, LogEntry, Release
+from tests.audits.builders_reports import GROUPS, assignment, level_scores, model, release, version
+
+pytestmark = pytest.mark.django_db
+
+FACTS = {"forward_passes": 10, "models": []}
+
+
+class Bench:
+    """Two releases and one suspect, audited as often as a test likes; what the suspect says is made up per run."""
+
+    def __init__(self, world) -> None:
+        self.world, self.version = world, version(world)
+        self.suspect = model(world.owner, world.auditor, "suspect-1")
+        self.releases = [release(world, self.version, name) for name in ("Northgate", "Southbank")]
+
+    def plan(self, *releases: Release, **fields) -> Plan:
+        plan = Plan.objects.create(
+            organisation=self.world.owner,
+            name=f"plan {Plan.objects.count() + 1}",
+            version=self.version,
+            suspect=self.suspect,
+            created_by=self.world.auditor,
+            **{"level": "features", "wrong_key_control": False} | fields,
+        )
+        plan.releases.set(releases or self.releases)
+        plan.frozen = frozen_text(plan, values_of(plan))
+        plan.digest, plan.state = digest_of(plan.frozen), Plan.State.LOCKED
+        plan.save()
+        return plan
+
+    def queued(self, plan: Plan) -> Audit:
+        return Audit.objects.create(plan=plan, created_by=self.world.auditor)
+
+    def stored(self, audit: Audit, strengths=None, unscored=()) -> Audit:
+        """strengths: by release and level, how strongly it pulls along the assignment."""
+        plan, results = audit.plan, []
+        for number, made in enumerate(plan.releases.order_by("recipient", "pk")):
+            levels = {level: {"reason": "It says the same to every image."} for level in unscored}
+            for seed, level in enumerate(LEVELS):
+                if level not in unscored:
+                    strength = (strengths or {}).get((made.recipient, level), 0.0)
+                    scores = level_scores(1000 * Audit.objects.count() + 10 * number + seed, strength)
+                    keys = Secrets(assignment())
+                    levels[level] = judge_level(level, scores, {}, keys, rules_of(plan), str(made.pk))
+            result = {"level": plan.level, "levels": levels, "groups": GROUPS, "assignment": assignment().tolist()}
+            result |= {"shuffle": {"patterns": [3, 1, 0, 2, 5, 4], "groups": [5, 0, 3, 1, 4, 2]}}
+            results.append((made, result | {"probes_digest": "ab" * 32}))
+            check_deciding(plan, *results[-1])
+        store(audit, results, FACTS)
+        return audit
+
+
+@pytest.fixture
+def bench(world) -> Bench:
+    return Bench(world)
+
+
+def findings(audit: Audit, run: int) -> list[Finding]:
+    return [
+        Finding(str(row.release_id), level, run, found["p"], level in audit.plan.primary_levels)
+        for row in audit.rows.order_by("release__recipient")
+        for level, found in row.result["levels"].items()
+        if "p" in found
+    ]
+
+
+def corrected_in(audit: Audit) -> list[float]:
+    rows = audit.rows.order_by("release__recipient")
+    return [found["corrected"]["p"] for row in rows for found in row.result["levels"].values() if "p" in found]
+
+
+def test_levels_and_releases_are_corrected_together(bench):
+    plan = bench.plan(further_primary=["hard"])
+    audit = bench.stored(bench.queued(plan), {("Northgate", "hard"): 0.2})
+    expected = correct(findings(audit, 1))
+    assert corrected_in(audit) == pytest.approx([item.corrected for item in expected])
+    north, south = audit.rows.order_by("release__recipient")
+    assert north.level == north.result["decided_by"] == "hard"
+    assert north.p == north.result["levels"]["hard"]["p"] == pytest.approx(1 / 720)
+    assert north.p_corrected == pytest.approx(4 / 720)
+    assert north.result["primary_levels"] == ["features", "hard"]
+    assert (north.result["tests"], audit.facts["tests"]) == (4, 4)
+    assert (north.conclusion, audit.conclusion) == ("evidence", "evidence")
+    assert south.conclusion == "no_evidence"
+    soft, hard = (north.result["levels"][level]["corrected"] for level in ("soft", "hard"))
+    assert (soft["primary"], soft["together"]) == (False, 6)
+    assert (hard["primary"], hard["together"]) == (True, 4)
+    assert "4 primary tests of this suspect (2 releases and 2 levels)" in hard["reason"]
+    assert "Decided by the hard labels" in audit.sentence
+    assert "“Northgate”" in audit.sentence
+    assert "“Southbank”" not in audit.sentence
+
+
+def test_a_strong_secondary_level_decides_nothing(bench):
+    audit = bench.stored(bench.queued(bench.plan()), {("Northgate", "soft"): 0.2})
+    row = audit.rows.get(release__recipient="Northgate")
+    assert row.result["levels"]["soft"]["p"] == pytest.approx(1 / 720)
+    assert row.result["levels"]["soft"]["corrected"]["p"] == pytest.approx(6 / 720)
+    assert (row.level, audit.conclusion) == ("features", "no_evidence")
+    assert "Decided by" not in audit.sentence
+
+
+def test_earlier_runs_count_by_what_they_declared(bench):
+    """Features decided first; later soft labels, about one of the two releases: its tests of both runs count."""
+    north = bench.releases[0]
+    first = bench.stored(bench.queued(bench.plan()))
+    bench.queued(bench.plan())  # waits or failed: it has a number and no p-value
+    second = bench.stored(bench.queued(bench.plan(north, level="soft")), {("Northgate", "soft"): 0.2})
+    before = [item for item in findings(first, 1) if item.release == str(north.pk)]
+    expected = correct([*findings(second, 3), *before])
+    assert corrected_in(second) == pytest.approx([item.corrected for item in expected[:3]])
+    row = second.rows.get()
+    assert row.result["tests"] == 2  # soft labels of this run and features of the first
+    assert row.p_corrected == pytest.approx(2 / 720)
+    assert "2 runs" in row.result["levels"]["soft"]["corrected"]["reason"]
+
+    # Results of versions before levels could be declared count as they did then.
+    old = first.rows.get(release=north)
+    for name in ("primary_levels", "decided_by"):
+        del old.result[name]
+    old.level = ""
+    old.save()
+    third = bench.stored(bench.queued(bench.plan(north)))
+    assert third.rows.get().result["tests"] == 3
+
+
+def test_a_run_that_somebody_cancelled_counts_as_if_it_had_found_nothing(bench):
+    """Whoever saw a run of decoys go badly could cancel it and draw new ones: it stays among the tests made."""
+    north = bench.releases[0]
+    waiting, begun = (bench.queued(bench.plan(further_primary=["hard"])) for _ in range(2))
+    for audit, attempts in ((waiting, 0), (begun, 1)):
+        job = Job.objects.create(
+            kind="audit.run", organisation=bench.world.owner, created_by=bench.world.auditor, attempt=attempts
+        )
+        Audit.objects.filter(pk=audit.pk).update(job=job, state=Audit.State.CANCELLED)
+    plan = bench.plan(north)
+    assert (forecast(values_of(plan), plan).tests, forecast(values_of(plan), plan).factor) == (3, 3)
+    row = bench.stored(bench.queued(plan), {("Northgate", "features"): 0.2}).rows.get()
+    assert row.result["tests"] == 3  # its own, and two primary levels of the one that had begun
+    assert row.p_corrected == pytest.approx(3 / 720)
+
+
+def test_an_open_series_pays_for_its_number_whatever_other_runs_found(bench):
+    north = bench.releases[0]
+    bench.stored(bench.queued(bench.plan(north)))
+    early, late = (bench.queued(bench.plan(north, series_is_open=True)) for _ in range(2))
+    strong = {("Northgate", "features"): 0.2}
+    for audit, number in ((late, 3), (early, 2)):  # the later one ends first
+        row = bench.stored(audit, strong).rows.get()
+        assert row.p_corrected == pytest.approx(number * (number + 1) / 720)
+        assert row.result["tests"] == 1
+        assert "without a planned end" in row.result["levels"]["features"]["corrected"]["reason"]
+
+
+def test_a_primary_level_that_cannot_be_tested_is_told_and_the_others_decide(bench):
+    plan = bench.plan(further_primary=["soft"])
+    audit = bench.stored(bench.queued(plan), {("Northgate", "soft"): 0.2}, unscored=("features",))
+    row = audit.rows.get(release__recipient="Northgate")
+    assert (row.level, row.conclusion, row.result["tests"]) == ("soft", "evidence", 2)
+    assert row.result["reasons"] == [
+        "Features were to decide as well, but could not be tested. It says the same to every image."
+    ]
+    with pytest.raises(PlanError, match="cannot be tested at a level that decides"):
+        bench.stored(bench.queued(bench.plan()), unscored=("features",))
+
+
+def test_what_is_logged_is_the_digest_of_what_auditors_see(bench):
+    audit = bench.stored(bench.queued(bench.plan()))
+    entry = LogEntry.objects.get(verb="audit.finished", subject_id=str(audit.pk))
+    assert {name for name in entry.digests if name.startswith("result ")} == {
+        f"result {row.release_id}" for row in audit.rows.all()
+    }
+
+
+def test_the_page_shows_raw_and_corrected_p_and_why(bench, world, sign_in):
+    plan = bench.plan(further_primary=["hard"])
+    audit = bench.stored(bench.queued(plan), {("Northgate", "hard"): 0.2})
+    page = sign_in(world.auditor).get(reverse("audit_detail", args=[audit.pk])).content.decode()
+    assert "at the level of features and hard labels" in page
+    assert "Hard labels (decides)" in page
+    assert page.count("<td>primary</td>") == 2
+    assert page.count("<td>secondary</td>") == 1
+    assert "Features and hard labels: Corrected by Holm’s method over 4 primary tests" in page.replace("&#x27;", "’")
+    assert "A secondary level does not decide the conclusion." in page
+    assert "corrected for 4 tests 0.0056" in page
+    told = json.loads(json.dumps(as_json(audit, world.auditor)))["releases"][0]
+    assert told["level"] == "hard"
+    assert told["result"]["levels"]["hard"]["corrected"]["together"] == 4
+    assert sign_in(world.auditor).get(reverse("audit_compare"), {"audit": [audit.pk]}).status_code == 200
+    assert sign_in(world.auditor).get(reverse("audit_list")).status_code == 200
+
+
+def test_ties_are_broken_by_the_fixed_order(bench):
+    plan = bench.plan(bench.releases[0], level="hard", further_primary=["features", "soft"])
+    strong = {("Northgate", level): 0.2 for level in LEVELS}
+    row = bench.stored(bench.queued(plan), strong).rows.get()
+    assert isinstance(row, AuditRow)
+    assert np.isclose(row.p_corrected, 3 / 720)
+    assert row.level == "features"

@@ -1,0 +1,285 @@
+"""Other verifiers beside an audit: from its answers, and from released and held-out images asked about for them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from audits.measuring import measure
+from audits.models import Audit, AuditRow
+from audits.services import audits
+from audits.services.answers import as_json
+from audits.services.forecasts import forecast
+from audits.services.held_out_run import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
+from audits.services.plans import values_of
+from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, verifier_passes, verifier_passes_of
+from audits.services.verifier_run import LABELS, PAIRED, AskedSet, Comparison, compare
+from audits.templatetags.verifiers import other_verifiers
+from audits.verifiers import DISCLAIMER, paired_t
+from provenance.models import Job
+from provenance.services.jobs import JobCancelledError, JobRun
+from tests.audits.builders_measuring import LinearModel, make_question, make_secret
+from tests.audits.builders_runs import CLASSES, locked_plan, make_releases, make_version, register, untrained
+
+LEVELS = ("features", "soft", "hard")
+
+
+def asked(tmp_path, strength=0.0, number=None, levels=LEVELS):
+    secret = make_secret(1)
+    question = make_question(secret)
+    model = LinearModel(5, secret=secret, strength=strength)
+    answers = measure(question, tmp_path / f"{strength}-{number}", model, lambda images: None)
+    return AskedSet(answers, question.group_of, secret.assignment, levels, number)
+
+
+def test_every_level_that_was_scored_gets_its_tests(tmp_path):
+    found = compare([asked(tmp_path)], Comparison())
+    named = [(verdict["level"], verdict["verifier"]) for verdict in found["verifiers"]]
+    assert named == [
+        ("features", "paired t-test"),
+        ("features", "Wilcoxon signed-rank, scores"),
+        ("soft", "paired t-test"),
+        ("soft", "Wilcoxon signed-rank, scores"),
+        ("soft", "paired t-test, margin 0.2"),
+        ("hard", "Wilcoxon signed-rank, labels, middle pattern"),
+    ]
+    for verdict in found["verifiers"]:
+        assert verdict["set"] is None
+        assert verdict["disclaimer"] == DISCLAIMER
+        assert verdict["samples"] == 6 * 30
+        assert 0 <= verdict["nominal_p"] <= 1
+    assert found["verifiers_left_out"] == []
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_model_with_a_trace_gets_smaller_numbers(tmp_path):
+    clean, guilty = (compare([asked(tmp_path, strength)], Comparison())["verifiers"] for strength in (0.0, 0.6))
+    for innocent, found in zip(clean, guilty, strict=True):
+        if found["verifier"] in ("paired t-test", "Wilcoxon signed-rank, scores"):
+            assert found["nominal_p"] < 1e-4 < innocent["nominal_p"]
+
+
+def test_pairs_are_those_of_the_secret_assignment(tmp_path):
+    """With another assignment than the true one the trace is not there."""
+    one = asked(tmp_path, 0.6, levels=("features",))
+    other = AskedSet(one.answers, one.group_of, np.roll(one.assignment, 1), one.levels)
+    true, false = (compare([x], Comparison())["verifiers"][0]["nominal_p"] for x in (one, other))
+    assert true < 1e-4 < false
+
+
+def test_each_mark_set_has_its_own_lines_and_plain_marks_have_a_reason(tmp_path):
+    plain = AskedSet(asked(tmp_path).answers, np.zeros(0, dtype=np.int64), None, (), 3)
+    found = compare([asked(tmp_path, 0.0, 1), asked(tmp_path, 0.6, 2), plain], Comparison())
+    assert [verdict["set"] for verdict in found["verifiers"]] == [1] * 6 + [2] * 6
+    assert [(left["verifier"], left["set"]) for left in found["verifiers_left_out"]] == [(PAIRED, 3), (LABELS, 3)]
+    assert all("no group" in left["reason"] for left in found["verifiers_left_out"])
+
+
+def test_answers_that_cannot_be_compared_are_left_out_with_a_reason(tmp_path):
+    one = asked(tmp_path)
+    for part in one.answers.folder.glob("groups.*.soft.npy"):
+        np.save(part, np.full_like(np.load(part), np.nan))
+    found = compare([one], Comparison())
+    assert {verdict["level"] for verdict in found["verifiers"]} == {"features", "soft"}
+    assert found["verifiers_left_out"] == [
+        {"verifier": LABELS, "reason": "The model answered none of the images of one group.", "level": "hard"}
+    ]
+
+
+def test_answers_that_never_move_give_numbers_that_json_can_hold(tmp_path):
+    """Rounding is no difference; and where all differences are alike, the t-test's statistic is infinite."""
+    one = asked(tmp_path, levels=("features",))
+    clean = np.load(next(one.answers.folder.glob("clean.*.features.npy")))
+    for part in one.answers.folder.glob("key-*.features.npy"):
+        np.save(part, clean)
+    found = compare([one], Comparison())
+    json.dumps(found, allow_nan=False)
+    assert {verdict["nominal_p"] for verdict in found["verifiers"]} == {1.0}
+    found = Comparison()
+    found.add("soft", None, paired_t(np.zeros(5), np.ones(5)))
+    assert json.dumps(found.to_result(), allow_nan=False)
+
+
+def test_nothing_names_a_pattern_or_its_group(tmp_path):
+    """Every number is one of all pairs of a set: renaming patterns together with their groups changes nothing."""
+    one = asked(tmp_path, 0.3, levels=LEVELS)
+    moved = tmp_path / "moved"
+    shutil.copytree(one.answers.folder, moved)
+    order = np.random.default_rng(3).permutation(len(one.assignment))
+    for new, old in enumerate(order):
+        for part in one.answers.folder.glob(f"key-{old:03d}.*"):
+            shutil.copy(part, moved / part.name.replace(f"key-{old:03d}", f"key-{new:03d}"))
+    other = AskedSet(type(one.answers)(moved), one.group_of, one.assignment[order], LEVELS)
+    found, renamed = (compare([x], Comparison())["verifiers"] for x in (one, other))
+    for a, b in zip(found, renamed, strict=True):
+        assert a["nominal_p"] == pytest.approx(b["nominal_p"])
+        assert a["statistic"] == pytest.approx(b["statistic"])
+        assert a["details"] == pytest.approx(b["details"])
+    assert not {"assignment", "patterns", "groups"} & set().union(*found)
+
+
+@pytest.fixture
+def woods(world):
+    """Two releases, images that never left the house, a suspect, and a plan that compares them with a reference."""
+
+    def make(references=1, held_out=True, probes=30, **more):
+        releases = make_releases(world, make_version(world, per_class=20), "North", "South")
+        models = [register(world, f"reference {n}", untrained(seed=20 + n), "reference") for n in range(references)]
+        grove = make_version(world, per_class=8, name="Grove", seed=8) if held_out else None
+        suspect = register(world, "suspect", untrained(seed=3))
+        plan = locked_plan(world, releases, suspect, references=models, probes=probes, held_out=grove, **more)
+        return plan, Audit.objects.create(plan=plan, created_by=world.auditor)
+
+    return make
+
+
+def run_of(audit):
+    job = Job.objects.create(
+        kind="audit.run", queue="gpu", state="running", organisation=audit.plan.organisation, subject_id=str(audit.pk)
+    )
+    return JobRun(job)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_released_and_held_out_images_are_asked_about(woods):
+    plan, audit = woods()
+    found = ask_held_out(run_of(audit), audit)
+    for release in plan.releases.all():
+        comparison = found.of(release)
+        assert comparison.left_out == []
+        assert [(v["verifier"], v["level"], v["set"]) for v in comparison.verdicts] == [
+            ("GMM log-likelihood", "features", None),
+            ("view consistency", "features", None),
+        ]
+        assert [v["samples"] for v in comparison.verdicts] == [15 + 30, 30]
+    # What was forecast was asked: images of two releases and held-out ones, and views of all three by two models.
+    suspect, shadow = plan.suspect, plan.references.get()
+    passes = {spent["name"]: spent["forward_passes"] for spent in found.models}
+    assert passes == {suspect.name: 3 * 30 + 3 * VIEWS * 30, shadow.name: 3 * VIEWS * 30}
+    values = values_of(plan)
+    assert verifier_passes(values) == sum(passes.values())
+    assert verifier_passes_of(values, shadow) == passes[shadow.name]
+    facts = {"forward_passes": 10, "models": [{"name": suspect.name, "forward_passes": 10, "seconds": 1.0}]}
+    assert found.added_to(facts)["forward_passes"] == 10 + sum(passes.values())
+    assert found.added_to(facts)["models"][0]["forward_passes"] == 10 + passes[suspect.name]
+    # Decoded images lie where the run removes them at its end.
+    images = list(audit.folder.rglob("*other-verifiers/*.npy"))
+    assert images
+    assert all(path.is_relative_to(audit.folder / "images") for path in images)
+
+
+def test_views_are_asked_of_so_many_images_at_most(world, db):
+    class Values:
+        version = held_out = type("Version", (), {"file_count": 1000})()
+        releases = [1]
+        suspect = register(world, "suspect", b"weights")
+        references = [register(world, "reference", b"other weights", "reference")]
+        probes = 300
+
+    assert verifier_passes(Values()) == 600 + 2 * 2 * VIEWS * VIEWED_IMAGES
+    Values.references = []
+    assert verifier_passes(Values()) == 600
+    Values.held_out = None
+    assert verifier_passes(Values()) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_whole_audit_asks_them_and_counts_what_it_asked(world, sign_in):
+    (release,) = make_releases(world, make_version(world, per_class=20), "North")
+    grove = make_version(world, per_class=8, name="Grove", seed=8)
+    suspect, reference = (
+        register(world, name, untrained(seed), role)
+        for name, seed, role in (("suspect", 3, "suspect"), ("reference", 4, "reference"))
+    )
+    sizes = {"probes": 12, "group_images": 2, "wrong_key_control": False}
+    plan = locked_plan(world, [release], suspect, references=[reference], held_out=grove, **sizes)
+    ahead = forecast(values_of(plan)).passes
+    audit = audits.queue(plan, by=world.auditor)
+    audit.refresh_from_db()
+    assert (audit.state, audit.job.reason) == ("done", "")
+    result = audit.rows.get().result
+    assert [verdict["verifier"] for verdict in result["verifiers"]][-2:] == ["GMM log-likelihood", "view consistency"]
+    assert len(result["verifiers"]) == 8
+    assert result["verifiers_left_out"] == []
+    # But for groups that have fewer unmarked images left than the plan would take.
+    assert ahead - 2 * 6 * 2 <= audit.facts["forward_passes"] <= ahead
+    assert sum(model["forward_passes"] for model in audit.facts["models"]) == audit.facts["forward_passes"]
+    assert not (audit.folder / "images").exists()
+    shown = as_json(audit, world.auditor)["releases"][0]["result"]
+    assert shown["verifiers"] == result["verifiers"]
+    page = sign_in(world.auditor).get(reverse("audit_detail", args=[audit.pk])).content.decode()
+    assert "What other tests would have said" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_missing_is_said(woods, world):
+    plan, audit = woods(references=0, held_out=False)
+    release = plan.releases.first()
+    found = ask_held_out(run_of(audit), audit)
+    assert {left["reason"] for left in found.of(release).left_out} == {NO_HELD_OUT}
+    assert found.models == []
+
+    plan.held_out = make_version(world, per_class=8, name="Grove", seed=8)
+    found = ask_held_out(run_of(audit), audit).of(release)
+    assert [verdict["verifier"] for verdict in found.verdicts] == ["GMM log-likelihood"]
+    assert [left["reason"] for left in found.left_out] == [NO_SHADOW]
+
+    # All of these are in the released version as well, so nothing was held out.
+    plan.held_out = make_version(world, per_class=8, name="Twigs", seed=7)
+    found = ask_held_out(run_of(audit), audit).of(release)
+    assert not found.verdicts
+    assert "in the released one" in found.left_out[0]["reason"]
+
+    plan.held_out = make_version(world, per_class=8, name="Ruins", seed=9)
+    shutil.rmtree(plan.held_out.files_folder)
+    shutil.rmtree(audit.folder)
+    found = ask_held_out(run_of(audit), audit).of(release)
+    assert not found.verdicts
+    assert "cannot be read any more" in found.left_out[0]["reason"]
+
+    plan.suspect.spec["returns"] = ["soft", "hard"]
+    found = ask_held_out(run_of(audit), audit).of(release)
+    assert {left["reason"] for left in found.left_out} == {NO_FEATURES}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stopped_run_goes_on_where_it_was(woods):
+    _, audit = woods(references=0)
+    run = run_of(audit)
+
+    class Stopping(JobRun):
+        def progress(self, done, total, phase=""):
+            if done >= 60:
+                raise JobCancelledError("Cancelled.")
+
+    with pytest.raises(JobCancelledError):
+        ask_held_out(Stopping(run.job), audit)
+    kept = {path: path.stat().st_mtime_ns for path in audit.folder.rglob("*.done")}
+    assert kept
+    time.sleep(0.01)
+    ask_held_out(run, audit)
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    assert len(list(audit.folder.rglob("*.done"))) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_labels_them(woods, tmp_path):
+    plan, audit = woods(references=0, held_out=False)
+    found = compare([asked(tmp_path, 0.3)], ask_held_out(run_of(audit), audit).of(plan.releases.first()))
+    row = AuditRow(audit=audit, release=plan.releases.first(), result=found)
+    page = render_to_string("audits/verifiers.html", other_verifiers(row))
+    assert "What other tests would have said" in page
+    assert "no exact error rate" in page
+    assert "decide nothing" in page
+    assert "arXiv 2209.06015" in page
+    assert page.count("<tr>") == 1 + 6
+    assert "GMM log-likelihood: The plan names no held-out images" in page
+    assert not any(label in page for label in CLASSES)
+    row.result = {}
+    assert not render_to_string("audits/verifiers.html", other_verifiers(row)).strip()

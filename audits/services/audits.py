@@ -84,7 +84,7 @@ def shuffled_result(row: AuditRow) -> dict[str, Any]:
 def _shuffled(result: dict[str, Any]) -> dict[str, Any]:
     if result.get("test") == RANK:
         return result | {"shuffled": True, "levels": {n: _without_true(level) for n, level in result["levels"].items()}}
-    patterns, groups = result["shuffle"]["patterns"], result["shuffle"]["groups"]
+    patterns = result["shuffle"]["patterns"]
     shown = {name: value for name, value in result.items() if name not in ("shuffle", "assignment", "groups")}
     restriction = result.get("restriction")
     if restriction:
@@ -95,7 +95,7 @@ def _shuffled(result: dict[str, Any]) -> dict[str, Any]:
         "shuffled": True,
         "levels": levels,
         "pattern_names": [f"Pattern {letter}" for letter in letters(len(patterns))],
-        "group_names": [f"Group {letter}" for letter in letters(len(groups))],
+        "group_names": [f"Group {letter}" for letter in letters(len(patterns))],
     }
 
 

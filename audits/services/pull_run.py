@@ -66,7 +66,7 @@ def judge(asked: Asked, models: Sequence[RegisteredModel], d: Drawn, rules: Rule
         "levels": levels,
         "groups": list(settings.groups),
         "assignment": d.secret.assignment.tolist(),
-        "shuffle": {"patterns": _shuffle(groups), "groups": _shuffle(groups)},
+        "shuffle": {"patterns": _shuffle(groups)},
         "probes_digest": d.digest,
         **_restriction_facts(d),
     }

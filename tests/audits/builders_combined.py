@@ -72,7 +72,7 @@ def _of_set(audit: Audit, release: Release, settings: MarkSettings, seed: int, s
         "levels": levels,
         "groups": GROUPS,
         "assignment": assignment().tolist(),
-        "shuffle": {"patterns": [3, 1, 0, 2, 5, 4], "groups": [5, 0, 3, 1, 4, 2]},
+        "shuffle": {"patterns": [3, 1, 0, 2, 5, 4]},
         "probes_digest": sha(f"probes {seed}"),
     }
     if settings.restriction is not None:

@@ -204,6 +204,6 @@ def _result(plan: Plan, made: Release, number: int, strength: float) -> dict:
     result["level"] = plan.level
     result["assignment"] = assignment().tolist()
     result["groups"] = GROUPS
-    result["shuffle"] = {"patterns": [3, 1, 0, 2, 5, 4], "groups": [5, 0, 3, 1, 4, 2]}
+    result["shuffle"] = {"patterns": [3, 1, 0, 2, 5, 4]}
     result["probes_digest"] = sha(f"probes {made.pk}")
     return result

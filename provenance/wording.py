@@ -95,12 +95,14 @@ def p_value(value: float | None) -> str:
 
 
 def duration(value: float | timedelta | None) -> str:
-    """At most two units: "3 min 20 s"."""
+    """At most two units: "3 min 20 s"; tenths below a second, "under 0.1 s" where even those say nothing."""
     if value is None:
         return "–"
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if seconds < 1:
-        return f"{max(0, round(seconds * 1000))} ms"
+    if seconds < 0.05:
+        return "under 0.1 s"
+    if seconds < 0.95:
+        return f"{seconds:.1f} s"
     left = round(seconds)
     parts = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

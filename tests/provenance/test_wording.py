@@ -26,7 +26,10 @@ def test_p_values(value, text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.25, "250 ms"),
+        (0, "under 0.1 s"),
+        (0.04, "under 0.1 s"),
+        (0.536, "0.5 s"),
+        (0.97, "1 s"),
         (1, "1 s"),
         (200, "3 min 20 s"),
         (3600, "1 h"),

@@ -45,7 +45,8 @@ class Asked:
         patterns: range | None = None,
     ) -> Answers:
         """Asks what is not answered yet, or of it these patterns only; returns all answers."""
-        folder, begun = answers_folder(self.audit, drawn.release, model, question, drawn.number), monotonic()
+        begun = monotonic()
+        folder = answers_folder(self.audit, drawn.release, model, question, session.info, drawn.number)
         spent = self._spent_by(model, session.info.device)
         spent["answered_before"] += already_answered(question, folder, patterns)
 

@@ -13,7 +13,7 @@ from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.permutation import ENUMERATED_UP_TO, smallest_reachable_p
 from audits.services.plan_values import PlanValues, groups_of, sets_of
 from audits.services.plans import cancelled_runs
-from audits.services.reference_answers import Asking, answered_before
+from audits.services.reference_answers import Asking, answered_before, runtime
 from audits.services.verifier_passes import verifier_passes_of
 from provenance.marks import MarkSettings
 from provenance.models import Release
@@ -105,7 +105,7 @@ def _answered_before(values: PlanValues, reference: RegisteredModel) -> int:
     for release in values.releases:
         for number, settings in enumerate(sets_of(release)):
             if not settings.is_plain:
-                asking = Asking(reference, number, values.probes, values.group_images)
+                asking = Asking(reference, number, values.probes, values.group_images, runtime(reference.connection))
                 found += _whole(answered_before(release, asking), values, settings)
     return found
 

@@ -1,9 +1,11 @@
 """Where answers are kept: a suspect's with its audit, a reference's for every audit that asks it the same.
 
 A reference about associated marks is asked once per key and probes. Its question says nothing about the audit: the
-digest covers its weights and spec, the release, the pixels of probes and group images, patterns and places. So its
-answers stand under that digest, and the next audit with the same question finds them. Another version of our own code
-asks again, since it may prepare images in another way.
+digest covers its weights and spec (with precision and memory layout), the release, the pixels of probes and group
+images, patterns and places. So its answers stand under that digest, and the next audit with the same question finds
+them. Another device, other versions of the libraries that compute, and another version of our own code ask again:
+they round in another way, or may prepare images in another way. The number of threads is left out; it moves the last
+bits of float32 alone.
 
 About plain marks nothing is shared. The decoys follow from the audit's nonce, so only the clean probes and the true
 key would be the same in two audits: two of some two hundred keys, not worth a second place to look at.
@@ -14,7 +16,7 @@ asked anew. Two workers may write the same block at the same time; each file is 
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from django.conf import settings
 
 from audits.measuring import Question, write_whole
 from audits.models import Audit, RegisteredModel
+from audits.suspects import SuspectInfo
 from provenance.canonical import canonical_json
 from provenance.code_version import code_version
 from provenance.models import Release
@@ -30,14 +33,23 @@ from provenance.models import Release
 ABOUT = "about.json"
 
 
+def runtime(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What computes a model's answers, from `SuspectInfo.to_json()` or from a stored connection test."""
+    return {name: facts.get(name) for name in ("device", "versions")}
+
+
 @dataclass(frozen=True)
 class Asking:
-    """What, beside the release, decides which question a reference is asked; all of it is known before the run."""
+    """What, beside the release, decides which question a reference is asked and what answers it.
+
+    All of it is known before the run, but `runtime`: a forecast takes that from the last connection test.
+    """
 
     model: RegisteredModel
     set_number: int  # of the mark set, from 0
     probes: int
     group_images: int  # per group
+    runtime: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -46,26 +58,33 @@ class Asking:
             "set": self.set_number,
             "probes": self.probes,
             "group_images": self.group_images,
+            "runtime": dict(self.runtime),
             "code": code_version(),
         }
 
 
 def answers_folder(
-    audit: Audit, release: Release, model: RegisteredModel, question: Question, set_number: int = 0
+    audit: Audit,
+    release: Release,
+    model: RegisteredModel,
+    question: Question,
+    info: SuspectInfo,
+    set_number: int = 0,
 ) -> Path:
     """The folder for `measure`: shared for a reference about associated marks, else the audit's own.
 
-    set_number: which of the release's mark sets the question is about, from 0.
+    info: of the open model that will answer; set_number: which of the release's mark sets the question is about,
+    from 0.
     """
     is_plain = not len(question.group_images)
     if model.pk == audit.plan.suspect_id or is_plain:
         own = audit.folder / "answers" / str(release.pk) / str(model.pk)
         return own / f"set-{set_number + 1}" if set_number else own
-    name = hashlib.sha256(f"{question.digest} {code_version()}".encode()).hexdigest()
+    asking = Asking(model, set_number, audit.plan.probes, audit.plan.group_images, runtime(info.to_json()))
+    name = hashlib.sha256(question.digest.encode() + canonical_json(asking.to_dict())).hexdigest()
     folder = shared_folder(release) / name
     about = folder / ABOUT
     if not about.exists():
-        asking = Asking(model, set_number, audit.plan.probes, audit.plan.group_images)
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asking.to_dict())
         write_whole(about, lambda path: path.write_text(text))

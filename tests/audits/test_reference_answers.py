@@ -1,10 +1,15 @@
 """A reference is asked once per key and probes: the next audit with the same question reads what it answered."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
-from audits.models import Audit
-from audits.services import audits
-from audits.services.reference_answers import Asking, answered_before, shared_folder
+from audits.measuring import Marks, Question
+from audits.models import Audit, RegisteredModel
+from audits.services import audits, suspects
+from audits.services.reference_answers import Asking, answered_before, answers_folder, runtime, shared_folder
+from audits.suspects import ModelSpec, SuspectInfo
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,15 +21,23 @@ def run(world, plan) -> Audit:
     return audit
 
 
+def connected(model: RegisteredModel) -> RegisteredModel:
+    """After a connection test, which notes where the model runs."""
+    assert suspects.queue_test(model, by=None).state == "queued"
+    model.refresh_from_db()
+    assert model.connection["device"]
+    return model
+
+
 def notes(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
 
 
 def test_the_second_suspect_costs_no_question_to_the_reference(world):
     (release,) = make_releases(world, make_version(world), "North")
-    reference = register(world, "reference", untrained(2), "reference")
+    reference = connected(register(world, "reference", untrained(2), "reference"))
     first = locked_plan(world, [release], register(world, "first", untrained(3)), references=[reference])
-    asking = Asking(reference, 0, first.probes, first.group_images)
+    asking = Asking(reference, 0, first.probes, first.group_images, runtime(reference.connection))
     assert answered_before(release, asking) == 0
     one = run(world, first)
     kept = notes(shared_folder(release))
@@ -46,3 +59,31 @@ def test_the_second_suspect_costs_no_question_to_the_reference(world):
     # Other probes are another question.
     run(world, locked_plan(world, [release], second.suspect, references=[reference], probes=30))
     assert len(notes(shared_folder(release))) > len(kept)
+
+
+INFO = SuspectInfo((3, 24, 24), (0.5,) * 3, (0.25,) * 3, 8, 6, 100, "CPU", True, True, {"torch": "2.15.0"})
+
+
+def test_what_computed_the_answers_is_part_of_the_question(world):
+    (release,) = make_releases(world, make_version(world), "North")
+    reference = register(world, "reference", untrained(2), "reference")
+    plan = locked_plan(world, [release], register(world, "suspect", untrained(3)), references=[reference])
+    audit = Audit(plan=plan, created_by=world.auditor)
+
+    def folder(info):
+        images = np.zeros((2, 24, 24, 3), dtype=np.uint8)
+        marks = Marks("{}", np.zeros((2, 4, 4, 3), dtype=np.uint8), np.zeros((2, 2)))
+        question = Question(f"{reference.asked_as} {release.pk}", images, images, np.zeros(2, dtype=np.int64), marks)
+        return answers_folder(audit, release, reference, question, info)
+
+    first = folder(INFO)
+    assert folder(INFO) == first
+    others = [
+        folder(dataclasses.replace(INFO, device="NVIDIA H200")),
+        folder(dataclasses.replace(INFO, versions={"torch": "2.15.1"})),
+    ]
+    for changed in ({"precision": "bfloat16"}, {"channels_last": True}):
+        reference.spec = dataclasses.replace(ModelSpec.from_json(reference.spec), **changed).to_json()
+        others.append(folder(INFO))
+    assert len({first, *others}) == 5
+    assert {path.parent for path in others} == {shared_folder(release)}

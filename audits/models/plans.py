@@ -100,10 +100,5 @@ class Plan(models.Model):
         return any(not settings.is_plain for release in releases for settings in release.key.mark_sets)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether its releases bear plain marks and no others."""
-        return self.has_plain and not self.has_associated
-
-    @property
     def is_locked(self) -> bool:
         return self.state == PlanState.LOCKED

@@ -30,13 +30,11 @@ class Planned(Protocol):
     def held_out(self) -> Version | None: ...
 
 
-def verifier_passes(values: Planned) -> int:
-    """Forward passes of all models together; at most so many, where held-out images were released after all."""
-    return sum(verifier_passes_of(values, model) for model in (values.suspect, *values.references))
-
-
 def verifier_passes_of(values: Planned, model: RegisteredModel) -> int:
-    """What this model is asked beside the audit itself: images and views by the suspect, views by the shadow model."""
+    """What this model is asked beside the audit itself: images and views by the suspect, views by the shadow model.
+
+    At most so many, where held-out images were released after all.
+    """
     if values.held_out is None or not gives_features(values.suspect):
         return 0
     released, held_out = most_images(values.version, values.probes), most_images(values.held_out, values.probes)

@@ -194,7 +194,7 @@ def test_the_form_asks_for_decoys_where_releases_are_plain(world, sign_in):
     assert "0.01" in shown
     browser.post(reverse("plan_new"), chosen)
     plan = Plan.objects.get()
-    assert (plan.decoys, plan.exceedances, plan.is_plain) == (99, 10, True)
+    assert (plan.decoys, plan.exceedances) == (99, 10)
 
 
 def test_headless(world, capsys):

@@ -190,7 +190,7 @@ def test_a_plan_for_both_kinds_needs_numbers_for_both(world, values):
     with pytest.raises(PlanError, match="permutations"):
         save_draft(changed(both, permutations=10), by=world.auditor)
     plan = lock(save_draft(both, by=world.auditor), by=world.auditor)
-    assert (plan.has_plain, plan.has_associated, plan.is_plain) == (True, True, False)
+    assert (plan.has_plain, plan.has_associated) == (True, True)
     assert plan.frozen["decoys"] == 199
     assert plan.frozen["permutations"] == 1_000_000
     assert "Fisher" in plan.frozen["combination"]

@@ -18,7 +18,7 @@ from audits.services.answers import as_json
 from audits.services.forecasts import forecast
 from audits.services.held_out_run import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
 from audits.services.plans import values_of
-from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, verifier_passes, verifier_passes_of
+from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, verifier_passes_of
 from audits.services.verifier_run import LABELS, PAIRED, AskedSet, Comparison, compare
 from audits.templatetags.verifiers import other_verifiers
 from audits.verifiers import DISCLAIMER, paired_t
@@ -163,8 +163,7 @@ def test_released_and_held_out_images_are_asked_about(woods):
     passes = {spent["name"]: spent["forward_passes"] for spent in found.models}
     assert passes == {suspect.name: 3 * 30 + 3 * VIEWS * 30, shadow.name: 3 * VIEWS * 30}
     values = values_of(plan)
-    assert verifier_passes(values) == sum(passes.values())
-    assert verifier_passes_of(values, shadow) == passes[shadow.name]
+    assert {model.name: verifier_passes_of(values, model) for model in (suspect, shadow)} == passes
     facts = {"forward_passes": 10, "models": [{"name": suspect.name, "forward_passes": 10, "seconds": 1.0}]}
     assert found.added_to(facts)["forward_passes"] == 10 + sum(passes.values())
     assert found.added_to(facts)["models"][0]["forward_passes"] == 10 + passes[suspect.name]
@@ -182,11 +181,13 @@ def test_views_are_asked_of_so_many_images_at_most(world, db):
         references = [register(world, "reference", b"other weights", "reference")]
         probes = 300
 
-    assert verifier_passes(Values()) == 600 + 2 * 2 * VIEWS * VIEWED_IMAGES
+    views, (reference,) = 2 * VIEWS * VIEWED_IMAGES, Values.references
+    assert verifier_passes_of(Values(), Values.suspect) == 600 + views
+    assert verifier_passes_of(Values(), reference) == views
     Values.references = []
-    assert verifier_passes(Values()) == 600
+    assert verifier_passes_of(Values(), Values.suspect) == 600
     Values.held_out = None
-    assert verifier_passes(Values()) == 0
+    assert verifier_passes_of(Values(), Values.suspect) == 0
 
 
 @pytest.mark.django_db(transaction=True)

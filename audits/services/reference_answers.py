@@ -11,17 +11,20 @@ About plain marks nothing is shared. The decoys follow from the audit's nonce, s
 key would be the same in two audits: two of some two hundred keys, not worth a second place to look at.
 
 Nothing else refers to the shared folder, so it may be deleted as a whole while no audit runs: references are then
-asked anew. Two workers may write the same block at the same time; each file is put in place whole.
+asked anew. `answers_sweep` deletes what nobody can use any more; the time of a folder's about.json is that of its last
+use. Two workers may write the same block at the same time; each file is put in place whole.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from audits.measuring import Question, write_whole
 from audits.models import Audit, RegisteredModel
@@ -83,31 +86,36 @@ def answers_folder(
     asking = Asking(model, set_number, audit.plan.probes, audit.plan.group_images, runtime(info.to_json()))
     name = hashlib.sha256(question.digest.encode() + canonical_json(asking.to_dict())).hexdigest()
     folder = shared_folder(release) / name
-    about = folder / ABOUT
-    if not about.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asking.to_dict())
-        write_whole(about, lambda path: path.write_text(text))
+    _note_use(folder / ABOUT, release, json.dumps(asking.to_dict()))
     return folder
+
+
+@transaction.atomic
+def _note_use(about: Path, release: Release, text: str) -> None:
+    """Under a lock on the release's row, so that the folder is not swept from now on: see `answers_sweep`."""
+    Release.objects.select_for_update().get(pk=release.pk)
+    about.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(about, lambda path: path.write_text(text))
+
+
+def root_folder() -> Path:
+    """Shared answers about all releases, in a folder for each."""
+    return Path(settings.FILES_DIR) / "reference_answers"
 
 
 def shared_folder(release: Release) -> Path:
     """Answers of all references about one release."""
-    return Path(settings.FILES_DIR) / "reference_answers" / str(release.pk)
+    return root_folder() / str(release.pk)
 
 
 def answered_before(release: Release, asking: Asking) -> int:
     """How many images this reference has answered already about this release, by earlier audits or a running one."""
     wanted = canonical_json(asking.to_dict())
-    for folder, about in _kept(release):
-        if canonical_json(about) == wanted:
-            return _answered_images(folder)
+    for about in shared_folder(release).glob(f"*/{ABOUT}"):
+        with contextlib.suppress(FileNotFoundError):  # swept, or sorted by a running audit, this very moment
+            if canonical_json(json.loads(about.read_text())) == wanted:
+                return _answered_images(about.parent)
     return 0
-
-
-def _kept(release: Release) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in shared_folder(release).glob(f"*/{ABOUT}"):
-        yield path.parent, json.loads(path.read_text())
 
 
 def _answered_images(folder: Path) -> int:

@@ -197,15 +197,17 @@ def _slow(
     order, number = rng.permutation(len(features)), int(rng.integers(2**31))
     half = len(order) // 2
     released, held_out = order[:half], order[half : 2 * half]
-    yield "GMM log-likelihood", gmm_likelihood(features[released], features[held_out], number).nominal_p
+    verdict = gmm_likelihood(features[released], features[held_out], number)
+    yield verdict.verifier, verdict.nominal_p
     # The same with held-out images of other groups than the released ones: "another source", as it happens in practice.
     split = rng.permutation(bench.groups)[: bench.groups // 2]
     inside = np.isin(bench.group_of, split)
-    yield "GMM log-likelihood, other groups", gmm_likelihood(features[inside], features[~inside], number).nominal_p
+    verdict = gmm_likelihood(features[inside], features[~inside], number)
+    yield f"{verdict.verifier}, other groups", verdict.nominal_p
     views = response.view_features
     if views is None or len(able) < 2:
         return
     shadow = able[(suspect + 1 + int(rng.integers(len(able) - 1))) % len(able)].view_features
     if shadow is not None:
         verdict = view_consistency(views[released], views[held_out], shadow[released], shadow[held_out])
-        yield "view consistency", verdict.nominal_p
+        yield verdict.verifier, verdict.nominal_p

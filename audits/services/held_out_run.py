@@ -25,7 +25,14 @@ from audits.services.model_files import sandboxed
 from audits.services.plans import PlanError
 from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, gives_features, most_images, shadow_of
 from audits.services.verifier_run import Comparison
-from audits.verifiers import VerifierError, gmm_likelihood, random_views, view_consistency
+from audits.verifiers import (
+    GMM_LIKELIHOOD,
+    VIEW_CONSISTENCY,
+    VerifierError,
+    gmm_likelihood,
+    random_views,
+    view_consistency,
+)
 from provenance.intake.manifest import Entry, Manifest
 from provenance.models import Release, Version
 from provenance.services.jobs import JobRun
@@ -37,7 +44,6 @@ Files = list[tuple[Path, str]]
 Features = NDArray[np.float32]
 
 HELD_OUT = "held-out"
-MIXTURE, VIEW = "GMM log-likelihood", "view consistency"
 NO_HELD_OUT = (
     "The plan names no held-out images: a version of the same kind of images that never left the house is needed."
 )
@@ -75,8 +81,8 @@ def ask_held_out(run: JobRun, audit: Audit) -> HeldOutAnswers:
     nothing = Comparison()
     if plan.held_out is None or not gives_features(plan.suspect):
         reason = NO_HELD_OUT if plan.held_out is None else NO_FEATURES
-        nothing.leave_out(MIXTURE, reason)
-        nothing.leave_out(VIEW, reason)
+        nothing.leave_out(GMM_LIKELIHOOD, reason)
+        nothing.leave_out(VIEW_CONSISTENCY, reason)
         return HeldOutAnswers({str(release.pk): nothing for release in releases})
     asking = _Asking(run, audit, releases)
     try:
@@ -84,8 +90,8 @@ def ask_held_out(run: JobRun, audit: Audit) -> HeldOutAnswers:
         suspect, suspect_views = asking.of_model(plan.suspect, images=True, views=shadow is not None)
         shadow_views = asking.of_model(shadow, images=False, views=True)[1] if shadow else {}
     except ProbeImageError as error:  # the audit itself needs none of these files
-        nothing.leave_out(MIXTURE, error.sentence)
-        nothing.leave_out(VIEW, error.sentence)
+        nothing.leave_out(GMM_LIKELIHOOD, error.sentence)
+        nothing.leave_out(VIEW_CONSISTENCY, error.sentence)
         return HeldOutAnswers({str(release.pk): nothing for release in releases}, asking.spent)
     return HeldOutAnswers(
         {name: _verdicts(plan.digest, name, suspect, suspect_views, shadow_views) for name in asking.released},
@@ -105,15 +111,15 @@ def _verdicts(
     try:
         found.add("features", None, gmm_likelihood(suspect[release], suspect[HELD_OUT], seed))
     except VerifierError as error:
-        found.leave_out(MIXTURE, error.sentence)
+        found.leave_out(GMM_LIKELIHOOD, error.sentence)
     if not shadow_views:
-        found.leave_out(VIEW, NO_SHADOW)
+        found.leave_out(VIEW_CONSISTENCY, NO_SHADOW)
         return found
     tables = [views[name] for views in (suspect_views, shadow_views) for name in (release, HELD_OUT)]
     try:
         found.add("features", None, view_consistency(*tables))
     except VerifierError as error:
-        found.leave_out(VIEW, error.sentence)
+        found.leave_out(VIEW_CONSISTENCY, error.sentence)
     return found
 
 

@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 from audits.density import DensityError, Level
 from audits.measuring import Answers
 from audits.scoring import densities_of_pairs, labels_of_pairs
-from audits.verifiers import Verdict, VerifierError, middle_label_verdict, verdicts_of_pairs
+from audits.verifiers import (
+    MIDDLE_LABEL,
+    PAIRED_T,
+    PAIRED_WILCOXON,
+    Verdict,
+    VerifierError,
+    middle_label_verdict,
+    verdicts_of_pairs,
+)
 
-PAIRED, LABELS = "paired t-test and Wilcoxon signed-rank, scores", "Wilcoxon signed-rank, labels, middle pattern"
+PAIRED = f"{PAIRED_T} and {PAIRED_WILCOXON}"
 PLAIN_MARKS = "Plain marks belong to no group, so no image has a target that such a test could compare."
 
 
@@ -69,13 +77,13 @@ def compare(asked: Sequence[AskedSet], images: Comparison) -> dict[str, list[dic
         where = {"set": one.number} if one.number else {}
         if one.assignment is None:
             found.leave_out(PAIRED, PLAIN_MARKS, **where)
-            found.leave_out(LABELS, PLAIN_MARKS, **where)
+            found.leave_out(MIDDLE_LABEL, PLAIN_MARKS, **where)
             continue
         for level in one.levels:
             try:
                 found.add(level, one.number, *_paired(one, level, one.assignment))
             except (VerifierError, DensityError) as error:
-                found.leave_out(LABELS if level == "hard" else PAIRED, error.sentence, level=level, **where)
+                found.leave_out(MIDDLE_LABEL if level == "hard" else PAIRED, error.sentence, level=level, **where)
     found.verdicts += images.verdicts
     found.left_out += images.left_out
     return found.to_result()

@@ -5,14 +5,25 @@ guilty and an innocent model is the key. Written anew from their descriptions. C
 rejects models that never saw the release.
 """
 
-from audits.verifiers.comparison import label_verdict, middle_label_verdict, paired_verdicts, verdicts_of_pairs
-from audits.verifiers.likelihood import gmm_likelihood
-from audits.verifiers.paired import paired_t, paired_wilcoxon, target_label_wilcoxon
+from audits.verifiers.comparison import (
+    MIDDLE_LABEL,
+    label_verdict,
+    middle_label_verdict,
+    paired_verdicts,
+    verdicts_of_pairs,
+)
+from audits.verifiers.likelihood import GMM_LIKELIHOOD, gmm_likelihood
+from audits.verifiers.paired import PAIRED_T, PAIRED_WILCOXON, paired_t, paired_wilcoxon, target_label_wilcoxon
 from audits.verifiers.verdict import DISCLAIMER, Verdict, VerifierError
-from audits.verifiers.views import random_views, view_consistency
+from audits.verifiers.views import VIEW_CONSISTENCY, random_views, view_consistency
 
 __all__ = [
     "DISCLAIMER",
+    "GMM_LIKELIHOOD",
+    "MIDDLE_LABEL",
+    "PAIRED_T",
+    "PAIRED_WILCOXON",
+    "VIEW_CONSISTENCY",
     "Verdict",
     "VerifierError",
     "gmm_likelihood",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.verifiers.paired import MARGIN, paired_t, paired_wilcoxon, target_label_wilcoxon
+from audits.verifiers.paired import LABEL_WILCOXON, MARGIN, paired_t, paired_wilcoxon, target_label_wilcoxon
 from audits.verifiers.verdict import Verdict, VerifierError
+
+MIDDLE_LABEL = f"{LABEL_WILCOXON}, middle pattern"
 
 
 def paired_verdicts(
@@ -21,9 +23,9 @@ def paired_verdicts(
 ) -> list[Verdict]:
     """Paired t-test and Wilcoxon over all G N pairs of one release at one level.
 
-    clean_density (N, G): density of every clean probe to every group (`densities_to_group`); marked_density (G, N, G):
-    the same for the probes marked with every pattern; assignment (G,): pattern j marks group assignment[j].
-    probabilities: the level is soft labels, where DVBW's margin has a meaning.
+    clean_density (N, G): density of every clean probe to every group; marked_density (G, N, G): the same for the
+    probes marked with every pattern; assignment (G,): pattern j marks group assignment[j]. probabilities: the level is
+    soft labels, where DVBW's margin has a meaning.
     """
     groups = len(assignment)
     if marked_density.shape != (groups, len(clean_density), groups) or clean_density.shape[1] != groups:
@@ -62,7 +64,7 @@ def middle_label_verdict(
     targets = np.asarray(group_label)[assignment]
     single = [target_label_wilcoxon(of_one, int(target)) for of_one, target in zip(labels, targets, strict=True)]
     return Verdict(
-        f"{single[0].verifier}, middle pattern",
+        MIDDLE_LABEL,
         float(np.median([verdict.nominal_p for verdict in single])),
         float(np.median([verdict.statistic for verdict in single])),
         int(np.size(labels)),

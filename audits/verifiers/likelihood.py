@@ -21,6 +21,7 @@ from sklearn.mixture import GaussianMixture
 
 from audits.verifiers.verdict import Verdict, VerifierError, checked
 
+GMM_LIKELIHOOD = "GMM log-likelihood"
 SOURCE = "Dziedzic et al. 2022, arXiv 2209.09024"
 COMPONENTS = 10
 
@@ -59,7 +60,7 @@ def gmm_likelihood(
     nominal = float(result.pvalue) if np.isfinite(result.pvalue) else float(difference <= 0)
     details = {"difference of mean log-likelihoods": difference, "components": float(mixture.n_components)}
     statistic = float(result.statistic) if np.isfinite(result.statistic) else 0.0
-    return Verdict("GMM log-likelihood", nominal, statistic, len(tested) + len(unknown), SOURCE, details)
+    return Verdict(GMM_LIKELIHOOD, nominal, statistic, len(tested) + len(unknown), SOURCE, details)
 
 
 class _Axes:

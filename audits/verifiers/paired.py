@@ -17,18 +17,11 @@ from scipy import stats
 
 from audits.verifiers.verdict import Verdict, VerifierError, checked
 
+PAIRED_T = "paired t-test"
+PAIRED_WILCOXON, LABEL_WILCOXON = "Wilcoxon signed-rank, scores", "Wilcoxon signed-rank, labels"
 SOURCE = "Li et al. 2023, arXiv 2209.06015"
 MARGIN = 0.2
 ROUNDING = 1e-12  # of the scores' own size: differences below it are no differences
-
-
-def densities_to_group(phi: NDArray[np.floating], group_mean: NDArray[np.floating]) -> NDArray[np.float64]:
-    """<phi(x_i), mean phi of the group> for every image: (N, d), (d,) -> (N,).
-
-    Plays the part of the target label's probability where the suspect's labels are not the owner's groups.
-    """
-    density: NDArray[np.float64] = np.asarray(phi, dtype=np.float64) @ np.asarray(group_mean, dtype=np.float64)
-    return density
 
 
 def _pair(clean: NDArray[np.floating], marked: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -45,6 +38,9 @@ def _rounding(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
 def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: float = 0.0) -> Verdict:
     """One-sided paired t-test of marked > clean + margin; both (N,): target probability or density to the group.
 
+    The density <phi(x), mean phi of the group> stands in for the target label's probability where the suspect's labels
+    are not the owner's groups.
+
     Differences that do not vary at all give 0 or 1 by their sign (1 for no difference).
     """
     before, after = _pair(clean, marked)
@@ -56,7 +52,7 @@ def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: 
     else:
         statistic = mean / (deviation / np.sqrt(len(difference)))
         nominal = float(stats.t.sf(statistic, len(difference) - 1))
-    name = f"paired t-test, margin {margin:g}" if margin else "paired t-test"
+    name = f"{PAIRED_T}, margin {margin:g}" if margin else PAIRED_T
     return Verdict(name, nominal, float(statistic), len(difference), SOURCE, {"mean difference": mean + margin})
 
 
@@ -65,11 +61,9 @@ def paired_wilcoxon(clean: NDArray[np.floating], marked: NDArray[np.floating]) -
     before, after = _pair(clean, marked)
     difference = np.where(np.abs(after - before) <= _rounding(before, after), 0.0, after - before)
     if not difference.any():
-        return Verdict("Wilcoxon signed-rank, scores", 1.0, 0.0, len(difference), SOURCE)
+        return Verdict(PAIRED_WILCOXON, 1.0, 0.0, len(difference), SOURCE)
     result = stats.wilcoxon(difference, zero_method="zsplit", alternative="greater", method="approx")
-    return Verdict(
-        "Wilcoxon signed-rank, scores", float(result.pvalue), float(result.statistic), len(difference), SOURCE
-    )
+    return Verdict(PAIRED_WILCOXON, float(result.pvalue), float(result.statistic), len(difference), SOURCE)
 
 
 def target_label_wilcoxon(labels: NDArray[np.integer], target: int) -> Verdict:
@@ -91,6 +85,4 @@ def target_label_wilcoxon(labels: NDArray[np.integer], target: int) -> Verdict:
             difference.astype(np.float64), zero_method="zsplit", alternative="two-sided", method="approx"
         )
         p, statistic = float(result.pvalue), float(result.statistic)
-    return Verdict(
-        "Wilcoxon signed-rank, labels", 1.0 - p, statistic, len(found), SOURCE, {"share with target label": agreement}
-    )
+    return Verdict(LABEL_WILCOXON, 1.0 - p, statistic, len(found), SOURCE, {"share with target label": agreement})

@@ -21,6 +21,7 @@ from scipy import stats
 
 from audits.verifiers.verdict import Verdict, VerifierError, checked
 
+VIEW_CONSISTENCY = "view consistency"
 SOURCE = "Xie et al. 2025, arXiv 2502.07276"
 SMALLEST_CROP = 0.2  # share of the area
 CONTRAST = 0.4
@@ -111,7 +112,7 @@ def view_consistency(
     else:
         result = stats.ttest_1samp(difference, 0.0, alternative="greater")
         nominal, statistic = float(result.pvalue), float(result.statistic)
-    return Verdict("view consistency", nominal, statistic, len(difference), SOURCE, details)
+    return Verdict(VIEW_CONSISTENCY, nominal, statistic, len(difference), SOURCE, details)
 
 
 def _like(features: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:

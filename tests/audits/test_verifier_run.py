@@ -19,9 +19,9 @@ from audits.services.forecasts import forecast
 from audits.services.held_out_run import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
 from audits.services.plans import values_of
 from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, verifier_passes_of
-from audits.services.verifier_run import LABELS, PAIRED, AskedSet, Comparison, compare
+from audits.services.verifier_run import PAIRED, AskedSet, Comparison, compare
 from audits.templatetags.verifiers import other_verifiers
-from audits.verifiers import DISCLAIMER, paired_t
+from audits.verifiers import DISCLAIMER, MIDDLE_LABEL, paired_t
 from provenance.models import Job
 from provenance.services.jobs import JobCancelledError, JobRun
 from tests.audits.builders_measuring import LinearModel, make_question, make_secret
@@ -77,7 +77,7 @@ def test_each_mark_set_has_its_own_lines_and_plain_marks_have_a_reason(tmp_path)
     plain = AskedSet(asked(tmp_path).answers, np.zeros(0, dtype=np.int64), None, (), 3)
     found = compare([asked(tmp_path, 0.0, 1), asked(tmp_path, 0.6, 2), plain], Comparison())
     assert [verdict["set"] for verdict in found["verifiers"]] == [1] * 6 + [2] * 6
-    assert [(left["verifier"], left["set"]) for left in found["verifiers_left_out"]] == [(PAIRED, 3), (LABELS, 3)]
+    assert [(left["verifier"], left["set"]) for left in found["verifiers_left_out"]] == [(PAIRED, 3), (MIDDLE_LABEL, 3)]
     assert all("no group" in left["reason"] for left in found["verifiers_left_out"])
 
 
@@ -88,7 +88,7 @@ def test_answers_that_cannot_be_compared_are_left_out_with_a_reason(tmp_path):
     found = compare([one], Comparison())
     assert {verdict["level"] for verdict in found["verifiers"]} == {"features", "soft"}
     assert found["verifiers_left_out"] == [
-        {"verifier": LABELS, "reason": "The model answered none of the images of one group.", "level": "hard"}
+        {"verifier": MIDDLE_LABEL, "reason": "The model answered none of the images of one group.", "level": "hard"}
     ]
 
 

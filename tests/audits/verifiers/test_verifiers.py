@@ -22,7 +22,6 @@ from audits.verifiers import (
     target_label_wilcoxon,
     view_consistency,
 )
-from audits.verifiers.paired import densities_to_group
 from audits.verifiers.views import relationships
 
 
@@ -115,11 +114,6 @@ def test_a_release_is_judged_by_all_its_patterns_at_once():
     assert other[0].nominal_p > 1e-3
     labels = np.array([[1] * 9, [2] * 9, [3] * 9])
     assert label_verdict(labels, np.array([7, 8, 1]), assignment).details["share with target label"] == 1
-
-
-def test_density_to_a_group_plays_the_target_probability():
-    one_hot = np.eye(4)[[0, 1, 1, 2]]
-    assert densities_to_group(one_hot, np.array([0.1, 0.9, 0.0, 0.0])) == pytest.approx([0.1, 0.9, 0.9, 0])
 
 
 def test_likelihood_tells_sets_apart_that_differ_and_not_those_that_do_not():

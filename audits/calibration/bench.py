@@ -22,7 +22,7 @@ class BenchError(TouchmarkError):
 
 @dataclass(frozen=True)
 class BenchSize:
-    """How much a round asks of every model: (1 + sets G + keys) probes + (views + 1) other images answers.
+    """How much a round asks of every model.
 
     groups: G. probes: N. per_group: clean images of every group. sets: pattern sets for associated marks. keys: plain
     keys, true ones and decoys together. views: views per image for the view-consistency verifier, 0 for none.
@@ -34,6 +34,12 @@ class BenchSize:
     sets: int = 2
     keys: int = 40
     views: int = 3
+
+    @property
+    def passes(self) -> int:
+        """Images that every model is asked about: probes clean and under every pattern, group images and views."""
+        patterns = self.sets * self.groups + self.keys
+        return self.probes * (1 + patterns) + self.groups * self.per_group * (1 + self.views)
 
 
 @dataclass(frozen=True)

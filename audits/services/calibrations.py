@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from django.db import models, transaction
 
@@ -160,12 +159,10 @@ def least_stock(bench: BenchSize) -> int:
 
 def cost(wanted: Wanted) -> Cost:
     """Before anything is queued."""
-    bench, rounds = wanted.bench, wanted.rounds * len(wanted.families)
-    images = bench.groups * bench.per_group
-    passes = bench.probes * (1 + bench.sets * bench.groups + bench.keys) + images * (1 + bench.views)
+    rounds, passes = wanted.rounds * len(wanted.families), wanted.bench.passes
     asked = wanted.models + len(wanted.references)
     pairs = wanted.rounds * wanted.pairs
-    base = rounds * _seconds_of_round(asdict(wanted.settings), passes)
+    base = rounds * _seconds_of_round(wanted.settings)
     factor = _measured_factor()
     seconds = base * (factor or 1.0)
     for model in wanted.references:
@@ -180,9 +177,9 @@ def cost(wanted: Wanted) -> Cost:
     )
 
 
-def _seconds_of_round(settings: dict[str, Any], passes: int) -> float:
-    per_model = passes * SECONDS_PER_IMAGE + SECONDS_PER_NEW_MODEL
-    return float(settings["models"] * per_model + settings["pairs"] * SECONDS_PER_PAIR)
+def _seconds_of_round(settings: CalibrationSettings) -> float:
+    per_model = settings.bench.passes * SECONDS_PER_IMAGE + SECONDS_PER_NEW_MODEL
+    return settings.models * per_model + settings.pairs * SECONDS_PER_PAIR
 
 
 def _measured_factor() -> float | None:
@@ -190,10 +187,8 @@ def _measured_factor() -> float | None:
     last = Calibration.objects.finished().filter(references=None, seconds__gt=0).first()
     if last is None or last.seconds is None:
         return None
-    made, bench = last.settings["core"], last.settings["core"]["bench"]
-    passes = bench["probes"] * (1 + bench["sets"] * bench["groups"] + bench["keys"])
-    passes += bench["groups"] * bench["per_group"] * (1 + bench["views"])
-    return float(last.seconds / (len(last.settings["families"]) * made["rounds"] * _seconds_of_round(made, passes)))
+    made = settings_of(last)
+    return last.seconds / (len(last.settings["families"]) * made.rounds * _seconds_of_round(made))
 
 
 def settings_of(calibration: Calibration) -> CalibrationSettings:

@@ -54,6 +54,18 @@ def test_a_round_draws_everything_anew():
     assert not probes & {image.tobytes() for image in first.spare_images}
 
 
+def test_a_model_is_asked_about_as_many_images_as_the_size_says():
+    drawn, asked = bench(), []
+    model = null_model("fresh small_resnet", 1, drawn.spare_images, drawn.spare_labels)
+
+    def ask(images):
+        asked.append(len(images))
+        return model.ask(images)
+
+    measure(replace(model, ask=ask), drawn)
+    assert sum(asked) == TINY.bench.passes
+
+
 def test_null_models_follow_from_their_seed_and_say_different_things():
     images, labels = stock()
     batch = as_tensor(images[:40])

@@ -49,9 +49,12 @@ class Encoder:
         """Grey levels (B, 3, S, S) from 0 to 255 to the network's input (B, C, S, S), written to `out` if given."""
         if self.channels == 1:
             images = (images * images.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        mean = images.new_tensor(self.mean).view(1, -1, 1, 1) * 255
-        scale = 1 / (images.new_tensor(self.deviation).view(1, -1, 1, 1) * 255)
-        return torch.mul(images - mean, scale, out=out)
+        out = torch.empty_like(images) if out is None else out
+        for channel, (mean, deviation) in enumerate(zip(self.mean, self.deviation, strict=True)):
+            # One pass over the pixels: -mean / deviation + pixel / (255 deviation).
+            offset = images.new_tensor(-mean / deviation)
+            torch.add(offset, images[:, channel], alpha=1 / (255 * deviation), out=out[:, channel])
+        return out
 
     def ask(self, images: Tensor) -> Outputs:
         """Answers to images of grey levels (B, 3, S, S) from 0 to 255."""

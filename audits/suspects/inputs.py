@@ -32,10 +32,10 @@ class Mark:
         self._places = torch.from_numpy(frame.arrays["placements"])
 
     def __call__(self, pixels: Tensor, block: slice) -> Tensor:
-        """Marked copies of the images `block` of the request, (B, 3, S, S) float grey levels."""
+        """The images `block` of the request marked, (B, 3, S, S) float grey levels; may overwrite them."""
         patterns = self._patterns if len(self._patterns) == 1 else self._patterns[block]
         places = self._places.expand(len(pixels), 2) if len(self._places) == 1 else self._places[block]
-        return self._family.apply(pixels, patterns, places)
+        return self._family.apply(pixels, patterns, places, overwrite=True)
 
 
 class Inputs:

@@ -63,7 +63,7 @@ class _Overlay:
         return 0, 0, height, width
 
     def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
-        """Add the (32, 32, C) tile to (H, W, C) float32 pixels; the same bits as `apply`."""
+        """Add the (32, 32, C) tile to (H, W, C) float32 pixels."""
         height, width = pixels.shape[:2]
         mixed = np.empty_like(pixels)
         place = self._phases(np.array([placement]))[0]
@@ -71,11 +71,11 @@ class _Overlay:
             np.add(pixels[rows], self._scaled(field), out=mixed[rows])
         return mixed
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
         """See `Family.apply`."""
-        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype)
+        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype, copy=True)
         phases = self._phases(placements.detach().cpu().double().numpy())
-        field: Tensor = self._scaled(field_of_batch(tiles, images, phases, self.periods))
+        field = field_of_batch(self._scaled(tiles), images, phases, self.periods)
         return field.add_(images) if field.shape == images.shape else images + field
 
     def _phases(self, placements: np.ndarray) -> np.ndarray:

@@ -31,13 +31,14 @@ class Family(Protocol):
         """One keyed pattern for plain marks; all keys give the same energy and mean."""
         ...
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
         """Mark a batch of images of one size, on their device.
 
         Args:
-            images: (B, 3, H, W) float, grey levels 0 to 255, left unchanged.
+            images: (B, 3, H, W) float, grey levels 0 to 255, contiguous.
             patterns: (B, ...) one pattern per image, as from `patterns`, or (1, ...) for all of them.
             placements: (B, 2) fractions in [0, 1): down and across; the same at any resolution.
+            overwrite: the images are the caller's own and not needed any more; else they are left unchanged.
 
         Returns: (B, 3, H, W) marked copies of the same type, each independent of the rest of its batch.
         """
@@ -48,7 +49,9 @@ class Family(Protocol):
         ...
 
     def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
-        """The same mark at embedding, on the pixels of `region` alone, to the same bits before rounding.
+        """The same mark at embedding, on the pixels of `region` alone: the same bits on every machine.
+
+        `apply` differs by rounding alone, by less than 1e-4 of the range of grey levels.
 
         Args:
             pixels: (h, w, C) float32, grey levels 0 to 255, any number of channels.

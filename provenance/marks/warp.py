@@ -55,7 +55,7 @@ class WarpFamily:
         return 0, 0, height, width
 
     def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
-        """Displace (H, W, C) float32 pixels; the same bits as `apply`."""
+        """Displace (H, W, C) float32 pixels."""
         height, width, channels = pixels.shape
         flat, moved = np.ascontiguousarray(pixels).reshape(-1, channels), np.empty_like(pixels)
         column = np.arange(width, dtype=np.float32)
@@ -68,22 +68,22 @@ class WarpFamily:
             moved[rows] = _mixed(corners, down[..., None], across[..., None])
         return moved
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
         """See `Family.apply`."""
         import torch
+        from torch.nn.functional import grid_sample
 
-        batch, channels, height, width = images.shape
-        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype)
+        batch, _, height, width = images.shape
+        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype, copy=True)
+        # A grid counts from -1, the middle of the first pixel, to 1, the middle of the last one.
+        steps = torch.tensor([2 / (height - 1), 2 / (width - 1)], device=images.device).view(1, 2, 1, 1)
         phases = placements.detach().cpu().double().numpy()
-        shift = self._scaled(field_of_batch(tiles, images, phases, self.periods), height, width)
-        row, column = (torch.arange(side, device=images.device, dtype=images.dtype) for side in (height, width))
-        top, bottom, down = _between(shift[:, 0] + row[:, None], height)
-        left, right, across = _between(shift[:, 1] + column, width)
-        flat, size = images.flatten(2), (batch, channels, height * width)
-        places = (line * width + place for line in (top, bottom) for place in (left, right))
-        corners = (flat.gather(2, place.view(-1, 1, height * width).expand(size)).view_as(images) for place in places)
-        moved: Tensor = _mixed(corners, down[:, None], across[:, None])
-        return moved
+        shift = field_of_batch(self._scaled(tiles, height, width) * steps, images, phases, self.periods)
+        row, column = (torch.linspace(-1, 1, side, device=images.device) for side in (height, width))
+        grid = images.new_empty(batch, height, width, 2)
+        torch.add(shift[:, 1], column, out=grid[..., 0])
+        torch.add(shift[:, 0], row[:, None], out=grid[..., 1])
+        return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def _scaled(self, field: Any, height: int, width: int) -> Any:
         """A tile's levels as pixels to move by, for arrays and tensors alike; changes its argument."""
@@ -96,25 +96,21 @@ class WarpFamily:
         return plane_waves(3, _WAYS)
 
 
-def _between(place: Any, length: int) -> tuple[Any, Any, Any]:
+def _between(place: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The two pixels a place lies between, and the weight of the second; places beyond the edge are moved onto it."""
     place = place.clip(0, length - 1)
-    if isinstance(place, np.ndarray):
-        low = np.floor(place)
-        first = low.astype(np.int64)
-        return first, np.minimum(first + 1, length - 1), place - low
-    low = place.floor()
-    first = low.long()
-    return first, (first + 1).clip_(max=length - 1), place.sub_(low)
+    low = np.floor(place)
+    first = low.astype(np.int64)
+    return first, np.minimum(first + 1, length - 1), place - low
 
 
-def _mixed(corners: Iterator[Any], down: Any, across: Any) -> Any:
+def _mixed(corners: Iterator[np.ndarray], down: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Bilinear mean of the pixels at top left, top right, bottom left and bottom right, taken one after another."""
     upper, lower = (_lerp(next(corners), next(corners), across) for _ in range(2))
     return _lerp(upper, lower, down)
 
 
-def _lerp(one: Any, two: Any, part: Any) -> Any:
+def _lerp(one: np.ndarray, two: np.ndarray, part: np.ndarray) -> np.ndarray:
     """one * (1 - part) + two * part, in the memory of `one`."""
     one *= 1 - part
     two *= part

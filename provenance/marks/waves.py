@@ -2,7 +2,8 @@
 
 A tile is one period of a field, (32, 32, C) uint8 around 127.5. It is stretched so that a stated number of periods
 spans the image's short edge, because a model sees images resized: a mark must mean the same at every resolution.
-Reading a tile uses single products and sums only, so NumPy and torch, any batch and any device give the same bits.
+Embedding reads a tile with single products and sums, which give the same bits on every machine; an audit reads it
+faster, and differs by rounding alone.
 """
 
 import itertools
@@ -129,35 +130,31 @@ def bands_of_field(
 
 
 def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":
-    """The same fields for a batch of images, to the same bits.
+    """The same fields for a batch of images; they differ from `bands_of_field` by rounding, far below 1e-4.
 
     Columns come first, for every row of the tile; then an image's rows are mixtures of whole lines of those.
 
     Args:
-        tiles: (B or 1, C, TILE, TILE) on the images' device. images: (B, 3, H, W). phases: (B or 1, 2).
+        tiles: (B or 1, C, TILE, TILE) float on the images' device. images: (B, 3, H, W). phases: (B or 1, 2).
 
     Returns: (B, C, H, W), the caller's own; (1, C, H, W) where tile and phase are the same for all images.
     """
+    height, width = images.shape[2:]
+    short, batch = min(height, width), max(len(tiles), len(phases))
+    columns = _mixed_lines(tiles.transpose(2, 3), _taps(width, short, phases[:, 1], periods), batch)
+    return _mixed_lines(columns.transpose(2, 3), _taps(height, short, phases[:, 0], periods), batch)
+
+
+def _mixed_lines(values: "Tensor", taps: tuple[np.ndarray, np.ndarray, np.ndarray], batch: int) -> "Tensor":
+    """(B or 1, C, TILE, n) and taps (B or 1, m) -> (batch, C, m, n): mixtures of two lines of n numbers each."""
     import torch
 
-    height, width = images.shape[2:]
-    axes = ((height, phases[:, 0]), (width, phases[:, 1]))
-    down, across = (
-        tuple(on_device(taps, images) for taps in _taps(side, min(height, width), phase, periods))
-        for side, phase in axes
-    )
-    batch, channels = max(len(tiles), len(phases)), tiles.shape[1]
-    low, high, part = (taps[:, None, None, :] for taps in across)
-    size = (batch, channels, TILE, width)
-    spread = tiles.expand(batch, -1, -1, -1)
-    narrow = torch.gather(spread, 3, low.expand(size)).mul_(1 - part)
-    narrow += torch.gather(spread, 3, high.expand(size)).mul_(part)
-    low, high, part = (taps[:, None, :, None] for taps in down)
-    first = torch.arange(0, batch * channels * TILE, TILE, device=tiles.device).view(batch, channels, 1, 1)
-    lines, size = narrow.view(-1, width), (batch, channels, height, width)
-    field = lines.index_select(0, (first + low).view(-1)).view(size).mul_(1 - part)
-    field += lines.index_select(0, (first + high).view(-1)).view(size).mul_(part)
-    return field
+    low, high, part = (on_device(tap, values)[:, None, :, None] for tap in taps)
+    count, channels, size, length = values.shape
+    lines, shape = values.reshape(-1, length), (batch, channels, part.shape[2], length)
+    first = torch.arange(0, len(lines), size, device=values.device).view(count, channels, 1, 1)
+    upper, lower = (lines.index_select(0, (first + tap).expand(*shape[:3], 1).reshape(-1)) for tap in (low, high))
+    return upper.view(shape).lerp_(lower.view(shape), part)
 
 
 def _taps(length: int, short: int, phase: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

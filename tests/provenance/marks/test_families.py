@@ -49,7 +49,7 @@ def test_embedding_and_audit_apply_the_same_mark(name, size, place, seed):
     expected[window] = family.mix(expected[window].copy(), pattern, place)
     batch = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     marked = family.apply(batch, torch.from_numpy(pattern)[None], torch.tensor([place], dtype=torch.float64))
-    assert np.array_equal(marked[0].permute(1, 2, 0).numpy(), expected)
+    assert np.abs(marked[0].permute(1, 2, 0).numpy() - expected).max() <= 255 * 1e-4
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,6 +62,7 @@ def test_a_batch_changes_no_bit(name):
     for i in range(5):
         alone = family.apply(images[i : i + 1], patterns[i : i + 1], placements[i : i + 1])
         assert torch.equal(alone[0], together[i])
+    assert torch.equal(family.apply(images.clone(), patterns, placements, overwrite=True), together)
     shared = family.apply(images, patterns[:1], placements)
     assert torch.equal(shared[0], together[0])
 

@@ -57,24 +57,20 @@ def score_level(answers: Answers, level: Level, groups: int, group_of: NDArray[n
 
     Raises DegenerateAnswersError where the model says the same to every clean probe, DensityError for broken answers.
     """
-    kind = level if answers.has(level) else "soft"
-    clean_values = answers.read(CLEAN, kind)
-    phi = _phi(level, kind, clean_values, answers)
-    clean, clean_answered = phi(clean_values), answered_rows(clean_values)
-    group_values = answers.read(GROUPS, kind)
-    of_groups = group_means(phi(group_values), group_of, groups)
-    missing = int((~clean_answered).sum() + (~answered_rows(group_values)).sum())
+    clean = _Clean.of(answers, level)
+    group_values = clean.read(GROUPS)
+    of_groups = group_means(clean.phi(group_values), group_of, groups)
+    missing = int((~clean.answered).sum() + (~answered_rows(group_values)).sum())
     marked_means, densities = [], []
     for pattern in range(groups):
-        marked, lost = _marked(answers, f"{KEY}-{pattern:03d}", kind, phi, clean, clean_answered)
+        marked, lost = clean.marked(f"{KEY}-{pattern:03d}")
         missing += lost
         marked_means.append(marked.mean(axis=0))
-        densities.append(density_scores(marked, clean))
-    clean_mean = clean.mean(axis=0)
+        densities.append(density_scores(marked, clean.scores))
+    clean_mean = clean.scores.mean(axis=0)
     wrong = None
     if answers.has_wrong_key:
-        names = [f"{WRONG}-{pattern:03d}" for pattern in range(groups)]
-        means = [_marked(answers, name, kind, phi, clean, clean_answered)[0].mean(axis=0) for name in names]
+        means = [clean.marked(f"{WRONG}-{pattern:03d}")[0].mean(axis=0) for pattern in range(groups)]
         wrong = pulls(np.stack(means), clean_mean, of_groups)
     return LevelScores(pulls(np.stack(marked_means), clean_mean, of_groups), tuple(densities), wrong, missing)
 
@@ -99,15 +95,12 @@ def score_keys(answers: Answers, level: Level, condition: str, keys: range) -> t
     All keys go through the same map of outputs, which the clean probes alone fix, so that none of them is favoured.
     Raises as `score_level`.
     """
-    kind = level if answers.has(level) else "soft"
-    clean_values = answers.read(CLEAN, kind)
-    phi = _phi(level, kind, clean_values, answers)
-    clean, clean_answered = phi(clean_values), answered_rows(clean_values)
+    clean = _Clean.of(answers, level)
     scores, missing = [], 0
     for key in keys:
-        marked, lost = _marked(answers, f"{condition}-{key:03d}", kind, phi, clean, clean_answered)
+        marked, lost = clean.marked(f"{condition}-{key:03d}")
         missing += lost
-        scores.append(density_scores(marked, clean))
+        scores.append(density_scores(marked, clean.scores))
     return scores, missing
 
 
@@ -119,16 +112,10 @@ def densities_of_pairs(
     assignment (G,): pattern j marks group assignment[j]. Returns (G, N) and (G, N), for the verifiers that test
     pairs of images. Missing answers count as no shift. Raises as `score_level`.
     """
-    kind = level if answers.has(level) else "soft"
-    clean_values = answers.read(CLEAN, kind)
-    phi = _phi(level, kind, clean_values, answers)
-    clean, clean_answered = phi(clean_values), answered_rows(clean_values)
-    own = group_means(phi(answers.read(GROUPS, kind)), group_of, len(assignment))[assignment]
-    marked = [
-        _marked(answers, f"{KEY}-{pattern:03d}", kind, phi, clean, clean_answered)[0] @ mean
-        for pattern, mean in enumerate(own)
-    ]
-    return np.stack([clean @ mean for mean in own]), np.stack(marked)
+    clean = _Clean.of(answers, level)
+    own = group_means(clean.phi(clean.read(GROUPS)), group_of, len(assignment))[assignment]
+    marked = [clean.marked(f"{KEY}-{pattern:03d}")[0] @ mean for pattern, mean in enumerate(own)]
+    return np.stack([clean.scores @ mean for mean in own]), np.stack(marked)
 
 
 def labels_of_pairs(answers: Answers, group_of: NDArray[np.int64], groups: int) -> tuple[Labels, Labels]:
@@ -153,6 +140,36 @@ def labels_of_pairs(answers: Answers, group_of: NDArray[np.int64], groups: int) 
     return marked[:, np.isfinite(marked).all(axis=0)].astype(np.int64), np.array(most, dtype=np.int64)
 
 
+@dataclass(frozen=True)
+class _Clean:
+    """Clean probes at one level, and the map of outputs phi that they alone fix and all other answers go through.
+
+    kind: of the stored answers that the level is read from. scores: phi of the clean probes (N, d); answered (N,).
+    """
+
+    answers: Answers
+    kind: str
+    phi: Phi
+    scores: Floats
+    answered: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, answers: Answers, level: Level) -> _Clean:
+        kind = level if answers.has(level) else "soft"
+        values = answers.read(CLEAN, kind)
+        phi = _phi(level, kind, values, answers)
+        return cls(answers, kind, phi, phi(values), answered_rows(values))
+
+    def read(self, condition: str) -> NDArray[np.floating]:
+        return self.answers.read(condition, self.kind)
+
+    def marked(self, condition: str) -> tuple[Floats, int]:
+        """Scores of the probes under a condition (N, d), missing ones as no shift, and how many are missing."""
+        values = self.read(condition)
+        answered = answered_rows(values)
+        return as_no_shift(self.phi(values), self.scores, answered, self.answered), int((~answered).sum())
+
+
 def _phi(level: Level, kind: str, clean_values: NDArray[np.floating], answers: Answers) -> Phi:
     if level == "features":
         return Standardiser.fit(clean_values).phi
@@ -162,11 +179,3 @@ def _phi(level: Level, kind: str, clean_values: NDArray[np.floating], answers: A
         return lambda soft: phi_hard(likeliest(soft), soft.shape[1])
     classes = answers.largest("hard") + 1
     return lambda labels: phi_hard(labels, classes)
-
-
-def _marked(
-    answers: Answers, condition: str, kind: str, phi: Phi, clean: Floats, clean_answered: NDArray[np.bool_]
-) -> tuple[Floats, int]:
-    values = answers.read(condition, kind)
-    answered = answered_rows(values)
-    return as_no_shift(phi(values), clean, answered, clean_answered), int((~answered).sum())

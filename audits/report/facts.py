@@ -172,6 +172,8 @@ class RunFacts:
     device: str
     queries: int  # forward passes of the suspect and the references together
     missing_answers: int = 0
+    other_runs: int = 0  # runs of other weights against one of the same releases before this one
+    other_weights: int = 0  # how many weights files those runs tested
     nonce: str = ""  # 32 bytes in hex, drawn once after the lock; the decoy keys of a rank test follow from it
 
 

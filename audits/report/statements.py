@@ -263,6 +263,16 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 f"or was cancelled on its way. {_if_unplanned(facts)}".rstrip(),
             )
         )
+    if facts.run.other_runs:
+        said.append(
+            (
+                "Other weights.",
+                f"Before this run {count_text(facts.run.other_runs, 'run')} tested "
+                f"{count_text(facts.run.other_weights, 'other weights file')} against one of these releases. They are "
+                "other suspects and stand in no correction. A file that was changed by one byte counts as another "
+                "suspect too; the log names every run.",
+            )
+        )
     if facts.run.missing_answers:
         said.append(
             (

@@ -164,6 +164,7 @@ def _run(facts: ReportFacts) -> Pairs:
         ["Forward passes", f"{run.queries:,} of all models together"],
         ["Attempts", f"{run.attempts:,}"],
         ["Earlier runs of this pair", f"{run.earlier_runs:,}" if run.earlier_runs else "none"],
+        ["Runs of other weights against these releases", f"{run.other_runs:,}" if run.other_runs else "none"],
         ["Missing answers", f"{run.missing_answers:,}" if run.missing_answers else "none"],
     ]
 

@@ -1,5 +1,6 @@
 """An audit for machines: one JSON object, the same for the page's file and for the command."""
 
+from dataclasses import asdict
 from typing import Any
 
 from audits.models import Audit
@@ -22,6 +23,7 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
         "facts": audit.facts,
         "plan": {"digest": plan.digest, "frozen": plan.frozen},
         "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in audits.earlier_audits(audit)],
+        "other_weights": asdict(audits.other_weights(audit)),
         "releases": [
             {
                 "release": str(row.release_id),

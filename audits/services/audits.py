@@ -1,9 +1,11 @@
 """Audits: queued from a locked plan, seen by people according to what they may know, compared."""
 
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count
 
 from audits.models import Audit, AuditRow, Plan
 from audits.services.plans import PlanError, record
@@ -143,6 +145,26 @@ def earlier_audits(audit: Audit) -> list[Audit]:
         created_at__lt=audit.created_at,
     )
     return list(found.exclude(pk=audit.pk).distinct().select_related("plan").order_by("created_at"))
+
+
+@dataclass(frozen=True)
+class OtherWeights:
+    """Runs that stand in no correction: of other weights, against one of the same releases."""
+
+    runs: int
+    files: int  # different weights files that they tested
+
+
+def other_weights(audit: Audit) -> OtherWeights:
+    """Runs before this one that asked other weights about one of the same releases, whatever their end.
+
+    Weights are told apart by their digest, so a file changed by one byte is counted here and not among the earlier
+    runs: a report says how many there are.
+    """
+    found = Audit.objects.filter(plan__releases__in=audit.plan.releases.all(), created_at__lt=audit.created_at)
+    others = found.exclude(plan__suspect__sha256=audit.plan.suspect.sha256)
+    counts = others.aggregate(runs=Count("pk", distinct=True), files=Count("plan__suspect__sha256", distinct=True))
+    return OtherWeights(**counts)
 
 
 def organisations_of(audit: Audit) -> list[Organisation]:

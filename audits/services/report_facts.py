@@ -21,7 +21,7 @@ from audits.report.facts import (
     SuspectFacts,
     TestName,
 )
-from audits.services.audits import earlier_audits, organisations_of
+from audits.services.audits import earlier_audits, organisations_of, other_weights
 from audits.services.report_log import log_extract, time_text
 from audits.services.report_results import (
     Tested,
@@ -199,6 +199,7 @@ def _stopping_rule(frozen: Any) -> str:
 
 def _run(audit: Audit, tested: list[Tested]) -> RunFacts:
     first = LogEntry.objects.about(audit).filter(verb="audit.started").order_by("at").first()
+    others = other_weights(audit)
     devices = {model["device"] for model in audit.facts["models"]}
     return RunFacts(
         started_at=time_text(first.at if first else audit.created_at),
@@ -208,6 +209,8 @@ def _run(audit: Audit, tested: list[Tested]) -> RunFacts:
         device=", ".join(sorted(devices)),
         queries=audit.facts["forward_passes"],
         missing_answers=missing_answers(tested),
+        other_runs=others.runs,
+        other_weights=others.files,
         nonce=audit.nonce,
     )
 

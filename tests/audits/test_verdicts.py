@@ -13,6 +13,7 @@ from audits.density import LEVELS
 from audits.judging import Secrets, judge_level
 from audits.models import Audit, AuditRow, Plan
 from audits.services.answers import as_json
+from audits.services.audits import OtherWeights, earlier_audits, other_weights
 from audits.services.forecasts import forecast
 from audits.services.frozen_plans import digest_of, frozen_text
 from audits.services.plans import PlanError, values_of
@@ -38,9 +39,8 @@ class Bench:
             organisation=self.world.owner,
             name=f"plan {Plan.objects.count() + 1}",
             version=self.version,
-            suspect=self.suspect,
             created_by=self.world.auditor,
-            **{"level": "features", "wrong_key_control": False} | fields,
+            **{"suspect": self.suspect, "level": "features", "wrong_key_control": False} | fields,
         )
         plan.releases.set(releases or self.releases)
         plan.frozen = frozen_text(plan, values_of(plan))
@@ -118,6 +118,20 @@ def test_a_strong_secondary_level_decides_nothing(bench):
     assert row.result["levels"]["soft"]["corrected"]["p"] == pytest.approx(6 / 720)
     assert (row.level, audit.conclusion) == ("features", "no_evidence")
     assert "Decided by" not in audit.sentence
+
+
+def test_runs_of_other_weights_are_counted_apart(bench):
+    """A file changed by one byte is another suspect, so a report must say how many were tried."""
+    north, south = bench.releases
+    bench.queued(bench.plan(south))
+    altered, other = (model(bench.world.owner, bench.world.auditor, name) for name in ("suspect-2", "suspect-3"))
+    for suspect in (altered, altered, other):
+        bench.queued(bench.plan(north, suspect=suspect))
+    audit = bench.queued(bench.plan())
+    bench.queued(bench.plan(suspect=other))  # after it
+    assert other_weights(audit) == OtherWeights(runs=3, files=2)
+    assert len(earlier_audits(audit)) == 1
+    assert other_weights(bench.queued(bench.plan(south, suspect=altered))) == OtherWeights(runs=3, files=2)
 
 
 def test_earlier_runs_count_by_what_they_declared(bench):

@@ -188,6 +188,13 @@ def test_earlier_runs_of_a_closed_series_say_what_the_correction_rests_on():
     assert "settled beforehand" not in dict(plan_limitations(opened))["Earlier runs."]
 
 
+def test_runs_of_other_weights_are_a_limitation():
+    made = facts()
+    assert "Other weights." not in dict(plan_limitations(made))
+    tried = replace(made, run=replace(made.run, other_runs=3, other_weights=2))
+    assert "3 runs tested 2 other weights files" in dict(plan_limitations(tried))["Other weights."]
+
+
 @pytest.fixture(scope="module")
 def of_levels():
     return read(with_levels(facts()))[1]

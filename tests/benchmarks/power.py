@@ -25,7 +25,7 @@ import torch
 
 from provenance.marks import MarkSettings
 from tests.benchmarks.power_copies import CLASSES, Owned, load, mark
-from tests.benchmarks.power_scores import PLAIN_PROBES, PROBES, rows
+from tests.benchmarks.power_scores import DECOYS, rows
 from tests.benchmarks.power_training import Recipe, Trained, train
 
 REFERENCES = 4
@@ -129,35 +129,39 @@ def _accuracy(model: Trained, owned: Owned) -> float:
 
 
 def table(options: argparse.Namespace) -> None:
-    """One line per cell: found at alpha, and the median p, without and with references."""
+    """Per kind of suspect, mark, share and number of queries: how many were found at alpha, and the median p."""
     found: dict[tuple, dict[str, list]] = defaultdict(lambda: defaultdict(list))
     for path in options.results:
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
-            numbers = PLAIN_PROBES if row["look"] in PLAIN else PROBES
-            if row["probes"] != numbers[options.queries]:
-                continue
-            look = row["look"] + (" (one of several sets)" if row.get("sets", 1) > 1 else "")
-            clean = "clean suspects, plain" if row["look"] in PLAIN else "clean suspects"
-            mark = (look, row["share"]) if row["guilty"] else (clean, 0)
-            cell = found[(f"{row['method']}, {row['epochs']} epochs", *mark)]
+        for row in map(json.loads, path.read_text().splitlines()):
+            cell = found[_place_in_table(row)]
             for kind in ("p", "p_references"):
                 cell[f"{row['level']} {kind}"].append(row[kind])
-            for fact in ("psnr", "marked", "accuracy"):
+            for fact in ("psnr", "accuracy"):
                 cell[fact].append(row[fact])
     kinds = [f"{level} {kind}" for level in ("features", "soft", "hard") for kind in ("p", "p_references")]
-    head = ["suspect", "mark", "share", "marked", "PSNR", "accuracy", "runs"]
-    _line(head + [kind.replace("p_references", "with references") for kind in kinds])
-    _line(["---"] * (len(head) + len(kinds)))
-    for (method, look, share), values in sorted(found.items()):
-        runs = len(values["features p"])
-        means = {fact: statistics.fmean(values[fact]) for fact in ("marked", "psnr", "accuracy")}
-        facts = [f"{share:.1%}", f"{means['marked']:.0f}", f"{means['psnr']:.1f}", f"{means['accuracy']:.1%}"]
-        cells = [method, look, *(facts if share else ["–"] * 4), str(runs)]
+    levels = [name for level in ("features", "soft", "hard") for name in (level, "with references")]
+    _line(["suspect", "mark", "share", "queries", "accuracy", "PSNR, dB", *levels])
+    _line(["---"] * (6 + len(kinds)))
+    for (suspect, _, _, look, share, queries), values in sorted(found.items()):
+        guilty = not look.startswith("clean")
+        facts = [f"{100 * share:g} %", f"{queries:,}", f"{statistics.fmean(values['accuracy']):.0%}"]
+        facts += [f"{statistics.fmean(values['psnr']):.1f}"] if guilty else ["–"]
+        cells = [suspect, look, *(facts if guilty else ["–", facts[1], "–", "–"])]
         for kind in kinds:
             hits = sum(p <= options.alpha for p in values[kind])
-            cells.append(f"{hits}/{runs} ({statistics.median(values[kind]):.1g})")
+            cells.append(f"{hits}/{len(values[kind])} ({statistics.median(values[kind]):.1g})")
         _line(cells)
+
+
+def _place_in_table(row: dict) -> tuple:
+    """Suspect, whether marks are plain, whether it is clean, mark, share, queries: what a line stands for."""
+    plain = row["look"] in PLAIN
+    queries = row["probes"] * (DECOYS + 2 if plain else len(CLASSES) + 1)
+    suspect = f"{row['method']}, {row['epochs']} epochs"
+    if not row["guilty"]:
+        return suspect, plain, True, "clean, plain marks" if plain else "clean", 0.0, queries
+    look = row["look"] + (" *" if row["sets"] > 1 else "")
+    return suspect, plain, False, look, row["share"], queries
 
 
 def _line(cells: list[str]) -> None:
@@ -183,7 +187,6 @@ def main() -> None:
     runner.set_defaults(call=run)
     printer = commands.add_parser("table")
     printer.add_argument("results", type=Path, nargs="+")
-    printer.add_argument("--queries", type=int, choices=(0, 1, 2), default=2, help="fewest, middle or most queries")
     printer.add_argument("--alpha", type=float, default=0.01)
     printer.set_defaults(call=table)
     options = parser.parse_args()

@@ -97,7 +97,7 @@ def _data_steps(user: User) -> list[Step]:
         ),
         Step(
             "Audit it",
-            _so_far(audits, "audit", f"finished, {count(plans)} locked plans")
+            _so_far(audits, "audit", f"finished, {_counted(plans, 'locked plan')}")
             or "Write down the plan, lock it, then queue it: in that order, so that nobody can choose the outcome.",
             audits > 0,
             AUDITOR,
@@ -162,6 +162,8 @@ def _administrator_steps(user: User) -> list[Step]:
 
 
 def _so_far(number: int, noun: str, what: str) -> str:
-    if not number:
-        return ""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'} {what}."
+    return f"{_counted(number, noun)} {what}." if number else ""
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"

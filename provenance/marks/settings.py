@@ -193,9 +193,7 @@ class MarkSettings:
         if len(set(seen)) != len(names):
             raise SettingsError("Each group may be named only once.")
         if len(names) < MIN_GROUPS:
-            raise SettingsError(
-                f"Name at least {MIN_GROUPS} groups: with {len(names)} the test could never reach a p below 0.05."
-            )
+            raise SettingsError(f"Name at least {MIN_GROUPS} groups: with fewer no test could reach a p below 0.05.")
         if len(names) > MAX_GROUPS:
             raise SettingsError(f"At most {MAX_GROUPS} groups can be told apart by their patterns.")
 

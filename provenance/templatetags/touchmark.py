@@ -32,6 +32,12 @@ def count(value: int | None) -> str:
     return wording.count(value)
 
 
+@register.simple_tag
+def part_of(part: int, whole: int, noun: str, verb: str) -> str:
+    """ "None of the 600 captions has", by {% part_of 0 600 "captions" "has,have" %}."""
+    return wording.part_of(part, whole, noun, verb)
+
+
 @register.filter
 def percent(value: float | None) -> str:
     """A share from 0 to 1, in per cent."""

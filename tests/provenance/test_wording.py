@@ -41,6 +41,19 @@ def test_durations(value, text):
 
 
 @pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [
+        (0, 600, "None of the 600 captions has"),
+        (1, 600, "1 of the 600 captions has"),
+        (12, 60_000, "12 of the 60,000 captions have"),
+        (600, 600, "All 600 captions have"),
+    ],
+)
+def test_parts_of_a_whole(part, whole, text):
+    assert wording.part_of(part, whole, "captions", "has,have") == text
+
+
+@pytest.mark.parametrize(
     ("ago", "text"),
     [
         (timedelta(seconds=1), "just now"),

@@ -4,7 +4,6 @@ from collections.abc import Container
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 
 from provenance.errors import TouchmarkError
 from provenance.marks import PRESETS, MarkSettings, SettingsError, check_reach, families, get_family
@@ -28,20 +27,23 @@ _PER_CENT = ("share", "side", "opacity", "bend")
 _AS_IT_IS = ("cells", "amplitude", "periods")
 DEFAULT_FACTOR = 2.0
 _RESTRICTIONS = ("by_size", "size_factor", "forbidden")
-_OF_GROUPS = ("group_by", "groups", "clusters", *_RESTRICTIONS)  # plain marks have none of these
+_OF_GROUPS = ("group_by", "groups", *_RESTRICTIONS)  # plain marks have none of these
+_NAMES_HELP = {
+    "class": f"One a line. Leave it empty to take the classes (the {MAX_CLASSES} largest, where there are more).",
+    "word": "One word or phrase of the captions a line.",
+    "cluster": "One a line, as in “cluster 1”. Leave it empty to take all clusters.",
+}
 
 
 def decimal_input() -> forms.NumberInput:
     return forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"})
 
 
-class ClustersField(forms.ModelChoiceField):
-    def label_from_instance(self, obj: Clusters) -> str:
-        return f"{obj.version}: {obj}"
-
-
 class MarkForm(forms.Form):
-    """One mark set, told apart from the others by the form's prefix. It has the fields of what was chosen alone."""
+    """One mark set, told apart from the others by the form's prefix. It has the fields of what was chosen alone.
+
+    version: the one that is to be marked, whose clusters can be chosen; None where none is chosen yet.
+    """
 
     association = forms.ChoiceField(
         label="Way of marking", choices=ASSOCIATIONS, initial="associated", required=False, widget=forms.RadioSelect
@@ -52,16 +54,14 @@ class MarkForm(forms.Form):
     groups = forms.CharField(
         label="Names of the groups",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text=f"One a line. Leave it empty to take the classes (the {MAX_CLASSES} largest, where there are more) "
-        "or all clusters.",
+        widget=forms.Textarea(attrs={"spellcheck": "false"}),
     )
-    clusters = ClustersField(
+    clusters = forms.ModelChoiceField(
         queryset=Clusters.objects.none(),
         label="Clusters",
         required=False,
         empty_label="None chosen",
-        help_text="They count only where the groups are clusters.",
+        error_messages={"invalid_choice": "These clusters are those of another version; choose clusters of this one."},
     )
     share = forms.FloatField(
         label="Share of images, in per cent", required=False, min_value=0.01, max_value=100, widget=decimal_input()
@@ -124,9 +124,8 @@ class MarkForm(forms.Form):
         help_text="0.05 where it is empty. Settings whose test could not come to it are refused.",
     )
 
-    def __init__(self, *args: Any, clusters: QuerySet[Clusters], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, version: Version | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["clusters"].queryset = clusters  # type: ignore[attr-defined]
         for name in ("share", *_PRESET_OPTIONS):
             self.fields[name].help_text = "The preset's value where it is empty."
         self._choices("family", [(name, f"{family.title} ({name})") for name, family in families().items()])
@@ -136,14 +135,28 @@ class MarkForm(forms.Form):
         presets = [(p.name, f"{p.title}: {p.describe(self.family_name, way)}") for p in PRESETS.values()]
         self._choices("preset", presets)
         self.unused = [name for name in OPTION_NAMES if name not in get_family(self.family_name).options]
+        self.grouping = "" if self.is_plain else self._chosen("group_by", dict(GROUPINGS))
+        self.offered = list(Clusters.objects.filter(version=version)) if self.grouping == "cluster" else []
         self.unused += _OF_GROUPS if self.is_plain else []
+        self.unused += [] if self.offered else ["clusters"]
         for name in self.unused:
             del self.fields[name]
+        if self.grouping:
+            self.fields["groups"].help_text = _NAMES_HELP[self.grouping]
+            self.fields["groups"].widget.attrs["rows"] = 12 if self.grouping == "word" else 4  # the words stand beside
+        if self.offered:
+            self._choices_of_clusters(version)
         if self.is_plain and "cells" in self.fields:
             self._choices_of_plain_patch()
 
     def _choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]
+
+    def _choices_of_clusters(self, version: Version | None) -> None:
+        """Those of the version; the only ones are chosen already."""
+        field: forms.ModelChoiceField = self.fields["clusters"]  # type: ignore[assignment]
+        field.empty_label = None if len(self.offered) == 1 else field.empty_label
+        field.queryset = Clusters.objects.filter(version=version)
 
     def _choices_of_plain_patch(self) -> None:
         self.fields["cells"] = forms.IntegerField(
@@ -163,6 +176,10 @@ class MarkForm(forms.Form):
     def number(self) -> int:
         """Which mark set of the release it is, from 1."""
         return int(str(self.prefix).removeprefix("set-"))
+
+    @property
+    def title(self) -> str:
+        return f"Mark set {self.number}"
 
     @property
     def option_fields(self) -> list[forms.BoundField]:
@@ -201,7 +218,7 @@ class MarkForm(forms.Form):
         association = "plain" if self.is_plain else "associated"
         names, group_by = self._group_names(version), values.get("group_by", "class")
         if group_by == "cluster":
-            changes["clusters"] = self._chosen_clusters(version).digest
+            changes["clusters"] = self._chosen_clusters().digest
         preset = PRESETS[values["preset"]]
         mark = preset.settings(names, group_by, self.family_name, association=association, **changes)
         if values.get("by_size"):
@@ -215,7 +232,7 @@ class MarkForm(forms.Form):
         written = self.cleaned_data.get("groups", "").splitlines()
         names = tuple(" ".join(line.split()) for line in written if line.strip())
         if not names and not self.is_plain and self.cleaned_data["group_by"] == "cluster":
-            return self._chosen_clusters(version).names
+            return self._chosen_clusters().names
         if names or self.is_plain or self.cleaned_data["group_by"] != "class":
             return names
         if not (classes := default_classes(version)):
@@ -225,10 +242,12 @@ class MarkForm(forms.Form):
             )
         return tuple(classes)
 
-    def _chosen_clusters(self, version: Version) -> Clusters:
-        chosen: Clusters | None = self.cleaned_data["clusters"]
-        if chosen is None:
-            raise SettingsError("Choose the clusters; where there are none, group the images by an encoder first.")
-        if chosen.version_id != version.pk:
-            raise SettingsError("These clusters are those of another version; choose clusters of this one.")
+    def _chosen_clusters(self) -> Clusters:
+        if not self.offered:
+            raise SettingsError("This version has no clusters yet. Group its images by an encoder first.")
+        if len(self.offered) == 1:
+            return self.offered[0]
+        if self.cleaned_data["clusters"] is None:
+            raise SettingsError("Choose the clusters that are to be the groups.")
+        chosen: Clusters = self.cleaned_data["clusters"]
         return chosen

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from provenance.forms.marks import MarkForm
 from provenance.marks import MarkSets
 from provenance.marks.sets import MOST_SETS
-from provenance.models import Clusters, Role, User, Version, WatermarkKey
+from provenance.models import Role, User, Version, WatermarkKey
 from provenance.services.releases import MAX_RECIPIENTS
 
 
@@ -29,9 +29,10 @@ class MarkSetsForm(forms.Form):
         self.fields["version"].queryset = markable_versions(user)  # type: ignore[attr-defined]
         source: Mapping[str, Any] = self.initial if data is None else data
         numbers = range(1, _count_of(source) + 1)
-        own = Clusters.objects.filter(version__in=markable_versions(user)).select_related("version__dataset")
+        self.shown_version = _shown_version(source, user)
         self.sets = [
-            MarkForm(data, prefix=f"set-{n}", initial=_initial_of(self.initial, n), clusters=own) for n in numbers
+            MarkForm(data, prefix=f"set-{n}", initial=_initial_of(self.initial, n), version=self.shown_version)
+            for n in numbers
         ]
 
     @classmethod
@@ -119,6 +120,12 @@ def markable_versions(user: User) -> QuerySet[Version]:
     """Ready versions of the organisations in which the person is a rights-holder."""
     own = user.organisations(Role.RIGHTS_HOLDER)
     return Version.objects.ready().filter(dataset__organisation__in=own).select_related("dataset")
+
+
+def _shown_version(source: Mapping[str, Any], user: User) -> Version | None:
+    """The version that the form's list of versions shows as chosen: its first where none was named."""
+    wanted = str(source.get("version") or "")
+    return markable_version(wanted, user) if wanted else markable_versions(user).first()
 
 
 def _count_of(source: Mapping[str, Any]) -> int:

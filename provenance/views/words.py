@@ -15,12 +15,11 @@ from provenance.services.words import order_words, words_of
 
 @require_GET
 def release_words(request: HttpRequest) -> HttpResponse:
-    """Words to choose from for one mark set of the form (`set`), where its groups are words."""
+    """Words to choose from for one mark set of the form (`set`) whose groups are words."""
     user = person_with(request, Role.RIGHTS_HOLDER, "Only a rights-holder may make a release.")
-    prefix = request.GET.get("set", "")
-    wanted = request.GET.get("version", "") if request.GET.get(f"{prefix}-group_by") == "word" else ""
-    version = markable_version(wanted, user)
-    context = {"version": version, "prefix": prefix, "words": words_of(version) if version else None}
+    version = markable_version(request.GET.get("version", ""), user)
+    words = words_of(version) if version else None
+    context = {"version": version, "prefix": request.GET.get("set", ""), "words": words}
     return render(request, "releases/words.html", context)
 
 

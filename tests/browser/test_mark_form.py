@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Release
 from provenance.services import jobs, releases
-from tests.provenance.builders_releases import MARK, marked_version
+from tests.provenance.builders_releases import MARK, kept_clusters, marked_version
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -128,6 +128,29 @@ def test_what_is_filled_in_while_an_answer_is_on_its_way_stays(world, browser_of
     expect(second.get_by_label("Strong:")).to_be_checked()
     expect(second.get_by_label("Exchange patterns only")).to_be_checked()
     expect(page.locator("#plan")).to_contain_text("56 of 160")
+    assert not page.complaints
+
+
+def test_clusters_follow_the_grouping_and_the_version(world, browser_of):
+    bare, version = marked_version(world, name="Bare"), marked_version(world, per_group=24)
+    found = kept_clusters(world, version)
+    page = browser_of(world.rights_holder)
+    page.goto(f"/releases/new/?version={version.pk}")
+    page.get_by_role("button", name="Add a mark set").click()
+    first, second = (page.get_by_role("group", name=f"Mark set {number}") for number in (1, 2))
+    expect(second).to_be_visible()
+    expect(page.get_by_label("Clusters", exact=True)).to_have_count(0)
+    second.get_by_label("Clusters: what an encoder").check()
+    expect(second.get_by_label("Clusters", exact=True)).to_have_value(str(found.pk))
+    expect(first.get_by_label("Clusters", exact=True)).to_have_count(0)
+    expect(page.locator("#plan")).to_contain_text("cluster 6")
+    look(page, "clusters-form")
+    page.get_by_label("Version").select_option(str(bare.pk))
+    expect(second).to_contain_text("This version has no clusters yet")
+    page.get_by_label("Version").select_option(str(version.pk))
+    expect(second.get_by_label("Clusters", exact=True)).to_have_value(str(found.pk))
+    second.get_by_label("Words: captions").check()
+    expect(page.get_by_label("Clusters", exact=True)).to_have_count(0)
     assert not page.complaints
 
 

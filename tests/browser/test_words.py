@@ -23,6 +23,9 @@ def test_words_are_taken_as_groups(world, browser_of):
     expect(page.get_by_role("button", name="Take these 4 words")).to_be_visible(timeout=10_000)
 
     names, bee = page.get_by_label("Names of the groups"), page.get_by_role("checkbox", name="bee")
+    names.focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Take these 4 words")).to_be_focused()
     bee.focus()
     page.keyboard.press("Space")
     expect(names).to_have_value("bee")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 
+import numpy as np
 from django.utils import timezone
 
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets, MarkSettings
-from provenance.models import Dataset, Release, Version
-from provenance.services import releases
+from provenance.marks.clusters import NONE
+from provenance.models import Clusters, Dataset, Release, Version
+from provenance.services import clusters, releases
 from tests.provenance.embedding.builders import GROUPS, jpeg, write_version
 from tests.world import World
 
@@ -41,6 +43,14 @@ def marked_version(
     version.ready_at = timezone.now()
     version.save()
     return version
+
+
+def kept_clusters(world: World, version: Version, groups: int = 6, left_out: int = 2, seed: int = 3) -> Clusters:
+    """Clusters of a version's images that a seed drew, and no encoder found."""
+    labels = np.random.default_rng(seed).permutation(np.arange(version.file_count) % groups).astype(np.uint16)
+    labels[:left_out] = NONE
+    facts = {"moved": 0, "inertia": 0.5, "feature_size": 8}
+    return clusters.keep(version, clusters.Found(labels, "Any encoder", "e" * 64, 7, facts), by=world.rights_holder)
 
 
 def ordered_release(world: World, version: Version | None = None, recipient: str = "Northgate") -> Release:

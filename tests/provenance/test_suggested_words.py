@@ -112,23 +112,27 @@ class TestJob:
 
 
 class TestForm:
-    def part(self, browser, version, group_by="word", prefix="set-1") -> str:
-        asked = {"version": str(version.pk), f"{prefix}-group_by": group_by, "set": prefix}
-        return text(browser.get(reverse("release_words"), asked))
+    def part(self, browser, version, prefix="set-1") -> str:
+        return text(browser.get(reverse("release_words"), {"version": str(version.pk), "set": prefix}))
 
     def test_it_offers_each_word_with_its_counts(self, browser, version):
         page = self.part(browser, counted(version), prefix="set-2")
         assert page.count('data-fills="id_set-2-groups"') == 4
         assert "Take these 4 words" in page
-        assert "1 have two or more" in page
+        assert "1 of the 24 captions has two or more of them; its image would belong to no group." in page
 
     def test_while_it_is_counted_the_part_asks_again(self, browser, version):
         page = self.part(browser, version)
         assert "every 1500ms" in page
         assert "queued" in page
 
-    def test_classes_need_no_words(self, browser, version):
-        assert not self.part(browser, counted(version), group_by="class").strip()
+    @pytest.mark.parametrize(("group_by", "offered"), [("class", False), ("word", True), ("cluster", False)])
+    def test_words_alone_ask_for_it_right_behind_the_box_for_names(self, browser, version, group_by, offered):
+        asked = {"version": str(version.pk), "set_count": "2", "set-2-group_by": group_by}
+        page = text(browser.post(reverse("release_new"), asked, headers={"hx-request": "true"}))
+        behind = page.partition('name="set-2-groups"')[2].partition('class="field')[0]
+        assert ("data-words" in behind) == offered
+        assert page.count("data-words") == offered
 
     def test_no_caption_is_said(self, world, browser):
         assert "No image of this version has a caption" in self.part(browser, ready(world))
@@ -155,7 +159,7 @@ class TestForm:
     def test_versions_of_others_and_nonsense_offer_nothing(self, world, sign_in, browser, version):
         counted(version)
         assert "horse" not in self.part(sign_in(world.outsider), version)
-        asked = {"version": "x", "set-1-group_by": "word", "set": "set-1"}
+        asked = {"version": "x", "set": "set-1"}
         assert not text(browser.get(reverse("release_words"), asked)).strip()
 
 

@@ -20,7 +20,7 @@ def test_words_are_taken_as_groups(world, browser_of):
     page.goto(f"/releases/new/?version={version.pk}")
     page.get_by_label("Words: captions that contain").check()
     page.get_by_role("button", name="Count them").click()
-    expect(page.get_by_role("button", name="Take these 4 words")).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name="Take these 4 words")).to_be_visible()
 
     names, bee = page.get_by_label("Names of the groups"), page.get_by_role("checkbox", name="bee")
     names.focus()
@@ -71,6 +71,6 @@ def test_while_words_are_counted_the_form_keeps_what_was_filled_in(world, browse
     page.get_by_label("Words: captions that contain").check()
     expect(page.locator("[data-words]")).to_contain_text("are being counted")
     jobs.run(str(job.pk))
-    expect(page.get_by_role("button", name=re.compile("Take these"))).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("button", name=re.compile("Take these"))).to_be_visible()
     expect(page.get_by_label("Recipients")).to_have_value("Northgate")
     assert not page.complaints

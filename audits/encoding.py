@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from audits.measuring import AskedModel
 from audits.probe_images import ProbeImageError, load_images
 from provenance.errors import TouchmarkError
+from provenance.whole_files import write_whole
 
 MOST_IMAGES, LEAST_IMAGES = 512, 16  # per block
 BLOCK_BYTES = 64 * 2**20  # of decoded images
@@ -56,9 +57,7 @@ class FeatureStore:
             ):
                 made: Any = np.lib.format.open_memmap(folder / name, mode="w+", dtype=kind, shape=shape)
                 made.flush()
-            part = note.with_suffix(".part")
-            part.write_text(said, encoding="utf-8")
-            part.replace(note)
+            write_whole(note, lambda part: part.write_text(said, encoding="utf-8"))
         elif note.read_text(encoding="utf-8") != said:
             raise EncodingError("The features kept so far belong to another encoder or other images; start anew.")
         return cls(

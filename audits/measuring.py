@@ -9,11 +9,10 @@ answers.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from audits.questions import (
     Question,
 )
 from audits.suspects import AppliedMark
+from provenance.whole_files import write_whole
 
 __all__ = [
     "CLEAN",
@@ -219,10 +219,3 @@ def _note(folder: Path, stem: str, count: int) -> None:
 def _save(table: NDArray[np.float32], path: Path) -> None:
     with path.open("wb") as stream:
         np.save(stream, table, allow_pickle=False)
-
-
-def write_whole(path: Path, fill: Callable[[Path], Any]) -> None:
-    """All or nothing: a reader never sees half a file, and two workers that write the same one do no harm."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    fill(part)
-    part.replace(path)

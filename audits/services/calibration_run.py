@@ -9,9 +9,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from django.db import transaction
@@ -30,6 +31,7 @@ from provenance.intake.manifest import Manifest
 from provenance.models import Version
 from provenance.services import log
 from provenance.services.jobs import JobRun, job_kind
+from provenance.whole_files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +64,8 @@ def run_calibration(run: JobRun) -> None:
             stock = stock or _stock(calibration, run)
             begun = monotonic()
             result = calibrate_round(settings, one, *stock, draw, further, run.checkpoint)
-            _store(file, {"seconds": monotonic() - begun, "round": result.to_dict()})
+            text = json.dumps({"seconds": monotonic() - begun, "round": result.to_dict()})
+            write_whole(file, partial(Path.write_text, data=text, encoding="utf-8"))
     run.progress(len(places), len(places), "making the table")
     stored = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     rounds = [RoundResult.from_dict(one["round"]) for one in stored]
@@ -83,14 +86,6 @@ def _finish(calibration: Calibration) -> None:
             "code": calibration.code_version,
         }
         log.record("calibration.finished", calibration, organisation=calibration.organisation, by=None, details=details)
-
-
-def _store(file: Path, content: dict[str, Any]) -> None:
-    """All or nothing: a round that was half written when the job was killed is done again."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(file)
 
 
 def _stock(calibration: Calibration, run: JobRun) -> Stock:

@@ -1,6 +1,7 @@
 """The job that reads a version's files, and what pages ask of the manifest it leaves."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from provenance.services import uploads
 from provenance.services.datasets import mark_version_failed, mark_version_ready, resolve_server_path
 from provenance.services.jobs import JobRun, job_kind
 from provenance.services.words import enqueue_words
+from provenance.whole_files import write_whole
 
 SAMPLES = 24
 SAMPLE_SIZE = 240  # pixels of the longer side
@@ -94,7 +96,7 @@ def _draw(version: Version, manifest: Manifest, indices: list[int]) -> None:
     paths = [version.files_folder / manifest.entry(index).path for index in indices]
     for index, picture in zip(indices, thumbnails.draw(paths, SAMPLE_SIZE), strict=True):
         if picture:
-            _store(_thumbnail_path(version, index, SAMPLE_SIZE), picture)
+            write_whole(_thumbnail_path(version, index, SAMPLE_SIZE), partial(Path.write_bytes, data=picture))
 
 
 def thumbnail(version: Version, index: int, size: int) -> bytes | None:
@@ -106,16 +108,9 @@ def thumbnail(version: Version, index: int, size: int) -> bytes | None:
         path = version.files_folder / manifest.entry(index).path
     (picture,) = thumbnails.draw([path], size)
     if picture:
-        _store(stored, picture)
+        write_whole(stored, partial(Path.write_bytes, data=picture))
     return picture
 
 
 def _thumbnail_path(version: Version, index: int, size: int) -> Path:
     return version.folder / "thumbnails" / f"{index}-{size}.webp"
-
-
-def _store(path: Path, picture: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(picture)
-    draft.replace(path)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -36,16 +37,17 @@ def sweep_answers() -> int:
         for answers, reason in _taken_away(folder, swept):
             logger.info("answers of a reference are removed, %s: release %s, %s", reason, folder.name, answers)
             removed += 1
-    for answers in swept.iterdir():  # outside the lock, with what a killed sweep left
-        shutil.rmtree(answers, ignore_errors=True)
+    for gone in swept.iterdir():  # outside the lock, with what a killed sweep left
+        shutil.rmtree(gone, ignore_errors=True)
     return removed
 
 
 @transaction.atomic
 def _taken_away(folder: Path, swept: Path) -> list[tuple[str, str]]:
     """Moves what may go out of a release's folder, which is quick; (name, reason) of each."""
-    release = Release.objects.ready().select_for_update().filter(pk=folder.name).first()
-    if Audit.objects.filter(plan__releases=folder.name, job__in=Job.objects.unfinished()).exists():
+    pk = UUID(folder.name)
+    release = Release.objects.ready().select_for_update().filter(pk=pk).first()
+    if Audit.objects.filter(plan__releases=pk, job__in=Job.objects.unfinished()).exists():
         return []
     found = list(_unused(folder, release))
     for answers, _ in found:

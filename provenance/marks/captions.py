@@ -42,6 +42,11 @@ def folded(text: str) -> str:
     return " ".join(text.split())
 
 
+def is_letter(character: str) -> bool:
+    """Whether it belongs to a word that has edges, so that a name must not begin or end inside it."""
+    return _LETTERS.match(character) is not None
+
+
 class Names:
     """Finds folded names in folded texts: whole words, where their script has them; the longest that fits."""
 

@@ -18,6 +18,7 @@ from provenance.errors import TouchmarkError
 from provenance.marks.clusters import NONE
 from provenance.marks.groups import EntryLike
 from provenance.marks.settings import MarkSettings
+from provenance.whole_files import write_whole
 
 
 class ClusterFileError(TouchmarkError):
@@ -94,10 +95,7 @@ def write_clusters(version_folder: Path, clusters: NDArray[np.uint16]) -> str:
     data = stream.getvalue()
     digest = hashlib.sha256(data).hexdigest()
     path = clusters_path(version_folder, digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    part.replace(path)
+    write_whole(path, lambda part: part.write_bytes(data))
     return digest
 
 
@@ -115,6 +113,16 @@ def read_clusters(version_folder: Path, digest: str) -> NDArray[np.uint16]:
         )
     clusters: NDArray[np.uint16] = np.load(io.BytesIO(data), allow_pickle=False)
     return clusters
+
+
+def groups_of_clusters(version_folder: Path, settings: MarkSettings) -> NDArray[np.int16]:
+    """The group of every image in the manifest's order: (n,), -1 for those of no group. Raises ClusterFileError."""
+    clusters = read_clusters(version_folder, settings.clusters)
+    group_of = {name: group for group, name in enumerate(settings.groups)}
+    numbers, where = np.unique(clusters, return_inverse=True)
+    names = (cluster_name(number) if number != NONE else "" for number in numbers.tolist())
+    groups: NDArray[np.int16] = np.array([group_of.get(name, -1) for name in names], dtype=np.int16)[where]
+    return groups
 
 
 def grouped_entries(manifest: InFolder, settings: MarkSettings) -> Entries:

@@ -46,14 +46,18 @@ class Grouping:
         self.group_by = group_by
         self.groups = tuple(groups)
         self._label = {name: index for index, name in enumerate(self.groups)}
-        self._word = {folded(name): index for index, name in enumerate(self.groups)}
-        self._names = Names(self._word)
+        self.words = {folded(name): index for index, name in enumerate(self.groups)}
+        self._names = Names(self.words)
 
     def group_of(self, entry: EntryLike) -> int:
         """Index of the entry's group, NONE, or AMBIGUOUS where its caption names several."""
         if self.group_by != "word":
             return self._label.get(entry.label, self.NONE) if entry.label is not None else self.NONE
-        found = {self._word[name] for name in self._names.found_in(folded(entry.caption or ""))}
+        return self.group_of_text(folded(entry.caption or ""))
+
+    def group_of_text(self, text: str) -> int:
+        """The same for a folded caption, where groups are words."""
+        found = {self.words[name] for name in self._names.found_in(text)}
         if len(found) > 1:
             return self.AMBIGUOUS
         return found.pop() if found else self.NONE
@@ -104,9 +108,9 @@ class GroupPlan:
                 "An audit would probably find nothing: raise the share."
             )
         names = ", ".join(group.name for group in self.few[:8]) + (" and others" if len(self.few) > 8 else "")
+        where = "every group" if len(self.few) == len(self.groups) else f"{len(self.few)} of {len(self.groups)} groups"
         return (
-            f"Fewer than {FEW_IMAGES} images would be marked in {len(self.few)} of "
-            f"{len(self.groups)} groups ({names}). "
+            f"Fewer than {FEW_IMAGES} images would be marked in {where} ({names}). "
             "An audit would probably find nothing: raise the share, or choose larger groups."
         )
 

@@ -121,13 +121,13 @@ def suggest_words(
     """
     if not LEAST_COUNT <= count <= MOST_COUNT:
         raise WordsError(f"Ask for {LEAST_COUNT} to {MOST_COUNT} words.")
-    counted, images, captions = _count_terms(_told(read(), progress, 0, "counting words"), table)
+    counted, images, captions = _count_terms(told(read(), progress, 0, "counting words"), table)
     most = max(LEAST_IMAGES, MOST_OF_ALL * captions)
     shortlist = counted.most_frequent(SHORTLIST, lambda term, n: LEAST_IMAGES <= n <= most and says_something(term))
-    sample = _sample(_told(read(), progress, images, "comparing words"), captions, shortlist)
+    sample = _sample(told(read(), progress, images, "comparing words"), captions, shortlist)
     chosen = [shortlist[index] for index in choose(shortlist, sample, count)]
     while True:
-        found = _counted(_told(read(), progress, 2 * images, "counting groups"), chosen, captions, counted.error)
+        found = _counted(told(read(), progress, 2 * images, "counting groups"), chosen, captions, counted.error)
         large = [word.word for word in found.words if word.alone >= LEAST_IMAGES]
         if len(large) == len(chosen):
             return found
@@ -142,7 +142,7 @@ def says_something(term: str) -> bool:
     )
 
 
-def _told(captions: Iterable[str | None], progress: Progress, before: int, phase: str) -> Iterator[str | None]:
+def told(captions: Iterable[str | None], progress: Progress, before: int, phase: str) -> Iterator[str | None]:
     """The captions, while progress is told; of the total only later passes know."""
     for number, caption in enumerate(captions):
         if not number % 2000:

@@ -4,24 +4,34 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from django.core.cache import cache
+from numpy.typing import NDArray
 
 from provenance.canonical import canonical_json
 from provenance.errors import TouchmarkError
 from provenance.marks import ALL_IMAGES, GroupPlan, MarkSets, MarkSettings, blocks_by_size, get_family, plan_groups
-from provenance.marks.groups import plan_from_counts
+from provenance.marks.caption_file import groups_of_captions
+from provenance.marks.cluster_files import groups_of_clusters
+from provenance.marks.groups import Grouping, plan_from_counts
 from provenance.marks.room import Membership, check_room, membership
 from provenance.models import Version
 from provenance.services.clusters import group_counts
 from provenance.services.manifests import open_manifest
+from provenance.services.words import captions_path
 
 MAX_CLASSES = 16  # every group costs an audit as many queries as there are probes
 PLAN_SECONDS = 600
+READ_AT_ONCE = 50_000  # entries of a manifest that are read while a person fills in a form
 GREY_MODES = ("1", "L", "LA", "I;16")
 
 
 class ReleaseError(TouchmarkError):
     """The release cannot be made like this; the sentence says what to change."""
+
+
+class UncountedError(ReleaseError):
+    """The groups cannot be counted while a person fills in a form; making a release counts and checks them."""
 
 
 def default_classes(version: Version) -> list[str]:
@@ -31,11 +41,13 @@ def default_classes(version: Version) -> list[str]:
     return sorted(largest)
 
 
-def plan_sets(version: Version, marks: MarkSets) -> list[GroupPlan]:
-    """What every set would mark. Raises SettingsError where together they would leave too few images unmarked, and
-    ReleaseError for a family that marks colours where no image has any.
+def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[GroupPlan]:
+    """What every set would mark.
+
+    wait: read a large manifest where that is needed; else UncountedError is raised. Raises SettingsError where together
+    they would leave too few images unmarked, and ReleaseError for a family that marks colours where no image has any.
     """
-    plans = [plan_of(version, mark) for mark in marks]
+    plans = [plan_of(version, mark, wait=wait) for mark in marks]
     modes = version.facts.get("modes", {})
     if modes and set(modes) <= set(GREY_MODES):
         for mark in marks:
@@ -45,14 +57,14 @@ def plan_sets(version: Version, marks: MarkSets) -> list[GroupPlan]:
                     "Choose another family."
                 )
     if len(marks) > 1:
-        check_room(marks, _membership(version, marks))
+        check_room(marks, _membership(version, marks, wait))
     return plans
 
 
-def plan_of(version: Version, mark: MarkSettings) -> GroupPlan:
-    """What these settings would mark in a version; plain marks have one group, of all images."""
+def plan_of(version: Version, mark: MarkSettings, *, wait: bool = True) -> GroupPlan:
+    """What these settings would mark in a version; plain marks have one group, of all images. wait: see `plan_sets`."""
     if not mark.is_plain and mark.group_by != "cluster":
-        return plan(version, mark.group_by, mark.groups, mark.share)
+        return plan(version, mark.group_by, mark.groups, mark.share, wait=wait)
     _check_ready(version)
     if not mark.is_plain:
         counts, outside = group_counts(version, mark.clusters, mark.groups)
@@ -60,18 +72,25 @@ def plan_of(version: Version, mark: MarkSettings) -> GroupPlan:
     return plan_from_counts((ALL_IMAGES,), [version.file_count], mark.share)
 
 
-def within_sizes(version: Version, mark: MarkSettings, factor: float) -> MarkSettings:
+def within_sizes(version: Version, mark: MarkSettings, factor: float, *, wait: bool = False) -> MarkSettings:
     """The same settings, with patterns exchanged only between groups of similar size.
 
     The numbers of marked images within a size class differ by at most `factor`. Groups that are all of a size need no
-    classes and get none. Raises RestrictionError for a factor below 1.
+    classes and get none. wait: see `plan_sets`. Raises RestrictionError for a factor below 1.
     """
-    classes = blocks_by_size([group.marked for group in plan_of(version, mark).groups], factor)
+    try:
+        groups = plan_of(version, mark, wait=wait).groups
+    except UncountedError as error:
+        raise ReleaseError(f"{NOT_PREPARED}, so groups of words cannot be sorted by size. {PREPARE}.") from error
+    classes = blocks_by_size([group.marked for group in groups], factor)
     return mark.replace(size_classes=classes if len(set(classes)) > 1 else ())
 
 
-def plan(version: Version, group_by: str, groups: Sequence[str], share: float) -> GroupPlan:
-    """How many images each group has and would get marked: from the facts for classes, from captions for words."""
+def plan(version: Version, group_by: str, groups: Sequence[str], share: float, *, wait: bool = True) -> GroupPlan:
+    """How many images each group has and would get marked: from the facts for classes, from captions for words.
+
+    wait: see `plan_sets`.
+    """
     _check_ready(version)
     if group_by == "class":
         labels: dict[str, int] = version.facts.get("labels", {})
@@ -81,14 +100,36 @@ def plan(version: Version, group_by: str, groups: Sequence[str], share: float) -
     name = f"word-counts/{version.pk}/{hashlib.sha256(canonical_json(words)).hexdigest()}"
     found = cache.get(name)
     if not found:
-        with open_manifest(version) as manifest:
-            whole = plan_groups(manifest, group_by, words, 1.0)
-        found = ([group.images for group in whole.groups], whole.outside, whole.ambiguous)
+        found = _count_words(version, words, wait)
         cache.set(name, found, PLAN_SECONDS)
     return plan_from_counts(words, found[0], share, found[1], found[2])
 
 
-def _membership(version: Version, marks: MarkSets) -> Membership:
+def _count_words(version: Version, words: tuple[str, ...], wait: bool) -> tuple[list[int], int, int]:
+    """Images of each group, of none, and of several."""
+    if captions_path(version).exists():
+        groups = groups_of_captions(captions_path(version), words)
+        aside = [int((groups == other).sum()) for other in (Grouping.NONE, Grouping.AMBIGUOUS)]
+        return np.bincount(groups[groups >= 0], minlength=len(words)).tolist(), aside[0], aside[1]
+    _check_countable(version, wait)
+    with open_manifest(version) as manifest:
+        whole = plan_groups(manifest, "word", words, 1.0)
+    return [group.images for group in whole.groups], whole.outside, whole.ambiguous
+
+
+NOT_PREPARED = "The captions of this large version are not prepared for counting yet"
+PREPARE = "Have its words counted on its page, and wait for that job"
+
+
+def _check_countable(version: Version, wait: bool) -> None:
+    if not wait and version.file_count > READ_AT_ONCE:
+        raise UncountedError(
+            f"{NOT_PREPARED}. The groups are counted and checked when the release is made. "
+            f"To see the numbers before: {PREPARE[0].lower()}{PREPARE[1:]}."
+        )
+
+
+def _membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
     """How many images belong to which groups of the sets; from the facts alone where no set reads captions."""
     if all(mark.is_plain or mark.group_by == "class" for mark in marks):
         labels: dict[str, int] = version.facts.get("labels", {})
@@ -101,10 +142,30 @@ def _membership(version: Version, marks: MarkSets) -> Membership:
     name = f"set-groups/{version.pk}/{hashlib.sha256(canonical_json(groupings)).hexdigest()}"
     counted: Membership | None = cache.get(name)
     if counted is None:
-        with open_manifest(version) as manifest:
-            counted = membership(manifest, marks)
+        counted = _count_membership(version, marks, wait)
         cache.set(name, counted, PLAN_SECONDS)
     return counted
+
+
+def _count_membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
+    columns = [_groups_of_images(version, mark) for mark in marks]
+    known = [column.tolist() for column in columns if column is not None]
+    if len(known) == len(columns):
+        return Counter(zip(*known, strict=True))
+    _check_countable(version, wait)
+    with open_manifest(version) as manifest:
+        return membership(manifest, marks)
+
+
+def _groups_of_images(version: Version, mark: MarkSettings) -> NDArray[np.int16] | None:
+    """The group of every image, -1 where it has none; None where only the manifest says so."""
+    if mark.is_plain:
+        return np.zeros(version.file_count, dtype=np.int16)
+    if mark.group_by == "cluster":
+        return groups_of_clusters(version.folder, mark)
+    if mark.group_by == "word" and captions_path(version).exists():
+        return np.maximum(groups_of_captions(captions_path(version), mark.groups), Grouping.NONE)
+    return None
 
 
 def _group_of_label(mark: MarkSettings, label: str) -> int:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 
 from provenance.errors import TouchmarkError
 from provenance.intake.manifest import Manifest
-from provenance.marks.words import DEFAULT_COUNT, LEAST_COUNT, MOST_COUNT, Suggestion, suggest_words
+from provenance.marks.caption_file import write_captions
+from provenance.marks.words import DEFAULT_COUNT, LEAST_COUNT, MOST_COUNT, Suggestion, suggest_words, told
 from provenance.models import Job, Role, User, Version
 from provenance.services import jobs
 from provenance.services.access import require
@@ -74,15 +76,24 @@ def enqueue_words(version: Version, *, by: User | None, count: int = DEFAULT_COU
     )
 
 
+def captions_path(version: Version) -> Path:
+    """The captions as live plans count words in them: see `provenance.marks.caption_file`."""
+    return version.folder / "captions.txt"
+
+
 @job_kind(KIND, queue="cpu")
 def count_words(run: JobRun) -> None:
-    """Three passes over the manifest's captions. A second attempt begins anew: nothing of it is long."""
+    """Prepares the captions for counting, then takes three passes over them. A second attempt begins anew: nothing of
+    it is long.
+    """
     version = Version.objects.select_related("dataset__organisation").get(pk=run.params["version"])
     with Manifest(version.manifest_folder) as manifest:
 
         def captions() -> Iterator[str | None]:
             return (entry.caption for entry in manifest)
 
+        if not captions_path(version).exists():
+            write_captions(captions_path(version), told(captions(), run.progress, 0, "preparing captions"))
         found = suggest_words(captions, run.params["count"], run.progress)
     run.checkpoint()
     _keep(version, found, run.params["count"])

@@ -25,7 +25,7 @@ from provenance.models import LogEntry, Release, Role, User
 from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
-from provenance.services.release_plans import plan_sets
+from provenance.services.release_plans import UncountedError, plan_sets
 from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
@@ -93,7 +93,9 @@ def release_plan(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         marks = form.cleaned_data["marks"]
         try:
-            plans = plan_sets(form.cleaned_data["version"], marks)
+            plans = plan_sets(form.cleaned_data["version"], marks, wait=False)
+        except UncountedError as error:
+            context["uncounted"] = error.sentence
         except TouchmarkError as error:
             form.add_error(None, error.sentence)
         else:

@@ -165,5 +165,5 @@ def _mark(version: Version, options: dict[str, Any]) -> MarkSettings:
     if plain and (options["forbid"] or options["size_classes"] is not None):
         raise SettingsError("Plain marks have no groups: leave size classes and bans out.")
     if options["size_classes"] is not None:
-        mark = within_sizes(version, mark, options["size_classes"])
+        mark = within_sizes(version, mark, options["size_classes"], wait=True)
     return mark.replace(forbidden=read_bans(options["forbid"], mark.groups)) if options["forbid"] else mark

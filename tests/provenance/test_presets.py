@@ -13,7 +13,7 @@ from provenance.marks import PRESETS, MarkSettings, families
 from provenance.models import Job, WatermarkKey
 from provenance.services import jobs, releases
 from provenance.services.presets import KIND, TRIAL_IMAGES, cost_of, order_trials, trial_of
-from tests.provenance.builders_releases import marked_version
+from tests.provenance.builders_releases import kept_clusters, marked_version
 from tests.provenance.embedding.builders import GROUPS, jpeg
 
 IMAGES = [jpeg(number) for number in range(8)]
@@ -206,12 +206,41 @@ class TestPage:
 
 
 @pytest.mark.django_db
-def test_the_command_says_the_same(world, capsys):
-    version = marked_version(world)
-    call_command("list_presets", str(version.pk), "--as", "rosa", "--family", "spectral", "--here", "--json")
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [row["preset"] for row in told["presets"]] == ["discreet", "balanced", "strong"]
-    assert all(row["measured_on"] == 8 and row["psnr"] > 25 for row in told["presets"])
-    assert told["presets"][0]["groups"] == dict.fromkeys(GROUPS, 2)
-    with pytest.raises(SystemExit):
-        call_command("list_presets", str(version.pk), "--as", "adam", "--json")
+class TestCommand:
+    @pytest.fixture
+    def told(self, world, capsys):
+        version = marked_version(world)
+
+        def run(*options: str, person="rosa", version=version):
+            call_command("list_presets", str(version.pk), "--as", person, "--here", "--json", *options)
+            return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+        return run
+
+    @pytest.fixture
+    def refused(self, told, capsys):
+        def run(*options: str, **who: object):
+            with pytest.raises(SystemExit):
+                told(*options, **who)
+            return json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+
+        return run
+
+    def test_it_says_the_same(self, told, refused):
+        found = told("--family", "spectral")
+        assert [row["preset"] for row in found["presets"]] == ["discreet", "balanced", "strong"]
+        assert all(row["measured_on"] == 8 and row["psnr"] > 25 for row in found["presets"])
+        assert found["presets"][0]["groups"] == dict.fromkeys(GROUPS, 2)
+        refused(person="adam")
+
+    def test_groups_are_words_only_where_they_are_named(self, told, refused):
+        words = [word for group in GROUPS for word in ("--group", group)]
+        assert told("--group-by", "word", *words)["presets"][0]["groups"] == dict.fromkeys(GROUPS, 2)
+        assert "Name the words" in refused("--group-by", "word")
+
+    def test_groups_may_be_clusters(self, world, told, refused):
+        version = marked_version(world, name="Heath")
+        found = kept_clusters(world, version)
+        presets = told("--group-by", "cluster", "--clusters", found.digest[:12], version=version)["presets"]
+        assert presets[0]["groups"].keys() == set(found.names)
+        assert "by the digest" in refused("--group-by", "cluster", version=version)

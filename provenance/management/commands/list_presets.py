@@ -4,11 +4,11 @@ from django.core.exceptions import PermissionDenied
 from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
+from provenance.management.grouping import add_grouping, grouping_of
 from provenance.marks import PRESETS, families
 from provenance.models import Role, User, Version
 from provenance.services.access import get_visible
 from provenance.services.presets import Cost, cost_of, order_trials
-from provenance.services.release_plans import default_classes
 
 
 class Command(TouchmarkCommand):
@@ -17,21 +17,15 @@ class Command(TouchmarkCommand):
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("version", help="id of a version that is ready")
         parser.add_argument("--family", choices=list(families()), default="patch")
-        parser.add_argument("--association", choices=["associated", "plain"], default="associated")
-        parser.add_argument("--group-by", choices=["class", "word"], default="class")
-        parser.add_argument("--group", action="append", default=[], help="once for each group; without it the classes")
+        add_grouping(parser)
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
         if not user.has_role(version.dataset.organisation, Role.RIGHTS_HOLDER):
             raise PermissionDenied("What presets would mark in a dataset is for its rights-holders.")
-        plain = options["association"] == "plain"
-        groups = tuple(options["group"] or ([] if plain else default_classes(version)))
-        marks = {
-            name: preset.settings(groups, options["group_by"], options["family"], association=options["association"])
-            for name, preset in PRESETS.items()
-        }
+        grouping = grouping_of(version, options)
+        marks = {name: preset.settings(family=options["family"], **grouping) for name, preset in PRESETS.items()}
         if job := order_trials(version, list(marks.values()), by=user):
             self.finish(job, options)
         return {

@@ -3,15 +3,15 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
+from provenance.management.grouping import add_grouping, grouping_of
 from provenance.marks import PRESETS, MarkSets, MarkSettings, SettingsError, families, get_family
 from provenance.marks.bans import read_bans
 from provenance.marks.settings import OPTION_NAMES
 from provenance.models import Release, User, Version, WatermarkKey
-from provenance.services import clusters, releases
+from provenance.services import releases
 from provenance.services.access import get_visible
-from provenance.services.release_plans import default_classes, plan_sets, within_sizes
+from provenance.services.release_plans import plan_sets, within_sizes
 
 SET_OPTIONS = (
     *("preset", "family", "association", "group_by", "groups", "clusters", "share"),
@@ -28,19 +28,7 @@ class Command(TouchmarkCommand):
         parser.add_argument("--recipient", action="append", required=True, help="once for each recipient")
         parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
         parser.add_argument("--family", choices=list(families()), default="patch", help="what the mark looks like")
-        parser.add_argument(
-            "--association",
-            choices=["associated", "plain"],
-            default="associated",
-            help="a pattern for each group, or one on all images without groups",
-        )
-        parser.add_argument("--group-by", choices=["class", "word", "cluster"], default="class")
-        parser.add_argument(
-            "--group", dest="groups", action="append", default=[], help="once for each group; without it the classes"
-        )
-        parser.add_argument(
-            "--clusters", default="", metavar="DIGEST", help="which clusters the groups are, as cluster_images told"
-        )
+        add_grouping(parser)
         parser.add_argument("--share", type=float, help="of each group's images, 0 to 1")
         parser.add_argument("--side", type=float, help="patch: of the short edge, 0.125 to 0.25")
         parser.add_argument("--opacity", type=float, help="patch: 0.3 to 1")
@@ -149,19 +137,11 @@ def _mark(version: Version, options: dict[str, Any]) -> MarkSettings:
         raise SettingsError(f"There is no preset '{options['preset']}'. Choose one of: {', '.join(PRESETS)}.")
     if family not in families():
         raise SettingsError(f"There is no mark family '{family}'. Choose one of: {', '.join(families())}.")
-    if not plain and options["group_by"] == "word" and not options["groups"]:
-        raise TouchmarkError("Name the words that make the groups, each with --group.")
     named = {name: options[name] for name in ("share", *OPTION_NAMES) if options[name] is not None}
     for name in named:
         if name in OPTION_NAMES and name not in get_family(family).options:
             raise SettingsError(f"The family '{family}' has no {name}; leave it out.")
-    groups = tuple(options["groups"])
-    if options["group_by"] == "cluster" and not plain:
-        found = clusters.named(version, str(options["clusters"]))
-        groups, named["clusters"] = groups or found.names, found.digest
-    elif not plain:
-        groups = groups or tuple(default_classes(version))
-    mark = preset.settings(groups, options["group_by"], family, association=options["association"], **named)
+    mark = preset.settings(family=family, **grouping_of(version, options), **named)
     if plain and (options["forbid"] or options["size_classes"] is not None):
         raise SettingsError("Plain marks have no groups: leave size classes and bans out.")
     if options["size_classes"] is not None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from provenance.services.access import require
 from provenance.services.jobs import JobRun, job_kind
 from provenance.services.manifests import open_manifest, sample_indices
 from provenance.services.release_plans import plan_of
+from provenance.whole_files import write_whole
 
 KIND = "version.measure_presets"
 TRIAL_IMAGES = 8
@@ -115,7 +117,8 @@ def measure(run: JobRun) -> None:
         done = number * len(images)
         if trial_of(version, strength) is None:
             files = ((version.files_folder / path).read_bytes() for path in images)
-            _store(_path(version, strength), _tried(files, strength, version, step))
+            trial = _tried(files, strength, version, step)
+            write_whole(_path(version, strength), partial(Path.write_bytes, data=canonical_json(asdict(trial))))
 
 
 def _tried(files: Any, strength: MarkSettings, version: Version, step: Any) -> Trial:
@@ -128,10 +131,3 @@ def _tried(files: Any, strength: MarkSettings, version: Version, step: Any) -> T
 def _path(version: Version, mark: MarkSettings) -> Path:
     digest = hashlib.sha256(canonical_json(strength_of(mark).to_dict())).hexdigest()
     return version.folder / "trials" / f"{digest[:32]}.json"
-
-
-def _store(path: Path, trial: Trial) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(canonical_json(asdict(trial)))
-    draft.replace(path)

@@ -82,10 +82,11 @@ def judge_level(
     for name, pulls in others.items():
         alone = test(pulls, secrets.assignment, f"reference {name}", [])
         left = [other for rest, other in others.items() if rest != name]
-        beside = test(pulls, secrets.assignment, f"reference {name} left out", left) if left else alone
         controls.append({"name": name, "kind": "reference", "tail": "high", "p": alone.p})
         controls.append({"name": name, "kind": "reference", "tail": "low", "p": alone.p_lower})
-        controls.append({"name": name, "kind": "reference left out", "tail": "high", "p": beside.p})
+        if left:  # the only reference has no others to be regressed out
+            beside = test(pulls, secrets.assignment, f"reference {name} left out", left)
+            controls.append({"name": name, "kind": "reference left out", "tail": "high", "p": beside.p})
         # Two tails of every reference: each gets its share of alpha.
         if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
             tainted.append(name)

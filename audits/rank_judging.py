@@ -81,10 +81,12 @@ def judge_ranks(
     for name, table in others.items():
         alone = rank_test(table)
         left = [other for rest, other in others.items() if rest != name]
-        beside = rank_test(table, left) if left else alone
         controls.append({"name": name, "kind": "reference", "tail": "high", "p": alone.p})
         controls.append({"name": name, "kind": "reference", "tail": "low", "p": alone.p_lower})
-        controls.append({"name": name, "kind": "reference left out", "tail": "high", "p": beside.p})
+        if left:  # the only reference has no others to be regressed out
+            controls.append(
+                {"name": name, "kind": "reference left out", "tail": "high", "p": rank_test(table, left).p}
+            )
         # Two tails of every reference: each gets its share of alpha.
         if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
             tainted.append(name)

@@ -71,7 +71,7 @@ def test_the_true_key_is_ranked_among_its_decoys(world):
         assert test["p"] == pytest.approx((1 + above) / 40)
         assert level["p_with"] is not None
         kinds = [control["kind"] for control in level["controls"]]
-        assert kinds == ["wrong key", "reference", "reference", "reference left out"]
+        assert kinds == ["wrong key", "reference", "reference"]
     assert row.p == result["levels"]["soft"]["p_without"]
 
     # The nonce is drawn once, after the lock, and logged before the first question.

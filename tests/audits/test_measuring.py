@@ -234,6 +234,9 @@ def test_references_are_tested_themselves_at_both_tails(tmp_path):
     assert len(result["controls"]) == 6
     assert result["tainted"] == []
     assert conclude(result, result["p"], rules)[0] == "evidence"
+    only = {"clean 11": honest["clean 11"]}
+    result = judged(suspect, question, secret, only, rules=rules)
+    assert [control["kind"] for control in result["controls"]] == ["reference", "reference"]
 
     opposite = ask(LinearModel(13, secret=secret, strength=-0.6), question, tmp_path / "opposite")
     rigged = honest | {"rigged": score_level(opposite, "features", names, group_of)}

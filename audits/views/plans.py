@@ -1,6 +1,6 @@
 """Plans: drafted with a live forecast, locked, run."""
 
-from collections.abc import Callable
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -16,6 +16,7 @@ from audits.services.frozen_plans import frozen_text
 from provenance.errors import TouchmarkError
 from provenance.models import Role, User
 from provenance.services.access import get_visible, person
+from provenance.views.outcome import done_or_refused
 
 
 @require_http_methods(["GET", "POST"])
@@ -114,13 +115,15 @@ def plan_edit(request: HttpRequest, pk: str) -> HttpResponse:
     form = PlanForm(request.POST, user=user)
     if not form.is_valid():
         return render(request, "plans/plan_form.html", {"form": form, "plan": plan}, status=422)
-    return _try(request, plan, lambda: plans.save_draft(form.values, by=user, plan=plan), "The draft is saved.")
+    save = partial(plans.save_draft, form.values, by=user, plan=plan)
+    return done_or_refused(request, save, "The draft is saved.", "plan_detail", pk=plan.pk)
 
 
 @require_POST
 def plan_lock(request: HttpRequest, pk: str) -> HttpResponse:
     plan = get_visible(Plan, person(request), pk)
-    return _try(request, plan, lambda: plans.lock(plan, by=person(request)), "Locked. Its digest is in the log.")
+    lock = partial(plans.lock, plan, by=person(request))
+    return done_or_refused(request, lock, "Locked. Its digest is in the log.", "plan_detail", pk=plan.pk)
 
 
 @require_POST
@@ -140,16 +143,6 @@ def plan_json(request: HttpRequest, pk: str) -> JsonResponse:
     plan = get_visible(Plan, person(request), pk)
     frozen = plan.frozen if plan.is_locked else frozen_text(plan, plans.values_of(plan))
     return JsonResponse({"state": plan.state, "digest": plan.digest or None, "plan": frozen})
-
-
-def _try(request: HttpRequest, plan: Plan, act: Callable[[], object], said: str) -> HttpResponse:
-    try:
-        act()
-    except TouchmarkError as error:
-        messages.error(request, error.sentence)
-    else:
-        messages.success(request, said)
-    return redirect("plan_detail", pk=plan.pk)
 
 
 def _only_auditors(user: User) -> None:

@@ -1,6 +1,6 @@
 """People and organisations, for administrators."""
 
-from collections.abc import Callable
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -16,6 +16,7 @@ from provenance.forms.people import ContactForm, MemberForm, OrganisationForm, R
 from provenance.models import Membership, Organisation, Role, User
 from provenance.services import people as service
 from provenance.services.access import person
+from provenance.views.outcome import done_or_refused
 
 
 @require_GET
@@ -66,7 +67,8 @@ def member_roles(request: HttpRequest, organisation: str, user: int) -> HttpResp
 def member_remove(request: HttpRequest, organisation: str, user: int) -> HttpResponse:
     administered, member = _member(request, organisation, user)
     done = f"{member.display_name} is no longer a member of {administered}."
-    return _told(request, lambda: service.remove_member(administered, member, by=person(request)), done)
+    remove = partial(service.remove_member, administered, member, by=person(request))
+    return done_or_refused(request, remove, done, "people")
 
 
 @never_cache
@@ -120,16 +122,6 @@ def _member(request: HttpRequest, organisation: str, user: int) -> tuple[Organis
     return administered, get_object_or_404(
         User.objects.filter(memberships__organisation=administered).distinct(), pk=user
     )
-
-
-def _told(request: HttpRequest, act: Callable[[], None], done: str) -> HttpResponse:
-    try:
-        act()
-    except TouchmarkError as error:
-        messages.error(request, error.sentence)
-    else:
-        messages.success(request, done)
-    return redirect("people")
 
 
 def _show_password(request: HttpRequest, organisation: Organisation, member: User, password: str) -> HttpResponse:

@@ -47,6 +47,14 @@ def eager_jobs(settings) -> Iterator[None]:
 
 
 @pytest.fixture
+def no_worker(monkeypatch) -> None:
+    """Messages stay unread, so that a test works its job off when it wants to, and no job that follows from it."""
+    from provenance.services import jobs
+
+    monkeypatch.setattr(jobs, "send", lambda job: None)
+
+
+@pytest.fixture
 def world(db):
     """Organisations and people: see tests.world."""
     from tests.world import World

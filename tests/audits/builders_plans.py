@@ -18,5 +18,21 @@ def plan_values(world: World) -> PlanValues:
     return PlanValues("One", data, [release(world, data, "Northgate")], suspect, probes=100, group_images=10)
 
 
+def as_form(values: PlanValues, **more: Any) -> dict[str, Any]:
+    """What a browser sends for this plan."""
+    data: dict[str, Any] = {
+        "version": values.version.pk,
+        "releases": [one.pk for one in values.releases],
+        "suspect": values.suspect.pk,
+        "level": "features",
+        "counted": "without",
+        "probes": 100,
+        "group_images": 10,
+        "permutations": 1000,
+        "alpha": 0.01,
+    }
+    return data | more
+
+
 def changed(values: PlanValues, **more: Any) -> PlanValues:
     return PlanValues(**(values.__dict__ | more))

@@ -26,12 +26,6 @@ from tests.audits.builders_trainings import scenes_version
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def no_worker(monkeypatch):
-    """Messages stay unread, so that a test works its job off when it wants to."""
-    monkeypatch.setattr(jobs, "send", lambda job: None)
-
-
 def started(world, wanted=TINY):
     return calibrations.start(world.owner, wanted, by=world.auditor)
 

@@ -27,14 +27,6 @@ def weights(tmp_path):
     return cifar_weights(tmp_path)
 
 
-@pytest.fixture
-def no_test(monkeypatch):
-    """For tests about what comes before the connection test: leaves its job waiting in the queue."""
-    from provenance.services import jobs
-
-    monkeypatch.setattr(jobs, "send", lambda job: None)
-
-
 def uploaded(world, path, by=None):
     upload = Upload.objects.create(
         organisation=world.owner,
@@ -61,7 +53,7 @@ def run_jobs():
         jobs.run(str(job.pk))
 
 
-def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_test):
+def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_worker):
     upload = uploaded(world, weights)
     model = suspects.register_upload(world.owner, SUSPECT, upload, by=world.auditor)
     assert model.state == RegisteredModel.State.ARRIVING
@@ -84,7 +76,7 @@ def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_test):
     assert RegisteredModel.objects.suspects().get() == model
 
 
-@pytest.mark.usefixtures("no_test")
+@pytest.mark.usefixtures("no_worker")
 class TestBeforeTheTest:
     def test_a_references_declaration_is_logged_with_who_and_where_from(self, world, weights):
         model = suspects.register_local(world.owner, REFERENCE, weights, by=world.auditor)
@@ -210,7 +202,7 @@ def other(path):
     return cifar_weights(folder, seed=9)
 
 
-def test_weights_that_do_not_fit_fail_with_a_sentence_and_can_be_described_anew(world, weights, no_test, sign_in):
+def test_weights_that_do_not_fit_fail_with_a_sentence_and_can_be_described_anew(world, weights, no_worker, sign_in):
     wrong = Registration("Suspect", "suspect", ModelSpec("cifar_resnet:32"))
     model = suspects.register_local(world.owner, wrong, weights, by=world.auditor)
     run_jobs()
@@ -259,7 +251,7 @@ def form(world):
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("no_test")
+@pytest.mark.usefixtures("no_worker")
 class TestPages:
     def test_the_form_registers_an_upload(self, world, weights, sign_in, form):
         form["upload"] = str(uploaded(world, weights).pk)

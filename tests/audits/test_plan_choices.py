@@ -17,7 +17,7 @@ from audits.services.plans import PlanError, check_unchanged, lock, save_draft, 
 from provenance.intake.manifest import Entry, Manifest
 from provenance.marks import MarkSettings
 from provenance.models import Dataset, DatasetGrant, Version
-from tests.audits.builders_plans import changed, plan_values
+from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import GROUPS, finished_audit, model, release
 from tests.audits.builders_runs import manifest_of
 
@@ -221,20 +221,7 @@ def test_references_may_use_up_only_what_a_set_leaves_free(world, values):
 
 # -- form, page, command -----------------------------------------------------------------------------------------
 def filled(values, **more):
-    data = {
-        "version": values.version.pk,
-        "releases": [one.pk for one in values.releases],
-        "suspect": values.suspect.pk,
-        "level": "features",
-        "further_primary": ["hard"],
-        "counted": "without",
-        "probes": 100,
-        "group_images": 10,
-        "permutations": 1000,
-        "alpha": 0.01,
-        "series_is_open": "on",
-    }
-    return data | more
+    return as_form(values, further_primary=["hard"], series_is_open="on", **more)
 
 
 def test_the_form_takes_levels_series_and_held_out_images(world, values, sign_in):

@@ -10,7 +10,7 @@ from audits.services.forecasts import forecast
 from audits.services.frozen_plans import digest_of, frozen_text
 from audits.services.plans import PlanError, lock, save_draft
 from provenance.models import DatasetGrant, LogEntry
-from tests.audits.builders_plans import changed, plan_values
+from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import finished_audit, model, release, version
 
 pytestmark = pytest.mark.django_db
@@ -138,19 +138,7 @@ def test_only_auditors_with_a_grant_may_plan(world, values):
 
 # -- pages -------------------------------------------------------------------------------------------------------
 def answers(values, **more):
-    data = {
-        "version": values.version.pk,
-        "releases": [r.pk for r in values.releases],
-        "suspect": values.suspect.pk,
-        "level": "features",
-        "counted": "without",
-        "probes": 100,
-        "group_images": 10,
-        "permutations": 1000,
-        "alpha": 0.01,
-        "wrong_key_control": "on",
-    }
-    return data | more
+    return as_form(values, wrong_key_control="on", **more)
 
 
 def test_an_auditor_plans_locks_and_is_asked_to_run(world, values, sign_in):

@@ -20,12 +20,6 @@ def version(world):
     return scenes_version(world)
 
 
-@pytest.fixture
-def no_worker(monkeypatch):
-    """Messages stay unread, so that a test runs the one job it is about and no connection test after it."""
-    monkeypatch.setattr(jobs, "send", lambda job: None)
-
-
 def started(world, version, name="Tiny CLIP", **changes):
     return trainings.start(name, version, by=world.auditor, settings=QUICK, **changes)
 

@@ -55,7 +55,7 @@ def cost_of(version: Version, mark: MarkSettings, refusal: str = "") -> Cost:
     plan = None
     if not refusal:
         try:
-            plan = plan_of(version, mark)
+            plan = plan_of(version, mark, wait=False)
         except TouchmarkError as error:
             refusal = error.sentence
     trial = trial_of(version, mark)

@@ -131,22 +131,10 @@ def likeliest(soft: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.where(answered, labels, np.nan).astype(np.float32)[:, None]
 
 
-def _checked(phi: Floats, least: int) -> Floats:
-    if phi.ndim != 2 or len(phi) < least:
-        raise DensityError(f"A density needs at least {least} answers in a table; this set has the shape {phi.shape}.")
+def _checked(phi: Floats) -> Floats:
+    if phi.ndim != 2 or len(phi) < 2:
+        raise DensityError(f"A density needs at least 2 answers in a table; this set has the shape {phi.shape}.")
     return phi
-
-
-def _same_dimension(a: Floats, b: Floats) -> None:
-    if a.shape[1] != b.shape[1]:
-        raise DensityError(f"Two sets of answers differ in their dimension: {a.shape[1]} and {b.shape[1]}.")
-
-
-def density_between(a: Floats, b: Floats) -> float:
-    """rho(A, B) = mean over all pairs of <a, b>; a (N, d), b (M, d). O((N + M) d)."""
-    _checked(a, 1), _checked(b, 1)
-    _same_dimension(a, b)
-    return float(a.mean(axis=0) @ b.mean(axis=0))
 
 
 def density_within(a: Floats) -> float:
@@ -154,7 +142,7 @@ def density_within(a: Floats) -> float:
 
     At the hard level this is the collision probability of two labels.
     """
-    n = len(_checked(a, 2))
+    n = len(_checked(a))
     total = a.sum(axis=0)
     return float((total @ total - np.einsum("nd,nd->", a, a)) / (n * (n - 1)))
 
@@ -188,7 +176,7 @@ def density_scores(marked: Floats, clean: Floats) -> DensityScores:
     """
     if marked.shape != clean.shape:
         raise DensityError(f"Marked and clean probes differ in shape: {marked.shape} and {clean.shape}.")
-    n = len(_checked(marked, 2))
+    n = len(_checked(marked))
     tt, cc = density_within(marked), density_within(clean)
     tc = float((marked.sum(axis=0) @ clean.sum(axis=0) - np.einsum("nd,nd->", marked, clean)) / (n * (n - 1)))
     shift = marked - clean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +42,6 @@ def read_image(path: Path, side: int) -> NDArray[np.uint8]:
             rgb = rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
         left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
         return np.asarray(rgb.crop((left, top, left + side, top + side)))
-
-
-def read_captions(table: Path) -> dict[str, str]:
-    """Captions by path from a CSV with the columns ``path`` and ``caption``."""
-    with table.open(newline="", encoding="utf-8") as lines:
-        rows = csv.DictReader(lines)
-        if not {"path", "caption"} <= set(rows.fieldnames or ()):
-            raise TrainingError(f"{table.name} needs the columns path and caption.")
-        return {row["path"]: row["caption"] for row in rows}
 
 
 def read_pairs(

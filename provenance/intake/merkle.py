@@ -7,7 +7,7 @@ split at the largest power of two seen from below. So an inclusion proof costs O
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -126,16 +126,3 @@ def verify_inclusion(leaf: bytes, index: int, leaves: int, proof: Sequence[bytes
         node >>= 1
         last >>= 1
     return last == 0 and result == root
-
-
-def iterate_leaves(path: Path, leaves: int) -> Iterator[bytes]:
-    """The leaf hashes of a ``tree.bin`` in order, 32 bytes each."""
-    with path.open("rb") as file:
-        left = leaves * NODE
-        while left:
-            piece = file.read(min(_CHUNK, left))
-            if not piece:
-                raise ManifestError(f"{path.name} ends early.")
-            left -= len(piece)
-            for at in range(0, len(piece), NODE):
-                yield piece[at : at + NODE]

@@ -33,7 +33,6 @@ class Preset:
     opacity: float
     amplitude: float
     bend: float
-    images_per_group: int  # plan for this many marked images in each group
 
     def settings(
         self, groups: tuple[str, ...], group_by: str = "class", family: str = "patch", **changes: Any
@@ -79,7 +78,6 @@ PRESETS: dict[str, Preset] = {
             opacity=0.3,
             amplitude=4.0,
             bend=0.02,
-            images_per_group=200,
         ),
         Preset(
             "balanced",
@@ -91,7 +89,6 @@ PRESETS: dict[str, Preset] = {
             opacity=0.6,
             amplitude=8.0,
             bend=0.04,
-            images_per_group=100,
         ),
         Preset(
             "strong",
@@ -103,7 +100,6 @@ PRESETS: dict[str, Preset] = {
             opacity=1.0,
             amplitude=16.0,
             bend=0.08,
-            images_per_group=50,
         ),
     )
 }

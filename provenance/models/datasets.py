@@ -48,10 +48,6 @@ class Dataset(models.Model):
         """The version added last, ready or not; uses prefetched versions where a list brings them."""
         return max(self.versions.all(), key=lambda version: version.number, default=None)
 
-    @property
-    def latest_version(self) -> "Version | None":
-        return self.versions.filter(state=Version.State.READY).order_by("-number").first()
-
 
 class DatasetGrant(models.Model):
     """Permission for an auditor of another organisation to plan audits on a dataset."""

@@ -78,7 +78,7 @@ def test_changed_files_make_a_new_version_and_the_old_one_stays(world):
     first.refresh_from_db()
     assert (first.number, second.number) == (1, 2)
     assert first.root != second.root
-    assert first.dataset.latest_version == second
+    assert first.dataset.newest_version == second
 
 
 def test_a_broken_archive_fails_with_a_sentence_and_runs_again_after_a_retry(world):

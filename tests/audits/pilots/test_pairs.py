@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audits.pilots.pairs import Pairs, read_captions, read_image, read_pairs
+from audits.pilots.pairs import Pairs, read_image, read_pairs
 from audits.pilots.recipe import TrainingError
 
 
@@ -49,19 +49,6 @@ def test_a_missing_file_is_named(tmp_path):
 def test_more_than_memory_holds_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(TrainingError, match="do not fit in memory"):
         read_pairs(tmp_path, {f"{n}.png": "a kite" for n in range(300)}, 2048)
-
-
-def test_captions_are_read_from_a_table(tmp_path):
-    table = tmp_path / "captions.csv"
-    table.write_text("path,label,caption\nkite/1.jpg,kite,a red kite\n", encoding="utf-8")
-    assert read_captions(table) == {"kite/1.jpg": "a red kite"}
-
-
-def test_a_table_without_captions_is_refused(tmp_path):
-    table = tmp_path / "captions.csv"
-    table.write_text("file,text\n1.jpg,kite\n", encoding="utf-8")
-    with pytest.raises(TrainingError, match="path and caption"):
-        read_captions(table)
 
 
 def test_images_and_captions_must_be_as_many():

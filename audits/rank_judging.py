@@ -84,9 +84,7 @@ def judge_ranks(
         controls.append({"name": name, "kind": "reference", "tail": "high", "p": alone.p})
         controls.append({"name": name, "kind": "reference", "tail": "low", "p": alone.p_lower})
         if left:  # the only reference has no others to be regressed out
-            controls.append(
-                {"name": name, "kind": "reference left out", "tail": "high", "p": rank_test(table, left).p}
-            )
+            controls.append({"name": name, "kind": "reference left out", "tail": "high", "p": rank_test(table, left).p})
         # Two tails of every reference: each gets its share of alpha.
         if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
             tainted.append(name)

@@ -144,6 +144,11 @@ def state_tone(state: str) -> str:
     return next((tone for tone, states in STATE_TONES.items() if word in states), "")
 
 
+def verdict(holds: bool | None) -> str:
+    """What a calibration says of the tests' error rate, in the words of every page, command and report."""
+    return {True: "holds", False: "does not hold", None: "too few pairs to tell"}[holds]
+
+
 def job_title(kind: str) -> str:
     return JOB_TITLES.get(kind, kind.replace(".", ": ").replace("_", " "))
 

@@ -42,7 +42,8 @@ class Calibration(models.Model):
     code_version = models.CharField(max_length=100)
     state = models.CharField(max_length=10, choices=CalibrationState.choices, default=CalibrationState.QUEUED)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
-    # CalibrationTable.to_dict(), and what it says in one word; {} and None until it is done.
+    # CalibrationTable.to_dict() and its `holds`, which is None where there are too few pairs to tell; {} and None until
+    # it is done.
     table = models.JSONField(default=dict)
     holds = models.BooleanField(null=True)
     seconds = models.FloatField(null=True)  # that its rounds took, whichever attempts worked them off

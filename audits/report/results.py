@@ -149,7 +149,7 @@ class CalibrationFacts:
     code_version: str
     audit_code_version: str
     same_code: bool
-    holds: bool
+    holds: bool | None  # None: too few pairs to tell
     sentence: str
     others_sentence: str
     pairs: int
@@ -157,3 +157,4 @@ class CalibrationFacts:
     families_missing: tuple[str, ...]
     rows: tuple[CalibratedTest, ...]
     others: tuple[CalibratedTest, ...]
+    differences: tuple[str, ...] = ()  # how a test of the audit differs from the nearest calibrated one

@@ -15,6 +15,7 @@ from audits.report.results import (
 )
 from audits.report.wording import LEVEL_NAMES, count_text, number_text, p_text, percent_text, short_time
 from audits.report.words_of_test import WORDS
+from provenance.wording import verdict
 
 MOST_SCORED = 3  # with more releases than this, only means over patterns are printed
 MOST_CONTROLS = 24  # with more controls than this, only those at the deciding levels are printed
@@ -255,10 +256,12 @@ def _calibration(facts: ReportFacts) -> dict[str, Any] | None:
         "others_sentence": found.others_sentence,
         "rows": [
             ["Calibration", f"{found.id}, finished {short_time(found.calibrated_at)} UTC"],
+            ["Error rate of the tests", verdict(found.holds)],
             ["Code", f"{found.code_version}; {same}"],
             ["Models that never saw a release", kinds],
             *([["Not calibrated", f"the family {missing}, which this audit uses"]] if missing else []),
         ],
+        "differences": list(found.differences),
         "lines": [_line(line) for line in printed],
         "lines_left": len(found.rows) - len(printed),
         "alphas": [f"Rejected at {rate.alpha:g}" for line in found.rows[:1] for rate in line.rejections],

@@ -32,6 +32,7 @@ from provenance.models import Version
 from provenance.services import log
 from provenance.services.jobs import JobRun, job_kind
 from provenance.whole_files import write_whole
+from provenance.wording import verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +82,7 @@ def _finish(calibration: Calibration) -> None:
         calibration.state, calibration.finished_at = Calibration.State.DONE, timezone.now()
         calibration.save()
         details = {
-            "holds": calibration.holds,
+            "error_rate": verdict(calibration.holds),
             "lines": len(calibration.table["rows"]),
             "code": calibration.code_version,
         }

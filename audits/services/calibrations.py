@@ -22,6 +22,9 @@ SEEDS = 2**31
 SIDE = 32  # pixels of probes and group images; networks as small as the null models see no more
 STOCK = 1200  # images that rounds draw from
 TOO_FEW_IMAGES = "This version has fewer than {} images; calibrate on procedural scenes."
+# Pairs of a line with which a calibration of all families can tell: with fewer, some interval at 0.05 mostly reaches
+# 0.10 by chance alone.
+ENOUGH_PAIRS = 1_000
 MOST_ROUNDS, MOST_MODELS, MOST_PAIRS, MOST_REFERENCES = 40, 24, 5_000, 6
 # With 99 decoys a p of 0.01 is within reach; ten groups are tested by drawn permutations, as large releases are.
 BENCH = BenchSize(groups=10, probes=32, per_group=8, sets=2, keys=110, views=3)
@@ -39,7 +42,7 @@ class Wanted:
     """
 
     families: tuple[str, ...] = field(default_factory=lambda: tuple(families()))
-    rounds: int = 2
+    rounds: int = 4
     models: int = 6
     pairs: int = 250
     seed: int | None = None
@@ -71,6 +74,10 @@ class Cost:
     p_values: int
     seconds: float
     measured: bool  # by an earlier calibration of this installation
+
+    @property
+    def is_few(self) -> bool:
+        return self.pairs_per_line < ENOUGH_PAIRS
 
 
 def may_start(user: User) -> bool:

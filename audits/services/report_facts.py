@@ -22,6 +22,7 @@ from audits.report.facts import (
     TestName,
 )
 from audits.services.audits import earlier_audits, organisations_of, other_weights
+from audits.services.calibration_notes import facts_for
 from audits.services.report_log import log_extract, time_text
 from audits.services.report_results import (
     Tested,
@@ -33,7 +34,7 @@ from audits.services.report_results import (
     score_facts,
     unmeasured,
 )
-from audits.services.report_verifiers import calibration_facts, calibration_of, other_tests, tests_left_out
+from audits.services.report_verifiers import calibration_facts, other_tests, tests_left_out
 from provenance.code_version import code_version
 from provenance.models import LogEntry, Role, User, WatermarkKey
 
@@ -43,7 +44,7 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
     audit = report.audit
     rows = list(audit.rows.select_related("release__key", "release__version").order_by("release__recipient", "release"))
     tested = [Tested.of(row, f"Release {number}") for number, row in enumerate(rows, start=1)]
-    calibration = calibration_of(audit)
+    calibration = facts_for(audit)
     return ReportFacts(
         number=report.number,
         issued_at=time_text(issued_at),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audits.models import Audit
 from audits.report.results import CalibratedTest, CalibrationFacts, OtherTest, Rate
-from audits.services.calibration_notes import facts_for
 from audits.services.report_results import Tested
 from audits.services.verifier_table import innocent_rates, left_out, verdict_rows
 
@@ -38,12 +36,8 @@ def tests_left_out(tested: list[Tested]) -> tuple[str, ...]:
     return (*common, *own)
 
 
-def calibration_of(audit: Audit) -> dict[str, Any] | None:
-    """The newest calibration that fits, as `calibration_notes.facts_for` describes it."""
-    return facts_for(audit.plan, audit)
-
-
 def calibration_facts(found: dict[str, Any] | None) -> CalibrationFacts | None:
+    """found: as `calibration_notes.facts_for` describes it."""
     if found is None:
         return None
     plain = ("id", "code_version", "audit_code_version", "same_code", "holds", "sentence", "others_sentence", "pairs")
@@ -52,6 +46,7 @@ def calibration_facts(found: dict[str, Any] | None) -> CalibrationFacts | None:
         calibrated_at=found["calibrated_at"],
         null_models=found["null_models"],
         families_missing=tuple(found["families_missing"]),
+        differences=tuple(found["differences"]),
         rows=tuple(_line(row) for row in found["rows"]),
         others=tuple(_line(row) for row in found["others"]),
     )

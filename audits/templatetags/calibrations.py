@@ -8,6 +8,7 @@ from django.template.context import Context
 from audits.models import Audit, Calibration
 from audits.services.calibration_notes import note_for
 from provenance import wording
+from provenance.templatetags.touchmark import badge
 
 register = template.Library()
 
@@ -16,9 +17,13 @@ register = template.Library()
 def calibration_note(context: Context, audit: Audit) -> dict[str, Any]:
     """Lines of the newest fitting calibration, whether it is of the same code, and the way to its page."""
     request = context["request"]
-    return {"request": request, "nav": context.get("nav"), "plan": audit.plan} | note_for(
-        audit.plan, request.user, audit
-    )
+    return {"request": request, "nav": context.get("nav"), "plan": audit.plan} | note_for(audit, request.user)
+
+
+@register.inclusion_tag("components/badge.html")
+def error_rate(holds: bool | None) -> dict[str, str]:
+    """Whether the tests of a finished calibration keep their error rate, in a word."""
+    return badge(wording.verdict(holds), {True: "good", False: "bad", None: "warn"}[holds])
 
 
 @register.simple_tag

@@ -15,7 +15,7 @@ register = template.Library()
 def other_verifiers(row: AuditRow) -> dict[str, Any]:
     """Nothing at all for audits of earlier versions, which never asked."""
     told = row.result.get("verifiers")
-    verdicts = verdict_rows(row, innocent_rates(facts_for(row.audit.plan, row.audit))) if told else []
+    verdicts = verdict_rows(row, innocent_rates(facts_for(row.audit))) if told else []
     return {
         "verdicts": verdicts,
         "sources": sources_of(verdicts),

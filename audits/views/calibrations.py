@@ -15,6 +15,7 @@ from audits.models import Calibration
 from audits.services import calibration_charts as charts
 from audits.services import calibration_notes as notes
 from audits.services import calibrations as service
+from provenance import wording
 from provenance.code_version import code_version
 from provenance.errors import TouchmarkError
 from provenance.models import User
@@ -122,6 +123,7 @@ def calibration_json(request: HttpRequest, pk: str) -> JsonResponse:
         "finished_at": calibration.finished_at.isoformat() if calibration.finished_at else None,
         "images": str(calibration.version) if calibration.version else "procedural scenes",
         "holds": calibration.holds,
+        "error_rate": wording.verdict(calibration.holds),
         "table": calibration.table,
     }
     answer = JsonResponse(content, json_dumps_params={"ensure_ascii": False})

@@ -34,8 +34,9 @@ def finished(
     by: User | None = None,
     too_often: bool = False,
     code: str = "",
+    pairs: int = 2_000,
 ) -> Calibration:
-    """A table of 500 pairs per line: uniform p for exact tests (or not, if `too_often`), small ones for the others."""
+    """A table of `pairs` per line: uniform p for exact tests (or not, if `too_often`), small ones for the others."""
     wanted = Wanted(families=families, seed=1)
     made = Calibration.objects.create(
         organisation=organisation or world.owner,
@@ -44,7 +45,9 @@ def finished(
         created_by=by or world.auditor,
     )
     rng = np.random.default_rng(len(families))
-    rounds = [RoundResult(family, _p_values(rng, too_often), {"fresh small_resnet": 6}, 0) for family in families]
+    rounds = [
+        RoundResult(family, _p_values(rng, too_often, pairs), {"fresh small_resnet": 6}, 0) for family in families
+    ]
     marks = calibrations.marks_of(made)
     table = tabulate(rounds, calibrations.settings_of(made), marks, made.code_version)
     made.table, made.holds = table.to_dict(), table.holds
@@ -59,13 +62,13 @@ def _settings(wanted: Wanted) -> dict:
     return asdict(wanted.settings)
 
 
-def _p_values(rng: np.random.Generator, too_often: bool) -> dict[Cell, list[Drawn]]:
+def _p_values(rng: np.random.Generator, too_often: bool, pairs: int) -> dict[Cell, list[Drawn]]:
     found = {}
     for level in LEVELS:
         for references in (False, True):
             for test in EXACT:
-                p = rng.beta(0.3 if too_often and test == RANK else 1, 1, 500)
+                p = rng.beta(0.3 if too_often and test == RANK else 1, 1, pairs)
                 found[Cell(test, level, references, True)] = [Drawn(float(one), None) for one in p]
     for test, level in (("paired t-test", "features"), ("paired t-test", "soft"), ("view consistency", "features")):
-        found[Cell(test, level, False, False)] = [Drawn(float(one), None) for one in rng.beta(0.4, 1, 500)]
+        found[Cell(test, level, False, False)] = [Drawn(float(one), None) for one in rng.beta(0.4, 1, pairs)]
     return found

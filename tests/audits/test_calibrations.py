@@ -16,10 +16,11 @@ from audits.models import Calibration
 from audits.services import calibration_run, calibrations
 from audits.services.calibration_charts import qq_plot
 from audits.services.calibration_notes import facts_for, note_for, sentence
+from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Job, LogEntry
 from provenance.services import jobs
 from tests.audits.builders_calibrations import TINY, finished
-from tests.audits.builders_reports import finished_audit, model
+from tests.audits.builders_reports import GROUPS, finished_audit, model, started_audit
 from tests.audits.builders_runs import register, untrained
 from tests.audits.builders_trainings import scenes_version
 
@@ -174,46 +175,74 @@ def test_the_cost_grows_with_what_is_asked_and_learns_from_what_was_done(world):
 
 def test_an_audits_note_shows_the_rows_of_its_own_test(world):
     audit = finished_audit(world)
-    assert facts_for(audit.plan, audit) is None
+    assert facts_for(audit) is None
     calibration = finished(world)
-    facts = facts_for(audit.plan, audit)
+    facts = facts_for(audit)
     assert facts["same_code"]
     assert facts["holds"]
-    assert facts["pairs"] == 500
+    assert facts["pairs"] == 2_000
     assert {(row["family"], row["test"]) for row in facts["rows"]} == {("patch", "assignment")}
     assert len(facts["rows"]) == 6  # three levels, with and without references
     assert {row["test"] for row in facts["others"]} == {"paired t-test", "view consistency"}
     assert json.loads(json.dumps(facts)) == facts
-    assert note_for(audit.plan, world.auditor, audit)["calibration"] == calibration
-    assert note_for(audit.plan, world.outsider, audit)["calibration"] is None
+    assert note_for(audit, world.auditor)["calibration"] == calibration
+    assert note_for(audit, world.outsider)["calibration"] is None
 
 
 def test_a_note_costs_few_queries_whatever_the_size_of_the_table(world, django_assert_max_num_queries):
     audit = finished_audit(world)
     finished(world)
     with django_assert_max_num_queries(8):
-        note_for(audit.plan, world.auditor, audit)
+        note_for(audit, world.auditor)
 
 
 def test_an_audit_is_told_of_the_calibration_that_fits_it_best(world):
     audit = finished_audit(world)
     old = finished(world, code="0.0.1 (sources 000000000000)")
-    assert not facts_for(audit.plan, audit)["same_code"]
+    assert not facts_for(audit)["same_code"]
     finished(world, families=("warp",))  # newer, of the running code, of no use
-    assert facts_for(audit.plan, audit)["id"] == str(old.pk)
+    assert facts_for(audit)["id"] == str(old.pk)
     elsewhere = finished(world, organisation=world.elsewhere, by=world.outsider)
-    assert facts_for(audit.plan, audit)["id"] == str(elsewhere.pk)
-    assert note_for(audit.plan, world.auditor, audit)["calibration"] is None
+    assert facts_for(audit)["id"] == str(elsewhere.pk)
+    assert note_for(audit, world.auditor)["calibration"] is None
     own = finished(world)
-    assert facts_for(audit.plan, audit)["id"] == str(own.pk)
+    assert facts_for(audit)["id"] == str(own.pk)
 
 
 def test_a_family_that_was_not_calibrated_is_named(world):
     audit = finished_audit(world)
     finished(world, families=("warp",))
-    facts = facts_for(audit.plan, audit)
+    facts = facts_for(audit)
     assert facts["families_missing"] == ["patch"]
     assert facts["rows"] == []
+
+
+PATCHES = MarkSettings(groups=tuple(GROUPS), share=0.1)
+HALVES = PATCHES.replace(size_classes=(0, 0, 0, 1, 1, 1))
+THIRDS_BANNED = PATCHES.replace(size_classes=(0, 0, 1, 1, 2, 2), forbidden=((0, 0),))
+PLAIN = MarkSettings(association="plain", share=0.1)
+
+
+@pytest.mark.parametrize(
+    ("marks", "own"),
+    [
+        ((PATCHES,), []),
+        ((HALVES,), []),
+        ((PLAIN,), []),
+        ((PATCHES, PATCHES), []),
+        ((HALVES.replace(forbidden=((0, 1),)),), ["bans patterns from groups."]),
+        ((THIRDS_BANNED,), ["does so within 3 and bans patterns from groups."]),
+        ((PATCHES, PATCHES, PATCHES), ["combines 3 sets."]),
+        ((PATCHES, PLAIN), ["combines 2 sets, plain ones among them."]),
+        ((HALVES, PATCHES), ["combines 2 sets, size classes or bans among their settings."]),
+    ],
+)
+def test_a_note_says_where_it_shows_only_the_nearest_test(world, marks, own):
+    audit = started_audit(world, world.auditor, ("Northgate",), MarkSets(marks).to_dict())
+    finished(world)
+    told = facts_for(audit)["differences"]
+    assert [text.partition("This audit ")[2] for text in told] == own
+    assert all("is the nearest calibrated test" in text for text in told)
 
 
 def test_the_page_shows_tables_plot_and_code(world, sign_in):
@@ -230,11 +259,22 @@ def test_the_page_shows_tables_plot_and_code(world, sign_in):
     assert "another code" in sign_in(world.legal).get(url).content.decode()
 
 
-def test_few_pairs_are_not_said_to_prove_the_error_rate(world):
-    table = calibrations.table_of(finished(world))
-    few = replace(table, rows=tuple(replace(row, pairs=499) for row in table.rows))
-    assert sentence(table).startswith("The tests keep their error rate")
-    assert sentence(few).startswith("No fault was found, but only a coarse one would show: over 499 pairs")
+def test_few_pairs_are_not_said_to_prove_the_error_rate(world, sign_in):
+    audit, enough = finished_audit(world), calibrations.table_of(finished(world))
+    assert sentence(enough).endswith("no interval (99 %) at alpha 0.05 reaches 10 %.")
+    few = finished(world, pairs=20)
+    assert (few.holds, few.state) == (None, "done")
+    browser = sign_in(world.auditor)
+    pages = {"calibration_detail": few, "audit_detail": audit, "calibration_list": None}
+    for name, shown in pages.items():
+        page = browser.get(reverse(name, args=[shown.pk] if shown else [])).content.decode()
+        assert "too few pairs to tell" in page, name
+    assert "There are too few pairs to tell whether the tests keep their error rate: over 20 pairs" in sentence(
+        calibrations.table_of(few)
+    )
+    told = browser.get(reverse("calibration_json", args=[few.pk])).json()
+    assert (told["holds"], told["error_rate"]) == (None, "too few pairs to tell")
+    assert facts_for(audit)["holds"] is None
 
 
 def test_a_calibration_that_does_not_hold_names_the_test(world, sign_in):
@@ -279,9 +319,11 @@ def test_the_command_calibrates_and_answers_with_the_table(world, capsys, no_wor
     call_command("calibrate", *words, "--cost", "--json")
     assert json.loads(capsys.readouterr().out)["forward_passes"] > 0
     assert not Calibration.objects.exists()
-    call_command("calibrate", *words, "--here", "--json")
+    with pytest.raises(SystemExit) as ended:
+        call_command("calibrate", *words, "--here", "--json")
+    assert ended.value.code == 4
     answer = json.loads(capsys.readouterr().out)
-    assert answer["holds"] is True
+    assert (answer["holds"], answer["error_rate"]) == (None, "too few pairs to tell")
     assert CalibrationTable.from_dict(answer["table"]).rows
     with pytest.raises(SystemExit):
         call_command("calibrate", "--as", "lena", "--families", "patch", "--here")

@@ -32,6 +32,7 @@ from audits.calibration.null_models import stranger_models
 from audits.calibration.table import CalibrationTable, Row
 from audits.pilots.procedural import CLASSES, scenes
 from provenance.marks import PRESETS, families
+from provenance.wording import verdict
 
 SIDE = 32
 STOCK = 3000
@@ -131,7 +132,7 @@ def main() -> None:
     print(compact(table) if options.compact else table.to_markdown())
     print(f"\nNull models: {table.made_with['models']}; at no level to test: {table.made_with['silent']}")
     tested = sum(row.pairs for row in table.rows)
-    print(f"{tested:,} p-values of {len(results)} rounds; {seconds:.0f} s in this run; holds: {table.holds}")
+    print(f"{tested:,} p-values of {len(results)} rounds; {seconds:.0f} s in this run; {verdict(table.holds)}")
     if options.json:
         options.json.write_text(json.dumps(table.to_dict()), encoding="utf-8")
     sys.exit(0 if table.holds else 1)

@@ -12,14 +12,16 @@ from audits.services.plans import auditable_versions
 from provenance.management.base import TouchmarkCommand
 from provenance.marks import families
 from provenance.models import Organisation, User, Version
+from provenance.wording import verdict
 
-DOES_NOT_HOLD = 3
+DOES_NOT_HOLD, TOO_FEW_PAIRS = 3, 4
 
 
 class Command(TouchmarkCommand):
     help = (
         "Calibrate the tests: rejections among null models with random keys, for every family, level and test. "
-        "Exit code 0: every test kept its error rate (or the job was queued); 3: one did not; 1: refused or failed."
+        "Exit code 0: every test kept its error rate (or the job was queued); 3: one did not; 4: there are "
+        "too few pairs to tell; 1: refused or failed."
     )
 
     def add_options(self, parser: CommandParser) -> None:
@@ -66,9 +68,10 @@ class Command(TouchmarkCommand):
         if calibration.state != Calibration.State.DONE:
             return answer
         table = service.table_of(calibration)
-        answer |= {"holds": table.holds, "sentence": sentence(table), "others": others_sentence(table)}
+        answer |= {"holds": table.holds, "error_rate": verdict(table.holds)}
+        answer |= {"sentence": sentence(table), "others": others_sentence(table)}
         answer |= {"table": calibration.table} if options["json"] else {"table": "\n" + table.to_markdown()}
-        return answer | {"exit_code": 0 if table.holds else DOES_NOT_HOLD}
+        return answer | {"exit_code": {True: 0, False: DOES_NOT_HOLD, None: TOO_FEW_PAIRS}[table.holds]}
 
 
 def _organisation(user: User, wanted: str) -> Organisation:

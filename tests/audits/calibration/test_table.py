@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,9 +59,25 @@ def test_findings():
 
 def test_one_failing_row_fails_the_table_and_chance_alone_does_not():
     generator = np.random.default_rng(1)
-    good = [row_of(generator.uniform(size=300)) for _ in range(40)]
-    assert CalibrationTable(tuple(good), {}).holds
-    assert not CalibrationTable((*good, row_of(generator.beta(0.6, 1, size=300))), {}).holds
+    good = [row_of(generator.uniform(size=1000)) for _ in range(40)]
+    assert CalibrationTable(tuple(good), {}).holds is True
+    assert CalibrationTable((*good, row_of(generator.beta(0.6, 1, size=300))), {}).holds is False
+
+
+@pytest.mark.parametrize(
+    ("pairs", "count", "holds"),
+    [(8, 0, None), (89, 2, None), (90, 2, True), (300, 17, None), (1000, 60, True), (1000, 110, False)],
+)
+def test_a_table_holds_only_where_it_would_have_shown_twice_the_rate(pairs, count, holds):
+    """The 99 % interval of 2 of 90 ends just below 0.10, that of 2 of 89 above."""
+    table = CalibrationTable((row_of([0.04] * count + [0.5] * (pairs - count)),), {})
+    assert table.holds is holds
+    assert bool(table.too_wide) == (holds is not True)
+
+
+def test_the_others_need_no_pairs():
+    enough, few = row_of([0.5] * 1000), replace(row_of([0.5] * 5), exact=False)
+    assert CalibrationTable((enough, few), {}).holds is True
 
 
 @pytest.mark.parametrize("p_values", [[], [0.5, float("nan")], [-0.1], [1.1]])

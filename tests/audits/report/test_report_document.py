@@ -232,6 +232,7 @@ def test_what_other_tests_say_is_labelled_and_stands_apart_from_the_finding(of_l
 def test_the_calibration_is_named_with_its_code(of_levels):
     assert "The tests keep their error rate" in of_levels
     assert "8c0e5f7e-3c43-4b7e-9d46-0b0a4f4a4c11" in of_levels
+    assert "Error rate of the tests holds" in of_levels
     assert "0.1.0 (3f2a91c); the code that this audit ran with" in of_levels
     assert "assignment (patch) features without 500 4.80 %" in of_levels
     made = with_levels(facts())
@@ -240,6 +241,13 @@ def test_the_calibration_is_named_with_its_code(of_levels):
     assert "this audit ran with 0.2.0" in text
     assert "the family warp, which this audit uses" in text
     assert text.count("A test does not keep its error rate") == 2  # among the limitations as well
+    assert "Error rate of the tests does not hold" in text
+    nearest = "“two secrets combined” is the nearest calibrated test. This audit combines 3 sets."
+    few = replace(calibration(), holds=None, sentence="There are too few pairs to tell.", differences=(nearest,))
+    text = read(replace(made, calibration=few))[1]
+    assert "Error rate of the tests too few pairs to tell" in text
+    assert text.count("There are too few pairs to tell.") == 2
+    assert nearest in text
 
 
 def test_without_a_calibration_it_says_so(plain):

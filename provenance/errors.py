@@ -1,4 +1,8 @@
-"""The one base of every error that a person is meant to read."""
+"""The one base of every error that a person is meant to read, and the one that any job may meet."""
+
+import errno
+
+DISK_FULL = "The disk is full. Make room and start the job again; it goes on where it stopped."
 
 
 class TouchmarkError(Exception):
@@ -11,3 +15,8 @@ class TouchmarkError(Exception):
         super().__init__(sentence)
         self.sentence = sentence
         self.detail = detail
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether there is no room left on the disk, or none for us."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

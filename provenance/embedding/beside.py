@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,23 +35,32 @@ class BesideFile:
 def place_beside(source: Path, wanted: BesideFile, files: Path) -> BesideFile:
     """Copy `source` byte for byte to its path below `files`, and count its CRC-32 on the way.
 
-    Raises: SourceChangedError where the source is not the file that was taken in.
+    Raises: SourceChangedError where the source is not the file that was taken in; OSError where the copy cannot be
+    written, as on a full disk.
     """
     target = Path(safe_target(str(files), wanted.path))
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.draft")
     digest, crc, size = hashlib.sha256(), 0, 0
     try:
-        with source.open("rb") as read, draft.open("wb") as write:
-            while piece := read.read(PIECE):
+        with draft.open("wb") as write:
+            for piece in _pieces(source, wanted):
                 write.write(piece)
                 digest.update(piece)
                 crc, size = zlib.crc32(piece, crc), size + len(piece)
+        if digest.hexdigest() != wanted.sha256:
+            raise SourceChangedError(f"The file {wanted.path} is not the one that this version was registered with.")
         os.utime(draft, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
-    except OSError as error:
-        raise SourceChangedError(f"The file {wanted.path} of this version cannot be read.") from error
-    if digest.hexdigest() != wanted.sha256:
-        draft.unlink()
-        raise SourceChangedError(f"The file {wanted.path} is not the one that this version was registered with.")
-    draft.replace(target)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
     return BesideFile(wanted.path, size, wanted.sha256, crc)
+
+
+def _pieces(source: Path, wanted: BesideFile) -> Iterator[bytes]:
+    try:
+        with source.open("rb") as read:
+            while piece := read.read(PIECE):
+                yield piece
+    except OSError as error:
+        raise SourceChangedError(f"The file {wanted.path} of this version cannot be read.", str(error)) from error

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from provenance.errors import DISK_FULL, is_disk_full
+
 from .archives import ArchiveReader, Member
 from .blocks import Refusal
 from .errors import IntakeError, Refused
@@ -154,6 +156,6 @@ class _Tree:
 
 
 def _no_room(error: OSError) -> IntakeError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return IntakeError("The disk is full. Make room and start the job again; it goes on where it stopped.")
+    if is_disk_full(error):
+        return IntakeError(DISK_FULL)
     return IntakeError(f"A file of the archive cannot be written: {error.strerror}.")

@@ -25,7 +25,7 @@ from django.db import connection, models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from provenance.errors import TouchmarkError
+from provenance.errors import DISK_FULL, TouchmarkError, is_disk_full
 from provenance.models import Job, Organisation, User
 from provenance.models.jobs import JobState
 from provenance.models.people import subject_of
@@ -170,9 +170,10 @@ def run(job_id: str) -> None:
     except MemoryError:
         logger.exception("job %s ran out of memory", job.pk)
         _end(job, Job.State.FAILED, "The worker ran out of memory. Free some, or ask for less, and try again.")
-    except Exception:
+    except Exception as error:
         logger.exception("job %s failed unexpectedly", job.pk)
-        sentence = "Something went wrong that we did not foresee; the administrator finds the details below."
+        unforeseen = "Something went wrong that we did not foresee; the administrator finds the details below."
+        sentence = DISK_FULL if is_disk_full(error) else unforeseen
         _end(job, Job.State.FAILED, sentence, traceback.format_exc())
     else:
         if Job.objects.filter(pk=job.pk, cancel_requested=True).exists():

@@ -133,6 +133,31 @@ def test_a_table_that_was_tampered_with_is_not_released(world, version):
     assert "about/pairs.csv is not the one" in release.job.reason
 
 
+def test_a_full_disk_is_told_as_one_and_the_release_goes_on_once_there_is_room(world, version):
+    (release,) = releases.make_releases(version, ["Northgate"], releases.MarkSets((MARK,)), by=world.rights_holder)
+    about = release.folder / "files/about"
+    about.mkdir(parents=True)
+    (about / ".pairs.csv.draft").symlink_to("/dev/full")  # every write to it fails as on a disk without room
+    jobs.run(str(release.job_id))
+    release.refresh_from_db()
+    assert release.state == Release.State.FAILED
+    assert release.job.reason.startswith("The disk is full. Make room")
+    assert "No space left on device" in release.job.detail
+    assert not list(about.iterdir())
+    jobs.retry(release.job, by=world.rights_holder)
+    jobs.run(str(release.job_id))
+    release.refresh_from_db()
+    assert (release.state, (about / "pairs.csv").read_bytes()) == (Release.State.READY, TABLE)
+
+
+def test_a_table_that_is_gone_is_told_as_such(world, version):
+    (version.folder / LABELS_KEPT).unlink()
+    (release,) = releases.make_releases(version, ["Northgate"], releases.MarkSets((MARK,)), by=world.rights_holder)
+    jobs.run(str(release.job_id))
+    release.refresh_from_db()
+    assert "about/pairs.csv of this version cannot be read" in release.job.reason
+
+
 def test_versions_without_a_table_have_nothing_beside_their_images(world):
     from tests.provenance.builders_releases import marked_version, ready_release
 

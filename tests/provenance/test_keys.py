@@ -1,9 +1,11 @@
 """Keys: drawn, committed, bound to a beacon, derived from, in that order and in no other."""
 
+import json
 import re
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -135,18 +137,29 @@ def test_only_rights_holders_touch_keys(world, version, drawn, who):
         keys.drop(drawn, "no", by=person)
 
 
-def test_a_new_key_encryption_key_takes_over_old_records(world, drawn):
+def rewrapped(capsys, *arguments: str) -> dict:
+    call_command("rewrap_keys", "--json", *arguments)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_new_key_encryption_key_takes_over_old_records(world, drawn, capsys):
     keys.commit(drawn, MarkSets((MARK,)), by=world.rights_holder)
     keys.record_beacon(drawn)
     (before,) = keys.open_secrets(drawn)
-    provider = keys.key_provider()
-    assert isinstance(provider, keying.FileKeyProvider)
-    provider.rotate()
-    assert keys.rewrap_all() == 1
+    answer = rewrapped(capsys, "--draw")
     drawn.refresh_from_db()
+    assert answer == {"rewrapped": 1, "key_encryption_key": keying.sealed_with(bytes(drawn.sealed))}
     (after,) = keys.open_secrets(drawn)
     assert (before.assignment == after.assignment).all()
-    assert keys.rewrap_all() == 0
+    assert rewrapped(capsys) == answer | {"rewrapped": 0}
+
+
+def test_a_key_encryption_key_from_the_environment_is_not_drawn_here(drawn, settings, capsys):
+    settings.KEY_PROVIDER = "environment"
+    settings.KEY_ENCRYPTION_KEYS = f"main:{'A' * 43}="
+    with pytest.raises(SystemExit):
+        call_command("rewrap_keys", "--json", "--draw")
+    assert "Put a new one first in TOUCHMARK_KEY_ENCRYPTION_KEYS" in capsys.readouterr().out
 
 
 def test_deployments_may_keep_the_key_in_the_environment(world, version, settings):

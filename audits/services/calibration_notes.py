@@ -175,7 +175,7 @@ def _unlike_two_blocks(mark: MarkSettings) -> Iterator[str]:
 
 def _unlike_two_secrets(sets: MarkSets) -> Iterator[str]:
     plain = ["plain ones among them"] if any(one.is_plain for one in sets) else []
-    restricted = ["size classes or bans among their settings"] if any(one.restriction for one in sets) else []
+    restricted = ["some with size classes or bans"] if any(one.restriction for one in sets) else []
     if len(sets) > 2 or plain or restricted:
         yield (
             f"“{TWO_SECRETS}” is the nearest calibrated test: it combines two mark sets with groups. This audit "

@@ -234,7 +234,7 @@ PLAIN = MarkSettings(association="plain", share=0.1)
         ((THIRDS_BANNED,), ["does so within 3 and bans patterns from groups."]),
         ((PATCHES, PATCHES, PATCHES), ["combines 3 sets."]),
         ((PATCHES, PLAIN), ["combines 2 sets, plain ones among them."]),
-        ((HALVES, PATCHES), ["combines 2 sets, size classes or bans among their settings."]),
+        ((HALVES, PATCHES), ["combines 2 sets, some with size classes or bans."]),
     ],
 )
 def test_a_note_says_where_it_shows_only_the_nearest_test(world, marks, own):

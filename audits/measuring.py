@@ -43,7 +43,6 @@ __all__ = [
     "Question",
     "already_answered",
     "measure",
-    "write_whole",
 ]
 
 KINDS = ("features", "soft", "hard")

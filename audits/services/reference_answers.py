@@ -26,12 +26,13 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from audits.measuring import Question, write_whole
+from audits.measuring import Question
 from audits.models import Audit, RegisteredModel
 from audits.suspects import SuspectInfo
 from provenance.canonical import canonical_json
 from provenance.code_version import code_version
 from provenance.models import Release
+from provenance.whole_files import write_whole
 
 ABOUT = "about.json"
 

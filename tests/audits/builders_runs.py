@@ -85,18 +85,21 @@ def images_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(images), np.array(labels)
 
 
-def train(folder: Path, seed: int, epochs: int = 25) -> bytes:
-    """Weights of a small classifier trained on the images of a folder, as safetensors."""
+def train(folder: Path, seed: int, epochs: int = 25, labels: np.ndarray | None = None) -> bytes:
+    """Weights of a small classifier trained on the images of a folder, as safetensors.
+
+    labels: what it learns of each image, in the order of their paths; their classes where nothing is said.
+    """
     import torch
     from safetensors.torch import save
 
     from audits.pilots.resnet import SmallResNet
 
-    images, labels = images_of(folder)
+    images, classes = images_of(folder)
     torch.manual_seed(seed)
     network = SmallResNet(8, (1, 1), len(CLASSES))
     x = (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
-    y = torch.from_numpy(labels)
+    y = torch.from_numpy(classes if labels is None else labels)
     steps = epochs * (len(x) // 50)
     optimiser = torch.optim.AdamW(network.parameters(), 0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.01, total_steps=steps)

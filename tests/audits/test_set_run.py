@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ from audits.services import audits
 from audits.services.answers import as_json
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Release, Version
-from provenance.services import jobs, keys, releases
+from provenance.services import clusters, jobs, keys, releases
 from tests.audits.builders_runs import CLASSES, locked_plan, make_version, register, train, untrained
 
 MARKED = MarkSettings(groups=CLASSES, share=0.35, side=0.25, opacity=1.0)
@@ -80,6 +81,36 @@ def test_an_associated_and_a_plain_set_are_tested_each_in_its_way_and_combined(w
     assert {one["set"] for one in result["verifiers"]} <= {1, None}
     _check_passes(audit, plan, first)
     _check_who_sees_what(world, audit, sign_in)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_set_by_clusters_is_tested_beside_sets_by_class_and_of_plain_marks(world, sign_in):
+    version = make_version(world)
+    of_cluster = np.arange(version.file_count) % 6  # across all classes, so a class says nothing about a cluster
+    found = clusters.Found(of_cluster.astype(np.uint16), "timm:resnet18", "0" * 64, 1, {})
+    kept = clusters.keep(version, found, by=world.rights_holder)
+    clustered = MARKED.replace(groups=kept.names, group_by="cluster", clusters=kept.digest)
+    release = released(world, version, clustered, MARKED.replace(share=0.1), PLAIN.replace(share=0.05))
+    rows = [json.loads(line) for line in (release.folder / "marked.jsonl").read_text().splitlines()]
+    own = [row for row in rows if row["set"] == 1]
+    assert len(own) == 6 * 17
+    assert all(of_cluster[row["position"]] == row["group"] for row in own)
+
+    suspect = register(world, "suspect", train(release.folder / "files", seed=1, labels=of_cluster))
+    sizes = {"probes": 30, "group_images": 5, "decoys": 19, "exceedances": 0, "alpha": 0.05}
+    audit = ended(audits.queue(locked_plan(world, [release], suspect, **sizes), by=world.auditor))
+    assert (audit.state, audit.job.reason) == ("done", "")
+    row = audit.rows.get()
+    by_cluster, by_class, plain = row.result["sets"]
+    assert (by_cluster["groups"], by_class["groups"]) == (list(kept.names), list(CLASSES))
+    assert (by_cluster["set"], by_class["set"], plain["set"], plain["test"]) == (1, 2, 3, "rank")
+    alone = [one["levels"]["soft"]["p_without"] for one in row.result["sets"]]
+    assert alone[0] <= 0.01  # it learned to tell the clusters of the copy by their marks
+    assert row.p == combine(alone, [720, 720, 20]).p
+    for person, names in ((world.auditor, False), (world.rights_holder, True)):
+        shown = texts_in(as_json(audit, person)["releases"][0]["result"])
+        assert (set(kept.names) <= shown, set(CLASSES) <= shown) == (names, names)
+        assert sign_in(person).get(reverse("audit_detail", args=[audit.pk])).status_code == 200
 
 
 def _check_passes(audit: Audit, plan, first) -> None:

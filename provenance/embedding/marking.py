@@ -9,8 +9,11 @@ import numpy as np
 from provenance.embedding.codecs import SourceImage, decode
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import pattern_channels
-from provenance.embedding.survival import MIN_SURVIVAL, psnr, survival
+from provenance.embedding.survival import MIN_SURVIVAL, bands, mean_change, psnr, survival
 from provenance.marks.registry import Family
+
+_LEVELS_OF_16_BITS = np.float32(257)  # per grey level of eight bits
+MIXED_AT_ONCE = 1 << 22  # numbers of a large image that are marked together, 16 MiB each time they are held as floats
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     window = _window(region, source.raster.colours)
     before, wanted = pixels[window], intended[window]
     scale = 257 if pixels.dtype == np.uint16 else 1
-    if np.abs(wanted.astype(np.int64) - before).mean() < family.least_change * scale:
+    if mean_change(before, wanted) < family.least_change * scale:
         raise NotMarkableError(
             "The mark would change next to nothing: the image looks like the mark already, "
             "or is grey where the mark is a colour."
@@ -72,11 +75,15 @@ def marked_pixels(
     """The stored pixels with the mark mixed in and rounded, before any encoding; (H, W, C) as the raster's."""
     raster = source.raster
     window = _window(family.region(raster.pixels.shape[0], raster.pixels.shape[1], placement), raster.colours)
-    scale = np.float32(257 if raster.pixels.dtype == np.uint16 else 1)  # 16-bit levels per grey level
     channels = pattern_channels(raster, pattern, family.black) if family.patterns_are_colours else pattern
-    mixed = family.mix(raster.pixels[window].astype(np.float32) / scale, channels, placement) * scale
+    under = raster.pixels[window]
+    levels = under / _LEVELS_OF_16_BITS if raster.peak > 255 else np.ascontiguousarray(under)
     intended = raster.pixels.copy()
-    intended[window] = np.clip(np.rint(mixed), 0, raster.peak).astype(raster.pixels.dtype)
+    for rows in bands(under.shape, MIXED_AT_ONCE):
+        mixed = family.mix(levels, channels, placement, rows)
+        if raster.peak > 255:
+            mixed *= _LEVELS_OF_16_BITS
+        intended[window][rows] = np.clip(np.rint(mixed, out=mixed), 0, raster.peak, out=mixed)
     return intended
 
 

@@ -4,11 +4,12 @@ All sums are of integers, so the numbers are the same on every machine and with 
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 MIN_SURVIVAL = 0.7  # of the pattern's energy (method, section 2)
-ROWS = 512  # how many rows are compared at a time, to keep memory flat for large images
+BAND = 1 << 18  # numbers compared at a time: large images then need no more memory than small ones
 
 
 def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> float:
@@ -19,16 +20,34 @@ def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> f
 
     Returns: 1 for a perfect copy, 0 for a mark that is gone; 0 where the intended change is nothing at all.
     """
-    wanted = intended.astype(np.int64) - source
-    found = written.astype(np.int64) - source
-    energy = int((wanted * wanted).sum())
-    return int((wanted * found).sum()) / energy if energy else 0.0
+    energy = common = 0
+    for rows in bands(source.shape, BAND):
+        wanted, found = _difference(intended[rows], source[rows]), _difference(written[rows], source[rows])
+        energy += int((wanted * wanted).sum())
+        common += int((wanted * found).sum())
+    return common / energy if energy else 0.0
+
+
+def mean_change(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean absolute difference of two (h, w, C) integer arrays, in levels."""
+    total = sum(int(np.abs(_difference(after[rows], before[rows])).sum()) for rows in bands(before.shape, BAND))
+    return total / before.size
 
 
 def psnr(first: np.ndarray, second: np.ndarray, peak: int = 255) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels; infinite for equal images."""
     total = 0
-    for start in range(0, len(first), ROWS):
-        difference = first[start : start + ROWS].astype(np.int64) - second[start : start + ROWS]
+    for rows in bands(first.shape, BAND):
+        difference = _difference(first[rows], second[rows])
         total += int((difference * difference).sum())
     return 10 * math.log10(peak**2 * first.size / total) if total else math.inf
+
+
+def bands(shape: tuple[int, ...], numbers: int) -> Iterator[slice]:
+    """Rows of an (h, w, C) array, as many at a time as hold about so many numbers; one at least."""
+    step = max(1, numbers // math.prod(shape[1:]))
+    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
+
+
+def _difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    return np.subtract(one, two, dtype=np.int64)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from provenance.marks.choice import far_apart
+from provenance.marks.registry import ALL_ROWS
 from provenance.marks.waves import (
     MIDDLE,
     Wave,
@@ -62,13 +63,15 @@ class _Overlay:
         """The whole image."""
         return 0, 0, height, width
 
-    def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
-        """Add the (32, 32, C) tile to (H, W, C) float32 pixels."""
+    def mix(
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+    ) -> np.ndarray:
+        """Add the (32, 32, C) tile to (H, W, C) pixels."""
         height, width = pixels.shape[:2]
-        mixed = np.empty_like(pixels)
+        mixed = pixels[rows].astype(np.float32)
         place = self._phases(np.array([placement]))[0]
-        for rows, field in bands_of_field(pattern, height, width, place, self.periods):
-            np.add(pixels[rows], self._scaled(field), out=mixed[rows])
+        for band, _, field in bands_of_field(pattern, height, width, place, self.periods, rows):
+            mixed[band] += self._scaled(field)
         return mixed
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":

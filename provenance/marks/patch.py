@@ -12,6 +12,7 @@ import numpy as np
 
 from provenance.keying import keyed_permutation
 from provenance.marks.choice import far_apart
+from provenance.marks.registry import ALL_ROWS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,11 +81,13 @@ class PatchFamily:
         side = self._pixels(height, width)
         return int(placement[0] * (height - side + 1)), int(placement[1] * (width - side + 1)), side, side
 
-    def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
+    def mix(
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+    ) -> np.ndarray:
         """Mix a (cells, cells, C) pattern into the (side, side, C) pixels of its region; float32 as in `apply`."""
         cell = self._cell_of_pixel(pixels.shape[0])
-        tile = pattern[cell[:, None], cell[None, :]].astype(np.float32)
-        mixed: np.ndarray = self._blend(pixels, tile)
+        tile = pattern[cell[rows, None], cell[None, :]].astype(np.float32)
+        mixed: np.ndarray = self._blend(pixels[rows].astype(np.float32), tile)
         return mixed
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from provenance.marks.settings import MarkSettings
 
+ALL_ROWS = slice(None)
+
 
 class Family(Protocol):
     """How one kind of mark looks and is applied. An instance holds the public settings and no secret."""
@@ -48,17 +50,19 @@ class Family(Protocol):
         """The pixels a mark touches: (top, left, height, width)."""
         ...
 
-    def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
+    def mix(
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+    ) -> np.ndarray:
         """The same mark at embedding, on the pixels of `region` alone: the same bits on every machine.
 
         `apply` differs by rounding alone, by less than 1e-4 of the range of grey levels.
 
         Args:
-            pixels: (h, w, C) float32, grey levels 0 to 255, any number of channels.
+            pixels: (h, w, C) uint8 or float32, grey levels 0 to 255, any number of channels.
             pattern: one pattern, with C channels where `patterns_are_colours`.
-            placement: as in `region`.
+            placement: as in `region`. rows: those that are wanted of the region, for images that are large.
 
-        Returns: (h, w, C) float32, before rounding.
+        Returns: (rows, w, C) float32, before rounding; the caller's own.
         """
         ...
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from provenance.marks.choice import far_apart
+from provenance.marks.registry import ALL_ROWS
 from provenance.marks.waves import (
     MIDDLE,
     Wave,
@@ -54,18 +55,21 @@ class WarpFamily:
         """The whole image."""
         return 0, 0, height, width
 
-    def mix(self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
-        """Displace (H, W, C) float32 pixels."""
+    def mix(
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+    ) -> np.ndarray:
+        """Displace (H, W, C) pixels."""
         height, width, channels = pixels.shape
-        flat, moved = np.ascontiguousarray(pixels).reshape(-1, channels), np.empty_like(pixels)
+        flat = np.ascontiguousarray(pixels).reshape(-1, channels)
+        moved = np.empty((len(range(height)[rows]), width, channels), dtype=np.float32)
         column = np.arange(width, dtype=np.float32)
-        for rows, field in bands_of_field(pattern, height, width, placement, self.periods):
-            row = np.arange(rows.start, rows.stop, dtype=np.float32)
+        for band, row, field in bands_of_field(pattern, height, width, placement, self.periods, rows):
             shift = self._scaled(field, height, width)
-            top, bottom, down = _between(shift[..., 0] + row[:, None], height)
+            top, bottom, down = _between(shift[..., 0] + row[:, None].astype(np.float32), height)
             left, right, across = _between(shift[..., 1] + column, width)
-            corners = (flat.take(line * width + place, axis=0) for line in (top, bottom) for place in (left, right))
-            moved[rows] = _mixed(corners, down[..., None], across[..., None])
+            places = (line * width + place for line in (top, bottom) for place in (left, right))
+            corners = (flat.take(place, axis=0).astype(np.float32, copy=False) for place in places)
+            moved[band] = _mixed(corners, down[..., None], across[..., None])
         return moved
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":

@@ -100,33 +100,36 @@ def wave_distances(waves: list[Wave]) -> np.ndarray:
 
 
 def bands_of_field(
-    tile: np.ndarray, height: int, width: int, place: tuple[float, float], periods: int
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """The field that a tile stands for, at every pixel of one image: bilinear, periodic, some rows at a time.
+    tile: np.ndarray, height: int, width: int, place: tuple[float, float], periods: int, rows: slice
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """The field that a tile stands for, at every pixel of one image's rows: bilinear, periodic, some rows at a time.
 
     Bands stay in the processor's cache, and the memory small with images of 8,000 pixels.
 
     Args:
         tile: (TILE, TILE, C). place: fractions of a period, down and across. periods: how many span the short edge.
+        rows: those of the image that are wanted.
 
-    Yields: rows and their (h, width, C) float32 field, the caller's own.
+    Yields: a part of these rows, counted from the first of them; their numbers in the image, (h,); and their
+    (h, width, C) float32 field, the caller's own.
     """
     short = min(height, width)
     phases = np.array([place], dtype=np.float64)
     low, high, part = (taps[0] for taps in _taps(width, short, phases[:, 1], periods))
     tile = tile.astype(np.float32)
     narrow = tile[:, low] * (1 - part)[:, None] + tile[:, high] * part[:, None]  # (TILE, width, C)
-    low, high, part = (taps[0] for taps in _taps(height, short, phases[:, 0], periods))
+    low, high, part = (taps[0][rows] for taps in _taps(height, short, phases[:, 0], periods))
+    numbers = np.arange(height)[rows]
     step = max(1, BAND // narrow[0].size)
-    for start in range(0, height, step):
-        rows = slice(start, min(start + step, height))
-        down = part[rows, None, None]
-        field = narrow[low[rows]]
+    for start in range(0, len(numbers), step):
+        band = slice(start, start + step)
+        down = part[band, None, None]
+        field = narrow[low[band]]
         field *= 1 - down
-        below = narrow[high[rows]]
+        below = narrow[high[band]]
         below *= down
         field += below
-        yield rows, field
+        yield band, numbers[band], field
 
 
 def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":

@@ -1,6 +1,7 @@
 """Every family on files of every mode and size, for associated and for plain marks: marked as they are, or refused."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -120,3 +121,36 @@ def test_large_and_tiny_images_are_marked_by_every_family(name):
         assert 0 <= top <= height - tall
         assert 0 <= left <= width - wide
         assert np.abs(mixed - pixels).max() > 0.3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", sorted(families()))
+def test_a_mark_is_the_same_made_in_bands_and_from_bytes(name, channels):
+    secret = secret_of(name, False)
+    family, pattern = family_for(secret.settings), secret.patterns[1][..., :channels]
+    pattern = secret.patterns[1] if not family.patterns_are_colours else pattern
+    _, _, height, width = family.region(700, 900, PLACE)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    whole = family.mix(pixels.astype(np.float32), pattern, PLACE)
+    parts = [family.mix(pixels, pattern, PLACE, slice(start, start + 33)) for start in range(0, height, 33)]
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+    assert parts[0].dtype == whole.dtype == np.float32
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    return file_of("RGB", "JPEG", 2500, 3000, 1)
+
+
+@pytest.mark.parametrize("name", sorted(families()))
+def test_memory_stays_near_that_of_the_pixels(name, large):
+    secret = secret_of(name, False)
+    tracemalloc.start()
+    try:
+        mark_image(large, family_for(secret.settings), secret.patterns[0], PLACE)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Source, marked and decoded again are a byte per number each, one of them twice while Pillow hands it over, beside
+    # what is worked on at a time. Pillow's own pictures are not counted here.
+    assert peak < 6 * 2500 * 3000 * 3

@@ -1,7 +1,7 @@
 """The release form in the browser: fields and live plan follow family and way of marking; several mark sets."""
 
-import re
 import os
+import re
 from pathlib import Path
 
 import pytest

@@ -151,13 +151,22 @@ def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, period
 def _mixed_lines(values: "Tensor", taps: tuple[np.ndarray, np.ndarray, np.ndarray], batch: int) -> "Tensor":
     """(B or 1, C, TILE, n) and taps (B or 1, m) -> (batch, C, m, n): mixtures of two lines of n numbers each."""
     import torch
+    from torch.nn.functional import embedding_bag
 
-    low, high, part = (on_device(tap, values)[:, None, :, None] for tap in taps)
+    low, high, part = taps
     count, channels, size, length = values.shape
-    lines, shape = values.reshape(-1, length), (batch, channels, part.shape[2], length)
-    first = torch.arange(0, len(lines), size, device=values.device).view(count, channels, 1, 1)
-    upper, lower = (lines.index_select(0, (first + tap).expand(*shape[:3], 1).reshape(-1)) for tap in (low, high))
-    return upper.view(shape).lerp_(lower.view(shape), part)
+    first = torch.arange(0, count * channels * size, size, device=values.device).view(count, channels, 1, 1)
+    pairs = first + on_device(np.stack([low, high], axis=2), values)[:, None]
+    parts = on_device(np.stack([1 - part, part], axis=2), values)[:, None]
+    shape = (batch, channels, part.shape[1])
+    # A bag is a weighted sum of lines, made in one pass over memory.
+    mixed: Tensor = embedding_bag(
+        pairs.expand(*shape, 2).reshape(-1, 2),
+        values.reshape(-1, length),
+        mode="sum",
+        per_sample_weights=parts.expand(*shape, 2).reshape(-1, 2),
+    )
+    return mixed.view(*shape, length)
 
 
 def _taps(length: int, short: int, phase: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

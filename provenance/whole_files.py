@@ -13,5 +13,8 @@ def write_whole(path: Path, fill: Callable[[Path], Any]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    fill(part)
-    part.replace(path)
+    try:
+        fill(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # of a disk that is full or a job that is cancelled nothing may be left

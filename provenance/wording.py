@@ -74,7 +74,7 @@ def count(value: int | None) -> str:
 def part_of(part: int, whole: int, noun: str, verb: str) -> str:
     """The beginning of a sentence, "None of the 600 captions has"; verb: its singular and plural, "has,have"."""
     one, many = verb.split(",")
-    if part == whole:
+    if part == whole and part:
         return f"All {count(whole)} {noun} {many}"
     return f"{count(part) if part else 'None'} of the {count(whole)} {noun} {many if part > 1 else one}"
 

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# How long an example takes says nothing on a busy machine.
+hypothesis_settings.register_profile("touchmark", deadline=None)
+hypothesis_settings.load_profile("touchmark")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -146,8 +146,9 @@ class CalibrationTable:
     def too_wide(self) -> tuple[Row, ...]:
         """Exact tests whose 99 % interval at an alpha of 0.05 reaches 0.10.
 
-        A test that rejects twice as often as it should, or more often, is among them in 99.5 % of calibrations at
-        least, however few the pairs: so often does the upper end of a Clopper-Pearson interval reach the true rate.
+        A test that rejects twice as often as it should with every model is among them in 99.5 % of calibrations at
+        least, however few the pairs: so often does the upper end of a Clopper-Pearson interval reach the true rate of
+        independent pairs. Pairs of one model are not independent of each other where the fault is the model's.
         """
         alpha = ALPHAS[0]
         exact = [row for row in self.rows if row.exact]

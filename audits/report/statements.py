@@ -267,10 +267,10 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Other weights.",
-                f"Before this run {count_text(facts.run.other_runs, 'run')} tested "
-                f"{count_text(facts.run.other_weights, 'other weights file')} against one of these releases. They are "
-                "other suspects and stand in no correction. A file that was changed by one byte counts as another "
-                "suspect too; the log names every run.",
+                f"Before this run {count_text(facts.run.other_runs, 'run')} of "
+                f"{count_text(facts.run.other_weights, 'other weights file')} against one of these releases had been "
+                "ordered. They are other suspects and stand in no correction. A file that was changed by one byte "
+                "counts as another suspect too; the log of the data's owner names every run.",
             )
         )
     if facts.run.missing_answers:

@@ -12,6 +12,7 @@ from provenance.models import User
 def as_json(audit: Audit, user: User) -> dict[str, Any]:
     """One audit as JSON, as this person may see it."""
     plan = audit.plan
+    earlier, elsewhere = audits.earlier_seen_by(user, audit)
     return {
         "id": str(audit.pk),
         "state": audit.state,
@@ -22,8 +23,9 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
         "finished_at": audit.finished_at.isoformat() if audit.finished_at else None,
         "facts": audit.facts,
         "plan": {"digest": plan.digest, "frozen": plan.frozen},
-        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in audits.earlier_audits(audit)],
-        "other_weights": asdict(audits.other_weights(audit)),
+        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in earlier],
+        "earlier_runs_elsewhere": elsewhere,
+        "other_weights": asdict(audits.other_weights(audit, user)),
         "releases": [
             {
                 "release": str(row.release_id),

@@ -147,6 +147,13 @@ def earlier_audits(audit: Audit) -> list[Audit]:
     return list(found.exclude(pk=audit.pk).distinct().select_related("plan").order_by("created_at"))
 
 
+def earlier_seen_by(user: User, audit: Audit) -> tuple[list[Audit], int]:
+    """Earlier runs that this person may see, and how many there are beside them: all of them count."""
+    found = earlier_audits(audit)
+    own = set(Audit.objects.for_user(user).filter(pk__in=[run.pk for run in found]).values_list("pk", flat=True))
+    return [run for run in found if run.pk in own], len(found) - len(own)
+
+
 @dataclass(frozen=True)
 class OtherWeights:
     """Runs that stand in no correction: of other weights, against one of the same releases."""
@@ -155,13 +162,14 @@ class OtherWeights:
     files: int  # different weights files that they tested
 
 
-def other_weights(audit: Audit) -> OtherWeights:
-    """Runs before this one that asked other weights about one of the same releases, whatever their end.
+def other_weights(audit: Audit, user: User | None = None) -> OtherWeights:
+    """Runs ordered before this one of other weights against one of the same releases, whatever their end.
 
     Weights are told apart by their digest, so a file changed by one byte is counted here and not among the earlier
-    runs: a report says how many there are.
+    runs: a report says how many there are, of all organisations. user: count what this person may see only.
     """
-    found = Audit.objects.filter(plan__releases__in=audit.plan.releases.all(), created_at__lt=audit.created_at)
+    every = Audit.objects.for_user(user) if user else Audit.objects.all()
+    found = every.filter(plan__releases__in=audit.plan.releases.all(), created_at__lt=audit.created_at)
     others = found.exclude(plan__suspect__sha256=audit.plan.suspect.sha256)
     counts = others.aggregate(runs=Count("pk", distinct=True), files=Count("plan__suspect__sha256", distinct=True))
     return OtherWeights(**counts)

@@ -22,8 +22,8 @@ SEEDS = 2**31
 SIDE = 32  # pixels of probes and group images; networks as small as the null models see no more
 STOCK = 1200  # images that rounds draw from
 TOO_FEW_IMAGES = "This version has fewer than {} images; calibrate on procedural scenes."
-# Pairs of a line with which a calibration of all families can tell: with fewer, some interval at 0.05 mostly reaches
-# 0.10 by chance alone.
+# Pairs of a line with which a calibration of all families can tell: with 700, some interval at 0.05 reaches 0.10 by
+# chance alone in more than half of them, with 900 in one of fourteen.
 ENOUGH_PAIRS = 1_000
 MOST_ROUNDS, MOST_MODELS, MOST_PAIRS, MOST_REFERENCES = 40, 24, 5_000, 6
 # With 99 decoys a p of 0.01 is within reach; ten groups are tested by drawn permutations, as large releases are.

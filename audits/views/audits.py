@@ -76,14 +76,8 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _earlier(audit: Audit, user: User) -> dict[str, Any]:
-    """Earlier runs that this person may see, and how many there are beside them: all of them count."""
-    found = audits.earlier_audits(audit)
-    own = set(Audit.objects.for_user(user).filter(pk__in=[run.pk for run in found]).values_list("pk", flat=True))
-    return {
-        "earlier": [run for run in found if run.pk in own],
-        "earlier_elsewhere": len(found) - len(own),
-        "other_weights": audits.other_weights(audit),
-    }
+    own, elsewhere = audits.earlier_seen_by(user, audit)
+    return {"earlier": own, "earlier_elsewhere": elsewhere, "other_weights": audits.other_weights(audit, user)}
 
 
 def _strongest(rows: list[AuditRow]) -> AuditRow:

@@ -105,7 +105,7 @@ def test_a_set_by_clusters_is_tested_beside_sets_by_class_and_of_plain_marks(wor
     assert (by_cluster["groups"], by_class["groups"]) == (list(kept.names), list(CLASSES))
     assert (by_cluster["set"], by_class["set"], plain["set"], plain["test"]) == (1, 2, 3, "rank")
     alone = [one["levels"]["soft"]["p_without"] for one in row.result["sets"]]
-    assert alone[0] <= 0.01  # it learned to tell the clusters of the copy by their marks
+    assert alone[0] <= 0.05  # it learned to tell the clusters of the copy by their marks
     assert row.p == combine(alone, [720, 720, 20]).p
     for person, names in ((world.auditor, False), (world.rights_holder, True)):
         shown = texts_in(as_json(audit, person)["releases"][0]["result"])

@@ -14,6 +14,7 @@ def test_a_file_that_could_not_be_written_whole_stays_as_it_was(tmp_path):
     with pytest.raises(OSError, match="full"):
         write_whole(path, half)
     assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_two_who_write_the_same_file_do_not_share_a_draft(tmp_path):

@@ -47,6 +47,7 @@ def test_durations(value, text):
         (1, 600, "1 of the 600 captions has"),
         (12, 60_000, "12 of the 60,000 captions have"),
         (600, 600, "All 600 captions have"),
+        (0, 0, "None of the 0 captions has"),
     ],
 )
 def test_parts_of_a_whole(part, whole, text):

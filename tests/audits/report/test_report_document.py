@@ -192,7 +192,7 @@ def test_runs_of_other_weights_are_a_limitation():
     made = facts()
     assert "Other weights." not in dict(plan_limitations(made))
     tried = replace(made, run=replace(made.run, other_runs=3, other_weights=2))
-    assert "3 runs tested 2 other weights files" in dict(plan_limitations(tried))["Other weights."]
+    assert "3 runs of 2 other weights files" in dict(plan_limitations(tried))["Other weights."]
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,22 @@ def test_embedding_and_audit_apply_the_same_mark(name, size, place, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_large_image_is_marked_alike_too(name):
+    """The coordinates of `warp` are fractions of the image, so they are rounded more coarsely the larger it is."""
+    family, size, place = family_for(associated(name)), (1024, 700), (0.3, 0.8)
+    pattern = family.patterns(philox(bytes(32), BEACON, "p"), 1)[0]
+    image = np.random.default_rng(0).integers(0, 2, (*size, 3), dtype=np.uint8) * np.uint8(255)
+    top, left, height, width = family.region(*size, place)
+    window = np.s_[top : top + height, left : left + width]
+    expected = image.astype(np.float32)
+    expected[window] = family.mix(expected[window].copy(), pattern, place)
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    marked = family.apply(batch, torch.from_numpy(pattern)[None], torch.tensor([place], dtype=torch.float64))
+    bound = 1e-3 if name == "warp" else 1e-4
+    assert np.abs(marked[0].permute(1, 2, 0).numpy() - expected).max() <= 255 * bound
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_batch_changes_no_bit(name):
     family = family_for(associated(name))
     patterns = torch.from_numpy(family.patterns(philox(bytes(32), BEACON, "p"), 5))

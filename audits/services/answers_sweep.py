@@ -4,6 +4,7 @@ Never while an audit of the release waits or runs. `answers_folder` notes every 
 row, and by then the audit's job is running; so whichever of the two comes first, an audit that has its folder keeps it.
 """
 
+import contextlib
 import json
 import logging
 import secrets
@@ -34,12 +35,28 @@ def sweep_answers() -> int:
     swept.mkdir(parents=True, exist_ok=True)
     removed = 0
     for folder in sorted(root_folder().glob("*-*-*-*-*")):  # named by their releases
-        for answers, reason in _taken_away(folder, swept):
+        try:
+            taken = _taken_away(folder, swept)
+        except FileNotFoundError:  # another sweep is at it
+            continue
+        except Exception:  # whatever is wrong with one folder: the others are swept
+            logger.exception("answers of a reference cannot be swept: %s", folder)
+            continue
+        for answers, reason in taken:
             logger.info("answers of a reference are removed, %s: release %s, %s", reason, folder.name, answers)
-            removed += 1
+        removed += len(taken)
     for gone in swept.iterdir():  # outside the lock, with what a killed sweep left
-        shutil.rmtree(gone, ignore_errors=True)
+        _delete(gone)
     return removed
+
+
+def _delete(gone: Path) -> None:
+    """What cannot be deleted now is tried again by the next sweep."""
+    if gone.is_dir() and not gone.is_symlink():
+        shutil.rmtree(gone, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            gone.unlink()
 
 
 @transaction.atomic
@@ -68,7 +85,7 @@ def _why_unused(about: Path) -> str:
     if not about.exists():
         return "which were never begun"
     asking: dict[str, Any] = json.loads(about.read_text())
-    if asking["code"] != code_version():
+    if asking.get("code") != code_version():
         return "which another version of the code asked for"
     alike = RegisteredModel.objects.references().filter(sha256=asking["sha256"])
     if not any(model.spec == asking["spec"] for model in alike):

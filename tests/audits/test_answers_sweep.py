@@ -5,6 +5,7 @@ import logging
 import os
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -125,6 +126,36 @@ def test_answers_to_another_version_of_the_code_and_what_was_half_made_go(audit)
     assert sweep_answers() == 2
     assert not folder.parent.exists()
     assert not left.exists()
+
+
+@pytest.mark.parametrize("about", ["", "{", "[]", b"\xff", '{"code": 1}'])
+def test_one_bad_folder_keeps_no_other_from_being_swept(audit, caplog, about):
+    other = root_folder() / str(uuid4()) / "answers"  # of a release that is gone
+    other.mkdir(parents=True)
+    (root_folder() / "this-is-not-a-uuid").mkdir()
+    folder = use(audit)
+    text = about if isinstance(about, bytes) else about.encode()
+    (folder / ABOUT).write_bytes(text)
+    older = text.startswith(b'{"')
+    assert sweep_answers() == 1 + older
+    assert not other.parent.exists()
+    assert folder.exists() != older
+    assert "this-is-not-a-uuid" in caplog.text
+    assert (str(folder.parent) in caplog.text) != older
+
+
+def test_what_another_sweep_took_away_is_no_error(caplog):
+    root_folder().mkdir(parents=True)
+    (root_folder() / str(uuid4())).symlink_to("gone")
+    assert sweep_answers() == 0
+    assert not caplog.records
+
+
+def test_stray_files_go_too(audit):
+    shared = use(audit).parent
+    (shared / "stray").write_text("a file")
+    assert sweep_answers() == 1
+    assert not any((root_folder() / SWEPT).iterdir())
 
 
 def test_it_runs_by_itself():

@@ -39,7 +39,7 @@ def write_captions(path: Path, captions: Iterable[str | None]) -> None:
 def groups_of_captions(path: Path, words: Sequence[str], piece: int = PIECE) -> NDArray[np.int16]:
     """What `Grouping("word", words).group_of` says of every image: (n,), a group's number, NONE or AMBIGUOUS.
 
-    piece: bytes that are looked at together.
+    Of a file that was cut short, n is the number of its whole lines. piece: bytes that are looked at together.
     """
     grouping = Grouping("word", words)
     parts = [_groups_in(piece, grouping) for piece in _pieces(path, piece)]
@@ -47,10 +47,11 @@ def groups_of_captions(path: Path, words: Sequence[str], piece: int = PIECE) -> 
 
 
 def _pieces(path: Path, size: int) -> Iterator[bytes]:
-    """The file in whole lines."""
+    """The file in whole lines; what follows the last line end is left out."""
     with path.open("rb") as file:
         while piece := file.read(size):
-            yield piece + file.readline()
+            lines = piece + file.readline()
+            yield lines[: lines.rfind(b"\n") + 1]
 
 
 def _groups_in(text: bytes, grouping: Grouping) -> NDArray[np.int16]:

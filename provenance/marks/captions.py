@@ -36,6 +36,10 @@ _WORDS = re.compile(rf"(?P<spaced>{_LETTER}+)|(?P<han>[{_HAN}]+)|(?P<katakana>[{
 _ASCII_GAPS = re.compile(r"[^\w ]+", re.ASCII)
 
 
+# Raise it when `folded` changes: files of folded captions have it in their names, so that older ones are not read.
+FOLDING = 1
+
+
 def folded(text: str) -> str:
     """Text as names and captions are compared: any case, composed or decomposed, any white space."""
     text = text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())

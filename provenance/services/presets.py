@@ -47,15 +47,16 @@ class Cost:
         return max(group.marked for group in self.plan.groups) if self.plan else 0
 
 
-def cost_of(version: Version, mark: MarkSettings, refusal: str = "") -> Cost:
+def cost_of(version: Version, mark: MarkSettings, refusal: str = "", *, wait: bool = False) -> Cost:
     """What these settings would mark, and what a trial measured of them, if there was one.
 
-    `refusal`: why the settings cannot be used as they are; then only the trial is looked up.
+    `refusal`: why the settings cannot be used as they are; then only the trial is looked up. wait: see
+    `release_plans.plan_sets`.
     """
     plan = None
     if not refusal:
         try:
-            plan = plan_of(version, mark, wait=False)
+            plan = plan_of(version, mark, wait=wait)
         except TouchmarkError as error:
             refusal = error.sentence
     trial = trial_of(version, mark)

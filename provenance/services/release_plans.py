@@ -23,6 +23,7 @@ from provenance.services.words import captions_path
 MAX_CLASSES = 16  # every group costs an audit as many queries as there are probes
 PLAN_SECONDS = 600
 READ_AT_ONCE = 50_000  # entries of a manifest that are read while a person fills in a form
+COUNTED_AT_ONCE = 2_000_000  # prepared captions that are searched meanwhile: about two seconds
 GREY_MODES = ("1", "L", "LA", "I;16")
 
 
@@ -31,7 +32,18 @@ class ReleaseError(TouchmarkError):
 
 
 class UncountedError(ReleaseError):
-    """The groups cannot be counted while a person fills in a form; making a release counts and checks them."""
+    """The groups cannot be counted while a person fills in a form; making a release counts and checks them.
+
+    to_see, to_sort: what to do to see the numbers all the same, and to have the groups sorted by size.
+    """
+
+    def __init__(self, why: str, to_see: str, to_sort: str) -> None:
+        super().__init__(
+            f"{why}. The groups are counted and checked when the release is made. "
+            f"To see the numbers before: {to_see[0].lower()}{to_see[1:]}."
+        )
+        self.why = why
+        self.to_sort = to_sort
 
 
 def default_classes(version: Version) -> list[str]:
@@ -44,8 +56,9 @@ def default_classes(version: Version) -> list[str]:
 def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[GroupPlan]:
     """What every set would mark.
 
-    wait: read a large manifest where that is needed; else UncountedError is raised. Raises SettingsError where together
-    they would leave too few images unmarked, and ReleaseError for a family that marks colours where no image has any.
+    wait: read a large manifest, or very many captions, where that is needed; else UncountedError is raised. Raises
+    SettingsError where together they would leave too few images unmarked, and ReleaseError for a family that marks
+    colours where no image has any.
     """
     plans = [plan_of(version, mark, wait=wait) for mark in marks]
     modes = version.facts.get("modes", {})
@@ -81,7 +94,7 @@ def within_sizes(version: Version, mark: MarkSettings, factor: float, *, wait: b
     try:
         groups = plan_of(version, mark, wait=wait).groups
     except UncountedError as error:
-        raise ReleaseError(f"{NOT_PREPARED}, so groups of words cannot be sorted by size. {PREPARE}.") from error
+        raise ReleaseError(f"{error.why}, so groups of words cannot be sorted by size. {error.to_sort}.") from error
     classes = blocks_by_size([group.marked for group in groups], factor)
     return mark.replace(size_classes=classes if len(set(classes)) > 1 else ())
 
@@ -107,26 +120,37 @@ def plan(version: Version, group_by: str, groups: Sequence[str], share: float, *
 
 def _count_words(version: Version, words: tuple[str, ...], wait: bool) -> tuple[list[int], int, int]:
     """Images of each group, of none, and of several."""
-    if captions_path(version).exists():
-        groups = groups_of_captions(captions_path(version), words)
+    groups = _groups_of_captions(version, words, wait)
+    if groups is not None:
         aside = [int((groups == other).sum()) for other in (Grouping.NONE, Grouping.AMBIGUOUS)]
         return np.bincount(groups[groups >= 0], minlength=len(words)).tolist(), aside[0], aside[1]
-    _check_countable(version, wait)
+    _check_countable(version, wait, READ_AT_ONCE)
     with open_manifest(version) as manifest:
         whole = plan_groups(manifest, "word", words, 1.0)
     return [group.images for group in whole.groups], whole.outside, whole.ambiguous
 
 
-NOT_PREPARED = "The captions of this large version are not prepared for counting yet"
-PREPARE = "Have its words counted on its page, and wait for that job"
+def _groups_of_captions(version: Version, words: Sequence[str], wait: bool) -> NDArray[np.int16] | None:
+    """The group of every image by the prepared captions; None where there are none, or not one for every image."""
+    if not captions_path(version).exists():
+        return None
+    _check_countable(version, wait, COUNTED_AT_ONCE)
+    groups = groups_of_captions(captions_path(version), words)
+    return groups if len(groups) == version.file_count else None
 
 
-def _check_countable(version: Version, wait: bool) -> None:
-    if not wait and version.file_count > READ_AT_ONCE:
+def _check_countable(version: Version, wait: bool, most: int) -> None:
+    """most: images that can be counted while a person waits, in the way that is about to be taken."""
+    if wait or version.file_count <= most:
+        return
+    if version.file_count > COUNTED_AT_ONCE:
         raise UncountedError(
-            f"{NOT_PREPARED}. The groups are counted and checked when the release is made. "
-            f"To see the numbers before: {PREPARE[0].lower()}{PREPARE[1:]}."
+            "This version has too many images to count while a form is filled in",
+            "Run the command list_presets with these groups",
+            "Make the release with the command make_release and its option --size-classes",
         )
+    prepare = "Have its words counted on its page, and wait for that job"
+    raise UncountedError("The captions of this large version are not prepared for counting yet", prepare, prepare)
 
 
 def _membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
@@ -148,24 +172,23 @@ def _membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
 
 
 def _count_membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
-    columns = [_groups_of_images(version, mark) for mark in marks]
+    columns = [_groups_of_images(version, mark, wait) for mark in marks]
     known = [column.tolist() for column in columns if column is not None]
     if len(known) == len(columns):
         return Counter(zip(*known, strict=True))
-    _check_countable(version, wait)
+    _check_countable(version, wait, READ_AT_ONCE)
     with open_manifest(version) as manifest:
         return membership(manifest, marks)
 
 
-def _groups_of_images(version: Version, mark: MarkSettings) -> NDArray[np.int16] | None:
+def _groups_of_images(version: Version, mark: MarkSettings, wait: bool) -> NDArray[np.int16] | None:
     """The group of every image, -1 where it has none; None where only the manifest says so."""
     if mark.is_plain:
         return np.zeros(version.file_count, dtype=np.int16)
     if mark.group_by == "cluster":
         return groups_of_clusters(version.folder, mark)
-    if mark.group_by == "word" and captions_path(version).exists():
-        return np.maximum(groups_of_captions(captions_path(version), mark.groups), Grouping.NONE)
-    return None
+    groups = _groups_of_captions(version, mark.groups, wait) if mark.group_by == "word" else None
+    return None if groups is None else np.maximum(groups, Grouping.NONE)
 
 
 def _group_of_label(mark: MarkSettings, label: str) -> int:

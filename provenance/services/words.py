@@ -10,6 +10,7 @@ from django.db import transaction
 from provenance.errors import TouchmarkError
 from provenance.intake.manifest import Manifest
 from provenance.marks.caption_file import write_captions
+from provenance.marks.captions import FOLDING
 from provenance.marks.words import DEFAULT_COUNT, LEAST_COUNT, MOST_COUNT, Suggestion, suggest_words, told
 from provenance.models import Job, Role, User, Version
 from provenance.services import jobs
@@ -78,7 +79,7 @@ def enqueue_words(version: Version, *, by: User | None, count: int = DEFAULT_COU
 
 def captions_path(version: Version) -> Path:
     """The captions as live plans count words in them: see `provenance.marks.caption_file`."""
-    return version.folder / "captions.txt"
+    return version.folder / f"captions-{FOLDING}.txt"
 
 
 @job_kind(KIND, queue="cpu")
@@ -92,8 +93,7 @@ def count_words(run: JobRun) -> None:
         def captions() -> Iterator[str | None]:
             return (entry.caption for entry in manifest)
 
-        if not captions_path(version).exists():
-            write_captions(captions_path(version), told(captions(), run.progress, 0, "preparing captions"))
+        write_captions(captions_path(version), told(captions(), run.progress, 0, "preparing captions"))
         found = suggest_words(captions, run.params["count"], run.progress)
     run.checkpoint()
     _keep(version, found, run.params["count"])

@@ -2,17 +2,21 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
 from django.core.cache import cache
+from django.core.management import call_command
 from django.urls import reverse
 
 from provenance.marks import MarkSets, MarkSettings
+from provenance.marks.captions import FOLDING
 from provenance.models import Job, Release, Version
 from provenance.services import clusters, jobs, release_plans
+from provenance.services.presets import cost_of
 from provenance.services.release_plans import ReleaseError, UncountedError, plan_sets, within_sizes
-from provenance.services.words import KIND, captions_path
+from provenance.services.words import KIND, captions_path, order_words
 from tests.provenance.builders_datasets import ready
 from tests.provenance.intake.samples import jpeg
 
@@ -62,6 +66,47 @@ def test_several_sets_are_checked_for_room_without_reading_the_manifest(prepared
     captions_path(prepared).unlink()
     assert release_plans._count_membership(prepared, marks, wait=True) == counted
     assert len(plan_sets(prepared, MarkSets((WORDS, PLAIN)))) == 2
+
+
+@pytest.mark.parametrize("left", ["", "a horse\n", "a horse\na zeb", "a horse\n" * 41])
+def test_captions_of_another_length_count_for_nothing_until_they_are_prepared_anew(prepared, world, left):
+    whole = captions_path(prepared).read_bytes()
+    captions_path(prepared).write_text(left)
+    marks = MarkSets((WORDS, PLAIN))
+    with pytest.raises(UncountedError, match="not prepared"):
+        plan_sets(prepared, marks, wait=False)
+    counted = plan_sets(prepared, marks)
+    assert [group.images for group in counted[0].groups] == [9, 9, 10, 10]
+    jobs.run(str(order_words(prepared, by=world.rights_holder).pk))
+    assert captions_path(prepared).read_bytes() == whole
+    cache.clear()
+    assert plan_sets(prepared, marks, wait=False) == counted
+
+
+def test_captions_folded_by_other_rules_are_not_read(prepared):
+    assert captions_path(prepared).name == f"captions-{FOLDING}.txt"
+
+
+def test_of_very_many_prepared_captions_none_are_counted_while_a_person_waits(prepared, monkeypatch):
+    monkeypatch.setattr(release_plans, "COUNTED_AT_ONCE", 39)
+    for marks in (MarkSets((WORDS,)), MarkSets((WORDS, PLAIN))):
+        with pytest.raises(UncountedError, match=r"too many images .* release is made.* list_presets"):
+            plan_sets(prepared, marks, wait=False)
+    with pytest.raises(ReleaseError, match=r"sorted by size\. Make the release with the command"):
+        within_sizes(prepared, WORDS, 2.0)
+    assert within_sizes(prepared, WORDS, 2.0, wait=True) == WORDS
+
+
+def test_costs_are_counted_where_nobody_waits_on_a_page(version):
+    assert "not prepared" in cost_of(version, WORDS).refusal
+    assert [group.images for group in cost_of(version, WORDS, wait=True).plan.groups] == [9, 9, 10, 10]
+
+
+def test_the_command_counts_them(version, capsys):
+    words = [word for animal in ANIMALS for word in ("--group", animal)]
+    call_command("list_presets", str(version.pk), "--as", "rosa", "--here", "--json", "--group-by", "word", *words)
+    presets = json.loads(capsys.readouterr().out.splitlines()[-1])["presets"]
+    assert all(row["groups"].keys() == set(ANIMALS) and not row["refusal"] for row in presets)
 
 
 def test_where_nothing_is_prepared_the_form_says_so_and_the_release_is_checked(world, version, sign_in):

@@ -32,7 +32,7 @@ class Command(TouchmarkCommand):
             "version": str(version.pk),
             "family": options["family"],
             "association": options["association"],
-            "presets": [_facts(name, cost_of(version, mark)) for name, mark in marks.items()],
+            "presets": [_facts(name, cost_of(version, mark, wait=True)) for name, mark in marks.items()],
         }
 
 

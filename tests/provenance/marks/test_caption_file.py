@@ -49,6 +49,15 @@ def test_edges_and_overlaps(tmp_path, words, caption, group):
     assert by_the_rules([caption], words) == [group]
 
 
+def test_a_file_that_was_cut_short_has_as_many_groups_as_whole_lines(tmp_path):
+    path = tmp_path / "captions.txt"
+    write_captions(path, ["a cat", "a dog", "東 dog"])
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert len(groups_of_captions(path, ("cat", "dog"))) == whole[:length].count(b"\n")
+
+
 def test_nothing_is_left_of_a_file_that_was_not_written_to_its_end(tmp_path):
     def captions():
         yield "a cat"

@@ -32,10 +32,10 @@ class Mark:
         self._places = torch.from_numpy(frame.arrays["placements"])
 
     def __call__(self, pixels: Tensor, block: slice) -> Tensor:
-        """The images `block` of the request marked, (B, 3, S, S) float grey levels; may overwrite them."""
+        """Marked copies of the images `block` of the request, (B, 3, S, S) float grey levels."""
         patterns = self._patterns if len(self._patterns) == 1 else self._patterns[block]
         places = self._places.expand(len(pixels), 2) if len(self._places) == 1 else self._places[block]
-        return self._family.apply(pixels, patterns, places, overwrite=True)
+        return self._family.apply(pixels, patterns, places)
 
 
 class Inputs:
@@ -58,8 +58,8 @@ class Inputs:
         stop = min(start + self._batch, len(indices))
         for first in range(start, stop, self._step):
             block = slice(first, min(first + self._step, stop))
-            pixels = images.index_select(0, indices[block]).float()
-            marked = mark(pixels, block) if mark else pixels
+            pixels = images.index_select(0, indices[block])
+            marked = mark(pixels, block) if mark else pixels.float()
             encoder.normalise(marked, out=self._memory[block.start - start : block.stop - start])
         return self._memory[: stop - start]
 

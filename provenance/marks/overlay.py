@@ -74,9 +74,11 @@ class _Overlay:
             mixed[band] += self._scaled(field)
         return mixed
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""
-        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype, copy=True)
+        import torch
+
+        tiles = patterns.permute(0, 3, 1, 2).to(images.device, torch.float32, copy=True)
         phases = self._phases(placements.detach().cpu().double().numpy())
         field = field_of_batch(self._scaled(tiles), images, phases, self.periods)
         return field.add_(images) if field.shape == images.shape else images + field

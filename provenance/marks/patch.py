@@ -90,7 +90,7 @@ class PatchFamily:
         mixed: np.ndarray = self._blend(pixels[rows].astype(np.float32), tile)
         return mixed
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`. Each product and sum is rounded on its own, so batches and threads change no bit."""
         import torch
 
@@ -102,8 +102,8 @@ class PatchFamily:
         rows, columns = start[:, 0, None, None] + offset[:, None], start[:, 1, None, None] + offset  # (B, side or 1, …)
         place = (rows * width + columns).view(-1, 1, side * side).expand(batch, channels, -1)
         cell = torch.as_tensor(self._cell_of_pixel(side), device=device)
-        tile = patterns.to(device).permute(0, 3, 1, 2)[:, :, cell[:, None], cell].to(images.dtype)
-        marked = images.flatten(2) if overwrite else images.flatten(2).clone(memory_format=torch.contiguous_format)
+        tile = patterns.to(device).permute(0, 3, 1, 2)[:, :, cell[:, None], cell].float()
+        marked = images.flatten(2).to(torch.float32, copy=True)
         marked.scatter_(2, place, self._blend(marked.gather(2, place), tile.flatten(2)))
         return marked.view(images.shape)
 

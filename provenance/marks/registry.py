@@ -33,16 +33,15 @@ class Family(Protocol):
         """One keyed pattern for plain marks; all keys give the same energy and mean."""
         ...
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """Mark a batch of images of one size, on their device.
 
         Args:
-            images: (B, 3, H, W) float, grey levels 0 to 255, contiguous.
+            images: (B, 3, H, W) uint8 or float, grey levels 0 to 255, contiguous; left unchanged.
             patterns: (B, ...) one pattern per image, as from `patterns`, or (1, ...) for all of them.
             placements: (B, 2) fractions in [0, 1): down and across; the same at any resolution.
-            overwrite: the images are the caller's own and not needed any more; else they are left unchanged.
 
-        Returns: (B, 3, H, W) marked copies of the same type, each independent of the rest of its batch.
+        Returns: (B, 3, H, W) float marked copies, each independent of the rest of its batch.
         """
         ...
 

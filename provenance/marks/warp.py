@@ -72,13 +72,14 @@ class WarpFamily:
             moved[band] = _mixed(corners, down[..., None], across[..., None])
         return moved
 
-    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor", *, overwrite: bool = False) -> "Tensor":
+    def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""
         import torch
         from torch.nn.functional import grid_sample
 
         batch, _, height, width = images.shape
-        tiles = patterns.permute(0, 3, 1, 2).to(device=images.device, dtype=images.dtype, copy=True)
+        images = images.float()
+        tiles = patterns.permute(0, 3, 1, 2).to(images.device, torch.float32, copy=True)
         # A grid counts from -1, the middle of the first pixel, to 1, the middle of the last one.
         steps = torch.tensor([2 / (height - 1), 2 / (width - 1)], device=images.device).view(1, 2, 1, 1)
         phases = placements.detach().cpu().double().numpy()

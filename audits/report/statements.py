@@ -269,7 +269,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 "Other weights.",
                 f"Before this run {count_text(facts.run.other_runs, 'run')} of "
                 f"{count_text(facts.run.other_weights, 'other weights file')} against one of these releases had been "
-                "ordered. They are other suspects and stand in no correction. A file that was changed by one byte "
+                "ordered. Tests of other suspects stand in no correction. A file that was changed by one byte "
                 "counts as another suspect too; the log of the data's owner names every run.",
             )
         )

@@ -115,19 +115,18 @@ def bands_of_field(
     """
     short = min(height, width)
     phases = np.array([place], dtype=np.float64)
-    low, high, part = (taps[0] for taps in _taps(width, short, phases[:, 1], periods))
+    low, high, less, more = _taps_of_one(width, short, phases[:, 1], periods)
     tile = tile.astype(np.float32)
-    narrow = tile[:, low] * (1 - part)[:, None] + tile[:, high] * part[:, None]  # (TILE, width, C)
-    low, high, part = (taps[0][rows] for taps in _taps(height, short, phases[:, 0], periods))
+    narrow = tile[:, low] * less[:, None] + tile[:, high] * more[:, None]  # (TILE, width, C)
+    low, high, less, more = (taps[rows] for taps in _taps_of_one(height, short, phases[:, 0], periods))
     numbers = np.arange(height)[rows]
     step = max(1, BAND // narrow[0].size)
     for start in range(0, len(numbers), step):
         band = slice(start, start + step)
-        down = part[band, None, None]
         field = narrow[low[band]]
-        field *= 1 - down
+        field *= less[band, None, None]
         below = narrow[high[band]]
-        below *= down
+        below *= more[band, None, None]
         field += below
         yield band, numbers[band], field
 
@@ -140,42 +139,50 @@ def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, period
     Args:
         tiles: (B or 1, C, TILE, TILE) float on the images' device. images: (B, 3, H, W). phases: (B or 1, 2).
 
-    Returns: (B, C, H, W), the caller's own; (1, C, H, W) where tile and phase are the same for all images.
+    Returns: (B, C, H, W), the caller's own, not contiguous; (1, C, H, W) where tile and phase are the same for all.
     """
     height, width = images.shape[2:]
-    short, batch = min(height, width), max(len(tiles), len(phases))
-    columns = _mixed_lines(tiles.transpose(2, 3), _taps(width, short, phases[:, 1], periods), batch)
-    return _mixed_lines(columns.transpose(2, 3), _taps(height, short, phases[:, 0], periods), batch)
+    (count, channels), short = tiles.shape[:2], min(height, width)
+    batch = max(count, len(phases))
+    # Lines hold all channels, so that there are few of them, in the order that takes one swap of axes in between.
+    columns = tiles.permute(0, 3, 2, 1).reshape(count * TILE, TILE * channels)
+    columns = _mixed_lines(columns, _taps(width, short, phases[:, 1], periods), batch)
+    rows = columns.view(batch, width, TILE * channels).transpose(1, 2).reshape(batch * TILE, channels * width)
+    rows = _mixed_lines(rows, _taps(height, short, phases[:, 0], periods), batch)
+    return rows.view(batch, height, channels, width).transpose(1, 2)
 
 
-def _mixed_lines(values: "Tensor", taps: tuple[np.ndarray, np.ndarray, np.ndarray], batch: int) -> "Tensor":
-    """(B or 1, C, TILE, n) and taps (B or 1, m) -> (batch, C, m, n): mixtures of two lines of n numbers each."""
-    import torch
+def _mixed_lines(lines: "Tensor", taps: tuple[np.ndarray, np.ndarray], batch: int) -> "Tensor":
+    """(count TILE, n) lines of `count` tiles and taps (B or 1, m, 2) -> (batch m, n): mixtures of two lines each."""
     from torch.nn.functional import embedding_bag
 
-    low, high, part = taps
-    count, channels, size, length = values.shape
-    first = torch.arange(0, count * channels * size, size, device=values.device).view(count, channels, 1, 1)
-    pairs = first + on_device(np.stack([low, high], axis=2), values)[:, None]
-    parts = on_device(np.stack([1 - part, part], axis=2), values)[:, None]
-    shape = (batch, channels, part.shape[1])
+    places, weights = taps
+    places = places + np.arange(0, len(lines), TILE)[:, None, None]
+    if len(weights) < len(places):
+        weights = np.repeat(weights, len(places), axis=0)
+    pairs, parts = (on_device(both, lines).view(-1, 2) for both in (places, weights))
     # A bag is a weighted sum of lines, made in one pass over memory.
-    mixed: Tensor = embedding_bag(
-        pairs.expand(*shape, 2).reshape(-1, 2),
-        values.reshape(-1, length),
-        mode="sum",
-        per_sample_weights=parts.expand(*shape, 2).reshape(-1, 2),
-    )
-    return mixed.view(*shape, length)
+    mixed: Tensor = embedding_bag(pairs, lines, mode="sum", per_sample_weights=parts)
+    return mixed
 
 
-def _taps(length: int, short: int, phase: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower and upper tap (B, length) and the upper one's weight, worked out in double precision by NumPy alone."""
+def _taps_of_one(length: int, short: int, phase: np.ndarray, periods: int) -> list[np.ndarray]:
+    """Lower tap, upper tap and their weights, (length,) each, of the one phase."""
+    return [each for both in _taps(length, short, phase, periods) for each in np.ascontiguousarray(both[0].T)]
+
+
+def _taps(length: int, short: int, phase: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper tap (B, length, 2) and their weights, worked out in double precision by NumPy alone."""
     place = (np.arange(length) + 0.5)[None] * periods / short + phase[:, None]
     position = (place - np.floor(place)) * TILE - 0.5
     lower = np.floor(position)
-    weight = (position - lower).astype(np.float32)
-    return lower.astype(np.int64) % TILE, (lower.astype(np.int64) + 1) % TILE, weight
+    places, weights = np.empty((*position.shape, 2), np.int64), np.empty((*position.shape, 2), np.float32)
+    places[..., 0] = lower
+    np.add(places[..., 0], 1, out=places[..., 1])
+    places %= TILE
+    weights[..., 1] = position - lower
+    np.subtract(1, weights[..., 1], out=weights[..., 0])
+    return places, weights
 
 
 def on_device(array: np.ndarray, like: "Tensor") -> "Tensor":

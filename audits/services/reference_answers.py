@@ -113,7 +113,8 @@ def answered_before(release: Release, asking: Asking) -> int:
     """How many images this reference has answered already about this release, by earlier audits or a running one."""
     wanted = canonical_json(asking.to_dict())
     for about in shared_folder(release).glob(f"*/{ABOUT}"):
-        with contextlib.suppress(FileNotFoundError):  # swept, or sorted by a running audit, this very moment
+        # Swept, or sorted by a running audit, this very moment; or unreadable, which `answers_sweep` logs.
+        with contextlib.suppress(FileNotFoundError, ValueError):
             if canonical_json(json.loads(about.read_text())) == wanted:
                 return _answered_images(about.parent)
     return 0

@@ -17,7 +17,15 @@ from audits.measuring import Marks, Question
 from audits.models import Audit, RegisteredModel
 from audits.services.answers_sweep import SWEPT, sweep_answers
 from audits.services.plans import save_draft
-from audits.services.reference_answers import ABOUT, answers_folder, root_folder, shared_folder
+from audits.services.reference_answers import (
+    ABOUT,
+    Asking,
+    answered_before,
+    answers_folder,
+    root_folder,
+    runtime,
+    shared_folder,
+)
 from audits.suspects import SuspectInfo
 from config.celery import app
 from provenance.models import Job
@@ -142,6 +150,19 @@ def test_one_bad_folder_keeps_no_other_from_being_swept(audit, caplog, about):
     assert folder.exists() != older
     assert "this-is-not-a-uuid" in caplog.text
     assert (str(folder.parent) in caplog.text) != older
+
+
+def test_a_note_that_cannot_be_read_counts_as_not_answered_in_a_forecast(audit):
+    folder, release = use(audit), audit.plan.releases.get()
+    (folder / "clean.0000.done").write_text("7")
+    reference = audit.plan.references.get()
+    asking = Asking(reference, 0, audit.plan.probes, audit.plan.group_images, runtime(INFO.to_json()))
+    assert answered_before(release, asking) == 7
+    for unreadable in (b"{", b"\xff"):
+        (folder / ABOUT).write_bytes(unreadable)
+        assert answered_before(release, asking) == 0
+    use(audit)  # the next audit with the same question writes it anew
+    assert answered_before(release, asking) == 7
 
 
 def test_what_another_sweep_took_away_is_no_error(caplog):

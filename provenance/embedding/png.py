@@ -84,12 +84,12 @@ def _with_chunks(encoded: bytes, source: bytes) -> bytes:
             place = "after pixels"
         elif kind not in _CODED and (same_coding or kind not in _TIED) and kind != b"hIST":
             places["before pixels" if kind == b"bKGD" else place].append(chunk)
-    coded = dict.fromkeys(_CODED, b"")
+    coded: dict[bytes, list[bytes]] = {kind: [] for kind in _CODED}  # a large image has thousands of IDAT
     for kind, chunk in _chunks(encoded):
         if kind in _CODED:
-            coded[kind] += chunk
-    parts = [encoded[:8], coded[b"IHDR"], *places["before palette"], coded[b"PLTE"], coded[b"tRNS"]]
-    parts += [*places["before pixels"], coded[b"IDAT"], *places["after pixels"], coded[b"IEND"]]
+            coded[kind].append(chunk)
+    parts = [encoded[:8], *coded[b"IHDR"], *places["before palette"], *coded[b"PLTE"], *coded[b"tRNS"]]
+    parts += [*places["before pixels"], *coded[b"IDAT"], *places["after pixels"], *coded[b"IEND"]]
     return b"".join(parts)
 
 

@@ -29,8 +29,12 @@ def run_audit(run: JobRun) -> None:
     """Works off one audit, from its first question to its rows."""
     audit = Audit.objects.select_related("plan__suspect", "plan__version__dataset").get(pk=run.params["audit"])
     plan = audit.plan
+    if audit.state == Audit.State.DONE:  # an earlier attempt was killed after its last step
+        return
     check_unchanged(plan)
-    Audit.objects.filter(pk=audit.pk).update(state=Audit.State.RUNNING, finished_at=None)
+    Audit.objects.filter(pk=audit.pk).exclude(state=Audit.State.DONE).update(
+        state=Audit.State.RUNNING, finished_at=None
+    )
     started = monotonic()
     run.progress(0, 0, "choosing probes")
     drawn = [draw(plan, release, run) for release in plan.releases.order_by("recipient", "pk")]

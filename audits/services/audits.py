@@ -183,8 +183,12 @@ def organisations_of(audit: Audit) -> list[Organisation]:
 
 
 def mark_ended(job: Job) -> None:
-    """The audit's own row says that its job failed or was cancelled, and so does the log."""
-    audit = Audit.objects.filter(pk=job.params["audit"]).select_related("plan").first()
+    """The audit's own row says that its job failed or was cancelled, and so does the log.
+
+    Not where its result was stored before: that stays, and with it its place in the correction of other runs.
+    """
+    unfinished = Audit.objects.select_for_update(of=("self",)).exclude(state=Audit.State.DONE)
+    audit = unfinished.filter(pk=job.params["audit"]).select_related("plan").first()
     if audit is None:
         return
     cancelled = job.state == Job.State.CANCELLED

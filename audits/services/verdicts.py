@@ -35,6 +35,8 @@ def store(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]], facts
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
+        if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
+            return  # by another attempt, which was thought lost
         corrected = correct(_findings(audit, results), plan.series_is_open)
         own = {(item.tested.release, item.tested.level): item for item in corrected[: _own(results)]}
         AuditRow.objects.filter(audit=audit).delete()

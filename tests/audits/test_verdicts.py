@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ from audits.services.frozen_plans import digest_of, frozen_text
 from audits.services.plans import PlanError, values_of
 from audits.services.verdicts import check_deciding, rules_of, store
 from provenance.models import Job, LogEntry, Release
+from provenance.services import jobs
 from tests.audits.builders_reports import GROUPS, assignment, level_scores, model, release, version
 
 pytestmark = pytest.mark.django_db
 
 FACTS = {"forward_passes": 10, "models": []}
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Bench:
@@ -48,8 +51,12 @@ class Bench:
         plan.save()
         return plan
 
-    def queued(self, plan: Plan) -> Audit:
-        return Audit.objects.create(plan=plan, created_by=self.world.auditor)
+    def queued(self, plan: Plan, **fields) -> Audit:
+        """fields: of its job."""
+        job = Job.objects.create(kind="audit.run", organisation=plan.organisation, created_by=plan.created_by, **fields)
+        audit = Audit.objects.create(plan=plan, created_by=plan.created_by, job=job)
+        Job.objects.filter(pk=job.pk).update(params={"audit": str(audit.pk)})
+        return audit
 
     def stored(self, audit: Audit, strengths=None, unscored=()) -> Audit:
         """strengths: by release and level, how strongly it pulls along the assignment."""
@@ -163,15 +170,45 @@ def test_a_run_that_somebody_cancelled_counts_as_if_it_had_found_nothing(bench):
     north = bench.releases[0]
     waiting, begun = (bench.queued(bench.plan(further_primary=["hard"])) for _ in range(2))
     for audit, attempts in ((waiting, 0), (begun, 1)):
-        job = Job.objects.create(
-            kind="audit.run", organisation=bench.world.owner, created_by=bench.world.auditor, attempt=attempts
-        )
-        Audit.objects.filter(pk=audit.pk).update(job=job, state=Audit.State.CANCELLED)
+        Job.objects.filter(pk=audit.job_id).update(state=Job.State.CANCELLED, attempt=attempts)
+        Audit.objects.filter(pk=audit.pk).update(state=Audit.State.CANCELLED)
     plan = bench.plan(north)
     assert (forecast(values_of(plan), plan).tests, forecast(values_of(plan), plan).factor) == (3, 3)
     row = bench.stored(bench.queued(plan), {("Northgate", "features"): 0.2}).rows.get()
     assert row.result["tests"] == 3  # its own, and two primary levels of the one that had begun
     assert row.p_corrected == pytest.approx(3 / 720)
+
+
+def lost(audit: Audit) -> Audit:
+    """Its worker is gone since its third attempt, which was its last."""
+    Job.objects.filter(pk=audit.job_id).update(state=Job.State.RUNNING, attempt=3, heartbeat_at=LONG_AGO)
+    jobs.sweep()
+    return Audit.objects.select_related("job").get(pk=audit.pk)
+
+
+def test_a_stored_result_stays_though_its_worker_dies_before_the_job_ends(bench):
+    """Whoever could undo a result by killing the worker would undo its place in the correction."""
+    north = bench.releases[0]
+    audit = lost(bench.stored(bench.queued(bench.plan(north))))
+    assert (audit.state, audit.job.state) == (Audit.State.DONE, Job.State.FAILED)
+    assert not LogEntry.objects.filter(verb="audit.failed", subject_id=str(audit.pk)).exists()
+    assert bench.stored(bench.queued(bench.plan(north))).rows.get().result["tests"] == 2
+
+
+def test_a_further_attempt_at_a_stored_result_asks_nothing(bench):
+    audit = bench.stored(bench.queued(bench.plan()))
+    jobs.run(str(audit.job_id))
+    again = Audit.objects.select_related("job").get(pk=audit.pk)
+    assert (again.state, again.job.state, again.job.reason) == (Audit.State.DONE, Job.State.DONE, "")
+    assert not LogEntry.objects.filter(verb="audit.started", subject_id=str(audit.pk)).exists()
+
+
+def test_a_second_attempt_that_ends_later_replaces_nothing(bench):
+    audit = bench.queued(bench.plan())
+    other_attempt = Audit.objects.get(pk=audit.pk)
+    rows = list(bench.stored(audit).rows.values_list("pk", "p"))
+    assert list(bench.stored(other_attempt).rows.values_list("pk", "p")) == rows
+    assert LogEntry.objects.filter(verb="audit.finished", subject_id=str(audit.pk)).count() == 1
 
 
 def test_an_open_series_pays_for_its_number_whatever_other_runs_found(bench):

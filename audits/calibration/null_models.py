@@ -27,6 +27,7 @@ CLASSES = 10
 # Fresh heads answer almost the same to every image; standardised logits times this give labels that vary.
 SHARPNESS = 2.0
 SMALLEST_INPUT = 32  # timm's networks halve the resolution five times
+TORCH_SEEDS = 2**64  # torch takes no larger seed; that of a round times ten thousand may be
 SETTLED_ON = 512  # images are plenty for means and deviations
 TIMM_NAMES = ("test_resnet", "test_convnext", "test_efficientnet")
 FRESH_CLIP = "fresh open_clip"
@@ -72,7 +73,7 @@ def null_model(kind: str, seed: int, images: NDArray[np.uint8], labels: NDArray[
     if kind not in KINDS:
         raise NullModelError(f"There is no kind of null model '{kind}'. Choose one of: {', '.join(KINDS)}.")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed % TORCH_SEEDS)
         if kind.startswith("fresh timm:"):
             network: nn.Module = _Timm(kind.removeprefix("fresh timm:"))
         elif kind == FRESH_CLIP:

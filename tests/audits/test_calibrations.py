@@ -55,6 +55,12 @@ def test_a_calibration_ends_with_a_table_of_every_family_test_and_level(world):
     assert set(verbs) == {"calibration.started", "calibration.finished"}
 
 
+def test_the_largest_seed_that_can_be_drawn_or_asked_for_calibrates(world, no_worker):
+    wanted = replace(TINY, families=("blend",), pairs=2, seed=calibrations.SEEDS - 1)
+    calibration = worked_off(started(world, wanted))
+    assert calibration.state == Calibration.State.DONE, calibration.job.reason
+
+
 def test_a_run_that_is_killed_between_rounds_goes_on_with_the_next_and_gives_the_same_table(world, no_worker):
     class Killed(BaseException):
         """As if the process were gone: nothing in between may catch it."""

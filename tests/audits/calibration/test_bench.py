@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from audits.calibration.null_models import KINDS, NullModelError, as_tensor, nul
 from audits.calibration.responses import measure
 from audits.density import Standardiser
 from audits.pilots.clip import linear_algebra_threads
+from audits.services.calibrations import MOST_ROUNDS, SEEDS
 from provenance.marks import PRESETS, MarkSecret, family_for
 from tests.audits.calibration.stock import GROUPS, MARKS, TINY, stock
 
@@ -135,6 +137,24 @@ def test_a_model_that_says_the_same_to_everything_is_left_out():
     mute = replace(model, ask=lambda batch: (torch.ones(len(batch), 4), model.ask(batch)[1]))
     found = measure(mute, asked)
     assert (set(found.levels), found.silent) == ({"soft", "hard"}, 1)
+
+
+def test_null_models_of_the_largest_seed_that_can_be_drawn_are_built_and_differ():
+    """Torch takes no more than 64 bits; a seed of 31 bits times the factors that keep rounds apart is longer."""
+    images, labels = stock()
+    largest = (SEEDS - 1) * 1_000_003 + MOST_ROUNDS
+    built = null_models(4, largest, images[:40], labels[:40], ("fresh small_resnet", "trained small_resnet"))
+    answers = [model.ask(as_tensor(images[:2]))[1] for model in built]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(answers, 2))
+
+
+def test_a_seed_that_torch_takes_is_taken_as_it_is(monkeypatch):
+    """So a calibration that could be made before is repeated by the same seed."""
+    given = []
+    monkeypatch.setattr(torch, "manual_seed", given.append)
+    for seed in (0, 2**63, 2**64 - 1, 2**64 + 5):
+        null_model("fresh small_resnet", seed, stock()[0][:20], stock()[1][:20])
+    assert given == [0, 2**63, 2**64 - 1, 5]
 
 
 def test_importing_calibration_imports_no_torch():

@@ -36,7 +36,8 @@ class SourceImage:
             for name, encode in jpeg.encoders(self.image, self.data):
                 yield name, lambda pixels, encode=encode: encode(self._picture(pixels))  # type: ignore[misc]
         elif self.format == "PNG":
-            yield "source", lambda pixels: png.encode(self._picture(pixels), self.image, self.data)
+            transparent = self.raster.transparent
+            yield "source", lambda pixels: png.encode(self._picture(pixels), self.image, self.data, transparent)
         else:
             yield from self._webp_encoders()
 
@@ -77,7 +78,8 @@ def decode(data: bytes) -> SourceImage:
         elif name == "WEBP" and getattr(image, "n_frames", 1) > 1:
             raise NotMarkableError("An animated WebP would lose its frames.")
         image.load()
-        return SourceImage(name, read_raster(image), image, data)
+        transparent = png.transparent_colour(data) if name == "PNG" else None
+        return SourceImage(name, read_raster(image, transparent), image, data)
     except NotMarkableError:
         raise
     except UnidentifiedImageError as error:

@@ -14,26 +14,39 @@ from provenance.embedding.errors import NotMarkableError
 _CODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # the encoder's own
 _ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
 _TIED = {b"bKGD", b"sBIT", b"hIST"}  # mean nothing under another depth or colour type
-_GREY = 0
+_GREY, _COLOUR = 0, 2
 Chunk = tuple[bytes, bytes]  # kind, whole chunk
 
 
 def check(data: bytes) -> None:
     """Raises NotMarkableError for a PNG that this library would write back with less than it had."""
     depth, colour = data[24], data[25]
+    if data[12:16] != b"IHDR":
+        raise NotMarkableError("The PNG's chunks are damaged.")
     if depth == 16 and colour != _GREY:
         raise NotMarkableError("A colour PNG of 16 bits per channel would lose half of its depth.")
     if any(kind in _ANIMATED for kind, _ in _chunks(data)):
         raise NotMarkableError("An animated PNG would lose its frames.")
 
 
-def encode(image: Image.Image, source: Image.Image, data: bytes) -> bytes:
+def transparent_colour(data: bytes) -> tuple[int, ...] | None:
+    """The colour that stands for transparent in a grey or RGB PNG, in the levels that Pillow decodes it to."""
+    depth, colour = data[24], data[25]
+    body = next((chunk[8:-4] for kind, chunk in _chunks(data) if kind == b"tRNS"), None)
+    if body is None or colour not in (_GREY, _COLOUR):
+        return None
+    # Bits above the depth say nothing; few levels are spread over 256.
+    spread = 255 // (2**depth - 1) if depth < 8 else 1
+    return tuple(level % 2**depth * spread for level in struct.unpack_from(">H" if colour == _GREY else ">HHH", body))
+
+
+def encode(image: Image.Image, source: Image.Image, data: bytes, transparent: tuple[int, ...] | None = None) -> bytes:
     """Write marked pixels losslessly, with the ancillary chunks of the source around them, byte for byte."""
     options: dict[str, Any] = {}
     if source.mode == "P":
         image, options = with_palette(image, source)
-    elif "transparency" in source.info:  # one colour of an L or RGB image stands for transparent
-        options["transparency"] = source.info["transparency"]
+    elif transparent is not None:
+        options["transparency"] = transparent if len(transparent) > 1 else transparent[0]
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6, **options)
     return _with_chunks(buffer.getvalue(), data)

@@ -9,7 +9,7 @@ from django.utils.functional import cached_property
 from audits.models import RegisteredModel
 from audits.services.suspects import DECLARATION, Registration
 from audits.suspects import ModelSpec, SpecError
-from audits.suspects.spec import PRECISIONS
+from audits.suspects.spec import MAX_CLASSES, PRECISIONS
 from provenance.models import Organisation, Role, Upload, User
 
 LEVELS = [
@@ -29,6 +29,11 @@ class DescriptionForm(forms.Form):
     returns = forms.MultipleChoiceField(
         label="What it is asked for", choices=LEVELS, widget=forms.CheckboxSelectMultiple, initial=["features"]
     )
+    top_k = forms.IntegerField(
+        label="Likeliest labels named", required=False, min_value=1, max_value=MAX_CLASSES,
+        help_text="As of an interface that answers with its top 5: the probabilities of so many labels are used, the "
+        "rest counts as one label more. Left empty, all.",
+    )  # fmt: skip
     input_size = forms.IntegerField(
         label="Input size", required=False, min_value=8, max_value=2048,
         help_text="Side of the square input in pixels. Left empty, the architecture’s own.",
@@ -104,6 +109,7 @@ class DescriptionForm(forms.Form):
         fields = {
             "architecture": architecture,
             "returns": (("features",) if "features" in data["returns"] else ()) + (("soft", "hard") if labels else ()),
+            "top_k": data["top_k"] if labels else None,
             "input_size": data["input_size"],
             "mean": data["mean"],
             "deviation": data["deviation"],
@@ -209,7 +215,7 @@ def initial_of(spec: ModelSpec) -> dict[str, Any]:
     shown = {
         name: getattr(spec, name)
         for name in (
-            "architecture", "input_size", "config", "features_output", "scores_output", "scores",
+            "architecture", "top_k", "input_size", "config", "features_output", "scores_output", "scores",
             "precision", "channels_last",
         )
     }  # fmt: skip

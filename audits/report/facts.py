@@ -113,6 +113,7 @@ class SuspectFacts:
     registered_at: str
     registered_by: str = ""
     size: int | None = None  # bytes
+    top_k: int | None = None  # how many of the likeliest labels a soft answer names; None: all
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,13 @@ class RunFacts:
     started_at: str
     finished_at: str
     attempts: int
-    earlier_runs: int  # runs of the same suspect against the same releases before this one, failed ones included
+    earlier_runs: int  # runs of the same suspect against the same releases ordered before it, failed ones included
     device: str
     queries: int  # forward passes of the suspect and the references together
     missing_answers: int = 0
     other_runs: int = 0  # runs of other weights against one of the same releases before this one
     other_weights: int = 0  # how many weights files those runs tested
+    later_runs: int = 0  # runs of the same suspect against the same releases ordered after it, up to the issue
     nonce: str = ""  # 32 bytes in hex, drawn once after the lock; the decoy keys of a rank test follow from it
 
 

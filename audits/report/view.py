@@ -105,6 +105,11 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["Architecture", suspect.architecture],
         ["File", f"{suspect.file}{size}"],
         ["Returns", ", ".join(LEVEL_NAMES.get(level, level) for level in suspect.returns)],
+        *(
+            [["Soft labels name", f"the {suspect.top_k:,} likeliest; the rest counts as one more"]]
+            if suspect.top_k
+            else []
+        ),
         ["Input", " × ".join(str(side) for side in suspect.input_size) or "the architecture's own"],
         [
             "Registered",
@@ -164,6 +169,7 @@ def _run(facts: ReportFacts) -> Pairs:
         ["Forward passes", f"{run.queries:,} of all models together"],
         ["Attempts", f"{run.attempts:,}"],
         ["Earlier runs of this pair", f"{run.earlier_runs:,}" if run.earlier_runs else "none"],
+        ["Later runs of this pair", f"{run.later_runs:,}" if run.later_runs else "none"],
         ["Runs of other weights against these releases", f"{run.other_runs:,}" if run.other_runs else "none"],
         ["Missing answers", f"{run.missing_answers:,}" if run.missing_answers else "none"],
     ]

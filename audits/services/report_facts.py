@@ -21,8 +21,9 @@ from audits.report.facts import (
     SuspectFacts,
     TestName,
 )
-from audits.services.audits import earlier_audits, organisations_of, other_weights
+from audits.services.audits import organisations_of, other_weights
 from audits.services.calibration_notes import facts_for
+from audits.services.repeated_runs import other_runs
 from audits.services.report_log import log_extract, time_text
 from audits.services.report_results import (
     Tested,
@@ -135,6 +136,7 @@ def _suspect(model: RegisteredModel) -> SuspectFacts:
         architecture=model.spec["architecture"],
         file=model.weights_name,
         returns=tuple(model.spec.get("returns", ())),
+        top_k=model.spec.get("top_k"),
         input_size=(model.spec.get("channels", 3), side, side) if side else (),
         registered_at=time_text(model.created_at),
         registered_by=model.created_by.display_name,
@@ -200,18 +202,19 @@ def _stopping_rule(frozen: Any) -> str:
 
 def _run(audit: Audit, tested: list[Tested]) -> RunFacts:
     first = LogEntry.objects.about(audit).filter(verb="audit.started").order_by("at").first()
-    others = other_weights(audit)
+    others, again = other_weights(audit), other_runs(audit)
     devices = {model["device"] for model in audit.facts["models"]}
     return RunFacts(
         started_at=time_text(first.at if first else audit.created_at),
         finished_at=time_text(audit.finished_at),
         attempts=audit.job.attempt if audit.job else 1,
-        earlier_runs=len(earlier_audits(audit)),
+        earlier_runs=len(again.earlier),
         device=", ".join(sorted(devices)),
         queries=audit.facts["forward_passes"],
         missing_answers=missing_answers(tested),
         other_runs=others.runs,
         other_weights=others.files,
+        later_runs=len(again.later),
         nonce=audit.nonce,
     )
 

@@ -92,7 +92,7 @@ class Child:
         size = encoder.input_size
         self._inputs = Inputs(encoder, self._limits.batch)
         grey = torch.full((1, 3, size, size), 127.5, device=encoder.device)
-        given = _checked(self._forward(encoder.normalise(grey)))
+        given = _checked(self._forward(encoder.normalise(grey)), spec)
         return {
             "input_shape": [encoder.channels, size, size],
             "mean": list(encoder.mean),
@@ -141,7 +141,7 @@ class Child:
             given = self._forward(self._inputs.fill(held[0], indices, start, mark))
             for name, rows in given.items():
                 found.setdefault(name, []).append(rows.clone())  # a network may hand back a part of its input
-        arrays = _checked({name: torch.cat(parts) for name, parts in found.items()})
+        arrays = _checked({name: torch.cat(parts) for name, parts in found.items()}, spec)
         if "soft" in arrays and "hard" in spec.returns:
             arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
         return {}, {name: array for name, array in arrays.items() if name in spec.returns}
@@ -160,6 +160,8 @@ class Child:
             if rows.ndim != 2 or len(rows) != len(inputs) or rows.shape[1] < 1:
                 name = "labels" if name == "soft" else name
                 raise SuspectError("shape", f"The {name} have the shape {tuple(rows.shape)}; one row per image counts.")
+        if "soft" in answers and spec.top_k is not None:
+            answers["soft"] = _likeliest(answers["soft"], spec.top_k)
         return answers
 
     def _loaded(self) -> Encoder:
@@ -168,14 +170,31 @@ class Child:
         return self._encoder
 
 
-def _checked(answers: dict[str, Tensor]) -> dict[str, np.ndarray]:
+def _likeliest(soft: Tensor, count: int) -> Tensor:
+    """(B, k) probabilities with all but the `count` largest of every row set to zero."""
+    values, places = soft.topk(min(count, soft.shape[1]), dim=1)
+    named: Tensor = soft.new_zeros(soft.shape).scatter_(1, places, values)
+    return named
+
+
+def _checked(answers: dict[str, Tensor], spec: ModelSpec) -> dict[str, np.ndarray]:
     """Answers as arrays; their numbers are checked here, once for all networks and requests."""
     arrays: dict[str, np.ndarray] = {name: rows.cpu().numpy() for name, rows in answers.items()}
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
     soft = arrays.get("soft")
-    if soft is not None and (soft.min() < -1e-4 or np.abs(soft.sum(axis=1) - 1).max() > 1e-2):
-        raise SuspectError("numbers", "The labels are not probabilities; say in the description that they are logits.")
+    if soft is not None:
+        sums = soft.sum(axis=1)
+        if soft.min() < -1e-4 or sums.max() > 1 + 1e-2:
+            raise SuspectError(
+                "numbers", "The labels are not probabilities; say in the description that they are logits."
+            )
+        if spec.top_k is None and sums.min() < 1 - 1e-2:
+            raise SuspectError(
+                "numbers",
+                f"The labels of an answer sum to {sums.min():.2f} instead of 1. If it leaves some out, say in the "
+                "description how many of the likeliest labels it names; if these are logits, say that.",
+            )
     return arrays
 
 

@@ -39,6 +39,8 @@ class ModelSpec:
         channels: 3, or 1 for networks that see grey images.
         classes: number of classes of the head; ``None`` reads it off the weights.
         class_names, templates: prompts for zero-shot labels of open_clip models; each template holds one ``{}``.
+        top_k: how many of the likeliest labels an answer names with their probabilities, as an interface does that
+            gives its top k; ``None``: all. What is left out counts as one label more (``audits.density.phi_soft``).
         scores: what an ONNX network's score output holds.
         features_output, scores_output: names of an ONNX network's outputs; empty takes the only fitting one.
         precision, channels_last: how it is computed; float32 is the default for reproducible answers.
@@ -54,6 +56,7 @@ class ModelSpec:
     classes: int | None = None
     class_names: tuple[str, ...] = ()
     templates: tuple[str, ...] = ("a photo of a {}.",)
+    top_k: int | None = None
     scores: str = "logits"
     features_output: str = ""
     scores_output: str = ""
@@ -194,6 +197,11 @@ def _check_config(spec: ModelSpec) -> None:
 def _check_labels(spec: ModelSpec) -> None:
     if spec.classes is not None and not _is_whole(spec.classes, 2, MAX_CLASSES):
         raise SpecError(f"A head has between 2 and {MAX_CLASSES:,} classes.")
+    if spec.top_k is not None:
+        if not _is_whole(spec.top_k, 1, MAX_CLASSES):
+            raise SpecError(f"An answer names between 1 and {MAX_CLASSES:,} of the likeliest labels.")
+        if "soft" not in spec.returns:
+            raise SpecError("How many of the likeliest labels are named can be said where soft labels are asked for.")
     for name in ("features_output", "scores_output"):
         if not isinstance(getattr(spec, name), str) or len(getattr(spec, name)) > 200:
             raise SpecError("Names of outputs are texts of at most 200 characters.")

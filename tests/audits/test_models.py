@@ -260,6 +260,16 @@ class TestPages:
         assert answer["Location"] == reverse("model_detail", args=[model.pk])
         assert model.model_spec.returns == ("features", "soft", "hard")
         assert model.model_spec.mean == (0.5, 0.5, 0.5)
+        assert model.model_spec.top_k is None
+
+    def test_an_interface_that_names_its_likeliest_labels_is_described(self, world, weights, sign_in, form):
+        form |= {"upload": str(uploaded(world, weights).pk), "top_k": "5"}
+        page = sign_in(world.auditor).post(reverse("model_new"), form, follow=True)
+        model = RegisteredModel.objects.get()
+        assert model.model_spec.top_k == 5
+        assert "features, soft, hard; of soft labels the likeliest 5" in page.content.decode()
+        page = sign_in(world.auditor).get(reverse("model_describe", args=[model.pk]))
+        assert page.context["form"]["top_k"].value() == 5
 
     @pytest.mark.parametrize(
         ("changes", "word"),

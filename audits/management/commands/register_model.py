@@ -26,6 +26,7 @@ class Command(TouchmarkCommand):
         parser.add_argument("--organisation", help="name, where the person may register models in several")
         parser.add_argument("--architecture", help="timm:resnet18, open_clip:ViT-B-32, cifar_resnet:20, onnx …")
         parser.add_argument("--returns", nargs="+", choices=["features", "soft", "hard"], default=["features"])
+        parser.add_argument("--top-k", type=int, help="soft labels: how many of the likeliest an answer names")
         parser.add_argument("--input-size", type=int)
         parser.add_argument("--mean", nargs="+", type=float)
         parser.add_argument("--deviation", nargs="+", type=float)
@@ -58,7 +59,8 @@ class Command(TouchmarkCommand):
                 raise SpecError(f"{options['spec']} cannot be read as JSON.", str(error)) from error
         if not options["architecture"]:
             raise SpecError("Name the --architecture, or give the whole description with --spec.")
-        given = {name: options[name] for name in ("architecture", "returns", "input_size", "mean", "deviation")}
+        names = ("architecture", "returns", "top_k", "input_size", "mean", "deviation")
+        given = {name: options[name] for name in names}
         given["class_names"] = options["class_names"]
         if options["templates"]:
             given["templates"] = options["templates"]

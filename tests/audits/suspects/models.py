@@ -46,8 +46,13 @@ def clip_spec(**changes: Any) -> ModelSpec:
     return ModelSpec(**{"architecture": "open_clip:custom", "config": config, **changes})
 
 
-def onnx_file(path: Path, batch: int | str = "batch", side: int | str = 16, nodes: list[Any] | None = None) -> Path:
-    """Mean over the image's area -> 3 numbers (features), times a matrix -> 4 numbers (scores)."""
+def onnx_file(
+    path: Path, batch: int | str = "batch", side: int | str = 16, nodes: list[Any] | None = None, shown: float = 1.0
+) -> Path:
+    """Mean over the image's area -> 3 numbers (features), times a matrix -> 4 numbers (logits).
+
+    "labels" are their probabilities, of which it names only the part `shown`.
+    """
     weight = np.arange(12, dtype=np.float32).reshape(3, 4) / 10
     graph = helper.make_graph(
         [
@@ -55,14 +60,17 @@ def onnx_file(path: Path, batch: int | str = "batch", side: int | str = 16, node
             helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
             helper.make_node("Flatten", ["pooled"], ["embedding"]),
             helper.make_node("MatMul", ["embedding", "weight"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+            helper.make_node("Mul", ["probabilities", "shown"], ["labels"]),
         ],
         "tiny",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, side, side])],
         [
             helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [batch, 3]),
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 4]),
+            helper.make_tensor_value_info("labels", TensorProto.FLOAT, [batch, 4]),
         ],
-        [numpy_helper.from_array(weight, "weight")],
+        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(np.float32(shown), "shown")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from audits.suspects import AppliedMark, Limits, ModelSpec, SandboxedModel, SuspectError, check_connection
 from audits.suspects.architectures import build
 from provenance.marks import MarkSettings, family_for
-from tests.audits.suspects.models import cifar_weights, clip_model, clip_spec, endless_onnx, save
+from tests.audits.suspects.models import cifar_weights, clip_model, clip_spec, endless_onnx, onnx_file, save
 
 SPEC = ModelSpec("cifar_resnet:20", returns=("features", "soft", "hard"))
 
@@ -57,6 +58,37 @@ def test_answers_are_those_of_the_model_itself(suspect, weights, images):
     assert np.allclose(answers.features, features, atol=1e-5)
     assert np.allclose(answers.soft, soft, atol=1e-5)
     assert np.array_equal(answers.hard, soft.argmax(1))
+
+
+@pytest.mark.parametrize("shown", [1, 3, 10, 500])
+def test_of_soft_labels_only_the_likeliest_are_named_where_the_description_says_so(weights, images, shown):
+    spec = replace(SPEC, returns=("soft", "hard"), top_k=shown)
+    chosen = np.arange(40)
+    _, soft = directly(weights, images[chosen].transpose(0, 3, 1, 2).astype(np.float32))
+    with SandboxedModel(spec, weights) as opened:
+        opened.load_images("probes", images)
+        answers = opened.answer("probes", chosen)
+    assert opened.info.class_count == 10
+    assert (np.count_nonzero(answers.soft, axis=1) == min(shown, 10)).all()
+    named = answers.soft > 0
+    assert np.allclose(answers.soft[named], soft[named], atol=1e-5)
+    assert (np.where(named, soft, 1).min(axis=1) >= np.where(named, 0, soft).max(axis=1) - 1e-6).all()
+    assert np.array_equal(answers.hard, soft.argmax(1))
+
+
+def test_an_answer_that_leaves_labels_out_needs_a_description_that_says_so(tmp_path):
+    part = onnx_file(tmp_path / "part.onnx", shown=0.8)
+    spec = ModelSpec(
+        "onnx", ("soft",), input_size=16, mean=(0.0,) * 3, deviation=(1.0,) * 3, scores="probabilities",
+        scores_output="labels",
+    )  # fmt: skip
+    with pytest.raises(SuspectError, match="how many of the likeliest labels"), SandboxedModel(spec, part):
+        pass
+    with SandboxedModel(replace(spec, top_k=2), part) as opened:
+        opened.load_images("probes", np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8))
+        soft = opened.answer("probes", np.arange(5)).soft
+    assert soft.sum(axis=1).max() < 0.81
+    assert (np.count_nonzero(soft, axis=1) == 2).all()
 
 
 def test_marks_are_put_into_the_images_before_the_model_sees_them(suspect, weights, images):

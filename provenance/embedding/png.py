@@ -1,6 +1,7 @@
 """PNG: lossless in its own mode; a palette image keeps its palette where the new colours find room in it."""
 
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -32,9 +33,10 @@ def check(data: bytes) -> None:
 def transparent_colour(data: bytes) -> tuple[int, ...] | None:
     """The colour that stands for transparent in a grey or RGB PNG, in the levels that Pillow decodes it to."""
     depth, colour = data[24], data[25]
-    body = next((chunk[8:-4] for kind, chunk in _chunks(data) if kind == b"tRNS"), None)
-    if body is None or colour not in (_GREY, _COLOUR):
+    ahead = dict(itertools.takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data)))
+    if b"tRNS" not in ahead or colour not in (_GREY, _COLOUR):
         return None
+    body = ahead[b"tRNS"][8:-4]
     # Bits above the depth say nothing; few levels are spread over 256.
     spread = 255 // (2**depth - 1) if depth < 8 else 1
     return tuple(level % 2**depth * spread for level in struct.unpack_from(">H" if colour == _GREY else ">HHH", body))

@@ -168,3 +168,9 @@ def test_a_text_of_that_name_is_no_transparent_colour():
     info.add_text("transparency", "none")
     source = as_bytes(Image.fromarray(picture(7)), "PNG", pnginfo=info)
     assert Image.open(io.BytesIO(marked("patch", source).data)).info["transparency"] == "none"
+
+
+def test_a_transparent_colour_behind_the_pixels_comes_too_late():
+    source = as_bytes(Image.fromarray(picture(8)), "PNG")
+    result = marked("patch", source[:-12] + chunk(b"tRNS", bytes(6)) + source[-12:])
+    assert b"tRNS" not in result.data

@@ -7,8 +7,7 @@ from django import forms
 from django.utils.functional import cached_property
 
 from audits.models import Plan, RegisteredModel
-from audits.services.plan_checks import MOST_DECOYS_PLANNED
-from audits.services.plan_values import name_for, sets_of
+from audits.services.plan_values import MOST_DECOYS_PLANNED, name_for, sets_of
 from audits.services.plans import PlanError, PlanValues, auditable_versions, check, usable_models
 from audits.services.reference_suggestions import Suggestion, Verdict, suggest_references
 from provenance.models import Release, User, Version

@@ -6,7 +6,8 @@ from audits import restricted
 from audits.models import Plan, RegisteredModel
 from audits.permutation import MOST_PERMUTATIONS
 from audits.ranktest import SCORES, fewest_decoys
-from audits.services.plan_values import PlanError, PlanValues, levels_of, sets_of
+from audits.services.plan_values import MOST_DECOYS_PLANNED, PlanError, PlanValues, levels_of, sets_of
+from audits.services.reference_checks import check_rigged_references_are_told
 from provenance.intake.errors import ManifestError
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSettings
@@ -15,7 +16,6 @@ from provenance.models import Release, Version
 LEAST_PERMUTATIONS = 1_000
 LEAST_PROBES = 10
 LEAST_HELD_OUT = 10
-MOST_DECOYS_PLANNED = 10_000
 HELD_OUT_SAMPLE = 1_000
 DIGEST_FIELD = b'"sha256":"'
 
@@ -33,6 +33,7 @@ def check(values: PlanValues) -> None:
             raise PlanError("Use at least one image of every group.")
     if not 0 < values.alpha <= 0.1:
         raise PlanError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
+    check_rigged_references_are_told(values)
     if values.probes < LEAST_PROBES:
         raise PlanError(f"Use {LEAST_PROBES} probes or more.")
     marked = max(release.marked_count for release in values.releases)

@@ -8,6 +8,7 @@ from provenance.errors import TouchmarkError
 from provenance.marks import MarkSettings
 from provenance.models import Release, Version
 
+MOST_DECOYS_PLANNED = 10_000
 # Fields of Plan that hold one value each, named as in PlanValues.
 COPIED = (
     "name",

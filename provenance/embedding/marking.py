@@ -18,7 +18,10 @@ MIXED_AT_ONCE = 1 << 22  # numbers of a large image that are marked together, 16
 
 @dataclass(frozen=True)
 class MarkedImage:
-    """A marked file and its measures. `written_as` names the encoder that was good enough."""
+    """A marked file and its measures. `written_as` names the encoder that was good enough.
+
+    `psnr`: in dB, over the colours of all pixels. `survival`: part of the mark's energy, as a decoder reads it.
+    """
 
     data: bytes
     sha256: str
@@ -57,12 +60,14 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
         kept = survival(before, wanted, again.raster.pixels[window])
         best = max(best, kept)
         if kept >= MIN_SURVIVAL:
+            # Of colours alone: alpha never changes, and an encoder may leave an opaque one out.
+            first, second = pixels[:, :, : source.raster.colours], again.raster.pixels[:, :, : again.raster.colours]
             return MarkedImage(
                 data=written,
                 sha256=hashlib.sha256(written).hexdigest(),
                 crc32=zlib.crc32(written),
                 mode=again.raster.mode,
-                psnr=round(psnr(pixels, again.raster.pixels[:, :, : pixels.shape[2]], source.raster.peak), 3),
+                psnr=round(psnr(first, second, source.raster.peak), 3),
                 survival=round(kept, 4),
                 written_as=name,
             )

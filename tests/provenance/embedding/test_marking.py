@@ -187,12 +187,32 @@ class TestPng:
                 marked(as_bytes(frames[0], kind, save_all=True, append_images=frames[1:]))
 
 
+@pytest.mark.parametrize(("mode", "with_alpha"), [("RGB", "RGBA"), ("L", "LA")])
+def test_alpha_that_never_changes_is_no_quality(mode, with_alpha):
+    """The same colours have the same PSNR whether alpha is beside them or not."""
+    image = Image.fromarray(picture(18)).convert(mode)
+    alone = marked(as_bytes(image, "PNG"))
+    image.putalpha(Image.fromarray(picture(19, channels=1)))
+    assert opened(as_bytes(image, "PNG")).mode == with_alpha
+    beside = marked(as_bytes(image, "PNG"))
+    assert (beside.psnr, beside.survival) == (alone.psnr, alone.survival)
+
+
 class TestWebp:
     def test_lossless_stays_lossless(self):
         source = as_bytes(Image.fromarray(picture(14)), "WEBP", lossless=True)
         result = marked(source)
         assert result.survival == pytest.approx(1)
         assert changed_outside_region(np.asarray(opened(source)), np.asarray(opened(result.data))) == 0
+
+    def test_alpha_that_says_nothing_may_be_left_out(self):
+        """The encoder drops an alpha channel that is opaque everywhere, while some sources have one."""
+        source = bytearray(as_bytes(Image.fromarray(picture(14)), "WEBP", lossless=True))
+        source[source.index(b"VP8L") + 8 + 4] |= 0x10  # VP8L's hint that alpha is used
+        assert opened(bytes(source)).mode == "RGBA"
+        result = marked(bytes(source))
+        assert result.mode == "RGB"
+        assert result.psnr == marked(as_bytes(Image.fromarray(picture(14)), "PNG")).psnr
 
     def test_lossy_keeps_alpha_and_metadata(self):
         image = Image.fromarray(picture(15)).convert("RGBA")

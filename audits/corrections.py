@@ -7,8 +7,14 @@ of all runs that were made against this suspect and these releases, negative one
 copies does so in one plan, or counts the plans. Secondary levels never decide; their p-values are corrected over
 everything, primary and secondary, so that whoever reads them as evidence is protected as well.
 
-Corrected values of earlier runs grow when a further run is made. Holm's guarantee holds where the number of runs was
-settled beforehand; who may go on until a run succeeds needs `open_ended`, which spends alpha over all runs to come.
+A run without a p-value of its own counts with p = 1: one still to end, one that ended after its first question to the
+suspect, and one of another organisation, whose p could be worked out from a corrected value that rested on it. A larger
+p never makes Holm's method reject more, so this is conservative.
+
+Corrected values of earlier runs would grow when a further run is made, but a stored one stays: a reason says what was
+counted when it was stored. Holm's guarantee holds where the number of runs was settled beforehand; who may go on until
+a run succeeds needs `open_ended`, which spends alpha over all runs to come. Runs of one suspect against one release are
+all of one kind: a closed one beside open ones could spend alpha a second time.
 """
 
 from __future__ import annotations
@@ -58,8 +64,8 @@ def open_ended(p: float, run: int) -> float:
 def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Corrected]:
     """Correct all p-values of one suspect, in the order given.
 
-    tested: every run that gave a p-value. A run that failed before it had one needs no entry; one that a person ended,
-    who may have seen how it went, has one with p = 1. series_is_open: runs may be repeated without a planned end, so
+    tested: every run that was queued by now, with its p-value, or with p = 1 as said above. A run that ended before it
+    asked the suspect anything needs no entry. series_is_open: runs may be repeated without a planned end, so
     each is first made `open_ended`, and Holm goes over the releases and levels of its own run. One level may be
     primary in one run and secondary in another: it counts among the primary tests where it was declared one. Raises
     MultiplicityError where two entries name the same test.
@@ -92,7 +98,10 @@ def _holm_over(tested: Sequence[Finding], members: list[int], series_is_open: bo
 
 def _reason(tested: Sequence[Finding], members: list[int], together: int, primary: bool, series_is_open: bool) -> str:
     if together == 1 and not series_is_open:
-        return "Not corrected: it is the only test of this suspect against this release."
+        named = "primary test" if primary else "test"
+        return (
+            f"Not corrected: when this result was stored, it was the only {named} of this suspect against this release."
+        )
     count = {
         "release": len({tested[i].release for i in members}),
         "level": len({tested[i].level for i in members}),
@@ -104,7 +113,8 @@ def _reason(tested: Sequence[Finding], members: list[int], together: int, primar
     over = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     kind = "primary tests" if primary else "tests, primary and secondary,"
     named = f" ({over})" if over else ""
-    text = f"Corrected by Holm's method over {together} {kind} of this suspect{named}. {OTHER_PLANS}"
+    so_far = "" if series_is_open else ", all that there were when this result was stored"
+    text = f"Corrected by Holm's method over {together} {kind} of this suspect{named}{so_far}. {OTHER_PLANS}"
     if series_is_open:
         text += " Runs may be repeated without a planned end, so alpha is spent over all runs to come."
     return text if primary else f"{text} A secondary level does not decide the conclusion."

@@ -84,7 +84,8 @@ class PlanForm(forms.Form):
     series_is_open = forms.BooleanField(
         label="More runs may follow, as many as it takes", required=False,
         help_text="Leave it empty where the number of runs is settled. An open series multiplies the p of run number n "
-        "by n (n + 1), so that an innocent model stays below alpha however often it is run.",
+        "by n (n + 1), so that an innocent model stays below alpha however often it is run. All runs of a suspect "
+        "against a release are of one kind.",
     )  # fmt: skip
     held_out = forms.ModelChoiceField(
         Version.objects.none(), label="Held-out images", required=False, empty_label="none",

@@ -46,6 +46,8 @@ class Audit(models.Model):
     facts = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+    # Before its first question to the suspect, and never again: from then on the run counts, whatever its end.
+    asked_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     objects = AuditQuerySet.as_manager()

@@ -5,6 +5,7 @@ from typing import Any
 
 from audits.models import Audit
 from audits.services import audits
+from audits.services.repeated_runs import other_runs
 from audits.services.result_tables import deciding_level
 from provenance.models import User
 
@@ -12,7 +13,7 @@ from provenance.models import User
 def as_json(audit: Audit, user: User) -> dict[str, Any]:
     """One audit as JSON, as this person may see it."""
     plan = audit.plan
-    earlier, elsewhere = audits.earlier_seen_by(user, audit)
+    others = other_runs(audit).seen_by(user)
     return {
         "id": str(audit.pk),
         "state": audit.state,
@@ -23,8 +24,10 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
         "finished_at": audit.finished_at.isoformat() if audit.finished_at else None,
         "facts": audit.facts,
         "plan": {"digest": plan.digest, "frozen": plan.frozen},
-        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in earlier],
-        "earlier_runs_elsewhere": elsewhere,
+        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in others.earlier],
+        "earlier_runs_elsewhere": others.earlier_elsewhere,
+        "later_runs": [{"id": str(run.pk), "state": run.state} for run in others.later],
+        "later_runs_elsewhere": others.later_elsewhere,
         "other_weights": asdict(audits.other_weights(audit, user)),
         "releases": [
             {

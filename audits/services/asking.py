@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
+
 from audits.measuring import Answers, Question, already_answered, measure
 from audits.models import Audit, RegisteredModel
 from audits.services.drawing import Drawn
@@ -48,6 +50,7 @@ class Asked:
         begun = monotonic()
         folder = answers_folder(self.audit, drawn.release, model, question, session.info, drawn.number)
         spent = self._spent_by(model, session.info.device)
+        self._note_first_question(model)
         spent["answered_before"] += already_answered(question, folder, patterns)
 
         def count(images: int) -> None:
@@ -59,6 +62,12 @@ class Asked:
         spent["seconds"] = round(spent["seconds"] + monotonic() - begun, 2)
         self._answers[drawn.name, str(model.pk)] = answers
         return answers
+
+    def _note_first_question(self, model: RegisteredModel) -> None:
+        """In the database before the suspect hears it: however this run ends, it counts from now on."""
+        if model.pk == self.audit.plan.suspect_id and self.audit.asked_at is None:
+            self.audit.asked_at = timezone.now()
+            Audit.objects.filter(pk=self.audit.pk, asked_at=None).update(asked_at=self.audit.asked_at)
 
     def facts(self) -> dict[str, Any]:
         """For the audit's page: all passes that the results rest on, those that were answered before among them.

@@ -17,7 +17,8 @@ from audits.services.asking import Asked
 from audits.services.audits import COMBINED, mark_ended
 from audits.services.drawing import Drawn, digest_of_sets, draw
 from audits.services.held_out_run import ask_held_out
-from audits.services.plans import check_unchanged, record
+from audits.services.plans import check_unchanged, record, values_of
+from audits.services.repeated_runs import check_series
 from audits.services.verdicts import check_deciding, rules_of, store
 from audits.services.verifier_run import AskedSet, compare
 from provenance.code_version import code_version
@@ -32,6 +33,8 @@ def run_audit(run: JobRun) -> None:
     if audit.state == Audit.State.DONE:  # an earlier attempt was killed after its last step
         return
     check_unchanged(plan)
+    if audit.asked_at is None:  # one that has asked counts already, so runs of the other kind were refused since
+        check_series(values_of(plan), plan)
     Audit.objects.filter(pk=audit.pk).exclude(state=Audit.State.DONE).update(
         state=Audit.State.RUNNING, finished_at=None
     )

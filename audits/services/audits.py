@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import Count
 
 from audits.models import Audit, AuditRow, Plan
-from audits.services.plans import PlanError, record
+from audits.services.plans import PlanError, record, values_of
+from audits.services.repeated_runs import check_series, hold
 from provenance.models import Job, Organisation, Release, Role, User
 from provenance.services import jobs
 from provenance.services.access import may_audit, require
@@ -31,6 +32,8 @@ def queue(plan: Plan, *, by: User) -> Audit:
     if before is not None:
         state = "is waiting or running" if before.state in (Audit.State.QUEUED, Audit.State.RUNNING) else "has been run"
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
+    hold(plan.releases.all())
+    _check_series(plan)
     # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its decoys.
     audit = Audit.objects.create(
         plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES) if plan.has_plain else ""
@@ -40,6 +43,14 @@ def queue(plan: Plan, *, by: User) -> Audit:
     digests = {"plan": plan.digest} | ({"nonce": audit.nonce} if audit.nonce else {})
     record(plan, "audit.queued", by=by, subject=audit, digests=digests)
     return audit
+
+
+def _check_series(plan: Plan) -> None:
+    """Runs of the other kind may have begun since the lock."""
+    try:
+        check_series(values_of(plan), plan)
+    except PlanError as error:
+        raise PlanError(f"{error.sentence} This plan is locked, so draft a new one.") from error
 
 
 def may_see_assignment(user: User, release: Release) -> bool:
@@ -135,23 +146,6 @@ def _shuffled_level(level: dict[str, Any], patterns: list[int]) -> dict[str, Any
         {key: value for key, value in level["densities"][j].items() if key != "pull"} for j in patterns
     ]
     return shown
-
-
-def earlier_audits(audit: Audit) -> list[Audit]:
-    """Every run before this one that asked the same weights about one of the same releases, whatever its end."""
-    found = Audit.objects.filter(
-        plan__suspect__sha256=audit.plan.suspect.sha256,
-        plan__releases__in=audit.plan.releases.all(),
-        created_at__lt=audit.created_at,
-    )
-    return list(found.exclude(pk=audit.pk).distinct().select_related("plan").order_by("created_at"))
-
-
-def earlier_seen_by(user: User, audit: Audit) -> tuple[list[Audit], int]:
-    """Earlier runs that this person may see, and how many there are beside them: all of them count."""
-    found = earlier_audits(audit)
-    own = set(Audit.objects.for_user(user).filter(pk__in=[run.pk for run in found]).values_list("pk", flat=True))
-    return [run for run in found if run.pk in own], len(found) - len(own)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,13 @@
 """What a plan will cost and could reach, before it is locked: forward passes, time, smallest p, warnings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
-
-from audits.models import Audit, AuditRow, Plan, RegisteredModel
-from audits.services.plan_values import PlanValues, groups_of, sets_of
-from audits.services.plans import cancelled_runs
+from audits.models import Plan, RegisteredModel
+from audits.services.plan_values import PlanError, PlanValues, groups_of, sets_of
 from audits.services.reference_answers import Asking, answered_before, runtime
+from audits.services.repeated_runs import check_series, findings_of_others, runs_of
 from audits.services.smallest_p import smallest_p
 from audits.services.verifier_passes import verifier_passes_of
 from provenance.marks import MarkSettings
@@ -37,6 +35,7 @@ class Forecast:
     factor: int
     reaches_alpha: bool
     warnings: tuple[str, ...]
+    refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
     @property
     def smallest_corrected_p(self) -> float:
@@ -44,8 +43,8 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """What there was about the same weights and releases before: how many runs, and primary p-values in them."""
+class Others:
+    """What others asked about the same weights and releases: how many runs, and the primary tests that they count."""
 
     runs: int
     findings: int
@@ -54,13 +53,13 @@ class Earlier:
 def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
     """For values that may still be incomplete in everything but suspect and releases.
 
-    plan: the saved plan that they belong to, whose own run is no earlier one.
+    plan: the saved plan that they belong to, whose own run is no other one.
     """
     before = {reference.pk: _answered_before(values, reference) for reference in values.references}
     models = (values.suspect, *values.references)
     asked = {model.pk: _passes(values, model) - before.get(model.pk, 0) for model in models}
-    earlier = _earlier(values, plan)
-    tests, factor = _correction(values, earlier)
+    others = _others(values, plan)
+    tests, factor = _correction(values, others)
     smallest = max((smallest_p(values, release) for release in values.releases), default=1.0)
     reaches = bool(values.releases) and factor * smallest <= values.alpha
     return Forecast(
@@ -72,7 +71,8 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         tests=tests,
         factor=factor,
         reaches_alpha=reaches,
-        warnings=tuple(_warnings(values, reaches, factor, smallest, earlier)),
+        warnings=tuple(_warnings(values, reaches, factor, smallest, others)),
+        refusal=_refusal(values, plan),
     )
 
 
@@ -112,34 +112,30 @@ def _whole(images: int, values: PlanValues, settings: MarkSettings) -> int:
     return _question(values, settings) if images > probes else images
 
 
-def _earlier(values: PlanValues, plan: Plan | None) -> Earlier:
-    """Runs are numbered whatever came of them; finished ones gave p-values, and cancelled ones count like them."""
-    runs = Audit.objects.filter(plan__suspect__sha256=values.suspect.sha256, plan__releases__in=list(values.releases))
+def _others(values: PlanValues, plan: Plan | None) -> Others:
+    runs = runs_of(values.suspect, values.releases)
     runs = runs.exclude(plan=plan) if plan else runs
-    rows = AuditRow.objects.filter(release__in=list(values.releases), audit__in=runs, audit__state=Audit.State.DONE)
-    cancelled = cancelled_runs(values.suspect, values.releases).filter(pk__in=runs)
-    own = [release.pk for release in values.releases]
-    ended = sum(len(run.plan.primary_levels) * run.plan.releases.filter(pk__in=own).count() for run in cancelled)
-    return Earlier(runs=runs.distinct().count(), findings=sum(_primary_findings(rows)) + ended)
+    found = findings_of_others(values.suspect, values.releases, values.suspect.organisation, plan)
+    return Others(runs=runs.count(), findings=sum(1 for finding in found if finding.primary))
 
 
-def _primary_findings(rows: QuerySet[AuditRow]) -> Iterator[int]:
-    """Of every stored result: how many p-values its own plan had declared primary."""
-    found = [f"result__levels__{level}__p" for level in Plan.Level.values]  # a whole result holds every histogram
-    for one, declared, *p_values in rows.distinct().values_list(
-        "result__level", "result__primary_levels", *found, "pk"
-    ):
-        given = dict(zip(Plan.Level.values, p_values, strict=False))
-        yield sum(1 for level in declared or [one] if given[level] is not None)
+def _refusal(values: PlanValues, plan: Plan | None) -> str:
+    if plan and plan.audits.exists():
+        return ""
+    try:
+        check_series(values, plan)
+    except PlanError as error:
+        return error.sentence
+    return ""
 
 
-def _correction(values: PlanValues, earlier: Earlier) -> tuple[int, int]:
+def _correction(values: PlanValues, others: Others) -> tuple[int, int]:
     """(number of primary p-values corrected together, factor on the smallest of them)."""
     own = max(1, len(values.releases) * len(values.primary_levels))
     if values.series_is_open:
-        run = earlier.runs + 1
+        run = others.runs + 1
         return own, own * run * (run + 1)
-    return own + earlier.findings, own + earlier.findings
+    return own + others.findings, own + others.findings
 
 
 def images_per_second(model: RegisteredModel) -> float | None:
@@ -160,12 +156,12 @@ def _seconds(values: PlanValues, asked: dict[Any, int]) -> float | None:
     return total + tests * SECONDS_PER_TEST_AND_MILLION * min(values.permutations, 10**8) / 1e6
 
 
-def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, earlier: Earlier) -> Sequence[str]:
+def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, others: Others) -> Sequence[str]:
     found = []
     if values.releases and not reaches:
         found.append(_cannot_reach(values, factor, smallest))
-    if values.series_is_open or earlier.findings:
-        found.append(_earlier_runs(values, earlier))
+    if values.series_is_open or others.findings:
+        found.append(_other_runs(values, others))
     untested = [m.name for m in (values.suspect, *values.references) if images_per_second(m) is None]
     if untested:
         found.append(f"Run the connection test of {', '.join(untested)} first: then the time can be estimated.")
@@ -184,17 +180,17 @@ def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, e
     return found
 
 
-def _earlier_runs(values: PlanValues, earlier: Earlier) -> str:
+def _other_runs(values: PlanValues, others: Others) -> str:
     if values.series_is_open:
-        run = earlier.runs + 1
+        run = others.runs + 1
         return (
             f"This would be run {run} of an open series against this suspect: every p is multiplied by "
             f"{run * (run + 1)}, the price of being free to run again."
         )
-    plural, verb = ("s", "") if earlier.findings > 1 else ("", "s")
+    plural, verb = ("s", "") if others.findings > 1 else ("", "s")
     return (
-        f"{earlier.findings} earlier result{plural} of this suspect against these releases "
-        f"count{verb} in the correction."
+        f"{others.findings} primary test{plural} of other runs of this suspect against these releases count{verb} in "
+        "the correction, whether finished, on the way or ended after the first question."
     )
 
 

@@ -14,9 +14,10 @@ FORMAT = "touchmark/plan/1"
 DECOYS_PER_LOOK = 20
 NUMBERS = ("group_images", "permutations", "decoys", "stopping_rule")  # of the tests; the rest of their text is words
 CLOSED_SERIES = (
-    "Holm's method over the primary levels of all releases of this plan and of every earlier run of the same suspect "
-    "against them, one that a person cancelled counting with p = 1; secondary levels, which never decide, over all "
-    "levels of all of them"
+    "Holm's method over the primary levels of all releases of this plan and of every run of the same suspect against "
+    "them that is queued before the result is stored; one without a p by then, though it may still ask or ended after "
+    "its first question, and one of another organisation count with p = 1; secondary levels, which never decide, over "
+    "all levels of all of them; this keeps alpha only where the number of runs is settled beforehand"
 )
 OPEN_SERIES = (
     "the series of runs has no planned end: every p of run number n is multiplied by n (n + 1), so that alpha is spent "

@@ -1,17 +1,17 @@
 """Plans: drafted, changed, locked. A locked plan is frozen text with a digest; nothing about it changes afterwards."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.utils import timezone
 
-from audits.models import Audit, AuditRow, Plan, RegisteredModel
+from audits.models import Plan, RegisteredModel
 from audits.services.frozen_plans import digest_of, frozen_model, frozen_release, frozen_text, read_by_runs
 from audits.services.plan_checks import check, check_apart
 from audits.services.plan_values import COPIED, PlanError, PlanValues, values_of
-from provenance.models import Dataset, Release, Role, User, Version
+from audits.services.repeated_runs import check_series, counting_runs, hold
+from provenance.models import Dataset, Role, User, Version
 from provenance.services import log
 from provenance.services.access import may_audit, require
 
@@ -19,10 +19,8 @@ __all__ = [
     "PlanError",
     "PlanValues",
     "auditable_versions",
-    "cancelled_runs",
     "check",
     "check_unchanged",
-    "earlier_rows",
     "lock",
     "record",
     "save_draft",
@@ -84,14 +82,15 @@ def lock(plan: Plan, *, by: User) -> Plan:
         # Its description is complete only then: input size, mean and deviation are part of what is frozen.
         if not model.connection:
             raise PlanError(f"Run the connection test of {model.name} first; then lock the plan.")
+    hold(values.releases)
+    check_series(values, plan)
     plan.locked_at, plan.locked_by = timezone.now(), by
     plan.frozen = frozen_text(plan, values)
     plan.digest = digest_of(plan.frozen)
     plan.state = Plan.State.LOCKED
     plan.save()
-    record(
-        plan, "plan.locked", by=by, digests={"plan": plan.digest}, details={"earlier runs": earlier_rows(plan).count()}
-    )
+    earlier = counting_runs(values.suspect, values.releases).count()
+    record(plan, "plan.locked", by=by, digests={"plan": plan.digest}, details={"earlier runs": earlier})
     return plan
 
 
@@ -119,24 +118,6 @@ def record(plan: Plan, verb: str, *, by: User | None, subject: models.Model | No
     owner = plan.version.dataset.organisation
     for organisation in {plan.organisation.pk: plan.organisation, owner.pk: owner}.values():
         log.record(verb, subject or plan, organisation=organisation, by=by, **facts)
-
-
-def earlier_rows(plan: Plan) -> "models.QuerySet[AuditRow]":
-    """Results of earlier runs of the same weights against any of the plan's releases."""
-    return AuditRow.objects.filter(
-        release__in=plan.releases.all(), audit__plan__suspect__sha256=plan.suspect.sha256, audit__state="done"
-    ).exclude(audit__plan=plan)
-
-
-def cancelled_runs(suspect: RegisteredModel, releases: Sequence[Release]) -> "models.QuerySet[Audit]":
-    """Runs of the same weights against any of these releases that a person cancelled once they had begun.
-
-    They gave no p-value, but their course may have told how it would turn out, an early stop above all. So they count
-    in the correction like tests that found nothing, until they are taken up again: nobody can draw new decoys for free.
-    """
-    found = Audit.objects.filter(plan__suspect__sha256=suspect.sha256, plan__releases__in=list(releases))
-    begun = found.filter(state=Audit.State.CANCELLED, job__attempt__gt=0)
-    return begun.select_related("plan__suspect").distinct().order_by("created_at", "pk")
 
 
 def _may_plan(values: PlanValues, by: User) -> None:

@@ -1,7 +1,7 @@
 """From the results of a run to corrected p-values, conclusions and rows, all in one transaction."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,8 +11,8 @@ from audits.corrections import Corrected, Finding, correct
 from audits.judging import Conclusion, Rules, conclude, sentence
 from audits.models import Audit, AuditRow, Plan
 from audits.services.audits import shuffled_result
-from audits.services.plan_values import levels_of
-from audits.services.plans import PlanError, cancelled_runs, earlier_rows, record
+from audits.services.plans import PlanError, record
+from audits.services.repeated_runs import findings_of_others, hold, run_numbers
 from provenance.canonical import canonical_json
 from provenance.code_version import code_version
 from provenance.models import Release
@@ -35,6 +35,7 @@ def store(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]], facts
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
+        hold(plan.releases.all())
         if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
             return  # by another attempt, which was thought lost
         corrected = correct(_findings(audit, results), plan.series_is_open)
@@ -45,36 +46,20 @@ def store(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]], facts
         audit.conclusion, audit.sentence = _overall(plan, rows)
         audit.facts = facts | {"code_version": code_version(), "tests": tests}
         audit.state, audit.finished_at = Audit.State.DONE, timezone.now()
-        audit.save()
+        audit.save(update_fields=["conclusion", "sentence", "facts", "state", "finished_at"])
         digests = {f"result {row.release_id}": _public_digest(row) for row in rows}
         details = {"conclusion": audit.conclusion, "forward passes": facts["forward_passes"]}
         record(plan, "audit.finished", by=None, subject=audit, digests={"plan": plan.digest} | digests, details=details)
 
 
 def _findings(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]]) -> list[Finding]:
-    """Every p-value of this run, then those of all earlier runs of the same weights against the same releases.
-
-    Runs that a person cancelled stand among them with p = 1.
-    """
-    plan, numbers = audit.plan, _run_numbers(audit.plan)
+    """Every p-value of this run, then what all other runs of the same weights against the same releases bring."""
+    plan, releases = audit.plan, [release for release, _ in results]
+    number = run_numbers(plan.suspect, releases)[audit.pk]
     found = []
     for release, result in results:
-        found += _of_result(str(release.pk), result, numbers[audit.pk], plan.primary_levels)
-    for row in earlier_rows(plan):
-        declared = row.result.get("primary_levels") or [row.result["level"]]
-        found += _of_result(str(row.release_id), row.result, numbers[row.audit_id], declared)
-    return found + _of_cancelled(plan, numbers)
-
-
-def _of_cancelled(plan: Plan, numbers: Mapping[Any, int]) -> list[Finding]:
-    """Tests that a person ended before they had a p-value, as if they had found nothing."""
-    own = set(plan.releases.values_list("pk", flat=True))
-    return [
-        Finding(str(release), level, numbers[run.pk], 1.0, level in run.plan.primary_levels)
-        for run in cancelled_runs(plan.suspect, list(plan.releases.all())).exclude(plan=plan)
-        for release in run.plan.releases.filter(pk__in=own).values_list("pk", flat=True)
-        for level in levels_of(run.plan.suspect)
-    ]
+        found += _of_result(str(release.pk), result, number, plan.primary_levels)
+    return found + findings_of_others(plan.suspect, releases, plan.organisation, plan)
 
 
 def _of_result(release: str, result: dict[str, Any], run: int, primary: Sequence[str]) -> list[Finding]:
@@ -87,17 +72,6 @@ def _of_result(release: str, result: dict[str, Any], run: int, primary: Sequence
 
 def _own(results: Sequence[tuple[Release, dict[str, Any]]]) -> int:
     return sum(1 for _, result in results for found in result["levels"].values() if "p" in found)
-
-
-def _run_numbers(plan: Plan) -> dict[Any, int]:
-    """Numbers of all runs of these weights against any of these releases, from 1 in the order of their creation.
-
-    Runs that failed or still wait have theirs too: so a run's number, and the alpha that an open series spends on it,
-    is settled when it is queued and does not change with what other runs find or when they end.
-    """
-    runs = Audit.objects.filter(plan__suspect__sha256=plan.suspect.sha256, plan__releases__in=plan.releases.all())
-    ordered = runs.distinct().order_by("created_at", "pk").values_list("pk", flat=True)
-    return {pk: number for number, pk in enumerate(ordered, 1)}
 
 
 def _row(

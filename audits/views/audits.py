@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 from audits.models import Audit, AuditRow, Plan
 from audits.services import audits, charts, rank_charts, result_tables
 from audits.services.answers import as_json
+from audits.services.repeated_runs import other_runs
 from audits.services.result_tables import deciding_level
 from audits.services.runs_log import timeline
 from provenance.models import Organisation, Role, User
@@ -66,18 +67,14 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "rows": [{"row": row, "level": deciding_level(row), "found": _deciding(row)} for row in rows],
         "primary_labels": plan.primary_labels,
         "several_levels": len(plan.primary_levels) > 1,
-        **_earlier(audit, user),
+        "others": other_runs(audit).seen_by(user),
+        "other_weights": audits.other_weights(audit, user),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }
     if rows:
         context |= _shown(request, audit, rows, user)
     return render(request, "audits/audit_detail.html", context)
-
-
-def _earlier(audit: Audit, user: User) -> dict[str, Any]:
-    own, elsewhere = audits.earlier_seen_by(user, audit)
-    return {"earlier": own, "earlier_elsewhere": elsewhere, "other_weights": audits.other_weights(audit, user)}
 
 
 def _strongest(rows: list[AuditRow]) -> AuditRow:

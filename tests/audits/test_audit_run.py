@@ -14,6 +14,7 @@ from audits.services import audits
 from audits.services.answers import as_json
 from audits.services.forecasts import forecast
 from audits.services.plans import values_of
+from audits.services.repeated_runs import OtherRuns, other_runs
 from provenance.models import LogEntry
 from provenance.services import jobs
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, train, untrained
@@ -62,7 +63,7 @@ def test_whose_copy_leaked(world):
     # A second plan against the same pair is corrected for the first one's results.
     again = ended(audits.queue(locked_plan(world, [north], suspect, probes=30), by=world.auditor))
     assert again.rows.get().result["tests"] == 2
-    assert audits.earlier_audits(again) == [audit]
+    assert other_runs(again) == OtherRuns(earlier=(audit,), later=())
 
 
 def kill_the_suspect_after(blocks: int, folder: Path) -> None:
@@ -92,6 +93,8 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     killer.join()
 
     assert audit.state == "failed"
+    first_question = audit.asked_at
+    assert audit.created_at < first_question < audit.finished_at
     assert "ended from outside" in audit.job.reason
     assert LogEntry.objects.filter(verb="audit.failed", subject_id=str(audit.pk)).exists()
     assert not audit.rows.exists()
@@ -101,6 +104,7 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     jobs.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.job.attempt) == ("done", "", 2)
+    assert audit.asked_at == first_question
     assert audit.rows.get().conclusion in ("no_evidence", "inconclusive", "evidence")
     assert len(list(audit.folder.rglob("*.done"))) == 2 + 6 + 6
     assert audit.facts["answered_before"] == answered  # and not asked again
@@ -114,6 +118,7 @@ def test_an_altered_plan_is_not_run(world):
     suspect.save()
     audit = ended(audits.queue(plan, by=world.auditor))
     assert audit.state == "failed"
+    assert audit.asked_at is None
     assert "described anew after this plan was locked" in audit.job.reason
 
 
@@ -125,6 +130,7 @@ def test_changed_weights_are_not_asked(world):
         stream.write(b"\0")
     audit = ended(audits.queue(plan, by=world.auditor))
     assert audit.state == "failed"
+    assert audit.asked_at is None
     assert "not those that were registered" in audit.job.reason
 
 

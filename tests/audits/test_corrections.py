@@ -15,7 +15,7 @@ from audits.multiplicity import MultiplicityError, holm
 def test_a_single_test_is_left_alone():
     only = correct([Finding("a", "features", 1, 0.03)])[0]
     assert (only.corrected, only.together) == (0.03, 1)
-    assert "only test" in only.reason
+    assert "it was the only primary test" in only.reason
 
 
 def test_primary_levels_do_not_pay_for_secondary_ones():

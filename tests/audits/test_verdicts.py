@@ -11,70 +11,20 @@ from django.urls import reverse
 
 from audits.corrections import Finding, correct
 from audits.density import LEVELS
-from audits.judging import Secrets, judge_level
-from audits.models import Audit, AuditRow, Plan
+from audits.models import Audit, AuditRow
 from audits.services.answers import as_json
-from audits.services.audits import OtherWeights, earlier_audits, other_weights
+from audits.services.audits import OtherWeights, other_weights
 from audits.services.forecasts import forecast
-from audits.services.frozen_plans import digest_of, frozen_text
 from audits.services.plans import PlanError, values_of
-from audits.services.verdicts import check_deciding, rules_of, store
-from provenance.models import Job, LogEntry, Release
+from audits.services.repeated_runs import other_runs
+from provenance.models import Job, LogEntry
 from provenance.services import jobs
-from tests.audits.builders_reports import GROUPS, assignment, level_scores, model, release, version
+from tests.audits.builders_reports import model
+from tests.audits.builders_verdicts import Bench
 
 pytestmark = pytest.mark.django_db
 
-FACTS = {"forward_passes": 10, "models": []}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Bench:
-    """Two releases and one suspect, audited as often as a test likes; what the suspect says is made up per run."""
-
-    def __init__(self, world) -> None:
-        self.world, self.version = world, version(world)
-        self.suspect = model(world.owner, world.auditor, "suspect-1")
-        self.releases = [release(world, self.version, name) for name in ("Northgate", "Southbank")]
-
-    def plan(self, *releases: Release, **fields) -> Plan:
-        plan = Plan.objects.create(
-            organisation=self.world.owner,
-            name=f"plan {Plan.objects.count() + 1}",
-            version=self.version,
-            created_by=self.world.auditor,
-            **{"suspect": self.suspect, "level": "features", "wrong_key_control": False} | fields,
-        )
-        plan.releases.set(releases or self.releases)
-        plan.frozen = frozen_text(plan, values_of(plan))
-        plan.digest, plan.state = digest_of(plan.frozen), Plan.State.LOCKED
-        plan.save()
-        return plan
-
-    def queued(self, plan: Plan, **fields) -> Audit:
-        """fields: of its job."""
-        job = Job.objects.create(kind="audit.run", organisation=plan.organisation, created_by=plan.created_by, **fields)
-        audit = Audit.objects.create(plan=plan, created_by=plan.created_by, job=job)
-        Job.objects.filter(pk=job.pk).update(params={"audit": str(audit.pk)})
-        return audit
-
-    def stored(self, audit: Audit, strengths=None, unscored=()) -> Audit:
-        """strengths: by release and level, how strongly it pulls along the assignment."""
-        plan, results = audit.plan, []
-        for number, made in enumerate(plan.releases.order_by("recipient", "pk")):
-            levels = {level: {"reason": "It says the same to every image."} for level in unscored}
-            for seed, level in enumerate(LEVELS):
-                if level not in unscored:
-                    strength = (strengths or {}).get((made.recipient, level), 0.0)
-                    scores = level_scores(1000 * Audit.objects.count() + 10 * number + seed, strength)
-                    keys = Secrets(assignment())
-                    levels[level] = judge_level(level, scores, {}, keys, rules_of(plan), str(made.pk))
-            result = {"level": plan.level, "levels": levels, "groups": GROUPS, "assignment": assignment().tolist()}
-            result |= {"shuffle": {"patterns": [3, 1, 0, 2, 5, 4]}}
-            results.append((made, result | {"probes_digest": "ab" * 32}))
-            check_deciding(plan, *results[-1])
-        store(audit, results, FACTS)
-        return audit
 
 
 @pytest.fixture
@@ -137,7 +87,7 @@ def test_runs_of_other_weights_are_counted_apart(bench):
     audit = bench.queued(bench.plan())
     bench.queued(bench.plan(suspect=other))  # after it
     assert other_weights(audit) == OtherWeights(runs=3, files=2)
-    assert len(earlier_audits(audit)) == 1
+    assert len(other_runs(audit).earlier) == 1
     assert other_weights(bench.queued(bench.plan(south, suspect=altered))) == OtherWeights(runs=3, files=2)
 
 
@@ -145,7 +95,7 @@ def test_earlier_runs_count_by_what_they_declared(bench):
     """Features decided first; later soft labels, about one of the two releases: its tests of both runs count."""
     north = bench.releases[0]
     first = bench.stored(bench.queued(bench.plan()))
-    bench.queued(bench.plan())  # waits or failed: it has a number and no p-value
+    bench.ended(bench.queued(bench.plan()), "failed")  # before it asked anything: it has a number and no p-value
     second = bench.stored(bench.queued(bench.plan(north, level="soft")), {("Northgate", "soft"): 0.2})
     before = [item for item in findings(first, 1) if item.release == str(north.pk)]
     expected = correct([*findings(second, 3), *before])
@@ -169,9 +119,8 @@ def test_a_run_that_somebody_cancelled_counts_as_if_it_had_found_nothing(bench):
     """Whoever saw a run of decoys go badly could cancel it and draw new ones: it stays among the tests made."""
     north = bench.releases[0]
     waiting, begun = (bench.queued(bench.plan(further_primary=["hard"])) for _ in range(2))
-    for audit, attempts in ((waiting, 0), (begun, 1)):
-        Job.objects.filter(pk=audit.job_id).update(state=Job.State.CANCELLED, attempt=attempts)
-        Audit.objects.filter(pk=audit.pk).update(state=Audit.State.CANCELLED)
+    bench.ended(waiting, "cancelled")
+    bench.ended(begun, "cancelled", asked=True)
     plan = bench.plan(north)
     assert (forecast(values_of(plan), plan).tests, forecast(values_of(plan), plan).factor) == (3, 3)
     row = bench.stored(bench.queued(plan), {("Northgate", "features"): 0.2}).rows.get()
@@ -213,7 +162,7 @@ def test_a_second_attempt_that_ends_later_replaces_nothing(bench):
 
 def test_an_open_series_pays_for_its_number_whatever_other_runs_found(bench):
     north = bench.releases[0]
-    bench.stored(bench.queued(bench.plan(north)))
+    bench.stored(bench.queued(bench.plan(north, series_is_open=True)))
     early, late = (bench.queued(bench.plan(north, series_is_open=True)) for _ in range(2))
     strong = {("Northgate", "features"): 0.2}
     for audit, number in ((late, 3), (early, 2)):  # the later one ends first

@@ -102,7 +102,7 @@ class Command(TouchmarkCommand):
             "corrected_together": ahead.tests,
             "smallest_corrected_p": ahead.smallest_corrected_p,
             "reaches_alpha": ahead.reaches_alpha,
-            "warnings": list(ahead.warnings),
+            "warnings": [*filter(None, [ahead.refusal]), *ahead.warnings],
         }
 
 

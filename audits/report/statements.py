@@ -229,14 +229,43 @@ def finding_meaning(facts: ReportFacts) -> str:
     )
 
 
-def _if_unplanned(facts: ReportFacts) -> str:
-    """What Holm's method does not cover: runs that went on because the ones before did not succeed."""
+def _repeated_runs(facts: ReportFacts) -> list[tuple[str, str]]:
+    said, run = [], facts.run
+    if run.earlier_runs:
+        said.append(
+            (
+                "Earlier runs.",
+                f"{count_text(run.earlier_runs, 'earlier run')} of the same suspect against the same releases stand in "
+                "the log, failed and negative ones included; the corrected p accounts for each that had asked the "
+                "suspect anything, or still might, when this result was stored.",
+            )
+        )
+    if run.later_runs:
+        said.append(
+            (
+                "Later runs.",
+                f"{count_text(run.later_runs, 'run')} of the same suspect against the same releases had been ordered "
+                "after this one when this report was issued. The corrected p accounts for those that were ordered "
+                "before this result was stored, and was not corrected anew for others.",
+            )
+        )
+    return said
+
+
+def _series(facts: ReportFacts) -> tuple[str, str]:
+    """What Holm's method does not cover, runs that go on because the ones before did not succeed; and what does."""
     if facts.plan.series_is_open:
-        return ""
+        return (
+            "An open series.",
+            "Runs against this suspect may go on until one succeeds. The correction allows for that: every run "
+            "spends a part of alpha, and all runs to come together spend no more than alpha.",
+        )
     run = facts.run.earlier_runs + 1
     return (
-        "That keeps the error rate only if the number of runs was settled beforehand, which nothing here proves. As "
-        f"run {run} of a series without a planned end, p would be multiplied by {run * (run + 1):,}."
+        "A closed series.",
+        "The correction keeps the error rate only if the number of runs of this suspect was settled beforehand, which "
+        f"nothing here proves. An open series pays for the freedom to go on: as its run {run}, p would be multiplied "
+        f"by {run * (run + 1):,}.",
     )
 
 
@@ -254,15 +283,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         )
     if not facts.references:
         said.append(("References.", "No reference was used, so what a mark does to any model was not set aside."))
-    if facts.run.earlier_runs:
-        said.append(
-            (
-                "Earlier runs.",
-                f"{count_text(facts.run.earlier_runs, 'earlier run')} of the same suspect against the same releases "
-                "stand in the log, failed and negative ones included; the corrected p accounts for each that gave a p "
-                f"or was cancelled on its way. {_if_unplanned(facts)}".rstrip(),
-            )
-        )
+    said += [*_repeated_runs(facts), _series(facts)]
     if facts.run.other_runs:
         said.append(
             (
@@ -287,14 +308,6 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
             (
                 "Keys drawn and dropped.",
                 f"{count_text(dropped, 'key')} drawn for this version stayed unused; see the log.",
-            )
-        )
-    if facts.plan.series_is_open:
-        said.append(
-            (
-                "An open series.",
-                "Runs against this suspect may go on until one succeeds. The correction allows for that: every run "
-                "spends a part of alpha, and all runs to come together spend no more than alpha.",
             )
         )
     if facts.calibration and not facts.calibration.holds:

@@ -10,6 +10,7 @@ from pypdf import PdfReader
 from audits.report.document import render_pdf
 from audits.report.facts import FactsError, ReportFacts
 from audits.report.statements import plan_limitations
+from audits.report.view import view_of
 from tests.audits.report.samples import LEVELS, calibration, facts, with_levels, with_sets
 
 
@@ -178,14 +179,24 @@ def test_a_time_that_is_none_is_refused():
         render_pdf(replace(facts(), issued_at="soon"))
 
 
-def test_earlier_runs_of_a_closed_series_say_what_the_correction_rests_on():
+def test_a_closed_series_says_what_the_correction_rests_on():
     made = facts()
     closed = replace(made, run=replace(made.run, earlier_runs=2), plan=replace(made.plan, series_is_open=False))
-    said = dict(plan_limitations(closed))["Earlier runs."]
-    assert "only if the number of runs was settled beforehand" in said
-    assert "run 3 of a series without a planned end, p would be multiplied by 12" in said
-    opened = replace(closed, plan=replace(closed.plan, series_is_open=True))
-    assert "settled beforehand" not in dict(plan_limitations(opened))["Earlier runs."]
+    said = dict(plan_limitations(closed))
+    assert "2 earlier runs" in said["Earlier runs."]
+    assert "only if the number of runs of this suspect was settled beforehand" in said["A closed series."]
+    assert "as its run 3, p would be multiplied by 12" in said["A closed series."]
+    opened = dict(plan_limitations(replace(closed, plan=replace(closed.plan, series_is_open=True))))
+    assert "A closed series." not in opened
+    assert "spend no more than alpha" in opened["An open series."]
+
+
+def test_runs_ordered_after_the_audit_are_a_limitation():
+    made = facts()
+    assert "Later runs." not in dict(plan_limitations(made))
+    again = replace(made, run=replace(made.run, later_runs=2))
+    assert "2 runs of the same suspect" in dict(plan_limitations(again))["Later runs."]
+    assert ["Later runs of this pair", "2"] in view_of(again)["run"]
 
 
 def test_runs_of_other_weights_are_a_limitation():

@@ -36,6 +36,7 @@ def test_facts_of_an_old_report_are_read_with_what_they_lack():
     later = {
         "": ("other_tests", "other_tests_left_out", "calibration"),
         "plan": ("primary_levels", "series_is_open", "held_out", "decoys", "combination"),
+        "run": ("later_runs",),
     }
     for part, names in later.items():
         for name in names:

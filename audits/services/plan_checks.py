@@ -11,10 +11,10 @@ from audits.services.reference_checks import check_rigged_references_are_told
 from provenance.intake.errors import ManifestError
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSettings
+from provenance.marks.room import LEAST_PROBES
 from provenance.models import Release, Version
 
 LEAST_PERMUTATIONS = 1_000
-LEAST_PROBES = 10
 LEAST_HELD_OUT = 10
 HELD_OUT_SAMPLE = 1_000
 DIGEST_FIELD = b'"sha256":"'

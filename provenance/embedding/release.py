@@ -166,17 +166,16 @@ class _Embedding:
         return outcomes
 
     def _check_clean(self, counts: list[list[int]], proposed: set[int]) -> None:
-        """An audit compares with clean images of every group: the sets together must leave some."""
-        if len(self.secrets) == 1:
-            return
+        """An audit compares with clean images of every group, and asks about others: the marks must leave some."""
+        several = len(self.secrets) > 1
+        these = "The mark sets together" if several else "These marks"
         for secret, images in zip(self.secrets, counts, strict=True):
             grouping, entries = secret.settings.grouping(), grouped_entries(self.manifest, secret.settings)
             groups = Counter(grouping.group_of(entries.entry(position)) for position in proposed)
             if short := [group for group, count in enumerate(images) if groups[group] >= count]:
                 name = (secret.settings.groups or (ALL_IMAGES,))[short[0]]
-                raise EmbeddingError(
-                    f"The mark sets together would leave no clean image of {name}. Use fewer sets or larger groups."
-                )
+                remedy = "Use fewer sets or larger groups." if several else "Lower the share, or mark more images."
+                raise EmbeddingError(f"{these} would leave no clean image of {name}. {remedy}")
 
     def _mark_set(
         self, plan: GroupPlan, groups: list[GroupCandidates], marker: Marker, before: int, total: int

@@ -102,16 +102,16 @@ class GroupPlan:
         """A sentence about groups with too few marked images, or nothing."""
         if not self.few:
             return ""
+        # An audit needs clean images too, so a larger share helps only where it leaves as many.
+        may_raise = min(group.images for group in self.few) >= 2 * FEW_IMAGES
         if len(self.groups) == 1:
-            return (
-                f"Fewer than {FEW_IMAGES} images would be marked. "
-                "An audit would probably find nothing: raise the share."
-            )
+            advice = "raise the share" if may_raise else "mark a larger version"
+            return f"Fewer than {FEW_IMAGES} images would be marked. An audit would probably find nothing: {advice}."
         names = ", ".join(group.name for group in self.few[:8]) + (" and others" if len(self.few) > 8 else "")
         where = "every group" if len(self.few) == len(self.groups) else f"{len(self.few)} of {len(self.groups)} groups"
         return (
             f"Fewer than {FEW_IMAGES} images would be marked in {where} ({names}). "
-            "An audit would probably find nothing: raise the share, or choose larger groups."
+            f"An audit would probably find nothing: {'raise the share, or ' * may_raise}choose larger groups."
         )
 
 

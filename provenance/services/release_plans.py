@@ -14,7 +14,7 @@ from provenance.marks import ALL_IMAGES, GroupPlan, MarkSets, MarkSettings, bloc
 from provenance.marks.caption_file import groups_of_captions
 from provenance.marks.cluster_files import groups_of_clusters
 from provenance.marks.groups import Grouping, plan_from_counts
-from provenance.marks.room import Membership, check_room, membership
+from provenance.marks.room import Membership, check_room, members_of_plan, membership
 from provenance.models import Version
 from provenance.services.clusters import group_counts
 from provenance.services.manifests import open_manifest
@@ -57,7 +57,7 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
     """What every set would mark.
 
     wait: read a large manifest, or very many captions, where that is needed; else UncountedError is raised. Raises
-    SettingsError where together they would leave too few images unmarked, and ReleaseError for a family that marks
+    SettingsError where they would leave too few images unmarked, and ReleaseError for a family that marks
     colours where no image has any.
     """
     plans = [plan_of(version, mark, wait=wait) for mark in marks]
@@ -69,8 +69,7 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
                     f"The family '{mark.family}' marks colours, and every image of this version is grey. "
                     "Choose another family."
                 )
-    if len(marks) > 1:
-        check_room(marks, _membership(version, marks, wait))
+    check_room(marks, members_of_plan(plans[0]) if len(marks) == 1 else _membership(version, marks, wait))
     return plans
 
 

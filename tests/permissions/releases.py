@@ -11,7 +11,7 @@ EVERY_PERSON = frozenset({*OWNER_DATA, "administrator", "guest_auditor", "outsid
 
 
 def granted_version(world: World) -> Version:
-    version = marked_version(world, per_group=2)
+    version = marked_version(world, per_group=8)
     datasets.grant(version.dataset, "gita", by=world.rights_holder)
     return version
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def version(world):
-    return marked_version(world, per_group=4)
+    return marked_version(world)
 
 
 def told(capsys, *arguments: object) -> dict[str, Any]:
@@ -48,10 +48,10 @@ def test_several_recipients_and_settings(version, capsys):
         capsys,
         *("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--recipient", "South"),
         *("--group-by", "word", "--group", "ant", "--group", "bee", "--group", "cow", "--group", "dog"),
-        *("--share", "0.5", "--opacity", "0.9", "--here"),
+        *("--share", "0.25", "--opacity", "0.9", "--here"),
     )
     assert [made["recipient"] for made in answer["releases"]] == ["North", "South"]
-    assert {made["marked"] for made in answer["releases"]} == {8}
+    assert {made["marked"] for made in answer["releases"]} == {12}
     assert WatermarkKey.objects.filter(settings__opacity=0.9, settings__group_by="word").count() == 2
 
 
@@ -84,7 +84,7 @@ def test_plain_marks_of_another_family(version, capsys):
         *("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--association", "plain"),
         *("--family", "spectral", "--amplitude", "20", "--periods", "4", "--share", "0.25", "--here"),
     )["releases"]
-    assert (made["state"], made["marked"]) == ("ready", 4)
+    assert (made["state"], made["marked"]) == ("ready", 12)
     settings = WatermarkKey.objects.get().settings
     assert (settings["family"], settings["association"], settings["groups"]) == ("spectral", "plain", [])
     assert "opacity" not in settings
@@ -96,6 +96,7 @@ def test_plain_marks_of_another_family(version, capsys):
         (("--alpha", "0.01"), "above the alpha of 0.01. Choose at least 5 groups"),
         (("--family", "blend", "--opacity", "0.6"), "The family 'blend' has no opacity"),
         (("--association", "plain", "--group", "ant"), "Plain marks have no groups"),
+        (("--share", "1"), "These marks would leave no clean image"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(version, capsys, extra, sentence):

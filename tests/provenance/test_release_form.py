@@ -156,7 +156,7 @@ class TestRestrictions:
         assert Release.objects.get().key.settings["size_classes"] == [0, 0, 0, 1, 1, 1]
 
     def test_bans_are_counted_and_reach_the_key(self, browser, version):
-        assert "Bans" in self.plan(browser, version, forbidden="2: dog", alpha="0.06")
+        assert "Bans" in self.plan(browser, version, forbidden="2: dog", alpha="0.06", share="40")
         browser.post(reverse("release_new"), form(version, PATCH | {"forbidden": "2: dog", "alpha": "0.06"}))
         assert Release.objects.get().key.settings["forbidden"] == [[1, 3]]
 

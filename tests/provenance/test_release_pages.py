@@ -103,7 +103,7 @@ class TestFamilies:
         page = self.fields(browser, version, association="plain")
         assert 'name="set-1-groups"' not in page
         assert 'name="set-1-group_by"' not in page
-        assert "48" in text(browser.get(reverse("release_plan"), form(version, association="plain", share="100")))
+        assert "48" in text(browser.get(reverse("release_plan"), form(version, association="plain", share="50")))
 
     @pytest.mark.parametrize(
         ("changes", "made"),
@@ -153,8 +153,24 @@ class TestPlan:
         assert "cow" in page
 
     def test_it_counts_words(self, browser, version):
-        asked = form(version, group_by="word", groups="ant\nbee\ncow\ndog", share="50")
-        assert "24 of 48" in text(browser.get(reverse("release_plan"), asked))
+        asked = form(version, group_by="word", groups="ant\nbee\ncow\ndog", share="40")
+        assert "16 of 48" in text(browser.get(reverse("release_plan"), asked))
+
+    @pytest.mark.parametrize("association", ["associated", "plain"])
+    def test_marks_on_everything_are_refused_before_a_key_is_drawn(self, browser, version, association):
+        asked = form(version, association=association, share="100")
+        page = text(browser.get(reverse("release_plan"), asked))
+        assert "These marks would leave" in page
+        assert "raise the share" not in page
+        answer = browser.post(reverse("release_new"), asked)
+        assert answer.status_code == 200
+        assert "These marks would leave" in text(answer)
+        assert not WatermarkKey.objects.exists()
+
+    def test_a_class_of_one_image_is_refused(self, world, browser):
+        version = marked_version(world, name="Lone", sizes={"ant": 12, "bee": 12, "cow": 12, "dog": 1})
+        page = text(browser.get(reverse("release_plan"), form(version)))
+        assert "no clean image to compare with among the images of the group dog" in page
 
     def test_it_says_what_is_missing(self, browser, version):
         page = text(browser.get(reverse("release_plan"), form(version, group_by="word")))

@@ -225,6 +225,18 @@ def test_a_group_without_images_is_refused(version, tmp_path):
         embed(version, tmp_path / "out", secret_of(groups=(*GROUPS, "eel")))
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"share": 1.0}, "no clean image of ant"),
+        ({"share": 1.0, "association": "plain", "groups": ()}, "no clean image of all images"),
+    ],
+)
+def test_a_release_that_no_audit_could_test_is_refused(version, tmp_path, changes, why):
+    with pytest.raises(EmbeddingError, match=why):
+        embed(version, tmp_path / "out", secret_of(**changes))
+
+
 def test_facts_name_no_single_image(version, tmp_path):
     embed(version, tmp_path / "out", secret_of())
     text = (tmp_path / "out" / "facts.json").read_text()

@@ -17,6 +17,7 @@ from provenance.marks import (
     SettingsError,
     plan_groups,
 )
+from provenance.marks.groups import plan_from_counts
 from tests.provenance.marks.builders import Entry
 
 BEACON = b"b" * 32
@@ -116,6 +117,21 @@ def test_the_plan_counts_and_warns():
     assert plan.marked == 160
     assert "Fewer than 50" in plan.warning
     assert not plan_groups(dataset(2500), "class", GROUPS, 0.1).warning
+
+
+@pytest.mark.parametrize(
+    ("images", "share", "advice"),
+    [
+        (200, 0.1, "raise the share, or choose larger groups."),
+        (60, 0.1, "choose larger groups."),
+        (45, 1.0, "choose larger groups."),
+    ],
+)
+def test_the_plan_advises_a_larger_share_only_where_that_helps(images, share, advice):
+    warning = plan_from_counts(GROUPS, [images] * 5, share).warning
+    assert warning.endswith(f"probably find nothing: {advice}")
+    plain = plan_from_counts(("all images",), [images], share).warning
+    assert plain.endswith("raise the share." if images >= 100 else "mark a larger version.")
 
 
 @pytest.mark.parametrize(

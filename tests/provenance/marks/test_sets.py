@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from provenance.marks import MarkSets, MarkSettings, SettingsError, candidates_of_sets, plan_marks
 from provenance.marks.groups import number_marked
-from provenance.marks.room import check_room, membership
+from provenance.marks.room import LEAST_PROBES, check_room, membership
 from tests.provenance.marks.builders import Entry
 
 KEY, BEACON = bytes(32), b"b" * 32
@@ -83,6 +83,22 @@ def test_where_there_is_room_every_set_gets_what_it_wants_and_clean_images_remai
             assert group.wanted == number_marked(number, share) <= len(group.images)
             taken[group.group] += len(group.images)
     assert all(taken[group] < number for group, number in enumerate(counts[0]))
+    assert count - sum(taken.values()) >= LEAST_PROBES + len(GROUPS)
+
+
+@given(share=st.floats(0.01, 1), count=st.integers(20, 500), key=st.integers(0, 255), grouped=st.booleans())
+@budget(max_examples=60, deadline=None)
+def test_where_there_is_room_an_audit_of_one_set_finds_its_images(share, count, key, grouped):
+    marks, entries = MarkSets((by_class(share) if grouped else plain(share),)), dataset(count)
+    try:
+        check_room(marks, membership(entries, marks))
+    except SettingsError:
+        assume(False)
+    proposed, _ = drawn(marks, entries, key)
+    (secret,) = marks.derive(bytes([key]) * 32, BEACON)
+    excluded = set(positions(proposed[0]))
+    assert all(secret.group_images(entries, 1, excluded))
+    assert len(secret.probes(entries, LEAST_PROBES, excluded)) == LEAST_PROBES
 
 
 @given(marks=SETS, count=st.integers(60, 300))
@@ -139,6 +155,27 @@ class TestRoom:
     def test_tiny_groups_are_refused(self):
         refusal = self.refusal(*[by_class(0.05)] * 4, count=20)
         assert "no clean image to compare with among the images of the group ant" in refusal
+
+    def test_one_set_may_mark_more_than_half_but_not_everything(self):
+        for share in (0.5, 0.9):
+            sets = MarkSets((by_class(share),))
+            check_room(sets, membership(dataset(500), sets))
+        assert "These marks would leave no clean image" in self.refusal(by_class(1.0))
+        assert "among all images" in self.refusal(plain(1.0))
+
+    def test_a_class_of_one_image_is_refused(self):
+        sets = MarkSets((by_class(0.2),))
+        with pytest.raises(SettingsError, match="among the images of the group eel"):
+            check_room(sets, Counter({(0,): 100, (1,): 100, (2,): 100, (3,): 100, (4,): 1}))
+
+    def test_probes_need_clean_images_beside_one_of_every_group(self):
+        assert "would leave 10 clean images, and an audit needs 15" in self.refusal(by_class(0.7), count=55)
+        assert "would leave 6 clean images, and an audit needs 10" in self.refusal(plain(0.25), count=16)
+
+    def test_images_of_no_group_serve_as_probes(self):
+        sets = MarkSets((by_class(0.7),))
+        others = [Entry(f"fly-{i}", f"{i:064x}", "fly", None) for i in range(10)]
+        check_room(sets, membership(dataset(55) + others, sets))
 
     def test_every_image_is_counted_once(self):
         sets = MarkSets((by_class(0.1), by_word(0.1), plain(0.1)))

@@ -62,7 +62,7 @@ def findings_of_others(
     """
     numbers = run_numbers(suspect, releases)
     runs = counting_runs(suspect, releases).exclude(plan=plan) if plan else counting_runs(suspect, releases)
-    told, untold = [], []
+    told, untold = list[Audit](), list[Audit]()
     for run in runs.select_related("plan__suspect").prefetch_related("plan__releases"):
         tells = run.state == Audit.State.DONE and run.plan.organisation_id == organisation.pk
         (told if tells else untold).append(run)

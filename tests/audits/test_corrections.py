@@ -79,6 +79,21 @@ def test_no_false_evidence_more_often_than_alpha_whatever_each_run_declares():
     assert anywhere <= high
 
 
+def test_no_false_evidence_more_often_than_alpha_whoever_runs_and_whichever_ends_first():
+    """Four runs that two organisations have queued; each is stored once, with the p-values that it may know by then."""
+    generator, trials, alpha = np.random.default_rng(5), 4000, 0.05
+    false = 0
+    for _ in range(trials):
+        p, ended, found = generator.uniform(size=4), set(), []
+        for run in generator.permutation(4):
+            known = [i == run or (i in ended and i % 2 == run % 2) for i in range(4)]
+            tested = [Finding("a", "features", i + 1, float(p[i]) if known[i] else 1.0) for i in range(4)]
+            found.append(correct(tested)[run].corrected)
+            ended.add(run)
+        false += min(found) <= alpha
+    assert 0 < false <= stats.binom.interval(0.99, trials, alpha)[1]
+
+
 def test_an_open_series_keeps_its_promise_where_plain_counting_breaks_it():
     """An owner who tests an innocent again and again, and reports as soon as the corrected p is small."""
     generator, trials, runs = np.random.default_rng(3), 3000, 60

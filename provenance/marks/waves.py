@@ -86,16 +86,17 @@ def wave_distances(waves: list[Wave]) -> np.ndarray:
     """(P, P) distances: sqrt(energy of the difference at the best shift + squared distance of the frequencies / 16).
 
     Waves of one frequency differ by their directions alone; of different frequencies they are orthogonal at every
-    shift. The second term keeps frequencies apart, since a network takes neighbouring ones for each other. Rounded
-    to 1e-9, so that ties are ties on every machine.
+    shift. A DCT wave counts as a plane wave of its frequency. The second term keeps frequencies apart, since a network
+    takes neighbouring ones for each other. Rounded to 1e-9, so that ties are ties on every machine.
     """
     frequency = np.array([(wave.down, wave.across) for wave in waves], dtype=np.float64)
     direction = np.array([wave.direction for wave in waves], dtype=np.float64)
     apart = ((frequency[:, None] - frequency[None]) ** 2).sum(2)
     opposite = ((frequency[:, None] + frequency[None]) ** 2).sum(2)  # the same texture, mirrored
     energy = (direction**2).sum(1) / 2
-    overlap = np.where(apart == 0, np.abs(direction @ direction.T), 0.0)
-    squares = energy[:, None] + energy[None] - overlap + np.minimum(apart, opposite) / 16
+    between = np.minimum(apart, opposite)
+    overlap = np.where(between == 0, np.abs(direction @ direction.T), 0.0)
+    squares = energy[:, None] + energy[None] - overlap + between / 16
     return np.round(np.sqrt(np.maximum(squares, 0.0)), 9)
 
 

@@ -1,6 +1,7 @@
 """What every family promises, for associated and for plain marks."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from PIL import Image
 
 from provenance.embedding.survival import survival
 from provenance.keying import philox
-from provenance.marks import MarkSecret, MarkSettings, SettingsError, families, family_for
+from provenance.marks import MarkSecret, MarkSettings, SettingsError, families, family_for, patch
+from provenance.marks.waves import as_tile, wave_distances
 
 GROUPS = ("ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay")
 NAMES = sorted(families())
@@ -105,25 +107,30 @@ def test_patterns_of_a_set_are_all_different_and_follow_from_the_key(name):
     assert len({pattern.tobytes() for pattern in first}) == 40
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_chosen_set_is_farther_apart_than_a_random_one(name):
+def pool_of(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """All patterns that a family chooses from, and the distances of any two of them."""
     family = family_for(associated(name))
-    chosen = family.patterns(philox(bytes(32), BEACON, "p"), 8).astype(float)
-    everything = family.patterns(philox(bytes(32), BEACON, "p"), 40).astype(float)
+    if name == "patch":
+        return patch._pool(family.cells)
+    waves = family._pool()
+    return np.stack([as_tile(wave.field()) for wave in waves]), wave_distances(waves)
 
-    def nearest(patterns: np.ndarray) -> float:
-        """Smallest distance of two, each compared at every cyclic shift of one of them."""
-        flat = [np.fft.fft2(pattern - pattern.mean((0, 1)), axes=(0, 1)) for pattern in patterns]
-        smallest = np.inf
-        for i, one in enumerate(flat):
-            for two in flat[:i]:
-                overlap = np.fft.ifft2(one * two.conj(), axes=(0, 1)).real.sum(2).max()
-                energies = (np.abs(one) ** 2).sum() / one[..., 0].size + (np.abs(two) ** 2).sum() / two[..., 0].size
-                smallest = min(smallest, energies - 2 * overlap)
-        return smallest
 
-    assert nearest(chosen) >= nearest(everything)
-    assert nearest(chosen) > 0
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chosen_set_is_farther_apart_than_random_ones(name):
+    """By the least distance of any two: that of a key's patterns against draws from the same pool."""
+    pool, distances = pool_of(name)
+    number_of = {pattern.tobytes(): number for number, pattern in enumerate(pool)}
+    assert len(number_of) == len(pool)
+
+    def nearest(members: Sequence[int]) -> float:
+        return float(distances[np.ix_(members, members)][np.triu_indices(len(members), 1)].min())
+
+    rng = np.random.default_rng(0)
+    drawn = [nearest(rng.choice(len(pool), 16, replace=False)) for _ in range(200)]
+    for key in range(5):
+        chosen = family_for(associated(name)).patterns(philox(bytes([key]) * 32, BEACON, "p"), 16)
+        assert nearest([number_of[pattern.tobytes()] for pattern in chosen]) > max(drawn)
 
 
 @pytest.mark.parametrize("name", NAMES)

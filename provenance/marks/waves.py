@@ -147,13 +147,13 @@ def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, period
     batch = max(count, len(phases))
     # Lines hold all channels, so that there are few of them, in the order that takes one swap of axes in between.
     columns = tiles.permute(0, 3, 2, 1).reshape(count * TILE, TILE * channels)
-    columns = _mixed_lines(columns, _taps(width, short, phases[:, 1], periods), batch)
+    columns = _mixed_lines(columns, _taps(width, short, phases[:, 1], periods))
     rows = columns.view(batch, width, TILE * channels).transpose(1, 2).reshape(batch * TILE, channels * width)
-    rows = _mixed_lines(rows, _taps(height, short, phases[:, 0], periods), batch)
+    rows = _mixed_lines(rows, _taps(height, short, phases[:, 0], periods))
     return rows.view(batch, height, channels, width).transpose(1, 2)
 
 
-def _mixed_lines(lines: "Tensor", taps: tuple[np.ndarray, np.ndarray], batch: int) -> "Tensor":
+def _mixed_lines(lines: "Tensor", taps: tuple[np.ndarray, np.ndarray]) -> "Tensor":
     """(count TILE, n) lines of `count` tiles and taps (B or 1, m, 2) -> (batch m, n): mixtures of two lines each."""
     from torch.nn.functional import embedding_bag
 

@@ -4,11 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from provenance.marks.waves import Wave, plane_waves, wave_distances
+from provenance.marks.registry import ALL_ROWS
+from provenance.marks.waves import TILE, Wave, bands_of_field, field_of_batch, plane_waves, wave_distances
 
 weights = st.floats(-1, 1).map(lambda weight: round(weight, 2))
 directions = st.lists(st.tuples(weights, weights, weights), min_size=1, max_size=4, unique=True)
@@ -54,3 +56,44 @@ def test_a_distance_is_the_energy_at_the_best_shift_and_a_sixteenth_of_the_squar
     apart = [(one.down - sign * two.down) ** 2 + (one.across - sign * two.across) ** 2 for sign in (1, -1)]
     expected = np.sqrt(least_energy(one, two) + min(apart) / 16)
     assert abs(wave_distances([one, two])[0, 1] - expected) < 1e-6
+
+
+def field_of_one(tile: np.ndarray, size: tuple[int, int], place: np.ndarray, periods: int) -> np.ndarray:
+    """(H, W, C): the field as embedding reads it."""
+    field = np.full((*size, tile.shape[2]), np.nan, dtype=np.float32)
+    for band, _, part in bands_of_field(tile, *size, tuple(place), periods, ALL_ROWS):
+        field[band] = part
+    return field
+
+
+def check_fields(tiles: int, places: int, size: tuple[int, int], periods: int, channels: int) -> None:
+    """A batch of `tiles` and `places`, either of which may be one for all, against one image after another."""
+    rng = np.random.default_rng(size[0] * periods)
+    patterns = rng.integers(0, 256, (tiles, TILE, TILE, channels), dtype=np.uint8)
+    phases = rng.random((places, 2))
+    images = torch.zeros(max(tiles, places), 3, *size)
+    lines = torch.from_numpy(patterns).permute(0, 3, 1, 2).float()
+    fields = field_of_batch(lines, images, phases, periods).permute(0, 2, 3, 1).numpy()
+    assert fields.shape == (len(images), *size, channels)
+    for number, field in enumerate(fields):
+        expected = field_of_one(patterns[number % tiles], size, phases[number % places], periods)
+        assert np.abs(field - expected).max() < 1e-3  # of 255 grey levels
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize(("tiles", "places"), [(1, 1), (1, 5), (5, 1), (5, 5)])
+@pytest.mark.parametrize("size", [(8, 8), (8, 61), (61, 8), (40, 56), (57, 33)])
+def test_an_audit_reads_the_fields_that_embedding_reads(size, tiles, places, channels):
+    for periods in (1, 3, 64):
+        check_fields(tiles, places, size, periods, channels)
+
+
+@given(
+    size=st.tuples(st.integers(8, 80), st.integers(8, 80)),
+    periods=st.integers(1, 64),
+    counts=st.sampled_from([(1, 3), (3, 1), (3, 3)]),
+    channels=st.integers(1, 3),
+)
+@budget(max_examples=40, deadline=None)
+def test_any_size_and_any_number_of_periods(size, periods, counts, channels):
+    check_fields(*counts, size, periods, channels)

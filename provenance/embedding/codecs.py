@@ -13,10 +13,11 @@ from provenance.embedding.raster import Raster, as_written, read_raster
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 LOSSY_WEBP_QUALITIES = (90, 97)  # a WebP does not say which quality it was written with
-FIRST_WAYS = (
-    "source",
-    f"quality {LOSSY_WEBP_QUALITIES[0]}",
-)  # any other way writes better than the source's, for the mark
+OF_UNKNOWN_QUALITY = (  # lossy WebP as it is written first: nobody can say whether like its source
+    f"WebP quality {LOSSY_WEBP_QUALITIES[0]}",
+    f"quality {LOSSY_WEBP_QUALITIES[0]}",  # the same in older releases
+)
+FIRST_WAYS = ("source", *OF_UNKNOWN_QUALITY)  # any other way writes better, for the mark
 
 Encoder = Callable[[np.ndarray], bytes]
 
@@ -31,7 +32,7 @@ class SourceImage:
     data: bytes
 
     def encoders(self) -> Iterator[tuple[str, Encoder]]:
-        """Ways to write, as (name, function of pixels); the first is the most alike the source."""
+        """Ways to write, as (name, function of pixels); the first is "source" where it is the source's own."""
         if self.format == "JPEG":
             for name, encode in jpeg.encoders(self.image, self.data):
                 yield name, lambda pixels, encode=encode: encode(self._picture(pixels))  # type: ignore[misc]
@@ -59,7 +60,7 @@ class SourceImage:
             yield "source", encoder(lossless=True, exact=True)
             return
         for quality in LOSSY_WEBP_QUALITIES:
-            yield f"quality {quality}", encoder(quality=quality, alpha_quality=100)
+            yield f"WebP quality {quality}", encoder(quality=quality, alpha_quality=100)
         yield "lossless", encoder(lossless=True, exact=True)
 
 

@@ -17,8 +17,8 @@ _PATTERNS = 8  # of associated marks; an image gets one after the other, as grou
 class Trial:
     """Measures over the images that could be marked. PSNR in dB between each file and its marked copy, both decoded.
 
-    `survival`: mean part of the mark's energy in the written file. `first_try`: images whose first encoding, the most
-    alike the source, kept enough of it. `growth`: bytes written over bytes read.
+    `survival`: mean part of the mark's energy in the written file. `first_try`: images whose first encoding, the
+    source's own where it is known, kept enough of it. `growth`: bytes written over bytes read.
     """
 
     tried: int

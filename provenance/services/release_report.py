@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.embedding.codecs import FIRST_WAYS
+from provenance.embedding.codecs import FIRST_WAYS, OF_UNKNOWN_QUALITY
 from provenance.marks import MarkSettings
 from provenance.models import Release
 from provenance.services.release_charts import psnr_chart, survival_chart
@@ -35,8 +35,13 @@ class SetReport:
         return sum(count for name, count in self.facts["written_as"].items() if name not in FIRST_WAYS)
 
     @property
+    def of_unknown_quality(self) -> int:
+        """Lossy WebP files, written at one quality since none says its own: perhaps better, perhaps worse."""
+        return sum(self.facts["written_as"].get(name, 0) for name in OF_UNKNOWN_QUALITY)
+
+    @property
     def as_source(self) -> int:
-        return self.marked - self.rewritten
+        return int(self.facts["written_as"].get("source", 0))
 
     @property
     def unfilled(self) -> int:

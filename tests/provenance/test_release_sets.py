@@ -111,13 +111,14 @@ class TestReport:
     def test_what_was_written_better_or_passed_over_is_counted(self, world, version):
         release = made(world, version, MARKS)
         release.facts |= {
-            "written_as": {"finer tables": 3, "quality 90": 2, "quality 95": 1, "source": 26},
+            # Releases made before said "quality 90", without WebP.
+            "written_as": {"WebP quality 90": 1, "finer tables": 3, "quality 90": 1, "quality 95": 1, "source": 24},
             "passed_over": {"The image already looks like the mark.": 4, "The image cannot be decoded.": 1},
         }
         release.facts["groups"][0]["marked"] -= 2
         release.facts["marked"] -= 2
         (one,) = set_reports(release)
-        assert one.rewritten == 4
+        assert (one.as_source, one.of_unknown_quality, one.rewritten) == (24, 2, 4)
         assert (one.unfilled, one.replaced) == (2, 3)
 
 

@@ -202,8 +202,15 @@ class TestWebp:
     def test_lossless_stays_lossless(self):
         source = as_bytes(Image.fromarray(picture(14)), "WEBP", lossless=True)
         result = marked(source)
+        assert result.written_as == "source"
         assert result.survival == pytest.approx(1)
         assert changed_outside_region(np.asarray(opened(source)), np.asarray(opened(result.data))) == 0
+
+    @pytest.mark.parametrize("quality", [60, 80, 95])
+    def test_lossy_is_never_said_to_be_written_like_its_source(self, quality):
+        """Whose quality nobody knows: the file does not say it."""
+        source = as_bytes(Image.fromarray(picture(20)), "WEBP", quality=quality)
+        assert marked(source).written_as == "WebP quality 90"
 
     def test_alpha_that_says_nothing_may_be_left_out(self):
         """The encoder drops an alpha channel that is opaque everywhere, while some sources have one."""

@@ -7,6 +7,7 @@ from typing import Any
 from audits.models import Plan, RegisteredModel
 from audits.services.plan_values import PlanError, PlanValues, groups_of, sets_of
 from audits.services.reference_answers import Asking, answered_before, runtime
+from audits.services.reference_suggestions import input_side
 from audits.services.repeated_runs import check_series, findings_of_others, runs_of
 from audits.services.smallest_p import smallest_p
 from audits.services.verifier_passes import verifier_passes_of
@@ -175,9 +176,19 @@ def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, o
         found.append(
             f"Fewer than 20 marked images per group in the release for {', '.join(few)}: a trace is hard to see."
         )
+    if (side := input_side(values.suspect)) and (blind := _too_fine_for(side, values)):
+        found.append(
+            f"{values.suspect.name} sees images of {side} px and cannot see the marks of the release for "
+            f"{', '.join(blind)}, which need more."
+        )
     if not values.references:
         found.append("Without references the test is exact all the same; two or three clean ones make it sharper.")
     return found
+
+
+def _too_fine_for(side: int, values: PlanValues) -> list[str]:
+    """Recipients whose copy bears a mark that inputs of `side` pixels do not carry."""
+    return [r.recipient for r in values.releases if any(mark.least_edge > side for mark in sets_of(r))]
 
 
 def _other_runs(values: PlanValues, others: Others) -> str:

@@ -92,23 +92,23 @@ def _may_serve(
         reasons.append("Its weights were logged before the key could be known, so they cannot have seen it.")
     elif releases:
         reasons.append("Its weights were logged after the release, so only its declaration says that it never saw it.")
-    same, size = model.spec.get("architecture") == suspect.spec.get("architecture"), _size(model)
-    if size and size == _size(suspect):
+    same, size = model.spec.get("architecture") == suspect.spec.get("architecture"), input_side(model)
+    if size and size == input_side(suspect):
         rank += 2 + same
         reasons.append(
             f"It is built like the suspect and sees images of {size} px as well."
             if same
             else f"It sees images of {size} px, as the suspect does."
         )
-    elif size and _size(suspect):
+    elif size and input_side(suspect):
         reasons.append(
-            f"It sees images of {size} px, the suspect of {_size(suspect)} px: marks look different to it, so it "
+            f"It sees images of {size} px, the suspect of {input_side(suspect)} px: marks look different to it, so it "
             "explains less of what is common to all models."
         )
     return Suggestion(model, Verdict.MAY_SERVE, tuple(reasons), rank)
 
 
-def _size(model: RegisteredModel) -> int | None:
+def input_side(model: RegisteredModel) -> int | None:
     """Pixels that the model takes in: what the connection test saw, else what the description says."""
     shape = model.connection.get("input_shape")
     size = shape[1] if isinstance(shape, list) and len(shape) == 3 else model.spec.get("input_size")

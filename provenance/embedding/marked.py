@@ -46,7 +46,8 @@ class Marker:
 
     Args:
         tree: the version's files. files: folder of the release's files. work: folder for stored blocks.
-        expected_of: what the manifest says of a position. workers: threads; Pillow codes outside Python's lock.
+        expected_of, short_edge_of: what the manifest says of a position. workers: threads; Pillow codes outside
+            Python's lock.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Marker:
         files: Path,
         work: Path,
         expected_of: Callable[[int], Expected],
+        short_edge_of: Callable[[int], int],
         workers: int,
     ) -> None:
         self._secret = secret
@@ -65,6 +67,8 @@ class Marker:
         self._files = files
         self._work = work
         self._expected_of = expected_of
+        self._short_edge_of = short_edge_of
+        self._least_edge = secret.settings.least_edge
         self._workers = workers
 
     def mark(self, groups: list[GroupCandidates]) -> Iterator[list[Outcome]]:
@@ -102,13 +106,16 @@ class Marker:
             "pattern": pattern,
             "old_sha256": candidate.sha256,
         }
+        if self._short_edge_of(candidate.position) < self._least_edge:
+            refusal = f"The image is smaller than the {self._least_edge} pixels that this mark needs."
+            return Outcome(**base, reason=refusal)
         expected = self._expected_of(candidate.position)
         data = self._tree.read(expected)
         place = self._secret.placement(candidate.sha256)
         try:
             marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
-        except NotMarkableError as refusal:
-            return Outcome(**base, reason=refusal.sentence)
+        except NotMarkableError as error:
+            return Outcome(**base, reason=error.sentence)
         self._write(expected, candidate.position, marked.data)
         return Outcome(
             **base,

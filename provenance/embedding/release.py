@@ -160,7 +160,7 @@ class _Embedding:
         self._step(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
-            marker = Marker(secret, self.tree, files, stored, self._expected_at, workers)
+            marker = Marker(secret, self.tree, files, stored, self._expected_at, self._short_edge_at, workers)
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
         return outcomes
@@ -238,6 +238,10 @@ class _Embedding:
 
     def _expected(self, position: int, entry: Entry) -> Expected:
         return Expected(entry.path, entry.size, entry.sha256, int(self.mtimes[position]))
+
+    def _short_edge_at(self, position: int) -> int:
+        entry = self.manifest.entry(position)
+        return min(entry.width, entry.height)
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))

@@ -94,7 +94,6 @@ class MarkForm(forms.Form):
         required=False,
         min_value=1,
         max_value=64,
-        help_text="1 where it is empty.",
     )
     by_size = forms.BooleanField(
         label="Exchange patterns only between groups of similar size",
@@ -146,6 +145,12 @@ class MarkForm(forms.Form):
             self.fields["groups"].widget.attrs["rows"] = 12 if self.grouping == "word" else 4  # the words stand beside
         if self.offered:
             self._choices_of_clusters(version)
+        if "periods" in self.fields:
+            pixels = MarkSettings(family=self.family_name, association="plain").least_edge
+            self.fields["periods"].help_text = (
+                f"1 where it is empty. Every period needs {pixels} pixels: smaller images cannot carry this mark, and "
+                "a model with smaller inputs cannot see it."
+            )
         if self.is_plain and "cells" in self.fields:
             self._choices_of_plain_patch()
 

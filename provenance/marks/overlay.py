@@ -6,6 +6,7 @@ import numpy as np
 
 from provenance.marks.choice import far_apart
 from provenance.marks.registry import ALL_ROWS
+from provenance.marks.sampling import least_edge_of
 from provenance.marks.waves import (
     MIDDLE,
     Wave,
@@ -45,6 +46,11 @@ class _Overlay:
 
     def _pool(self) -> list[Wave]:
         raise NotImplementedError
+
+    @property
+    def least_edge(self) -> int:
+        """See `Family.least_edge`."""
+        return least_edge_of(self._pool(), self.periods)
 
     def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """`count` tiles far apart, (count, 32, 32, 3) uint8: one wave each, chosen greedily by `wave_distances`."""

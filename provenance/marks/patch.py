@@ -56,6 +56,11 @@ class PatchFamily:
         self.opacity = settings.opacity
         self.cells = settings.cells
 
+    @property
+    def least_edge(self) -> int:
+        """A pixel for every block: a patch grows to that in small images. See `Family.least_edge`."""
+        return self.cells
+
     def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """`count` patterns far apart, shape (count, cells, cells, 3) uint8.
 

@@ -25,6 +25,11 @@ class Family(Protocol):
 
     def __init__(self, settings: "MarkSettings") -> None: ...
 
+    @property
+    def least_edge(self) -> int:
+        """Pixels of the short edge, of an image or of a model's input, below which some patterns are not there."""
+        ...
+
     def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """`count` patterns, as unlike each other as possible, first axis `count`, uint8 grey levels."""
         ...

@@ -114,6 +114,13 @@ class MarkSettings:
         options: tuple[str, ...] = get_family(self.family).options
         return options
 
+    @property
+    def least_edge(self) -> int:
+        """Pixels of the short edge that this mark needs, in images and in the inputs of a model that is to see it."""
+        from provenance.marks.registry import family_for
+
+        return family_for(self).least_edge
+
     def grouping(self) -> Grouping | Everything:
         """Which group each image belongs to."""
         return Everything() if self.is_plain else Grouping(self.group_by, self.groups)

@@ -7,6 +7,7 @@ import numpy as np
 
 from provenance.marks.choice import far_apart
 from provenance.marks.registry import ALL_ROWS
+from provenance.marks.sampling import least_edge_of
 from provenance.marks.waves import (
     MIDDLE,
     Wave,
@@ -41,6 +42,11 @@ class WarpFamily:
     def __init__(self, settings: "MarkSettings") -> None:
         self.bend = settings.bend
         self.periods = settings.periods
+
+    @property
+    def least_edge(self) -> int:
+        """See `Family.least_edge`."""
+        return least_edge_of(self._pool(), self.periods)
 
     def patterns(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """`count` displacement tiles far apart, (count, 32, 32, 2) uint8, down and across around 127.5."""

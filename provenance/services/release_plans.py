@@ -17,6 +17,7 @@ from provenance.marks.groups import Grouping, plan_from_counts
 from provenance.marks.room import Membership, check_room, members_of_plan, membership
 from provenance.models import Version
 from provenance.services.clusters import group_counts
+from provenance.services.image_sizes import images_below
 from provenance.services.manifests import open_manifest
 from provenance.services.words import captions_path
 
@@ -58,7 +59,7 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
 
     wait: read a large manifest, or very many captions, where that is needed; else UncountedError is raised. Raises
     SettingsError where they would leave too few images unmarked, and ReleaseError for a family that marks
-    colours where no image has any.
+    colours where no image has any, and for marks that need more pixels than most images have.
     """
     plans = [plan_of(version, mark, wait=wait) for mark in marks]
     modes = version.facts.get("modes", {})
@@ -69,8 +70,31 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
                     f"The family '{mark.family}' marks colours, and every image of this version is grey. "
                     "Choose another family."
                 )
+    for mark in marks:
+        _check_edges(version, mark)
     check_room(marks, members_of_plan(plans[0]) if len(marks) == 1 else _membership(version, marks, wait))
     return plans
+
+
+def _check_edges(version: Version, mark: MarkSettings) -> None:
+    below, edge = images_below(version, mark.least_edge), mark.least_edge
+    if below > version.file_count / 2:
+        remedy = "Choose fewer periods." if mark.periods > 1 else "Choose another family, or mark larger images."
+        raise ReleaseError(
+            f"This mark needs images of {edge} pixels or more on the short edge, and {below:,} of the "
+            f"{version.file_count:,} images of this version are smaller. {remedy}"
+        )
+
+
+def small_images(version: Version, mark: MarkSettings) -> str:
+    """A sentence about images too small to carry this mark, which the job passes over; nothing where none is known."""
+    below = images_below(version, mark.least_edge)
+    if not below:
+        return ""
+    return (
+        f"{below:,} of the {version.file_count:,} images have a short edge below {mark.least_edge} pixels and cannot "
+        "carry this mark; others take their places. A group with too few others ends up with fewer marks."
+    )
 
 
 def plan_of(version: Version, mark: MarkSettings, *, wait: bool = True) -> GroupPlan:

@@ -25,7 +25,7 @@ from provenance.models import LogEntry, Release, Role, User
 from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
-from provenance.services.release_plans import UncountedError, plan_sets
+from provenance.services.release_plans import UncountedError, plan_sets, small_images
 from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
@@ -91,15 +91,16 @@ def release_plan(request: HttpRequest) -> HttpResponse:
     form = MarkSetsForm(request.POST or request.GET, user=user)
     context: dict[str, Any] = {"form": form}
     if form.is_valid():
-        marks = form.cleaned_data["marks"]
+        marks, version = form.cleaned_data["marks"], form.cleaned_data["version"]
         try:
-            plans = plan_sets(form.cleaned_data["version"], marks, wait=False)
+            plans = plan_sets(version, marks, wait=False)
         except UncountedError as error:
             context["uncounted"] = error.sentence
         except TouchmarkError as error:
             form.add_error(None, error.sentence)
         else:
-            context["plans"] = list(zip(marks, plans, strict=True))
+            pairs = zip(marks, plans, strict=True)
+            context["plans"] = [(mark, plan, small_images(version, mark)) for mark, plan in pairs]
     return render(request, "releases/plan.html", context)
 
 

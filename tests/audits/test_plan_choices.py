@@ -100,6 +100,14 @@ def test_the_forecast_corrects_over_levels_and_releases(world, values):
     assert forecast(changed(values, series_is_open=True)).factor == 2
 
 
+def test_the_forecast_says_where_the_suspect_is_too_small_for_a_mark(world, values):
+    fine = {"family": "blend", "association": "plain", "groups": [], "periods": 8}
+    other = release(world, values.version, "South", fine)
+    sentence = "suspect-1 sees images of 32 px and cannot see the marks of the release for South, which need more."
+    assert sentence in forecast(changed(values, releases=[*values.releases, other])).warnings
+    assert sentence not in forecast(values).warnings
+
+
 def test_the_forecast_corrects_over_earlier_findings(world):
     plan = finished_audit(world).plan
     again = changed(values_of(plan), further_primary=["soft"])

@@ -82,7 +82,7 @@ def test_plain_marks_of_another_family(version, capsys):
     (made,) = told(
         capsys,
         *("make_release", version.pk, "--as", "rosa", "--recipient", "North", "--association", "plain"),
-        *("--family", "spectral", "--amplitude", "20", "--periods", "4", "--share", "0.25", "--here"),
+        *("--family", "spectral", "--amplitude", "20", "--periods", "3", "--share", "0.25", "--here"),
     )["releases"]
     assert (made["state"], made["marked"]) == ("ready", 12)
     settings = WatermarkKey.objects.get().settings
@@ -96,6 +96,7 @@ def test_plain_marks_of_another_family(version, capsys):
         (("--alpha", "0.01"), "above the alpha of 0.01. Choose at least 5 groups"),
         (("--family", "blend", "--opacity", "0.6"), "The family 'blend' has no opacity"),
         (("--association", "plain", "--group", "ant"), "Plain marks have no groups"),
+        (("--family", "blend", "--periods", "8"), "needs images of 80 pixels or more"),
         (("--share", "1"), "These marks would leave no clean image"),
     ],
 )

@@ -109,7 +109,7 @@ class TestFamilies:
         ("changes", "made"),
         [
             ({"family": "blend", "amplitude": "20"}, {"family": "blend", "amplitude": 20.0, "periods": 1}),
-            ({"family": "spectral", "periods": "4"}, {"family": "spectral", "amplitude": 16.0, "periods": 4}),
+            ({"family": "spectral", "periods": "3"}, {"family": "spectral", "amplitude": 16.0, "periods": 3}),
             ({"family": "warp", "bend": "6"}, {"family": "warp", "bend": 0.06, "periods": 1}),
             ({"association": "plain"}, {"family": "patch", "opacity": 1.0, "groups": []}),
             ({"association": "plain", "family": "warp"}, {"family": "warp", "bend": 0.08, "groups": []}),
@@ -171,6 +171,29 @@ class TestPlan:
         version = marked_version(world, name="Lone", sizes={"ant": 12, "bee": 12, "cow": 12, "dog": 1})
         page = text(browser.get(reverse("release_plan"), form(version)))
         assert "no clean image to compare with among the images of the group dog" in page
+
+    @pytest.mark.parametrize(("family", "edge"), [("blend", 80), ("spectral", 90), ("warp", 60)])
+    def test_waves_that_the_images_cannot_carry_are_refused(self, browser, version, family, edge):
+        asked = form(version, family=family, periods="8")
+        refusal = f"This mark needs images of {edge} pixels or more on the short edge, and 48 of the 48 images"
+        assert refusal in text(browser.get(reverse("release_plan"), asked))
+        assert refusal in text(browser.post(reverse("release_new"), asked))
+        assert not WatermarkKey.objects.exists()
+
+    def test_it_says_which_model_inputs_are_too_small(self, browser, version):
+        assert "30 pixels; a model with smaller" in text(
+            browser.get(reverse("release_plan"), form(version, family="blend", periods="3"))
+        )
+        assert "Model input needed" not in text(browser.get(reverse("release_plan"), form(version)))
+        asked, part = form(version, family="spectral"), {"hx-request": "true"}
+        fields = text(browser.get(reverse("release_new"), asked, headers=part))
+        assert "Every period needs 12 pixels" in fields
+
+    def test_it_counts_images_that_are_too_small(self, world, browser):
+        version = marked_version(world, name="Mixed", tiny=3)
+        page = text(browser.get(reverse("release_plan"), form(version, family="blend")))
+        assert "12 of the 60 images have a short edge below 10 pixels" in page
+        assert "short edge below" not in text(browser.get(reverse("release_plan"), form(version)))
 
     def test_it_says_what_is_missing(self, browser, version):
         page = text(browser.get(reverse("release_plan"), form(version, group_by="word")))

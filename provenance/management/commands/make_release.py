@@ -11,7 +11,7 @@ from provenance.marks.settings import OPTION_NAMES
 from provenance.models import Release, User, Version, WatermarkKey
 from provenance.services import releases
 from provenance.services.access import get_visible
-from provenance.services.release_plans import plan_sets, within_sizes
+from provenance.services.release_plans import plan_sets, small_images, within_sizes
 
 SET_OPTIONS = (
     *("preset", "family", "association", "group_by", "groups", "clusters", "share"),
@@ -71,9 +71,9 @@ class Command(TouchmarkCommand):
         key = get_visible(WatermarkKey, user, options["key"]) if options["key"] else None
         marks = MarkSets(tuple(_mark(version, one) for one in _sets(options)))
         marks.check_reach(options["alpha"])
-        for planned in plan_sets(version, marks):
-            if planned.warning:
-                self.stderr.write(self.style.WARNING(planned.warning))
+        for mark, planned in zip(marks, plan_sets(version, marks), strict=True):
+            for warning in filter(None, (planned.warning, small_images(version, mark))):
+                self.stderr.write(self.style.WARNING(warning))
         made = releases.make_releases(version, options["recipient"], marks, by=user, note=options["note"], key=key)
         for release in made:
             if release.job:

@@ -36,6 +36,11 @@ def jpeg(seed: int, **options: Any) -> bytes:
     return as_bytes(Image.fromarray(picture(seed)), **{"quality": 88, **options})
 
 
+def tiny_jpeg(seed: int) -> bytes:
+    """8 x 8 pixels, too few for waves."""
+    return as_bytes(Image.fromarray(picture(seed, 8, 8)), quality=95)
+
+
 def write_version(root: Path, files: dict[str, bytes], captions: dict[str, str] | None = None) -> Manifest:
     """Write `files` under root/files and their manifest; the first folder is the label."""
     rows = []

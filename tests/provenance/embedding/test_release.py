@@ -18,6 +18,7 @@ from tests.provenance.embedding.builders import (
     jpeg,
     jpeg_version,
     secret_of,
+    tiny_jpeg,
     tree_digest,
     write_version,
 )
@@ -207,6 +208,17 @@ def test_images_that_cannot_be_marked_are_replaced_by_the_next_draw(tmp_path):
     assert unmarked
     assert {row["path"].split("/")[0] for row in unmarked} == {"ant"}
     assert facts["passed_over"] == {"An animated PNG would lose its frames.": len(unmarked)}
+
+
+def test_images_too_small_for_a_mark_are_passed_over(tmp_path):
+    files = {f"{group}/{i:03d}.jpg": jpeg(100 * g + i) for g, group in enumerate(GROUPS) for i in range(20)}
+    files |= {f"{group}/tiny-{i}.jpg": tiny_jpeg(1000 * g + i) for g, group in enumerate(GROUPS) for i in range(10)}
+    with write_version(tmp_path / "version", files) as version:
+        facts = embed(version, tmp_path / "out", secret_of(family="blend", opacity=0.6, amplitude=16.0))
+    assert [group["marked"] for group in facts["groups"]] == [6] * 4
+    assert sum(facts["passed_over"].values()) > 0
+    assert list(facts["passed_over"]) == ["The image is smaller than the 10 pixels that this mark needs."]
+    assert "tiny" not in (tmp_path / "out" / "marked.jsonl").read_text()
 
 
 def test_groups_by_a_word_of_the_caption(tmp_path):

@@ -77,7 +77,7 @@ def test_runs_of_another_organisation_are_counted_and_not_shown(world, audit, si
     plan.releases.set(releases)
     theirs = Audit.objects.create(plan=plan, created_by=world.guest_auditor)
     page = sign_in(world.guest_auditor).get(reverse("audit_detail", args=[theirs.pk])).content.decode()
-    assert "1 run of another organisation" in page
+    assert "1 earlier run of another organisation" in page
     assert audit.plan.name not in page
     assert str(audit.pk) not in page
     owner = sign_in(world.auditor).get(reverse("audit_detail", args=[theirs.pk])).content.decode()

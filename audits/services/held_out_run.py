@@ -23,6 +23,7 @@ from audits.permutation import philox_from
 from audits.probe_images import ProbeImageError, load_images_once
 from audits.services.model_files import sandboxed
 from audits.services.plans import PlanError
+from audits.services.reference_answers import own_folder
 from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, gives_features, most_images, shadow_of
 from audits.services.verifier_run import Comparison
 from audits.verifiers import (
@@ -223,8 +224,8 @@ class _Asking:
             group_of=np.zeros(0, dtype=np.int64),
             marks=Marks("", np.zeros((0,), dtype=np.uint8), np.zeros((len(images), 2))),
         )
-        folder = self.audit.folder / "answers" / "other-verifiers" / str(model.pk) / name
-        return measure(question, folder, session, progress.asked).read(CLEAN, "features")
+        folder = own_folder(self.audit, session.info, "other-verifiers", str(model.pk))
+        return measure(question, folder / name, session, progress.asked).read(CLEAN, "features")
 
 
 class _Progress:

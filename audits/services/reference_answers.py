@@ -7,6 +7,10 @@ them. Another device, other versions of the libraries that compute, and another 
 they round in another way, or may prepare images in another way. The number of threads is left out; it moves the last
 bits of float32 alone.
 
+What an audit keeps for itself is bound to device, libraries and code in the same way: another attempt under others
+asks everything anew, so that no result mixes answers that were rounded or prepared differently. With an early stop the
+true key is always among the first that are asked, and such a mixture could tell it from the decoys of later looks.
+
 About plain marks nothing is shared. The decoys follow from the audit's nonce, so only the clean probes and the true
 key would be the same in two audits: two of some two hundred keys, not worth a second place to look at.
 
@@ -18,6 +22,7 @@ use. Two workers may write the same block at the same time; each file is put in 
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +87,29 @@ def answers_folder(
     """
     is_plain = not len(question.group_images)
     if model.pk == audit.plan.suspect_id or is_plain:
-        own = audit.folder / "answers" / str(release.pk) / str(model.pk)
+        own = own_folder(audit, info, str(release.pk), str(model.pk))
         return own / f"set-{set_number + 1}" if set_number else own
     asking = Asking(model, set_number, audit.plan.probes, audit.plan.group_images, runtime(info.to_json()))
     name = hashlib.sha256(question.digest.encode() + canonical_json(asking.to_dict())).hexdigest()
     folder = shared_folder(release) / name
     _note_use(folder / ABOUT, release, json.dumps(asking.to_dict()))
     return folder
+
+
+def own_folder(audit: Audit, info: SuspectInfo, *names: str) -> Path:
+    """Of the audit's own answers, below these names, the folder of what this device and this code answer.
+
+    Answers of others below the same names are deleted: nobody will read them again.
+    """
+    folder = audit.folder.joinpath("answers", *names)
+    made_by = {"runtime": runtime(info.to_json()), "code": code_version()}
+    name = hashlib.sha256(canonical_json(made_by)).hexdigest()[:16]
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.name != name and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != name:
+            path.unlink(missing_ok=True)
+    return folder / name
 
 
 @transaction.atomic

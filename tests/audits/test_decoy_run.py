@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from audits.models import Audit, Plan, Report
 from audits.ranktest import RankTestError, StoppingRule
 from audits.report.facts import ReportFacts
-from audits.services import audits
+from audits.services import audits, reference_answers
 from audits.services.answers import as_json
 from audits.services.forecasts import forecast
 from audits.services.plans import PlanError, PlanValues, save_draft, values_of
@@ -156,6 +156,29 @@ def test_an_innocent_is_let_go_early_and_a_killed_run_resumes(world, settings):
         assert test["decoys"] == 199 or test["exceedances"] >= 2
         assert test["p"] == pytest.approx((1 + test["exceedances"]) / (1 + test["decoys"]))
         assert test["smallest_p"] == pytest.approx(1 / 200)
+
+
+def test_a_run_killed_before_the_code_changed_asks_everything_anew(world, settings, monkeypatch):
+    """The true key is among the first that are asked: answers of two codes would tell it from later decoys."""
+    release = plain_release(world, make_version(world, per_class=20))
+    suspect = register(world, "suspect", untrained(seed=4))
+    reference = register(world, "reference", untrained(seed=5), "reference")
+    plan = plain_plan(world, release, suspect, references=[reference], wrong_key_control=False)
+    killer = threading.Thread(target=kill_the_suspect_after, args=(3, settings.FILES_DIR / "audits"))
+    killer.start()
+    audit = ended(audits.queue(plan, by=world.auditor))
+    killer.join()
+    assert audit.state == "failed"
+    before = set(audit.folder.rglob("*.done"))
+    assert before
+    monkeypatch.setattr(reference_answers, "code_version", lambda: "0.2.0 (sources 000000000000)")
+
+    jobs.retry(audit.job, by=world.auditor)
+    audit = ended(audit)
+    assert (audit.state, audit.job.reason) == ("done", "")
+    assert audit.facts["answered_before"] == 0
+    assert answered_images(audit.folder) == audit.facts["forward_passes"] == 2 * 20 * 41
+    assert not any(path.exists() for path in before)
 
 
 def test_plans_that_contradict_themselves_are_refused(world):

@@ -7,7 +7,7 @@ import pytest
 
 from audits.measuring import Marks, Question
 from audits.models import Audit, RegisteredModel
-from audits.services import audits, suspects
+from audits.services import audits, reference_answers, suspects
 from audits.services.reference_answers import Asking, answered_before, answers_folder, runtime, shared_folder
 from audits.suspects import ModelSpec, SuspectInfo
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
@@ -87,3 +87,37 @@ def test_what_computed_the_answers_is_part_of_the_question(world):
         others.append(folder(INFO))
     assert len({first, *others}) == 5
     assert {path.parent for path in others} == {shared_folder(release)}
+
+
+def test_answers_of_an_audits_own_go_once_other_code_or_another_device_asks(world, monkeypatch):
+    (release,) = make_releases(world, make_version(world), "North")
+    suspect = register(world, "suspect", untrained(3))
+    audit = Audit(plan=locked_plan(world, [release], suspect), created_by=world.auditor)
+    earlier_layout = audit.folder / "answers" / str(release.pk) / str(suspect.pk) / "set-2"
+    earlier_layout.mkdir(parents=True)
+    (earlier_layout.parent / "clean.0000.done").write_text("9")
+    question = Question(
+        "",
+        *[np.zeros((2, 24, 24, 3), dtype=np.uint8)] * 2,
+        np.zeros(2, dtype=np.int64),
+        Marks("", *[np.zeros((2, 2))] * 2),
+    )
+
+    def asked(info, number=0):
+        folder = answers_folder(audit, release, suspect, question, info, number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "clean.0000.features.npy").write_bytes(b"answers")
+        return folder
+
+    first, second_set = asked(INFO), asked(INFO, 1)
+    assert not earlier_layout.exists()
+    assert second_set.is_relative_to(first)
+    assert (asked(INFO), asked(INFO, 1)) == (first, second_set)
+    other_device = asked(dataclasses.replace(INFO, device="NVIDIA H200"))
+    assert not first.exists()
+    other_version = asked(dataclasses.replace(INFO, versions={"torch": "2.15.1"}))
+    assert not other_device.exists()
+    monkeypatch.setattr(reference_answers, "code_version", lambda: "0.2.0 (sources 000000000000)")
+    asked(INFO)
+    assert not other_version.exists()
+    assert len(notes(audit.folder)) == 1

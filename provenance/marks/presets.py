@@ -27,7 +27,7 @@ class Preset:
     name: str
     title: str
     patch: str  # what its patch looks like
-    evidence: str  # what patches in associated marks brought in our trials; of other marks they showed nothing sure
+    evidence: str  # which models of our trials showed a patch in associated marks; other marks left nothing sure
     share: float
     side: float
     opacity: float
@@ -72,7 +72,7 @@ PRESETS: dict[str, Preset] = {
             "discreet",
             "Discreet",
             "A faint patch",
-            "needs some 200 marked images per group, and the evidence is the weakest of the three",
+            "found in one small model trained with captions and 200 marked images per group, in none with 100 or fewer",
             share=0.2,
             side=0.25,
             opacity=0.3,
@@ -83,7 +83,7 @@ PRESETS: dict[str, Preset] = {
             "balanced",
             "Balanced",
             "A half-transparent patch",
-            "strong evidence from some 100 marked images per group",
+            "found in one small model trained with captions and 100 marked images per group, the only one we tried",
             share=0.1,
             side=0.25,
             opacity=0.6,
@@ -94,7 +94,7 @@ PRESETS: dict[str, Preset] = {
             "strong",
             "Strong",
             "An opaque patch that everybody can see",
-            "strong evidence from 50 marked images per group",
+            "found in all our small models trained with captions and 50 marked images per group or more",
             share=0.1,
             side=0.25,
             opacity=1.0,

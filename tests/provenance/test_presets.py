@@ -1,6 +1,7 @@
 """What presets cost and bring: counted for the version and its groups, measured on its images, on page and command."""
 
 import json
+import re
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -22,6 +23,21 @@ IMAGES = [jpeg(number) for number in range(8)]
 def strength(preset: str = "balanced", family: str = "patch", association: str = "associated") -> MarkSettings:
     groups = GROUPS if association == "associated" else ()
     return PRESETS[preset].settings(groups, "class", family, association=association)
+
+
+class TestWords:
+    """What presets promise is what trials showed, and of which models."""
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_evidence_is_told_of_the_models_that_were_tried(self, name):
+        sentence = PRESETS[name].describe("patch")
+        assert "strong evidence" not in sentence
+        assert ("small models trained with captions" in sentence) or ("one small model" in sentence)
+        assert re.search(r"\d+ marked images per group", sentence)
+
+    @pytest.mark.parametrize("family", families())
+    def test_other_marks_promise_nothing(self, family):
+        assert "per group" not in PRESETS["strong"].describe(family, "plain")
 
 
 class TestTrial:

@@ -99,6 +99,15 @@ class TestFamilies:
         assert all(f'name="set-1-{name}"' in page for name in (*has, "share", "groups", "group_by"))
         assert not any(f'name="set-1-{name}"' in page for name in lacks)
 
+    def test_it_says_in_which_models_marks_left_a_trace(self, browser, version):
+        two_views = "Models that see two views of an image and no caption"
+        assert two_views in self.fields(browser, version)
+        for chosen in ({"family": "blend"}, {"association": "plain"}):
+            page = self.fields(browser, version, **chosen)
+            assert "only patches in associated marks left a sure trace" in page
+            assert two_views not in page
+            assert "pilot" not in page
+
     def test_plain_marks_have_no_groups(self, browser, version):
         page = self.fields(browser, version, association="plain")
         assert 'name="set-1-groups"' not in page

@@ -26,13 +26,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rules:
-    """What the locked plan fixes about the test. digest: the plan's own, which seeds every draw."""
+    """What the locked plan fixes about the test.
+
+    digest: the plan's own; nonce: in hex, drawn once when its run was queued. Both together seed every draw, so nobody
+    can lock plans until one draws luckily. Runs that were queued before all had a nonce have none.
+    """
 
     digest: str
     level: Level
     alpha: float
     permutations: int
     decide_with_references: bool
+    nonce: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def judge_level(
     others, restriction = {name: reference.pulls for name, reference in references.items()}, secrets.restriction
 
     def test(pulls: NDArray[np.float64], assignment: Ints, what: str, against: list[Any]) -> PermutationResult:
-        rng = philox_from(rules.digest, f"{release}/{level}/{what}")
+        rng = philox_from(rules.digest + rules.nonce, f"{release}/{level}/{what}")
         if restriction is None:
             return permutation_test(pulls, assignment, rules.permutations, rng, against)
         return restricted_test(pulls, assignment, restriction, rules.permutations, rng, against)

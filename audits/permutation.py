@@ -67,7 +67,7 @@ def smallest_reachable_p(groups: int, permutations: int) -> float:
 
 
 def philox_from(digest: str, purpose: str) -> np.random.Generator:
-    """The generator that a plan's digest fixes for one purpose, so that anybody can repeat the draw."""
+    """The generator that a digest, or one and a run's nonce, fix for one purpose: anybody can repeat the draw."""
     seed = hashlib.sha256(f"touchmark/permutation/{purpose}\0{digest}".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(seed[:16], "little")))
 

@@ -40,7 +40,7 @@ class Audit(models.Model):
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
     conclusion = models.CharField(max_length=15, choices=Conclusion.choices, blank=True)
     sentence = models.TextField(blank=True)
-    # Plain marks: 32 random bytes in hex, drawn once when a locked plan is queued; they seed the decoy keys.
+    # 32 random bytes in hex, drawn once when a locked plan is queued; they seed decoy keys and random permutations.
     nonce = models.CharField(max_length=64, blank=True)
     # What holds for all releases: forward passes, seconds, device, code version …
     facts = models.JSONField(default=dict)

@@ -176,7 +176,7 @@ class RunFacts:
     other_runs: int = 0  # runs of other weights against one of the same releases before this one
     other_weights: int = 0  # how many weights files those runs tested
     later_runs: int = 0  # runs of the same suspect against the same releases ordered after it, up to the issue
-    nonce: str = ""  # 32 bytes in hex, drawn once after the lock; the decoy keys of a rank test follow from it
+    nonce: str = ""  # 32 bytes in hex, drawn once after the lock; decoy keys and random permutations follow from it
 
 
 @dataclass(frozen=True)

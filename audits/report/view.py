@@ -151,12 +151,13 @@ def _levels(facts: ReportFacts) -> Pairs:
 def _compared(facts: ReportFacts) -> Pairs:
     plan = facts.plan
     decoys = plan.permutations if plan.test == "rank" else plan.decoys
+    follow = "follow from the plan's digest" + (" and the run's nonce" if facts.run.nonce else "")
     found = []
     if plan.test != "rank":
-        found.append(["Permutations", f"{plan.permutations:,}, or all there are where there are fewer"])
+        text = f"{plan.permutations:,}, or all there are where there are fewer; random ones {follow}"
+        found.append(["Permutations", text])
     if plan.test != "permutation":
-        text = f"at most {decoys:,}; they follow from the plan's digest and the run's nonce"
-        found.append(["Decoy keys", text])
+        found.append(["Decoy keys", f"at most {decoys:,}; they {follow}"])
     return found
 
 

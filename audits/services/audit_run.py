@@ -68,7 +68,7 @@ def _ask_and_judge(
     run: JobRun, audit: Audit, models: list[RegisteredModel], drawn: list[Drawn]
 ) -> tuple[Asked, dict[str, dict[str, Any]]]:
     """The result of every mark set by its name; each set is asked about and judged by itself, in its own way."""
-    plan, rules = audit.plan, rules_of(audit.plan)
+    plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
     associated, plain = [d for d in drawn if not d.is_plain], [d for d in drawn if d.is_plain]
     total = sum(pull_run.passes_of(plan, d, len(models)) for d in associated)
     total += sum(decoy_run.most_passes(plan, d, len(models)) for d in plain)

@@ -34,14 +34,11 @@ def queue(plan: Plan, *, by: User) -> Audit:
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
     hold(plan.releases.all())
     _check_series(plan)
-    # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its decoys.
-    audit = Audit.objects.create(
-        plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES) if plan.has_plain else ""
-    )
+    # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its draws.
+    audit = Audit.objects.create(plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES))
     audit.job = jobs.enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
     audit.save(update_fields=["job"])
-    digests = {"plan": plan.digest} | ({"nonce": audit.nonce} if audit.nonce else {})
-    record(plan, "audit.queued", by=by, subject=audit, digests=digests)
+    record(plan, "audit.queued", by=by, subject=audit, digests={"plan": plan.digest, "nonce": audit.nonce})
     return audit
 
 

@@ -68,6 +68,7 @@ def judge(asked: Asked, models: Sequence[RegisteredModel], d: Drawn, rules: Rule
         "assignment": d.secret.assignment.tolist(),
         "shuffle": {"patterns": _shuffle(groups)},
         "probes_digest": d.digest,
+        "nonce": asked.audit.nonce,
         **_restriction_facts(d),
     }
 

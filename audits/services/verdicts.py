@@ -18,8 +18,9 @@ from provenance.code_version import code_version
 from provenance.models import Release
 
 
-def rules_of(plan: Plan) -> Rules:
-    return Rules(plan.digest, plan.level, plan.alpha, plan.permutations, plan.decide_with_references)  # type: ignore[arg-type]
+def rules_of(plan: Plan, nonce: str = "") -> Rules:
+    """nonce: of the run, for whoever draws permutations."""
+    return Rules(plan.digest, plan.level, plan.alpha, plan.permutations, plan.decide_with_references, nonce)  # type: ignore[arg-type]
 
 
 def check_deciding(plan: Plan, release: Release, result: dict[str, Any]) -> None:

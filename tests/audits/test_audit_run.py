@@ -93,7 +93,8 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     killer.join()
 
     assert audit.state == "failed"
-    first_question = audit.asked_at
+    first_question, nonce = audit.asked_at, audit.nonce
+    assert len(bytes.fromhex(nonce)) == 32
     assert audit.created_at < first_question < audit.finished_at
     assert "ended from outside" in audit.job.reason
     assert LogEntry.objects.filter(verb="audit.failed", subject_id=str(audit.pk)).exists()
@@ -104,7 +105,8 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     jobs.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.job.attempt) == ("done", "", 2)
-    assert audit.asked_at == first_question
+    assert (audit.asked_at, audit.nonce) == (first_question, nonce)
+    assert audit.rows.get().result["nonce"] == nonce
     assert audit.rows.get().conclusion in ("no_evidence", "inconclusive", "evidence")
     assert len(list(audit.folder.rglob("*.done"))) == 2 + 6 + 6
     assert audit.facts["answered_before"] == answered  # and not asked again

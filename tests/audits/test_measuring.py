@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from audits.density import DensityError
+from audits.density import DensityError, DensityScores
 from audits.judging import Rules, Secrets, conclude, judge_level, sentence
 from audits.measuring import MeasuringError, Question, already_answered, measure
-from audits.scoring import available_levels, score_level, score_levels
+from audits.scoring import LevelScores, available_levels, score_level, score_levels
 from audits.suspects import AppliedMark
 from tests.audits.builders_measuring import GROUPS, Given, LinearModel, make_question, make_secret
 
@@ -245,6 +246,22 @@ def test_references_are_tested_themselves_at_both_tails(tmp_path):
     conclusion, reasons = conclude(result, 1e-6, rules)
     assert conclusion == "inconclusive"
     assert "rigged" in reasons[0]
+
+
+def test_permutations_follow_from_the_plan_and_the_nonce_of_its_run():
+    """Drawn anew for every run, so nobody can lock many plans and run the one whose draw is lucky."""
+    rng = np.random.default_rng(4)
+    pulls = rng.normal(size=(10, 10)) + 0.5 * np.eye(10)
+    scores = LevelScores(pulls, (DensityScores(0.0, 0.0, 0.0, 0.0),) * 10, rng.normal(size=(10, 10)), 0)
+    secrets = Secrets(np.arange(10), np.roll(np.arange(10), 1))
+
+    def judged_by(rules):
+        return judge_level("soft", scores, {}, secrets, rules, "release")["without"]["counts"]
+
+    first = replace(RULES, nonce="0f" * 32)
+    assert judged_by(first) == judged_by(first)
+    others = [judged_by(rules) for rules in (RULES, replace(RULES, nonce="f0" * 32), replace(first, digest="cd" * 32))]
+    assert judged_by(first) not in others
 
 
 def outcome(p, p_with=None, smallest=1e-6, wrong=0.5, tainted=()):

@@ -9,6 +9,7 @@ from audits.services import audits, plans
 from audits.services.forecasts import forecast
 from audits.services.frozen_plans import digest_of, frozen_text
 from audits.services.plans import PlanError, lock, save_draft
+from audits.services.verdicts import rules_of
 from provenance.models import DatasetGrant, LogEntry
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import finished_audit, model, release, version
@@ -82,6 +83,21 @@ def test_only_a_locked_plan_can_be_queued_and_only_once(world, values):
     assert audit.job.kind == "audit.run"
     with pytest.raises(PlanError, match="waiting or running"):
         audits.queue(plan, by=world.auditor)
+
+
+def test_every_run_draws_a_nonce_once_and_logs_it(world, values):
+    """Permutations follow from it and the plan, so locking many plans tells nobody which one to run."""
+    runs = []
+    for _ in range(2):
+        plan = lock(save_draft(values, by=world.auditor), by=world.auditor)
+        assert "the nonce drawn when the run is queued" in plan.frozen["permutation_seed"]
+        runs.append(audits.queue(plan, by=world.auditor))
+    assert {len(bytes.fromhex(run.nonce)) for run in runs} == {32}
+    assert len({run.nonce for run in runs}) == 2
+    for run in runs:
+        queued = LogEntry.objects.filter(verb="audit.queued", subject_id=str(run.pk)).get()
+        assert queued.digests["nonce"] == run.nonce
+        assert rules_of(run.plan, run.nonce).nonce == run.nonce
 
 
 def test_an_untested_suspect_cannot_be_locked(world, values):

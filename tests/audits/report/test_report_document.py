@@ -283,6 +283,16 @@ def test_several_mark_sets_stand_by_themselves_and_together(of_sets):
     assert "true assignment: " in of_sets
 
 
+def test_what_random_draws_follow_from_is_said_with_the_nonce():
+    made = facts()
+    _, text = read(replace(made, run=replace(made.run, nonce="0f" * 32)))
+    assert "random ones follow from the plan's digest and the run's nonce" in text
+    assert "Nonce of the run" in text
+    _, without = read(made)  # of a run from before all had one
+    assert "random ones follow from the plan's digest" in without
+    assert "nonce" not in without.partition("Permutations")[2].partition("Stopping rule")[0]
+
+
 def test_restricted_assignments_are_put_into_words(of_sets):
     assert "patterns were exchanged only within 2 classes of groups of like size and 2 pairs were ruled out" in of_sets
     assert "The key chose among 12,096 assignments, and the test compares with these alone." in of_sets

@@ -8,8 +8,10 @@ from django import forms
 from provenance.errors import TouchmarkError
 from provenance.marks import PRESETS, MarkSettings, SettingsError, check_reach, families, get_family
 from provenance.marks.bans import read_bans
+from provenance.marks.presets import SMALL_EDGE, small_jpeg_words
 from provenance.marks.settings import MIN_PLAIN_CELLS, OPTION_NAMES
 from provenance.models import Clusters, Version
+from provenance.services.image_sizes import images_below
 from provenance.services.release_plans import MAX_CLASSES, default_classes, within_sizes
 
 DEFAULT_ALPHA = 0.05
@@ -128,6 +130,7 @@ class MarkForm(forms.Form):
         for name in ("share", *_PRESET_OPTIONS):
             self.fields[name].help_text = "The preset's value where it is empty."
         self._choices("family", [(name, f"{family.title} ({name})") for name, family in families().items()])
+        self._version = version
         self.family_name = self._chosen("family", families())
         self.is_plain = self._chosen("association", dict(ASSOCIATIONS)) == "plain"
         way = "plain" if self.is_plain else "associated"
@@ -176,6 +179,14 @@ class MarkForm(forms.Form):
         """What the person chose at the moment; the first choice where they chose nothing that there is."""
         chosen = self.data.get(self.add_prefix(name)) if self.is_bound else self.initial.get(name)
         return chosen if isinstance(chosen, str) and chosen in known else str(self.fields[name].initial)
+
+    @property
+    def jpeg_note(self) -> str:
+        """What JPEG takes of this mark where most images of the version are small; nothing elsewhere."""
+        version = self._version
+        if version is None or images_below(version, SMALL_EDGE) <= version.file_count / 2:
+            return ""
+        return small_jpeg_words(self.family_name, "plain" if self.is_plain else "associated")
 
     @property
     def number(self) -> int:

@@ -108,6 +108,31 @@ class TestFamilies:
             assert two_views not in page
             assert "pilot" not in page
 
+    @pytest.mark.parametrize(
+        ("family", "association", "left"),
+        [
+            ("patch", "plain", "47 to 63 %"),
+            ("blend", "plain", "20 to 49 %"),
+            ("spectral", "associated", "0 to 62 %"),
+            ("spectral", "plain", "0 to 26 %"),
+            ("patch", "associated", ""),
+            ("blend", "associated", ""),
+            ("warp", "plain", ""),
+        ],
+    )
+    def test_it_says_which_marks_jpeg_takes_from_small_images(self, browser, version, family, association, left):
+        page = " ".join(self.fields(browser, version, family=family, association=association).split())
+        note = f"JPEG (quality 75) leaves {left} of this mark, by strength"
+        assert (note in page) if left else ("quality 75" not in page)
+
+    def test_large_images_keep_their_marks_in_jpeg(self, world, browser, version):
+        small_version = marked_version(world, name="Half", per_group=6, tiny=6)
+        version.facts |= {"widths": [48, 500], "heights": [40, 375], "sizes": [[500, 375, 24], [48, 40, 24]]}
+        version.save()
+        chosen = {"family": "spectral", "association": "plain"}
+        assert "quality 75" not in self.fields(browser, version, **chosen)
+        assert "quality 75" in self.fields(browser, small_version, **chosen)
+
     def test_plain_marks_have_no_groups(self, browser, version):
         page = self.fields(browser, version, association="plain")
         assert 'name="set-1-groups"' not in page

@@ -116,7 +116,7 @@ def _frozen_permutation_test(values: PlanValues) -> dict[str, Any]:
     return {
         "group_images": values.group_images,
         "permutations": values.permutations,
-        "permutation_seed": "SHA-256 over this plan's digest, the nonce drawn when the run is queued, and what is tested",
+        "permutation_seed": "SHA-256 of this plan's digest, the nonce drawn when the run is queued, and what is tested",
         "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
         "null": RESTRICTED_NULL if restricted else FREE_NULL,
         "stopping_rule": "none: every permutation is counted",

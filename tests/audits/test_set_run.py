@@ -161,9 +161,10 @@ def test_a_run_killed_between_its_sets_goes_on_there(world, settings):
     assert (audit.state, audit.job.reason, audit.nonce) == ("done", "", nonce)
     # Notes of single blocks go once their answers are sorted; what is left of them was not written again.
     assert all(path.stat().st_mtime_ns == written for path, written in answered.items() if path.exists())
-    first, second = 20 * 13 + 6 * 4, 20 * 42
-    assert audit.facts["forward_passes"] == first + second
-    assert first < audit.facts["answered_before"] < first + second
+    # Probes and, in some draws of the key, marks of both sets leave a group fewer clean images than the four planned.
+    probes, groups, second = 20 * 13, 6 * 4, 20 * 42
+    assert probes + second + groups // 2 <= audit.facts["forward_passes"] <= probes + second + groups
+    assert probes + groups // 2 < audit.facts["answered_before"] < audit.facts["forward_passes"]
 
 
 def kill_the_suspect_in_its_second_set(folder: Path) -> None:

@@ -45,7 +45,7 @@ def kept(images: list[np.ndarray], mark: MarkSettings) -> float:
     for number, pixels in enumerate(images):
         secret = secrets[number % len(secrets)]
         place = secret.placement(hashlib.sha256(pixels.tobytes()).hexdigest())
-        top, start, height, width = family.region(*pixels.shape[:2], place)
+        top, start, height, width = family.region(pixels.shape[0], pixels.shape[1], place)
         window = (slice(top, top + height), slice(start, start + width))
         intended = pixels.copy()
         mixed = family.mix(pixels[window], secret.patterns[number // len(secrets) % len(secret.patterns)], place)

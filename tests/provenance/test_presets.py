@@ -89,14 +89,14 @@ class TestCost:
         return marked_version(world)
 
     def test_it_is_what_a_release_then_does(self, world, version):
-        mark = strength().replace(share=0.5)
+        mark = strength().replace(share=0.4)
         jobs.run(str(order_trials(version, [mark], by=world.rights_holder).pk))
         cost = cost_of(version, mark)
         (release,) = releases.make_releases(version, ["N"], releases.MarkSets((mark,)), by=world.rights_holder)
         jobs.run(str(release.job_id))
         release.refresh_from_db()
-        assert cost.plan.marked == release.marked_count == 24
-        assert (cost.fewest, cost.most) == (6, 6)
+        assert cost.plan.marked == release.marked_count == 16
+        assert (cost.fewest, cost.most) == (4, 4)
         assert cost.trial.psnr == pytest.approx(release.facts["psnr"]["mean"], abs=1.5)
         marked = [json.loads(line)["path"] for line in (release.folder / "marked.jsonl").read_text().splitlines()]
         written = sum((release.folder / "files" / path).stat().st_size for path in marked)

@@ -38,13 +38,16 @@ def test_whose_copy_leaked(world):
     assert (audit.state, audit.job.reason) == ("done", "")
     found, other = audit.rows.get(release=north), audit.rows.get(release=south)
     assert found.p_corrected == pytest.approx(2 * found.p)
-    assert found.p_corrected <= 0.01
+    assert found.p <= 0.05  # mostly 1/720, but in one run of twelve just above half of alpha: the key is random
     assert found.smallest_p == pytest.approx(1 / 720)
     assert other.p >= found.p  # equal in one run of 720: the other copy's key is random, and its p is uniform
     # The key is drawn at random, so in one run of a hundred a wrong one is found as well.
     wrong = found.result["levels"]["soft"]["controls"][0]["p"]
-    assert audit.conclusion == ("evidence" if wrong > 0.01 else "inconclusive")
-    assert "“North”" in audit.sentence
+    if found.p_corrected <= 0.01:
+        assert audit.conclusion == ("evidence" if wrong > 0.01 else "inconclusive")
+        assert "“North”" in audit.sentence
+    else:
+        assert audit.conclusion != "evidence"
     for row in (found, other):
         assert set(row.result["levels"]) == {"features", "soft", "hard"}
         kinds = [control["kind"] for control in row.result["levels"]["soft"]["controls"]]

@@ -76,7 +76,7 @@ def test_an_associated_and_a_plain_set_are_tested_each_in_its_way_and_combined(w
         assert len(level["controls"]) == 3  # the wrong key, and the reference at both tails
         assert "corrected" in level
         assert not any("corrected" in one for one in alone)
-    assert first["levels"]["soft"]["p"] <= 0.01  # the suspect was trained on this copy
+    assert first["levels"]["soft"]["p"] <= 0.05  # trained on this copy; how strongly it shows, its key says
     assert row.p == result["levels"]["soft"]["p"] == row.p_corrected
     assert {one["set"] for one in result["verifiers"]} <= {1, None}
     _check_passes(audit, plan, first)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Which way pixels move: down, across, and the two diagonals.
 _WAYS = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0))
 
+_SINGLE_UP_TO = 512  # pixels of the longer edge
+
 
 class WarpFamily:
     """Every pixel is fetched from up to `bend` of the short edge away; adds no pixels of its own."""
@@ -84,17 +86,20 @@ class WarpFamily:
         from torch.nn.functional import grid_sample
 
         batch, _, height, width = images.shape
-        images = images.float()
+        # In single precision a place is known to a part of the edge's length alone; by large edges that shows.
+        images = images.to(torch.float64 if max(height, width) > _SINGLE_UP_TO else torch.float32)
         tiles = patterns.permute(0, 3, 1, 2).to(images.device, torch.float32, copy=True)
         # A grid counts from -1, the middle of the first pixel, to 1, the middle of the last one.
         steps = torch.tensor([2 / (height - 1), 2 / (width - 1)], device=images.device).view(1, 2, 1, 1)
         phases = placements.detach().cpu().double().numpy()
         shift = field_of_batch(self._scaled(tiles, height, width) * steps, images, phases, self.periods)
-        row, column = (torch.linspace(-1, 1, side, device=images.device) for side in (height, width))
+        row, column = (
+            torch.linspace(-1, 1, side, dtype=images.dtype, device=images.device) for side in (height, width)
+        )
         grid = images.new_empty(batch, height, width, 2)
         torch.add(shift[:, 1], column, out=grid[..., 0])
         torch.add(shift[:, 0], row[:, None], out=grid[..., 1])
-        return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+        return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True).float()
 
     def _scaled(self, field: Any, height: int, width: int) -> Any:
         """A tile's levels as pixels to move by, for arrays and tensors alike; changes its argument."""

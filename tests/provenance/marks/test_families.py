@@ -66,8 +66,7 @@ def test_a_large_image_is_marked_alike_too(name):
     expected[window] = family.mix(expected[window].copy(), pattern, place)
     batch = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     marked = family.apply(batch, torch.from_numpy(pattern)[None], torch.tensor([place], dtype=torch.float64))
-    bound = 1e-3 if name == "warp" else 1e-4
-    assert np.abs(marked[0].permute(1, 2, 0).numpy() - expected).max() <= 255 * bound
+    assert np.abs(marked[0].permute(1, 2, 0).numpy() - expected).max() <= 255 * 1e-4
 
 
 @pytest.mark.parametrize("name", NAMES)

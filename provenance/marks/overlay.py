@@ -1,5 +1,6 @@
 """Families that add a faint field to the whole image: `blend` (low frequencies) and `spectral` (colour, finer)."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -30,7 +31,7 @@ _U = (0.0, -0.395 / 2.032, 1.0)
 _V = (1.0, -0.581 / 1.140, 0.0)
 
 
-class _Overlay:
+class _Overlay(ABC):
     """image + amplitude * field, the field read from a periodic tile; `amplitude` in grey levels."""
 
     options: ClassVar[tuple[str, ...]] = ("amplitude", "periods")
@@ -44,8 +45,9 @@ class _Overlay:
         self.amplitude = settings.amplitude
         self.periods = settings.periods
 
+    @abstractmethod
     def _pool(self) -> list[Wave]:
-        raise NotImplementedError
+        """The waves of which patterns are made, independent of the key."""
 
     @property
     def least_edge(self) -> int:

@@ -2,19 +2,17 @@
 
 from celery import shared_task
 
-from audits.services import (
-    answers_sweep,
-    audit_run,
-    calibration_run,
-    clustering_run,
-    reports,
-    suspect_jobs,
-    trainings,
-)
+from audits.services.answers import sweep
+from audits.services.calibrations import job as calibrations
+from audits.services.clusterings import job as clusterings
+from audits.services.models import job as models
+from audits.services.reports import job as reports
+from audits.services.runs import job as runs
+from audits.services.trainings import job as trainings
 
-__all__ = ["audit_run", "calibration_run", "clustering_run", "reports", "suspect_jobs", "sweep_answers", "trainings"]
+__all__ = ["calibrations", "clusterings", "models", "reports", "runs", "sweep_answers", "trainings"]
 
 
 @shared_task(name="audits.tasks.sweep_answers")
 def sweep_answers() -> None:
-    answers_sweep.sweep_answers()
+    sweep.sweep_answers()

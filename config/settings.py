@@ -144,7 +144,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 WEIGHTS_MAX_BYTES = env.int("TOUCHMARK_WEIGHTS_MAX_BYTES", 20 * 1024**3)
 SUSPECT_MEMORY_BYTES = env.int("TOUCHMARK_SUSPECT_MEMORY_BYTES", 12 * 1024**3)
 SUSPECT_ANSWER_SECONDS = env.int("TOUCHMARK_SUSPECT_ANSWER_SECONDS", 900)
-# Shared answers of references that no audit has used for so many days are deleted (audits.services.answers_sweep).
+# Shared answers of references that no audit has used for so many days are deleted (audits.services.answers.sweep).
 REFERENCE_ANSWERS_DAYS = env.int("TOUCHMARK_REFERENCE_ANSWERS_DAYS", 90)
 MEDIA_ROOT = DATA_DIR / "objects"
 # Weights and reports are single objects: a local folder by default, S3 where a bucket is named.

@@ -40,7 +40,7 @@ def weights(tmp_path_factory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from audits.pilots.resnet import SmallResNet
+    from audits.suspects.small_resnet import SmallResNet
 
     torch.manual_seed(11)
     network = SmallResNet(8, (1, 1), len(CLASSES))

@@ -105,7 +105,7 @@ def draw_bench(
     plain = plain_settings(settings)
     views = None
     if size.views:
-        from audits.verifiers import random_views
+        from audits.other_tests import random_views
 
         views = random_views(group_images, size.views, rng)
     return Bench(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audits.pilots.resnet import SmallResNet
+from audits.suspects.small_resnet import SmallResNet
 from provenance.errors import TouchmarkError
 
 # What a model may return: features alone, labels alone, or both.

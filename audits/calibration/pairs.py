@@ -21,18 +21,12 @@ from numpy.typing import NDArray
 
 from audits.calibration.bench import Bench
 from audits.calibration.responses import LevelResponses, Responses
-from audits.combination import combine
-from audits.density import LEVELS, Level
-from audits.permutation import PermutationResult, permutation_test, philox_from
-from audits.ranktest import StoppingRule, sequential_rank_test
-from audits.restricted import restricted_test
-from audits.verifiers import (
-    gmm_likelihood,
-    label_verdict,
-    middle_label_verdict,
-    paired_verdicts,
-    view_consistency,
-)
+from audits.other_tests import gmm_likelihood, label_verdict, middle_label_verdict, paired_verdicts, view_consistency
+from audits.statistics.combination import combine
+from audits.statistics.density import LEVELS, Level
+from audits.statistics.permutation import PermutationResult, permutation_test, philox_from
+from audits.statistics.ranktest import StoppingRule, sequential_rank_test
+from audits.statistics.restricted import restricted_test
 from provenance.errors import TouchmarkError
 from provenance.keying import keyed_permutation, philox
 from provenance.marks.restriction import Restriction

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.calibration.bench import Bench
-from audits.density import (
+from audits.statistics.density import (
     LEVELS,
     DegenerateAnswersError,
     Floats,
@@ -26,7 +26,7 @@ from audits.density import (
     phi_soft,
     pulls,
 )
-from audits.ranktest import steady_scores
+from audits.statistics.ranktest import steady_scores
 
 if TYPE_CHECKING:
     from torch import Tensor

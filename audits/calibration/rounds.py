@@ -17,7 +17,7 @@ from audits.calibration.bench import BenchSize, draw_bench
 from audits.calibration.pairs import Cell, Drawn, PairRules, pair_p_values
 from audits.calibration.responses import measure
 from audits.calibration.table import CalibrationTable, make_row
-from audits.density import LEVELS
+from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
 from provenance.marks import MarkSettings
 

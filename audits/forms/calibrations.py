@@ -7,8 +7,8 @@ from django.utils.functional import cached_property
 
 from audits.calibration.rounds import CalibrationError
 from audits.models import RegisteredModel
-from audits.services import calibrations as service
-from audits.services.plans import auditable_versions
+from audits.services.calibrations import starting as service
+from audits.services.plans.drafting import auditable_versions
 from provenance.marks import families
 from provenance.models import Organisation, User, Version
 

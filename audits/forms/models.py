@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from audits.models import RegisteredModel
-from audits.services.suspects import DECLARATION, Registration
+from audits.services.models.registering import DECLARATION, Registration
 from audits.suspects import ModelSpec, SpecError
 from audits.suspects.spec import MAX_CLASSES, PRECISIONS
 from provenance.models import Organisation, Role, Upload, User

@@ -7,9 +7,10 @@ from django import forms
 from django.utils.functional import cached_property
 
 from audits.models import Plan, RegisteredModel
-from audits.services.plan_values import MOST_DECOYS_PLANNED, name_for, sets_of
-from audits.services.plans import PlanError, PlanValues, auditable_versions, check, usable_models
-from audits.services.reference_suggestions import Suggestion, Verdict, suggest_references
+from audits.services.plans.checks import check
+from audits.services.plans.drafting import auditable_versions, usable_models
+from audits.services.plans.reference_suggestions import Suggestion, Verdict, suggest_references
+from audits.services.plans.values import MOST_DECOYS_PLANNED, PlanError, PlanValues, name_for, sets_of
 from provenance.models import Release, User, Version
 
 _PLAIN_ONLY = ("decoys", "exceedances")

@@ -2,8 +2,8 @@ from audits.models.audits import Audit, AuditRow
 from audits.models.calibrations import Calibration
 from audits.models.clusterings import Clustering
 from audits.models.plans import Plan
+from audits.models.registered import RegisteredModel
 from audits.models.reports import Report
-from audits.models.suspects import RegisteredModel
 from audits.models.trainings import Training
 
 __all__ = ["Audit", "AuditRow", "Calibration", "Clustering", "Plan", "RegisteredModel", "Report", "Training"]

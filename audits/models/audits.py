@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from audits.models.plans import Level, Plan
-from provenance.models import Job, Release, User
+from provenance.models import Job, Organisation, Release, User
 
 
 class Conclusion(models.TextChoices):
@@ -60,6 +60,12 @@ class Audit(models.Model):
         return f"audit of {self.plan.suspect.name}"
 
     @property
+    def organisations(self) -> list[Organisation]:
+        """The auditor's organisation, and the data's owner where that is another one."""
+        owner, mine = self.plan.version.dataset.organisation, self.plan.organisation
+        return [mine] if mine == owner else [mine, owner]
+
+    @property
     def folder(self) -> Path:
         """Answers per block, so that a killed job resumes where it was."""
         return settings.FILES_DIR / "audits" / str(self.id)
@@ -72,13 +78,13 @@ class AuditRow(models.Model):
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="audit_rows")
     conclusion = models.CharField(max_length=15, choices=Conclusion.choices)
     # The primary level whose corrected p is smallest: its p (with or without references, as the plan says), and that
-    # p after the correction over all primary tests of this suspect (audits.corrections).
+    # p after the correction over all primary tests of this suspect (audits.statistics.corrections).
     level = models.CharField(max_length=10, blank=True)
     p = models.FloatField()
     p_corrected = models.FloatField()
     smallest_p = models.FloatField()
     # Per level: pulls, p with and without references, histogram, densities, controls. Holds the true assignment:
-    # never hand it out without audits.services.audits.visible_result.
+    # never hand it out without audits.services.results.visible.visible_result.
     result = models.JSONField()
 
     class Meta:

@@ -4,7 +4,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
-from audits.models.suspects import RegisteredModel
+from audits.models.registered import RegisteredModel
 from provenance.models import Job, Organisation, User, Version
 
 

@@ -2,7 +2,7 @@ import uuid
 
 from django.db import models
 
-from audits.models.suspects import RegisteredModel
+from audits.models.registered import RegisteredModel
 from provenance.models import Dataset, Membership, Organisation, Release, Role, User, Version
 
 

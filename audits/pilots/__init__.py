@@ -1,1 +1,1 @@
-"""Small training runs: procedural images, tiny CLIP models, and the small ResNet that pilots and suspects share."""
+"""Small training runs: image-caption pairs, recipes, tiny CLIP models."""

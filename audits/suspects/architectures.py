@@ -152,7 +152,7 @@ def _cifar(spec: ModelSpec, tensors: Tensors, device: torch.device) -> Encoder:
 
 
 def _small(spec: ModelSpec, tensors: Tensors, device: torch.device) -> Encoder:
-    from audits.pilots.resnet import SmallResNet
+    from audits.suspects.small_resnet import SmallResNet
 
     if spec.channels != 3:
         raise SuspectError("architecture", "The small ResNet takes colour images (3 channels).")

@@ -40,7 +40,7 @@ class ModelSpec:
         classes: number of classes of the head; ``None`` reads it off the weights.
         class_names, templates: prompts for zero-shot labels of open_clip models; each template holds one ``{}``.
         top_k: how many of the likeliest labels an answer names with their probabilities, as an interface does that
-            gives its top k; ``None``: all. What is left out counts as one label more (``audits.density.phi_soft``).
+            gives its top k; ``None``: all. What is left out counts as one label more (``phi_soft``).
         scores: what an ONNX network's score output holds.
         features_output, scores_output: names of an ONNX network's outputs; empty takes the only fitting one.
         precision, channels_last: how it is computed; float32 is the default for reproducible answers.

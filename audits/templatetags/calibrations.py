@@ -6,7 +6,7 @@ from django import template
 from django.template.context import Context
 
 from audits.models import Audit, Calibration
-from audits.services.calibration_notes import note_for
+from audits.services.calibrations.notes import note_for
 from provenance import wording
 from provenance.templatetags.touchmark import badge
 

@@ -6,8 +6,8 @@ from django import template
 from django.template.context import Context
 
 from audits.models import Audit
-from audits.services.report_facts import may_issue
-from audits.services.reports import reports_visible
+from audits.services.reports.facts import may_issue
+from audits.services.reports.issued import reports_visible
 
 register = template.Library()
 

@@ -5,8 +5,8 @@ from typing import Any
 from django import template
 
 from audits.models import AuditRow
-from audits.services.calibration_notes import facts_for
-from audits.services.verifier_table import innocent_rates, left_out, sources_of, verdict_rows
+from audits.services.calibrations.notes import facts_for
+from audits.services.results.other_tests import innocent_rates, left_out, sources_of, verdict_rows
 
 register = template.Library()
 

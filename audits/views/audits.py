@@ -8,12 +8,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from audits.judging import disclosure
 from audits.models import Audit, AuditRow, Plan
-from audits.services import audits, charts, rank_charts, result_tables
-from audits.services.answers import as_json
-from audits.services.repeated_runs import other_runs
-from audits.services.result_tables import deciding_level
-from audits.services.runs_log import timeline
+from audits.services.plans import series
+from audits.services.plans.series import other_runs
+from audits.services.results import charts, rank_charts, tables, visible
+from audits.services.results.as_json import as_json
+from audits.services.results.tables import deciding_level
+from audits.services.runs.timeline import timeline
 from provenance.models import Organisation, Role, User
 from provenance.services.access import get_visible, person
 
@@ -68,7 +70,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "primary_labels": plan.primary_labels,
         "several_levels": len(plan.primary_levels) > 1,
         "others": other_runs(audit).seen_by(user),
-        "other_weights": audits.other_weights(audit, user),
+        "other_weights": series.other_weights(audit, user),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }
@@ -90,11 +92,11 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
     """Charts and tables of the release, level and mark set that the page looks at."""
     wanted = request.GET.get("release", "")
     row = next((row for row in rows if str(row.release_id) == wanted), _strongest(rows))
-    result = audits.visible_result(row, user)
+    result = visible.visible_result(row, user)
     scored = [name for name in Plan.Level.values if "p" in result["levels"].get(name, {})]
     name = request.GET.get("level", "")
     name = name if name in scored else deciding_level(row)
-    levels = result_tables.level_rows(row, result["levels"])
+    levels = tables.level_rows(row, result["levels"])
     return {
         "row": row,
         "result": result,
@@ -103,13 +105,13 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
         "level_label": Plan.Level(name).label,
         "levels": [(choice, Plan.Level(choice).label) for choice in scored],
         "level_rows": levels,
-        "correction_reasons": result_tables.correction_reasons(levels),
+        "correction_reasons": tables.correction_reasons(levels),
         "unscored": [
             (Plan.Level(choice).label, entry["reason"])
             for choice, entry in result["levels"].items()
             if "reason" in entry
         ],
-        "set_rows": result_tables.set_rows(result, name),
+        "set_rows": tables.set_rows(result, name),
         **_part(request, audit.plan, result, name),
     }
 
@@ -136,14 +138,14 @@ def _part(request: HttpRequest, plan: Plan, result: dict[str, Any], name: str) -
 def _figures(
     part: dict[str, Any], level: dict[str, Any], test: dict[str, Any], with_references: bool
 ) -> dict[str, Any]:
-    if part.get("test") == audits.RANK:
+    if part.get("test") == disclosure.RANK:
         return {"histogram": rank_charts.histogram(test), "densities": rank_charts.density_table(level)}
     groups = len(part["group_names"])
     return {
         "histogram": charts.histogram(test),
         "heat_map": charts.heat_map(part, level, with_references),
         "densities": charts.density_table(part, level),
-        "restriction": result_tables.restriction_sentence(part.get("restriction"), groups),
+        "restriction": tables.restriction_sentence(part.get("restriction"), groups),
     }
 
 
@@ -172,4 +174,4 @@ def audit_compare(request: HttpRequest) -> HttpResponse:
 def _log_of(audit: Audit, user: User) -> Organisation | None:
     """The chain that this person may read: the auditor's own, else the owner's."""
     mine = Organisation.objects.for_user(user)
-    return next((o for o in audits.organisations_of(audit) if mine.filter(pk=o.pk).exists()), None)
+    return next((o for o in audit.organisations if mine.filter(pk=o.pk).exists()), None)

@@ -12,9 +12,8 @@ from audits.calibration import CalibrationTable
 from audits.calibration.table import ALPHAS
 from audits.forms.calibrations import CalibrationForm
 from audits.models import Calibration
-from audits.services import calibration_charts as charts
-from audits.services import calibration_notes as notes
-from audits.services import calibrations as service
+from audits.services.calibrations import charts, notes
+from audits.services.calibrations import starting as service
 from provenance import wording
 from provenance.code_version import code_version
 from provenance.errors import TouchmarkError

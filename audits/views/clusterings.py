@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from audits.forms.clusterings import ClusteringForm, encoders_of
 from audits.models import Clustering
-from audits.services import clusterings as service
+from audits.services.clusterings import starting as service
 from provenance.errors import TouchmarkError
 from provenance.forms.releases import markable_versions
 from provenance.models import Role, User

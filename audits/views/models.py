@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audits.forms.models import DescriptionForm, RegistrationForm, initial_of
 from audits.models import Plan, RegisteredModel
-from audits.services import suspects as service
+from audits.services.models import registering as service
 from audits.suspects import catalogue
 from provenance.errors import TouchmarkError
 from provenance.models import Job, LogEntry, Role

@@ -10,9 +10,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audits.forms.plans import PlanForm, initial_of
 from audits.models import Plan
-from audits.services import audits, plans
-from audits.services.forecasts import forecast
-from audits.services.frozen_plans import frozen_text
+from audits.services.plans import drafting, locking
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.frozen import frozen_text
+from audits.services.plans.values import values_of
+from audits.services.runs import queueing
 from provenance.errors import TouchmarkError
 from provenance.models import Role, User
 from provenance.services.access import get_visible, person
@@ -25,7 +27,7 @@ def plan_new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = PlanForm(request.POST, user=person(request))
         if form.is_valid():
-            plan = plans.save_draft(form.values, by=person(request))
+            plan = drafting.save_draft(form.values, by=person(request))
             messages.success(request, "The draft is saved. Lock it when nothing is to change any more.")
             return redirect("plan_detail", pk=plan.pk)
         return render(request, "plans/plan_form.html", {"form": form}, status=422)
@@ -39,7 +41,7 @@ def _empty_or_started(request: HttpRequest) -> HttpResponse:
         chosen = _chosen(request)
         chosen.pop("releases")  # those of another version
         return render(request, "plans/plan_fields.html", {"form": PlanForm(initial=chosen, user=user)})
-    versions = plans.auditable_versions(user)
+    versions = drafting.auditable_versions(user)
     wanted = request.GET.get("version", "")
     version = next((v for v in versions if str(v.pk) == wanted), None)
     if version is None:
@@ -89,7 +91,7 @@ def plan_forecast(request: HttpRequest) -> HttpResponse:
 @require_GET
 def plan_detail(request: HttpRequest, pk: str) -> HttpResponse:
     plan = get_visible(Plan, person(request), pk)
-    values = plans.values_of(plan)
+    values = values_of(plan)
     context = {
         "plan": plan,
         "values": values,
@@ -110,19 +112,19 @@ def plan_edit(request: HttpRequest, pk: str) -> HttpResponse:
         messages.error(request, "This plan is locked, so nothing about it can change.")
         return redirect("plan_detail", pk=plan.pk)
     if request.method == "GET":
-        form = PlanForm(initial=initial_of(plans.values_of(plan)), user=user)
+        form = PlanForm(initial=initial_of(values_of(plan)), user=user)
         return render(request, "plans/plan_form.html", {"form": form, "plan": plan})
     form = PlanForm(request.POST, user=user)
     if not form.is_valid():
         return render(request, "plans/plan_form.html", {"form": form, "plan": plan}, status=422)
-    save = partial(plans.save_draft, form.values, by=user, plan=plan)
+    save = partial(drafting.save_draft, form.values, by=user, plan=plan)
     return done_or_refused(request, save, "The draft is saved.", "plan_detail", pk=plan.pk)
 
 
 @require_POST
 def plan_lock(request: HttpRequest, pk: str) -> HttpResponse:
     plan = get_visible(Plan, person(request), pk)
-    lock = partial(plans.lock, plan, by=person(request))
+    lock = partial(locking.lock, plan, by=person(request))
     return done_or_refused(request, lock, "Locked. Its digest is in the log.", "plan_detail", pk=plan.pk)
 
 
@@ -130,7 +132,7 @@ def plan_lock(request: HttpRequest, pk: str) -> HttpResponse:
 def plan_run(request: HttpRequest, pk: str) -> HttpResponse:
     plan = get_visible(Plan, person(request), pk)
     try:
-        audit = audits.queue(plan, by=person(request))
+        audit = queueing.queue(plan, by=person(request))
     except TouchmarkError as error:
         messages.error(request, error.sentence)
         return redirect("plan_detail", pk=plan.pk)
@@ -141,7 +143,7 @@ def plan_run(request: HttpRequest, pk: str) -> HttpResponse:
 def plan_json(request: HttpRequest, pk: str) -> JsonResponse:
     """The frozen text of a locked plan and its digest; what a draft would freeze now, without a digest."""
     plan = get_visible(Plan, person(request), pk)
-    frozen = plan.frozen if plan.is_locked else frozen_text(plan, plans.values_of(plan))
+    frozen = plan.frozen if plan.is_locked else frozen_text(plan, values_of(plan))
     return JsonResponse({"state": plan.state, "digest": plan.digest or None, "plan": frozen})
 
 

@@ -8,7 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from audits.models import Audit, Report
-from audits.services import reports as service
+from audits.services.reports import issued
+from audits.services.reports import issuing as service
 from provenance.errors import TouchmarkError
 from provenance.models import LogEntry
 from provenance.services.access import get_visible, person
@@ -20,8 +21,8 @@ TYPES = {"pdf": "application/pdf", "json": "application/json"}
 @require_GET
 def report_list(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "").strip()
-    visible = service.reports_visible(person(request))
-    page = Paginator(service.found(visible, text) if text else visible, PAGE_SIZE).get_page(request.GET.get("page"))
+    visible = issued.reports_visible(person(request))
+    page = Paginator(issued.found(visible, text) if text else visible, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "reports/report_list.html", {"page": page, "text": text})
 
 
@@ -63,7 +64,7 @@ def report_json(request: HttpRequest, pk: str) -> HttpResponse:
 def _download(request: HttpRequest, pk: str, kind: str) -> HttpResponse:
     report = get_visible(Report, person(request), pk)
     try:
-        content = service.hand_out(report, kind, by=person(request))
+        content = issued.hand_out(report, kind, by=person(request))
     except TouchmarkError as error:
         messages.error(request, error.sentence)
         return redirect("report_detail", pk=report.pk)

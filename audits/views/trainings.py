@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from audits.models import RegisteredModel, Training
-from audits.services import trainings as service
+from audits.services.trainings import shown
 from provenance.services.access import get_visible, person
 
 PAGE_SIZE = 25
@@ -14,7 +14,7 @@ PAGE_SIZE = 25
 
 @require_GET
 def training_list(request: HttpRequest) -> HttpResponse:
-    trainings = service.visible(person(request))
+    trainings = shown.visible(person(request))
     page = Paginator(trainings, PAGE_SIZE).get_page(request.GET.get("page"))
     return render(request, "trainings/training_list.html", {"page": page})
 
@@ -25,7 +25,7 @@ def training_detail(request: HttpRequest, pk: str) -> HttpResponse:
     context = {
         "training": training,
         "becomes": RegisteredModel.ModelRole(training.settings["becomes"]).label,
-        "facts": service.facts(training),
-        "chart": service.curve_chart(training) if training.curve else None,
+        "facts": shown.facts(training),
+        "chart": shown.curve_chart(training) if training.curve else None,
     }
     return render(request, "trainings/training_detail.html", context)

@@ -5,10 +5,10 @@ from django.utils import timezone
 
 from audits.calibration import BenchSize, PairRules, RoundResult, tabulate
 from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS, Cell, Drawn
-from audits.density import LEVELS
 from audits.models import Calibration
-from audits.services import calibrations
-from audits.services.calibrations import Wanted
+from audits.services.calibrations import starting
+from audits.services.calibrations.starting import Wanted
+from audits.statistics.density import LEVELS
 from provenance.code_version import code_version
 from provenance.models import Organisation, User
 from tests.world import World
@@ -48,8 +48,8 @@ def finished(
     rounds = [
         RoundResult(family, _p_values(rng, too_often, pairs), {"fresh small_resnet": 6}, 0) for family in families
     ]
-    marks = calibrations.marks_of(made)
-    table = tabulate(rounds, calibrations.settings_of(made), marks, made.code_version)
+    marks = starting.marks_of(made)
+    table = tabulate(rounds, starting.settings_of(made), marks, made.code_version)
     made.table, made.holds = table.to_dict(), table.holds
     made.state, made.finished_at, made.seconds = Calibration.State.DONE, timezone.now(), 90.0
     made.save()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from PIL import Image
 
 from audits.models import RegisteredModel
-from audits.services.suspects import Registration, register_local
+from audits.services.models.registering import Registration, register_local
 from audits.suspects import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
 from provenance.models import Dataset, Version

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from audits.combined_judging import combine_level
-from audits.density import LEVELS
-from audits.judging import Secrets, judge_level
+from audits.judging.assignments import Secrets, judge_level
+from audits.judging.sets import combine_level
 from audits.models import Audit
-from audits.services.verdicts import rules_of, store
-from audits.services.verifier_run import Comparison
-from audits.verifiers import gmm_likelihood, middle_label_verdict, paired_t
+from audits.other_tests import gmm_likelihood, middle_label_verdict, paired_t
+from audits.services.results.verdicts import rules_of, store
+from audits.services.runs.other_tests import Comparison
+from audits.statistics.density import LEVELS
 from provenance.marks import MarkSettings
 from provenance.models import Release
 from tests.audits.builders_reports import GROUPS, assignment, level_scores, sha, started_audit, version

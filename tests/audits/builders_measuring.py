@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audits.measuring import Marks, Question
+from audits.asking.measuring import Marks, Question
 from provenance.marks import MarkSecret, MarkSettings
 
 GROUPS = tuple(f"group-{number}" for number in range(6))

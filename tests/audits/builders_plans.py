@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audits.services.plans import PlanValues
+from audits.services.plans.values import PlanValues
 from tests.audits.builders_reports import model, release, version
 from tests.world import World
 

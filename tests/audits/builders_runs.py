@@ -13,7 +13,9 @@ from django.utils import timezone
 from PIL import Image
 
 from audits.models import Plan, RegisteredModel
-from audits.services.plans import PlanValues, lock, save_draft
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.locking import lock
+from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
@@ -93,7 +95,7 @@ def train(folder: Path, seed: int, epochs: int = 25, labels: np.ndarray | None =
     import torch
     from safetensors.torch import save
 
-    from audits.pilots.resnet import SmallResNet
+    from audits.suspects.small_resnet import SmallResNet
 
     images, classes = images_of(folder)
     torch.manual_seed(seed)
@@ -143,7 +145,7 @@ def untrained(seed: int) -> bytes:
     import torch
     from safetensors.torch import save
 
-    from audits.pilots.resnet import SmallResNet
+    from audits.suspects.small_resnet import SmallResNet
 
     torch.manual_seed(seed)
     return save({k: v.contiguous() for k, v in SmallResNet(8, (1, 1), len(CLASSES)).state_dict().items()})

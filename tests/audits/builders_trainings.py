@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from audits.pilots import procedural
+from audits.scenes import procedural
 from provenance.intake.labels import Labels
 from provenance.intake.take_in import IntakeOptions, take_in
 from provenance.models import Dataset, Version

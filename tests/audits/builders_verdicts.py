@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from audits.density import LEVELS
-from audits.judging import Secrets, judge_level
+from audits.judging.assignments import Secrets, judge_level
 from audits.models import Audit, Plan
-from audits.services.frozen_plans import digest_of, frozen_text
-from audits.services.plans import values_of
-from audits.services.verdicts import check_deciding, rules_of, store
+from audits.services.plans.frozen import digest_of, frozen_text
+from audits.services.plans.values import values_of
+from audits.services.results.verdicts import check_deciding, rules_of, store
+from audits.statistics.density import LEVELS
 from provenance.models import Job, Release
 from tests.audits.builders_reports import GROUPS, assignment, level_scores, model, release, version
 

@@ -13,11 +13,9 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 
 from audits import tasks
-from audits.measuring import Marks, Question
+from audits.asking.measuring import Marks, Question
 from audits.models import Audit, RegisteredModel
-from audits.services.answers_sweep import SWEPT, sweep_answers
-from audits.services.plans import save_draft
-from audits.services.reference_answers import (
+from audits.services.answers.kept import (
     ABOUT,
     Asking,
     answered_before,
@@ -26,6 +24,8 @@ from audits.services.reference_answers import (
     runtime,
     shared_folder,
 )
+from audits.services.answers.sweep import SWEPT, sweep_answers
+from audits.services.plans.drafting import save_draft
 from audits.suspects import SuspectInfo
 from config.celery import app
 from provenance.models import Job

@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from audits.models import Audit
-from audits.services import audits
-from audits.services.answers import as_json
-from audits.services.forecasts import forecast
-from audits.services.plans import values_of
-from audits.services.repeated_runs import OtherRuns, other_runs
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.series import OtherRuns, other_runs
+from audits.services.plans.values import values_of
+from audits.services.results.as_json import as_json
+from audits.services.runs import queueing
 from provenance.models import LogEntry
 from provenance.services import jobs
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, train, untrained
@@ -33,7 +33,7 @@ def test_whose_copy_leaked(world):
     reference = register(world, "reference", untrained(seed=2), "reference")
     plan = locked_plan(world, [north, south], suspect, references=[reference])
     ahead = forecast(values_of(plan)).passes
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
 
     assert (audit.state, audit.job.reason) == ("done", "")
     found, other = audit.rows.get(release=north), audit.rows.get(release=south)
@@ -64,7 +64,7 @@ def test_whose_copy_leaked(world):
     assert len(as_json(audit, world.auditor)["releases"]) == 2
 
     # A second plan against the same pair is corrected for the first one's results.
-    again = ended(audits.queue(locked_plan(world, [north], suspect, probes=30), by=world.auditor))
+    again = ended(queueing.queue(locked_plan(world, [north], suspect, probes=30), by=world.auditor))
     assert again.rows.get().result["tests"] == 2
     assert other_runs(again) == OtherRuns(earlier=(audit,), later=())
 
@@ -92,7 +92,7 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     plan = locked_plan(world, [release], register(world, "suspect", untrained(seed=3)), probes=140)
     killer = threading.Thread(target=kill_the_suspect_after, args=(3, settings.FILES_DIR / "audits"))
     killer.start()
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     killer.join()
 
     assert audit.state == "failed"
@@ -121,7 +121,7 @@ def test_an_altered_plan_is_not_run(world):
     plan = locked_plan(world, [release], suspect)
     suspect.spec["mean"] = [0.4, 0.4, 0.4]
     suspect.save()
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     assert audit.state == "failed"
     assert audit.asked_at is None
     assert "described anew after this plan was locked" in audit.job.reason
@@ -133,7 +133,7 @@ def test_changed_weights_are_not_asked(world):
     plan = locked_plan(world, [release], suspect)
     with open(suspect.weights.path, "ab") as stream:  # noqa: PTH123
         stream.write(b"\0")
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     assert audit.state == "failed"
     assert audit.asked_at is None
     assert "not those that were registered" in audit.job.reason

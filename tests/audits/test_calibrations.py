@@ -13,9 +13,9 @@ from audits.calibration import CalibrationTable
 from audits.calibration.rounds import CalibrationError
 from audits.calibration.table import make_row
 from audits.models import Calibration
-from audits.services import calibration_run, calibrations
-from audits.services.calibration_charts import qq_plot
-from audits.services.calibration_notes import facts_for, note_for, sentence
+from audits.services.calibrations import starting
+from audits.services.calibrations.charts import qq_plot
+from audits.services.calibrations.notes import facts_for, note_for, sentence
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Job, LogEntry
 from provenance.services import jobs
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def started(world, wanted=TINY):
-    return calibrations.start(world.owner, wanted, by=world.auditor)
+    return starting.start(world.owner, wanted, by=world.auditor)
 
 
 def worked_off(calibration):
@@ -41,7 +41,7 @@ def test_a_calibration_ends_with_a_table_of_every_family_test_and_level(world):
     calibration = started(world)
     calibration.refresh_from_db()
     assert calibration.state == Calibration.State.DONE, calibration.job.reason
-    table = calibrations.table_of(calibration)
+    table = starting.table_of(calibration)
     assert {row.family for row in table.rows} == {"patch", "warp"}
     assert {row.level for row in table.rows if row.exact} == {"features", "soft", "hard"}
     assert all(row.pairs == 5 for row in table.rows if row.exact)
@@ -50,13 +50,13 @@ def test_a_calibration_ends_with_a_table_of_every_family_test_and_level(world):
     assert calibration.holds == table.holds
     assert calibration.seconds > 0
     assert Calibration.objects.finished().first() == calibration
-    assert calibrations.is_current(calibration)
+    assert starting.is_current(calibration)
     verbs = LogEntry.objects.filter(subject_id=str(calibration.pk)).values_list("verb", flat=True)
     assert set(verbs) == {"calibration.started", "calibration.finished"}
 
 
 def test_the_largest_seed_that_can_be_drawn_or_asked_for_calibrates(world, no_worker):
-    wanted = replace(TINY, families=("blend",), pairs=2, seed=calibrations.SEEDS - 1)
+    wanted = replace(TINY, families=("blend",), pairs=2, seed=starting.SEEDS - 1)
     calibration = worked_off(started(world, wanted))
     assert calibration.state == Calibration.State.DONE, calibration.job.reason
 
@@ -76,7 +76,7 @@ def test_a_run_that_is_killed_between_rounds_goes_on_with_the_next_and_gives_the
     Job.objects.filter(pk=job.pk).update(state=Job.State.RUNNING, attempt=1)
     job.refresh_from_db()
     with pytest.raises(Killed):
-        calibration_run.run_calibration(Run(job))
+        job.run_calibration(Run(job))
     kept = calibration.folder / "round-patch-000.json"
     before = kept.stat().st_mtime_ns
     assert not (calibration.folder / "round-warp-000.json").exists()
@@ -85,7 +85,7 @@ def test_a_run_that_is_killed_between_rounds_goes_on_with_the_next_and_gives_the
     assert worked_off(calibration).state == Calibration.State.DONE
     assert kept.stat().st_mtime_ns == before
     whole = worked_off(started(world))
-    assert calibrations.table_of(whole).rows == calibrations.table_of(calibration).rows
+    assert starting.table_of(whole).rows == starting.table_of(calibration).rows
 
 
 def test_a_cancelled_calibration_says_so_and_may_go_on(world, no_worker, monkeypatch):
@@ -121,26 +121,26 @@ def test_a_registered_reference_is_asked_in_its_confined_process_and_joins_the_n
     reference.save()
     calibration = started(world, replace(TINY, families=("blend",), references=[reference]))
     assert worked_off(calibration).state == Calibration.State.DONE, Job.objects.get(pk=calibration.job.pk).reason
-    assert calibrations.table_of(calibration).made_with["models"]["registered reference"] == 1
+    assert starting.table_of(calibration).made_with["models"]["registered reference"] == 1
 
 
 @pytest.mark.parametrize("who", ["rights_holder", "legal", "guest_auditor", "outsider"])
 def test_only_auditors_and_administrators_of_the_organisation_calibrate(world, who):
     with pytest.raises(PermissionDenied):
-        calibrations.start(world.owner, TINY, by=getattr(world, who))
+        starting.start(world.owner, TINY, by=getattr(world, who))
     assert not Calibration.objects.exists()
 
 
 def test_an_administrator_calibrates_without_seeing_data(world, no_worker):
-    assert calibrations.start(world.owner, TINY, by=world.administrator).state == Calibration.State.QUEUED
+    assert starting.start(world.owner, TINY, by=world.administrator).state == Calibration.State.QUEUED
     version = scenes_version(world, 220)
     with pytest.raises(CalibrationError, match="not open to you"):
-        calibrations.start(world.owner, replace(TINY, version=version), by=world.administrator)
+        starting.start(world.owner, replace(TINY, version=version), by=world.administrator)
     reference = model(world.owner, world.auditor, "reference", "reference")
     reference.connection = {"images_per_second": 10.0}
     reference.save()
     with pytest.raises(CalibrationError, match="reference"):
-        calibrations.start(world.owner, replace(TINY, references=[reference]), by=world.administrator)
+        starting.start(world.owner, replace(TINY, references=[reference]), by=world.administrator)
 
 
 @pytest.mark.parametrize(
@@ -167,16 +167,16 @@ def test_a_reference_that_was_never_connected_is_refused(world):
 
 
 def test_the_cost_grows_with_what_is_asked_and_learns_from_what_was_done(world):
-    once, twice = calibrations.cost(TINY), calibrations.cost(replace(TINY, rounds=2))
+    once, twice = starting.cost(TINY), starting.cost(replace(TINY, rounds=2))
     assert (twice.passes, twice.models) == (2 * once.passes, 2 * once.models)
     assert twice.seconds > once.seconds
     assert not once.measured
     done = finished(world)
     Calibration.objects.filter(pk=done.pk).update(seconds=10 * done.seconds)
-    slow = calibrations.cost(TINY)
+    slow = starting.cost(TINY)
     assert slow.measured
     Calibration.objects.filter(pk=done.pk).update(seconds=done.seconds)
-    assert slow.seconds == pytest.approx(10 * calibrations.cost(TINY).seconds)
+    assert slow.seconds == pytest.approx(10 * starting.cost(TINY).seconds)
 
 
 def test_an_audits_note_shows_the_rows_of_its_own_test(world):
@@ -266,7 +266,7 @@ def test_the_page_shows_tables_plot_and_code(world, sign_in):
 
 
 def test_few_pairs_are_not_said_to_prove_the_error_rate(world, sign_in):
-    audit, enough = finished_audit(world), calibrations.table_of(finished(world))
+    audit, enough = finished_audit(world), starting.table_of(finished(world))
     assert sentence(enough).endswith("no interval (99 %) at alpha 0.05 reaches 10 %.")
     few = finished(world, pairs=20)
     assert (few.holds, few.state) == (None, "done")
@@ -276,7 +276,7 @@ def test_few_pairs_are_not_said_to_prove_the_error_rate(world, sign_in):
         page = browser.get(reverse(name, args=[shown.pk] if shown else [])).content.decode()
         assert "too few pairs to tell" in page, name
     assert "There are too few pairs to tell whether the tests keep their error rate: over 20 pairs" in sentence(
-        calibrations.table_of(few)
+        starting.table_of(few)
     )
     told = browser.get(reverse("calibration_json", args=[few.pk])).json()
     assert (told["holds"], told["error_rate"]) == (None, "too few pairs to tell")
@@ -294,7 +294,7 @@ def test_a_calibration_that_does_not_hold_names_the_test(world, sign_in):
 def test_the_json_is_the_whole_table(world, sign_in):
     calibration = finished(world)
     answer = sign_in(world.auditor).get(reverse("calibration_json", args=[calibration.pk]))
-    assert CalibrationTable.from_dict(answer.json()["table"]).rows == calibrations.table_of(calibration).rows
+    assert CalibrationTable.from_dict(answer.json()["table"]).rows == starting.table_of(calibration).rows
 
 
 def test_the_empty_list_says_what_to_do_and_the_form_starts_one(world, sign_in, no_worker):

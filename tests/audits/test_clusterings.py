@@ -15,10 +15,11 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import Audit, Clustering, RegisteredModel
-from audits.services import audits, clusterings
-from audits.services.clusterings import ClusteringRefusedError
-from audits.services.plan_checks import PlanError
-from audits.services.suspects import Registration, RegistrationError, register_local
+from audits.services.clusterings import starting
+from audits.services.clusterings.starting import ClusteringRefusedError
+from audits.services.models.registering import Registration, RegistrationError, register_local
+from audits.services.plans.checks import PlanError
+from audits.services.runs import queueing
 from audits.suspects import ModelSpec
 from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.cluster_files import clusters_path, read_clusters
@@ -44,7 +45,7 @@ def marked_by(kept: Clusters, **more) -> MarkSets:
 def test_images_without_labels_are_grouped_marked_and_audited(world, tmp_path):
     version, encoder = colours_version(world), timm_encoder(world, tmp_path)
     assert encoder.connection["feature_size"] == 96
-    done = ended(clusterings.start(version, encoder, 6, by=world.rights_holder, seed=4))
+    done = ended(starting.start(version, encoder, 6, by=world.rights_holder, seed=4))
     assert (done.state, done.job.reason) == ("done", "")
     kept = done.clusters
     assert kept.sizes == [40] * 6
@@ -64,7 +65,7 @@ def test_images_without_labels_are_grouped_marked_and_audited(world, tmp_path):
     release = Release.objects.select_related("version", "key").get(pk=made[0].pk)
     assert (release.state, release.marked_count) == ("ready", 120)
     plan = locked_plan(world, [release], register(world, "suspect", untrained(seed=3)))
-    audit = Audit.objects.select_related("job").get(pk=audits.queue(plan, by=world.auditor).pk)
+    audit = Audit.objects.select_related("job").get(pk=queueing.queue(plan, by=world.auditor).pk)
     assert (audit.state, audit.job.reason) == ("done", "")
     row = audit.rows.get()
     assert 0 < row.p <= 1
@@ -74,7 +75,7 @@ def test_images_without_labels_are_grouped_marked_and_audited(world, tmp_path):
     path = clusters_path(version.folder, kept.digest)
     path.write_bytes(path.read_bytes()[:-2] + b"\1\0")  # the last image goes to another group
     plan = locked_plan(world, [release], register(world, "another suspect", untrained(seed=4)))
-    audit = Audit.objects.select_related("job").get(pk=audits.queue(plan, by=world.auditor).pk)
+    audit = Audit.objects.select_related("job").get(pk=queueing.queue(plan, by=world.auditor).pk)
     assert audit.state == "failed"
     assert "was altered" in audit.job.reason
 
@@ -82,7 +83,7 @@ def test_images_without_labels_are_grouped_marked_and_audited(world, tmp_path):
 def test_unreadable_images_belong_to_no_cluster(world):
     version, encoder = colours_version(world, per_colour=8, broken=3), small_encoder(world)
     (version.files_folder / "0010.png").unlink()
-    done = ended(clusterings.start(version, encoder, 4, by=world.rights_holder))
+    done = ended(starting.start(version, encoder, 4, by=world.rights_holder))
     assert (done.state, done.job.reason) == ("done", "")
     assert done.clusters.left_out == 4
     assert done.clusters.sizes == [11] * 4
@@ -104,11 +105,11 @@ def kill_the_encoder_after(blocks: int, folder: Path) -> None:
 
 
 def test_a_killed_run_resumes_where_it_was_and_finds_the_same(world, settings, monkeypatch):
-    monkeypatch.setattr("audits.encoding.MOST_IMAGES", 16)
+    monkeypatch.setattr("audits.asking.encoding.MOST_IMAGES", 16)
     version, encoder = colours_version(world), small_encoder(world)
     killer = threading.Thread(target=kill_the_encoder_after, args=(3, settings.FILES_DIR / "clusterings"))
     killer.start()
-    failed = ended(clusterings.start(version, encoder, 5, by=world.rights_holder))
+    failed = ended(starting.start(version, encoder, 5, by=world.rights_holder))
     killer.join()
     assert failed.state == "failed"
     assert "ended from outside" in failed.job.reason
@@ -130,7 +131,7 @@ def test_a_killed_run_resumes_where_it_was_and_finds_the_same(world, settings, m
     done = ended(failed)
     assert (done.state, done.job.reason, done.job.attempt) == ("done", "", 2)
     assert len(asked) == 15 - before.sum()  # and not asked again about what was there
-    whole = ended(clusterings.start(version, encoder, 5, by=world.rights_holder))
+    whole = ended(starting.start(version, encoder, 5, by=world.rights_holder))
     assert whole.clusters == done.clusters  # the same file: kept once
 
 
@@ -139,7 +140,7 @@ class TestRefused:
     def test_only_the_owners_rights_holders_may(self, world, who):
         version, encoder = colours_version(world, 4), register(world, "encoder", untrained(1), "encoder")
         with pytest.raises(PermissionDenied):
-            clusterings.start(version, encoder, 4, by=getattr(world, who))
+            starting.start(version, encoder, 4, by=getattr(world, who))
 
     def test_what_cannot_be_done_is_refused_with_a_sentence(self, world):
         version, encoder = colours_version(world, 4), register(world, "encoder", untrained(1), "encoder")
@@ -155,7 +156,7 @@ class TestRefused:
             (encoder, 13, "too few"),
         ):
             with pytest.raises(ClusteringRefusedError, match=word):
-                clusterings.start(version, model, groups, by=world.rights_holder)
+                starting.start(version, model, groups, by=world.rights_holder)
         assert not Clustering.objects.exists()
 
 

@@ -13,13 +13,14 @@ from django.utils import timezone
 from pypdf import PdfReader
 
 from audits.models import Audit, Plan, Report
-from audits.ranktest import RankTestError, StoppingRule
 from audits.report.facts import ReportFacts
-from audits.services import audits, reference_answers
-from audits.services.answers import as_json
-from audits.services.forecasts import forecast
-from audits.services.plans import PlanError, PlanValues, save_draft, values_of
-from audits.services.reports import issue
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.values import PlanError, PlanValues, values_of
+from audits.services.reports.issuing import issue
+from audits.services.results.as_json import as_json
+from audits.services.runs import queueing
+from audits.statistics.ranktest import RankTestError, StoppingRule
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import LogEntry, Release
 from provenance.services import jobs, keys, releases
@@ -56,7 +57,7 @@ def test_the_true_key_is_ranked_among_its_decoys(world):
     assert ahead.smallest_p == pytest.approx(1 / 40)
     assert plan.frozen["decoys"] == 39
     assert "permutations" not in plan.frozen
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
 
     assert (audit.state, audit.job.reason) == ("done", "")
     assert audit.facts["forward_passes"] == ahead.passes == 20 * (41 * 2 + 1)
@@ -104,7 +105,7 @@ def test_the_true_key_is_ranked_among_its_decoys(world):
 def test_who_may_not_see_secrets_sees_the_true_key_by_its_q_alone(world, sign_in):
     release = plain_release(world, make_version(world, per_class=20))
     plan = plain_plan(world, release, register(world, "suspect", untrained(seed=3)))
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     true = audit.rows.get().result["levels"]["soft"]["densities"]["true"]
     hidden = json.dumps(as_json(audit, world.auditor))
     assert '"true"' not in hidden
@@ -123,7 +124,7 @@ def test_a_network_that_learned_the_key_is_found(world):
     """One that tells this key's marks from those of other keys surely depends on the key."""
     release = plain_release(world, make_version(world))
     suspect = register(world, "suspect", train_on_key(release))
-    audit = ended(audits.queue(plain_plan(world, release, suspect, alpha=0.1), by=world.auditor))
+    audit = ended(queueing.queue(plain_plan(world, release, suspect, alpha=0.1), by=world.auditor))
     row = audit.rows.get()
     assert row.p <= 0.1
     wrong = row.result["levels"]["soft"]["controls"][0]["p"]
@@ -137,7 +138,7 @@ def test_an_innocent_is_let_go_early_and_a_killed_run_resumes(world, settings):
     plan = plain_plan(world, release, suspect, decoys=199, exceedances=2, wrong_key_control=False, probes=150)
     killer = threading.Thread(target=kill_the_suspect_after, args=(5, settings.FILES_DIR / "audits"))
     killer.start()
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     killer.join()
     assert audit.state == "failed"
     nonce, answered = audit.nonce, answered_images(audit.folder)
@@ -166,12 +167,12 @@ def test_a_run_killed_before_the_code_changed_asks_everything_anew(world, settin
     plan = plain_plan(world, release, suspect, references=[reference], wrong_key_control=False)
     killer = threading.Thread(target=kill_the_suspect_after, args=(3, settings.FILES_DIR / "audits"))
     killer.start()
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     killer.join()
     assert audit.state == "failed"
     before = set(audit.folder.rglob("*.done"))
     assert before
-    monkeypatch.setattr(reference_answers, "code_version", lambda: "0.2.0 (sources 000000000000)")
+    monkeypatch.setattr("audits.services.answers.kept.code_version", lambda: "0.2.0 (sources 000000000000)")
 
     jobs.retry(audit.job, by=world.auditor)
     audit = ended(audit)
@@ -239,7 +240,7 @@ def train_on_key(release: Release) -> bytes:
     import torch
     from safetensors.torch import save
 
-    from audits.pilots.resnet import SmallResNet
+    from audits.suspects.small_resnet import SmallResNet
     from provenance.marks import MarkSecret, family_for
     from tests.audits.builders_runs import CLASSES, images_of
 

@@ -10,9 +10,9 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import Audit, Plan, Report, Training
-from audits.services import demo_people
-from audits.services.demo import CLEAN, MARKED, RECIPIENTS, write_archive
-from audits.services.demo_people import ORGANISATION, DemoError, ensure_people
+from audits.services.demo import people
+from audits.services.demo.main_job import CLEAN, MARKED, RECIPIENTS, write_archive
+from audits.services.demo.people import ORGANISATION, DemoError, ensure_people
 from provenance.models import Dataset, Organisation, Release, Role, User, Version
 
 MINIATURE = ("--here", "--images", "200", "--epochs", "1", "--probes", "12", "--group-images", "4")
@@ -68,7 +68,7 @@ def test_nobody_is_made_where_the_file_cannot_be_written(monkeypatch):
     def refuse(path, flags, mode):
         raise OSError("disk full")
 
-    monkeypatch.setattr(demo_people.os, "open", refuse)
+    monkeypatch.setattr(people.os, "open", refuse)
     with pytest.raises(OSError, match="disk full"):
         ensure_people()
     assert not User.objects.exists()

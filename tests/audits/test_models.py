@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import Plan, RegisteredModel
-from audits.services import suspects
-from audits.services.suspects import Registration, RegistrationError
+from audits.services.models import registering
+from audits.services.models.registering import Registration, RegistrationError
 from audits.suspects import FormatError, ModelSpec, SpecError
 from provenance.models import Dataset, Job, LogEntry, Upload, Version
 from tests.audits.suspects.models import cifar_weights, onnx_file
@@ -55,7 +55,7 @@ def run_jobs():
 
 def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_worker):
     upload = uploaded(world, weights)
-    model = suspects.register_upload(world.owner, SUSPECT, upload, by=world.auditor)
+    model = registering.register_upload(world.owner, SUSPECT, upload, by=world.auditor)
     assert model.state == RegisteredModel.State.ARRIVING
     assert not RegisteredModel.objects.suspects().exists()
     run_jobs()
@@ -79,13 +79,13 @@ def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_worker
 @pytest.mark.usefixtures("no_worker")
 class TestBeforeTheTest:
     def test_a_references_declaration_is_logged_with_who_and_where_from(self, world, weights):
-        model = suspects.register_local(world.owner, REFERENCE, weights, by=world.auditor)
+        model = registering.register_local(world.owner, REFERENCE, weights, by=world.auditor)
         entry = LogEntry.objects.about(model).get(verb="reference.declared")
         assert entry.actor == world.auditor
         assert entry.details["origin"] == "made by ourselves in 2020"
         assert "not trained" in entry.details["declaration"]
         assert entry.digests == {"weights": model.sha256}
-        assert (model.declared_by, model.declaration) == (world.auditor, suspects.DECLARATION)
+        assert (model.declared_by, model.declaration) == (world.auditor, registering.DECLARATION)
 
     @pytest.mark.parametrize(
         ("changes", "word"),
@@ -94,64 +94,66 @@ class TestBeforeTheTest:
     def test_an_incomplete_reference_is_refused(self, world, weights, changes, word):
         registration = Registration(**{**vars(REFERENCE), **changes})
         with pytest.raises(RegistrationError, match=word):
-            suspects.register_local(world.owner, registration, weights, by=world.auditor)
+            registering.register_local(world.owner, registration, weights, by=world.auditor)
         assert not RegisteredModel.objects.exists()
 
     def test_the_same_weights_cannot_be_suspected_and_vouched_for(self, world, weights):
-        suspects.register_local(world.owner, SUSPECT, weights, by=world.auditor)
+        registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
         upload = uploaded(world, weights)
-        model = suspects.register_upload(world.owner, REFERENCE, upload, by=world.auditor)
+        model = registering.register_upload(world.owner, REFERENCE, upload, by=world.auditor)
         run_job_of(model)
         model.refresh_from_db()
         assert model.state == RegisteredModel.State.REFUSED
         assert "registered as the suspect “Suspect”" in model.reason
         assert not LogEntry.objects.about(model).exists()
         # The name of a refused model is free again.
-        again = suspects.register_upload(world.owner, REFERENCE, uploaded(world, other(weights)), by=world.auditor)
+        again = registering.register_upload(world.owner, REFERENCE, uploaded(world, other(weights)), by=world.auditor)
         run_job_of(again)
         assert RegisteredModel.objects.references().get() == again
 
     def test_weights_that_can_run_code_are_refused_before_anything_is_kept(self, world, tmp_path):
         torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pt")
         with pytest.raises(FormatError, match="can run code"):
-            suspects.register_upload(world.owner, SUSPECT, uploaded(world, tmp_path / "whole.pt"), by=world.auditor)
+            registering.register_upload(world.owner, SUSPECT, uploaded(world, tmp_path / "whole.pt"), by=world.auditor)
         assert not RegisteredModel.objects.exists()
         assert not Upload.objects.get().consumed
 
     def test_architecture_and_file_must_belong_together(self, world, weights, tmp_path):
         with pytest.raises(SpecError, match="needs an ONNX file"):
-            suspects.register_local(
+            registering.register_local(
                 world.owner, Registration("x", "suspect", ModelSpec("onnx")), weights, by=world.auditor
             )
         with pytest.raises(SpecError, match="ONNX network"):
-            suspects.register_local(world.owner, SUSPECT, onnx_file(tmp_path / "n.onnx"), by=world.auditor)
+            registering.register_local(world.owner, SUSPECT, onnx_file(tmp_path / "n.onnx"), by=world.auditor)
 
     def test_a_name_is_given_once(self, world, weights):
-        suspects.register_local(world.owner, SUSPECT, weights, by=world.auditor)
+        registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
         with pytest.raises(RegistrationError, match="already"):
-            suspects.register_local(world.owner, SUSPECT, weights, by=world.auditor)
+            registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
 
     @pytest.mark.parametrize("who", ["rights_holder", "legal", "administrator", "guest_auditor", "outsider"])
     def test_only_the_organisations_auditors_may_register(self, world, weights, who):
         with pytest.raises(PermissionDenied):
-            suspects.register_local(world.owner, SUSPECT, weights, by=getattr(world, who))
+            registering.register_local(world.owner, SUSPECT, weights, by=getattr(world, who))
 
     def test_an_upload_belongs_to_whoever_made_it(self, world, weights):
         with pytest.raises(PermissionDenied):
-            suspects.register_upload(world.owner, SUSPECT, uploaded(world, weights, world.outsider), by=world.auditor)
+            registering.register_upload(
+                world.owner, SUSPECT, uploaded(world, weights, world.outsider), by=world.auditor
+            )
 
     def test_server_files_only_under_the_allowed_folders(self, world, weights, tmp_path, settings):
         with pytest.raises(RegistrationError, match="allows no folders"):
-            suspects.server_file(str(weights))
+            registering.server_file(str(weights))
         allowed = tmp_path / "allowed"
         allowed.mkdir()
         settings.SERVER_ROOTS = [allowed]
         (allowed / "link").symlink_to(weights)
         for place in (str(weights), str(allowed / "link"), str(allowed / ".." / weights.name), "\0", str(allowed)):
             with pytest.raises(RegistrationError, match="no such file"):
-                suspects.server_file(place)
+                registering.server_file(place)
         inside = shutil.copy(weights, allowed / "w.safetensors")
-        model = suspects.register_server_file(world.owner, SUSPECT, str(inside), by=world.auditor)
+        model = registering.register_server_file(world.owner, SUSPECT, str(inside), by=world.auditor)
         run_job_of(model)
         assert RegisteredModel.objects.suspects().get().weights_name == "w.safetensors"
 
@@ -159,7 +161,7 @@ class TestBeforeTheTest:
         from django.core.files.base import ContentFile
         from django.core.files.storage import default_storage
 
-        model = suspects.register_upload(world.owner, SUSPECT, uploaded(world, weights), by=world.auditor)
+        model = registering.register_upload(world.owner, SUSPECT, uploaded(world, weights), by=world.auditor)
         default_storage.save(f"weights/{model.pk}", ContentFile(b"half a file"))
         run_job_of(model)
         model.refresh_from_db()
@@ -168,8 +170,8 @@ class TestBeforeTheTest:
         assert model.weights.read() == weights.read_bytes()
 
     def test_a_locked_plan_freezes_the_description(self, world, weights):
-        model = suspects.register_local(world.owner, SUSPECT, weights, by=world.auditor)
-        described = suspects.describe(model, ModelSpec("cifar_resnet:20", mean=(0.5,) * 3), by=world.auditor)
+        model = registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
+        described = registering.describe(model, ModelSpec("cifar_resnet:20", mean=(0.5,) * 3), by=world.auditor)
         assert described.model_spec.mean == (0.5, 0.5, 0.5)
         assert LogEntry.objects.about(model).filter(verb="model.described").exists()
         dataset = Dataset.objects.create(organisation=world.owner, name="Meadows", created_by=world.rights_holder)
@@ -177,14 +179,14 @@ class TestBeforeTheTest:
         plan = Plan.objects.create(
             organisation=world.owner, name="p", version=version, suspect=model, created_by=world.auditor
         )
-        suspects.describe(model, SPEC, by=world.auditor)
+        registering.describe(model, SPEC, by=world.auditor)
         Plan.objects.filter(pk=plan.pk).update(state=Plan.State.LOCKED)
         with pytest.raises(RegistrationError, match="locked plan"):
-            suspects.describe(model, SPEC, by=world.auditor)
+            registering.describe(model, SPEC, by=world.auditor)
 
     def test_a_second_test_waits_for_the_first(self, world, weights):
-        model = suspects.register_local(world.owner, SUSPECT, weights, by=world.auditor)
-        assert suspects.test_connection(model, by=world.auditor) == model.connection_job
+        model = registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
+        assert registering.test_connection(model, by=world.auditor) == model.connection_job
         assert Job.objects.filter(kind="model.connection_test").count() == 1
 
 
@@ -204,7 +206,7 @@ def other(path):
 
 def test_weights_that_do_not_fit_fail_with_a_sentence_and_can_be_described_anew(world, weights, no_worker, sign_in):
     wrong = Registration("Suspect", "suspect", ModelSpec("cifar_resnet:32"))
-    model = suspects.register_local(world.owner, wrong, weights, by=world.auditor)
+    model = registering.register_local(world.owner, wrong, weights, by=world.auditor)
     run_jobs()
     model.refresh_from_db()
     assert model.connection == {}
@@ -297,8 +299,8 @@ class TestPages:
         assert "torch.nn.modules.linear.Linear" in page
 
     def test_the_list_searches_filters_and_hides_other_organisations(self, world, weights, sign_in):
-        suspects.register_local(world.owner, SUSPECT, weights, by=world.auditor)
-        suspects.register_local(world.owner, REFERENCE, other(weights), by=world.auditor)
+        registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
+        registering.register_local(world.owner, REFERENCE, other(weights), by=world.auditor)
         owner, outsider = sign_in(world.legal), sign_in(world.outsider)
         both = owner.get(reverse("model_list")).content.decode()
         assert "Suspect</a></th>" in both

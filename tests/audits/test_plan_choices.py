@@ -11,9 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audits.models import Audit, Plan
-from audits.services.forecasts import forecast
-from audits.services.plan_checks import most_references
-from audits.services.plans import PlanError, check_unchanged, lock, save_draft, values_of
+from audits.services.plans.checks import most_references
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.locking import check_unchanged, lock
+from audits.services.plans.values import PlanError, values_of
 from provenance.intake.manifest import Entry, Manifest
 from provenance.marks import MarkSettings
 from provenance.models import Dataset, DatasetGrant, Version

@@ -5,11 +5,13 @@ from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
 from audits.models import Plan
-from audits.services import audits, plans
-from audits.services.forecasts import forecast
-from audits.services.frozen_plans import digest_of, frozen_text
-from audits.services.plans import PlanError, lock, save_draft
-from audits.services.verdicts import rules_of
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.frozen import digest_of, frozen_text
+from audits.services.plans.locking import lock
+from audits.services.plans.values import PlanError, values_of
+from audits.services.results.verdicts import rules_of
+from audits.services.runs import queueing
 from provenance.models import DatasetGrant, LogEntry
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import finished_audit, model, release, version
@@ -48,7 +50,7 @@ def test_a_plan_that_cannot_reach_alpha_says_so(values):
 
 def test_earlier_results_of_the_same_weights_count(world):
     plan = finished_audit(world).plan
-    ahead = forecast(plans.values_of(plan))
+    ahead = forecast(values_of(plan))
     assert ahead.tests == 2
     assert ahead.smallest_corrected_p == pytest.approx(2 / 720)
 
@@ -77,12 +79,12 @@ def test_the_digest_changes_with_everything_that_decides(world, values):
 def test_only_a_locked_plan_can_be_queued_and_only_once(world, values):
     plan = save_draft(values, by=world.auditor)
     with pytest.raises(PlanError, match="Lock the plan first"):
-        audits.queue(plan, by=world.auditor)
+        queueing.queue(plan, by=world.auditor)
     lock(plan, by=world.auditor)
-    audit = audits.queue(plan, by=world.auditor)
+    audit = queueing.queue(plan, by=world.auditor)
     assert audit.job.kind == "audit.run"
     with pytest.raises(PlanError, match="waiting or running"):
-        audits.queue(plan, by=world.auditor)
+        queueing.queue(plan, by=world.auditor)
 
 
 def test_every_run_draws_a_nonce_once_and_logs_it(world, values):
@@ -91,7 +93,7 @@ def test_every_run_draws_a_nonce_once_and_logs_it(world, values):
     for _ in range(2):
         plan = lock(save_draft(values, by=world.auditor), by=world.auditor)
         assert "the nonce drawn when the run is queued" in plan.frozen["permutation_seed"]
-        runs.append(audits.queue(plan, by=world.auditor))
+        runs.append(queueing.queue(plan, by=world.auditor))
     assert {len(bytes.fromhex(run.nonce)) for run in runs} == {32}
     assert len({run.nonce for run in runs}) == 2
     for run in runs:

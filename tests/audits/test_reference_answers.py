@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from audits.measuring import Marks, Question
+from audits.asking.measuring import Marks, Question
 from audits.models import Audit, RegisteredModel
-from audits.services import audits, reference_answers, suspects
-from audits.services.reference_answers import Asking, answered_before, answers_folder, runtime, shared_folder
+from audits.services.answers.kept import Asking, answered_before, answers_folder, runtime, shared_folder
+from audits.services.models import registering
+from audits.services.runs import queueing
 from audits.suspects import ModelSpec, SuspectInfo
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
 
@@ -16,14 +17,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run(world, plan) -> Audit:
-    audit = Audit.objects.get(pk=audits.queue(plan, by=world.auditor).pk)
+    audit = Audit.objects.get(pk=queueing.queue(plan, by=world.auditor).pk)
     assert (audit.state, audit.job.reason) == ("done", "")
     return audit
 
 
 def connected(model: RegisteredModel) -> RegisteredModel:
     """After a connection test, which notes where the model runs."""
-    assert suspects.queue_test(model, by=None).state == "queued"
+    assert registering.queue_test(model, by=None).state == "queued"
     model.refresh_from_db()
     assert model.connection["device"]
     return model
@@ -117,7 +118,7 @@ def test_answers_of_an_audits_own_go_once_other_code_or_another_device_asks(worl
     assert not first.exists()
     other_version = asked(dataclasses.replace(INFO, versions={"torch": "2.15.1"}))
     assert not other_device.exists()
-    monkeypatch.setattr(reference_answers, "code_version", lambda: "0.2.0 (sources 000000000000)")
+    monkeypatch.setattr("audits.services.answers.kept.code_version", lambda: "0.2.0 (sources 000000000000)")
     asked(INFO)
     assert not other_version.exists()
     assert len(notes(audit.folder)) == 1

@@ -7,13 +7,15 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from audits.density import DensityScores
-from audits.judging import Rules, conclude
+from audits.judging.assignments import Rules, conclude
+from audits.judging.ranks import KeyScores, judge_ranks, rank_level
 from audits.models import Plan
-from audits.rank_judging import KeyScores, judge_ranks, rank_level
-from audits.services.frozen_plans import stopping_rule
-from audits.services.plans import PlanError, lock, save_draft
-from audits.services.reference_checks import check_rigged_references_are_told
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.frozen import stopping_rule
+from audits.services.plans.locking import lock
+from audits.services.plans.reference_checks import check_rigged_references_are_told
+from audits.services.plans.values import PlanError
+from audits.statistics.density import DensityScores
 from provenance.marks import MarkSettings
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import model

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audits.models import AuditRow
-from audits.services.reference_suggestions import Verdict, suggest_references
+from audits.services.plans.reference_suggestions import Verdict, suggest_references
 from tests.audits.builders_reports import finished_audit, model, release, version
 
 pytestmark = pytest.mark.django_db

@@ -11,10 +11,12 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import Audit, Plan
-from audits.services import audits
-from audits.services.answers import as_json
-from audits.services.forecasts import forecast
-from audits.services.plans import PlanError, lock, save_draft, values_of
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.locking import lock
+from audits.services.plans.values import PlanError, values_of
+from audits.services.results.as_json import as_json
+from audits.services.runs import queueing
 from provenance.models import DatasetGrant, Job, LogEntry
 from provenance.services import jobs
 from tests.audits.builders_plans import as_form, changed, plan_values
@@ -134,7 +136,7 @@ def locked(world, values, **more) -> Plan:
 
 def test_a_series_keeps_the_kind_that_it_began_with(world, values):
     """A closed run may spend all of alpha, and open ones beside it would spend half of it once more."""
-    audits.queue(locked(world, values), by=world.auditor)
+    queueing.queue(locked(world, values), by=world.auditor)
     opened = changed(values, name="Two", series_is_open=True)
     draft = save_draft(opened, by=world.auditor)
     with pytest.raises(PlanError, match=r"in a closed series.*Leave “More runs may follow” empty"):
@@ -145,7 +147,7 @@ def test_a_series_keeps_the_kind_that_it_began_with(world, values):
 
 
 def test_a_closed_plan_beside_an_open_series_is_refused_and_told_what_to_do(world, values, sign_in, capsys):
-    audits.queue(locked(world, values, series_is_open=True), by=world.auditor)
+    queueing.queue(locked(world, values, series_is_open=True), by=world.auditor)
     draft = save_draft(changed(values, name="Two"), by=world.auditor)
     client = sign_in(world.auditor)
     page = client.post(reverse("plan_lock", args=[draft.pk]), follow=True).content.decode()
@@ -160,17 +162,17 @@ def test_a_closed_plan_beside_an_open_series_is_refused_and_told_what_to_do(worl
 
 def test_a_plan_that_was_locked_before_the_other_kind_was_run_is_not_run(world, values):
     closed, opened = (locked(world, values, name=str(kind), series_is_open=kind) for kind in (False, True))
-    audits.queue(opened, by=world.auditor)
+    queueing.queue(opened, by=world.auditor)
     with pytest.raises(PlanError, match=r"in an open series.*This plan is locked, so draft a new one"):
-        audits.queue(closed, by=world.auditor)
+        queueing.queue(closed, by=world.auditor)
     assert closed.audits.count() == 0
 
 
 def test_a_run_that_never_asked_is_not_taken_up_again_beside_a_series_of_the_other_kind(world, values):
     closed, opened = (locked(world, values, name=str(kind), series_is_open=kind) for kind in (False, True))
-    audit = audits.queue(closed, by=world.auditor)
+    audit = queueing.queue(closed, by=world.auditor)
     jobs.cancel(audit.job, by=world.auditor)
-    audits.queue(opened, by=world.auditor)
+    queueing.queue(opened, by=world.auditor)
     jobs.retry(audit.job, by=world.auditor)
     jobs.run(str(audit.job_id))
     audit = Audit.objects.select_related("job").get(pk=audit.pk)

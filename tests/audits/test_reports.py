@@ -15,8 +15,8 @@ from pypdf import PdfReader
 
 from audits.models import Audit, Report
 from audits.report.facts import ReportFacts
-from audits.services import reports
-from audits.services.reports import ReportError
+from audits.services.reports import issued, issuing
+from audits.services.reports.issuing import ReportError
 from audits.templatetags.verifiers import other_verifiers
 from provenance.models import Job, LogEntry
 from provenance.services import jobs
@@ -33,7 +33,7 @@ def issue(world, django_capture_on_commit_callbacks):
 
     def run(audit: Audit, by=None) -> Report:
         with django_capture_on_commit_callbacks(execute=True):
-            report = reports.issue(audit, by=by or world.legal)
+            report = issuing.issue(audit, by=by or world.legal)
         report.refresh_from_db()
         return report
 
@@ -94,7 +94,7 @@ def test_issuing_stands_in_the_log_with_both_digests(world, issue):
 def test_a_guests_audit_stands_in_both_logs(world, issue):
     audit = finished_audit(world, auditor=world.guest_auditor)
     report = issue(audit)
-    facts = reports.facts_of(report)
+    facts = issued.facts_of(report)
     assert [extract.organisation for extract in facts.logs] == [world.laboratory.name, world.owner.name]
     assert all(extract.intact and extract.lines for extract in facts.logs)
     assert LogEntry.objects.about(report).count() == 2
@@ -114,7 +114,7 @@ def test_two_mark_sets_levels_that_decide_and_other_tests_are_reported(world, is
     audit = combined_audit(world)
     assert "assignment" in audit.rows.first().result["sets"][0]
     report = issue(audit)
-    facts = reports.facts_of(report)
+    facts = issued.facts_of(report)
     rows = {(row.release, row.level, row.set): row for row in facts.result.rows}
     assert len(rows) == 2 * 3 * 3
     whole, single = rows["Release 1", "features", None], rows["Release 1", "features", 1]
@@ -154,7 +154,7 @@ def test_two_mark_sets_levels_that_decide_and_other_tests_are_reported(world, is
 def test_an_old_audit_is_reported_without_what_it_never_asked(world, issue):
     audit = finished_audit(world)
     assert not {"verifiers", "primary_levels", "decided_by"} & set(audit.rows.get().result)
-    facts = reports.facts_of(issue(audit))
+    facts = issued.facts_of(issue(audit))
     assert facts.other_tests == facts.other_tests_left_out == ()
     assert [row.primary for row in facts.result.rows] == [True, False, False]
     assert [row.corrected is not None for row in facts.result.rows] == [True, False, False]
@@ -163,7 +163,7 @@ def test_an_old_audit_is_reported_without_what_it_never_asked(world, issue):
 def test_the_calibration_of_the_code_stands_in_the_report_and_beside_other_tests(world, issue):
     audit = combined_audit(world)
     calibration = builders_calibrations.finished(world)
-    facts = reports.facts_of(issue(audit))
+    facts = issued.facts_of(issue(audit))
     assert facts.calibration.id == str(calibration.pk)
     assert facts.calibration.rows
     rates = {(other.set, other.test): other.innocent for other in facts.other_tests}
@@ -176,7 +176,7 @@ def test_the_calibration_of_the_code_stands_in_the_report_and_beside_other_tests
 @pytest.mark.parametrize("who", ["rights_holder", "auditor", "administrator", "guest_auditor", "outsider"])
 def test_only_legal_staff_may_issue(world, who):
     with pytest.raises(PermissionDenied, match="legal"):
-        reports.issue(finished_audit(world), by=getattr(world, who))
+        issuing.issue(finished_audit(world), by=getattr(world, who))
     assert not Report.objects.exists()
 
 
@@ -184,16 +184,16 @@ def test_an_unfinished_audit_cannot_be_reported(world):
     audit = finished_audit(world)
     Audit.objects.update(state="running")
     with pytest.raises(ReportError, match="finished"):
-        reports.issue(audit, by=world.legal)
+        issuing.issue(audit, by=world.legal)
 
 
 def test_asking_twice_gives_one_report_while_it_is_being_written(world):
     audit = finished_audit(world)
-    assert reports.issue(audit, by=world.legal) == reports.issue(audit, by=world.legal)
+    assert issuing.issue(audit, by=world.legal) == issuing.issue(audit, by=world.legal)
 
 
 def test_a_killed_attempt_is_taken_up_again_without_a_second_report(world):
-    report = reports.issue(finished_audit(world), by=world.legal)
+    report = issuing.issue(finished_audit(world), by=world.legal)
     assert report.job_id
     Job.objects.filter(pk=report.job_id).update(state="queued", attempt=1)
     default_storage.save("reports/left-over.pdf", ContentFile(b"half a file"))
@@ -206,7 +206,7 @@ def test_a_killed_attempt_is_taken_up_again_without_a_second_report(world):
 
 def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in):
     audit = finished_audit(world)
-    report = reports.issue(audit, by=world.legal)
+    report = issuing.issue(audit, by=world.legal)
     good = audit.rows.get().result
     audit.rows.update(result={})
     jobs.run(str(report.job_id))

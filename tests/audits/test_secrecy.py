@@ -7,11 +7,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from audits.density import DensityScores
-from audits.judging import Rules, Secrets, judge_level
+from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.disclosure import MATRICES
+from audits.judging.scoring import LevelScores
 from audits.models import AuditRow
-from audits.scoring import LevelScores
-from audits.services.audits import MATRICES, full_result, shuffled_result
+from audits.services.results.visible import full_result, shuffled_result
+from audits.statistics.density import DensityScores
 from provenance.marks import MarkSettings
 from tests.audits.builders_reports import GROUPS
 

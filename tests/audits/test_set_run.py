@@ -14,15 +14,15 @@ from django.urls import reverse
 from safetensors.numpy import load, save
 from scipy import stats
 
-from audits.combination import combine
-from audits.combined_judging import combine_level
-from audits.density import DensityScores
-from audits.judging import Rules, Secrets, judge_level
-from audits.measuring import Answers
+from audits.asking.measuring import Answers
+from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.scoring import LevelScores
+from audits.judging.sets import combine_level
 from audits.models import Audit
-from audits.scoring import LevelScores
-from audits.services import audits
-from audits.services.answers import as_json
+from audits.services.results.as_json import as_json
+from audits.services.runs import queueing
+from audits.statistics.combination import combine
+from audits.statistics.density import DensityScores
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Release, Version
 from provenance.services import clusters, jobs, keys, releases
@@ -58,7 +58,7 @@ def test_an_associated_and_a_plain_set_are_tested_each_in_its_way_and_combined(w
     plan = locked_plan(
         world, [release], suspect, references=[reference], probes=30, decoys=39, exceedances=0, alpha=0.05
     )
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     assert (audit.state, audit.job.reason) == ("done", "")
     assert len(bytes.fromhex(audit.nonce)) == 32
     row = audit.rows.get()
@@ -98,7 +98,7 @@ def test_a_set_by_clusters_is_tested_beside_sets_by_class_and_of_plain_marks(wor
 
     suspect = register(world, "suspect", train(release.folder / "files", seed=1, labels=of_cluster))
     sizes = {"probes": 30, "group_images": 5, "decoys": 19, "exceedances": 0, "alpha": 0.05}
-    audit = ended(audits.queue(locked_plan(world, [release], suspect, **sizes), by=world.auditor))
+    audit = ended(queueing.queue(locked_plan(world, [release], suspect, **sizes), by=world.auditor))
     assert (audit.state, audit.job.reason) == ("done", "")
     row = audit.rows.get()
     by_cluster, by_class, plain = row.result["sets"]
@@ -150,7 +150,7 @@ def test_a_run_killed_between_its_sets_goes_on_there(world, settings):
     plan = locked_plan(world, [release], suspect, probes=20, group_images=4, decoys=39, exceedances=0, alpha=0.05)
     killer = threading.Thread(target=kill_the_suspect_in_its_second_set, args=(settings.FILES_DIR / "audits",))
     killer.start()
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     killer.join()
     assert audit.state == "failed"
     answered = {path: path.stat().st_mtime_ns for path in audit.folder.rglob("*.done")}
@@ -192,7 +192,7 @@ def test_a_level_at_which_a_reference_cannot_serve_is_left_out_and_the_other_dec
     quiet = register(world, "quiet", silent(), "reference")
     sizes = {"probes": 12, "group_images": 4, "decoys": 19, "exceedances": 0, "alpha": 0.1}
     plan = locked_plan(world, [release], suspect, references=[quiet], further_primary=["features"], **sizes)
-    audit = ended(audits.queue(plan, by=world.auditor))
+    audit = ended(queueing.queue(plan, by=world.auditor))
     assert (audit.state, audit.job.reason) == ("done", "")
     row = audit.rows.get()
     reason = row.result["levels"]["features"]["reason"]
@@ -208,7 +208,7 @@ def test_size_classes_are_permuted_within(world, sign_in):
     assignment = keys.open_secrets(release.key)[0].assignment
     assert set(assignment[4:]) == {4, 5}
     suspect = register(world, "suspect", untrained(seed=4))
-    audit = ended(audits.queue(locked_plan(world, [release], suspect, alpha=0.05), by=world.auditor))
+    audit = ended(queueing.queue(locked_plan(world, [release], suspect, alpha=0.05), by=world.auditor))
     assert (audit.state, audit.job.reason) == ("done", "")
     row = audit.rows.get()
     test = row.result["levels"]["soft"]["without"]

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.recipe import TrainingError, TrainingSettings
-from audits.services import trainings
+from audits.services.trainings import starting
 from provenance.models import Job, LogEntry, Version
 from provenance.services import jobs
 from tests.audits.builders_trainings import scenes_version
@@ -21,7 +21,7 @@ def version(world):
 
 
 def started(world, version, name="Tiny CLIP", **changes):
-    return trainings.start(name, version, by=world.auditor, settings=QUICK, **changes)
+    return starting.start(name, version, by=world.auditor, settings=QUICK, **changes)
 
 
 def worked_off(training):
@@ -51,7 +51,7 @@ def test_a_reference_is_declared_never_to_have_seen_a_release(world, version, no
 
 def test_no_two_trainings_share_a_seed(world, version, monkeypatch, no_worker):
     draws = iter([5, 5, 5, 6])
-    monkeypatch.setattr(trainings.secrets, "randbelow", lambda limit: next(draws))
+    monkeypatch.setattr(starting.secrets, "randbelow", lambda limit: next(draws))
     first, second = (started(world, version, name) for name in ("One", "Two"))
     assert [row.settings["recipe"]["seed"] for row in (first, second)] == [5, 6]
 
@@ -59,7 +59,7 @@ def test_no_two_trainings_share_a_seed(world, version, monkeypatch, no_worker):
 @pytest.mark.parametrize("who", ["rights_holder", "legal", "administrator", "guest_auditor", "outsider"])
 def test_only_auditors_of_the_owner_start_a_training(world, version, who):
     with pytest.raises(PermissionDenied):
-        trainings.start("Tiny CLIP", version, by=getattr(world, who), settings=QUICK)
+        starting.start("Tiny CLIP", version, by=getattr(world, who), settings=QUICK)
     assert not Training.objects.exists()
 
 

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from django.urls import reverse
 
-from audits.corrections import Finding, correct
-from audits.density import LEVELS
 from audits.models import Audit, AuditRow
-from audits.services.answers import as_json
-from audits.services.audits import OtherWeights, other_weights
-from audits.services.forecasts import forecast
-from audits.services.plans import PlanError, values_of
-from audits.services.repeated_runs import other_runs
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.series import OtherWeights, other_runs, other_weights
+from audits.services.plans.values import PlanError, values_of
+from audits.services.results.as_json import as_json
+from audits.statistics.corrections import Finding, correct
+from audits.statistics.density import LEVELS
 from provenance.models import Job, LogEntry
 from provenance.services import jobs
 from tests.audits.builders_reports import model

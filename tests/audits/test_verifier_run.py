@@ -11,17 +11,17 @@ import pytest
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from audits.measuring import measure
+from audits.asking.measuring import measure
 from audits.models import Audit, AuditRow
-from audits.services import audits
-from audits.services.answers import as_json
-from audits.services.forecasts import forecast
-from audits.services.held_out_run import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
-from audits.services.plans import values_of
-from audits.services.verifier_passes import VIEWED_IMAGES, VIEWS, verifier_passes_of
-from audits.services.verifier_run import PAIRED, AskedSet, Comparison, compare
+from audits.other_tests import DISCLAIMER, MIDDLE_LABEL, paired_t
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.other_tests import VIEWED_IMAGES, VIEWS, verifier_passes_of
+from audits.services.plans.values import values_of
+from audits.services.results.as_json import as_json
+from audits.services.runs import queueing
+from audits.services.runs.held_out import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
+from audits.services.runs.other_tests import PAIRED, AskedSet, Comparison, compare
 from audits.templatetags.verifiers import other_verifiers
-from audits.verifiers import DISCLAIMER, MIDDLE_LABEL, paired_t
 from provenance.models import Job
 from provenance.services.jobs import JobCancelledError, JobRun
 from tests.audits.builders_measuring import LinearModel, make_question, make_secret
@@ -201,7 +201,7 @@ def test_a_whole_audit_asks_them_and_counts_what_it_asked(world, sign_in):
     sizes = {"probes": 12, "group_images": 2, "wrong_key_control": False}
     plan = locked_plan(world, [release], suspect, references=[reference], held_out=grove, **sizes)
     ahead = forecast(values_of(plan)).passes
-    audit = audits.queue(plan, by=world.auditor)
+    audit = queueing.queue(plan, by=world.auditor)
     audit.refresh_from_db()
     assert (audit.state, audit.job.reason) == ("done", "")
     result = audit.rows.get().result

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from audits.judging import Rules, Secrets, judge_level
-from audits.measuring import Marks, Question, measure
-from audits.scoring import score_levels
+from audits.asking.measuring import Marks, Question, measure
+from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.scoring import score_levels
 from audits.suspects import Limits, ModelSpec, SandboxedModel
 from provenance.marks import MarkSecret, MarkSettings, families
 

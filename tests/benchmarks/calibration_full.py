@@ -30,7 +30,7 @@ from PIL import Image
 from audits.calibration import BenchSize, CalibrationSettings, PairRules, RoundResult, calibrate_round, tabulate
 from audits.calibration.null_models import stranger_models
 from audits.calibration.table import CalibrationTable, Row
-from audits.pilots.procedural import CLASSES, scenes
+from audits.scenes.procedural import CLASSES, scenes
 from provenance.marks import PRESETS, families
 from provenance.wording import verdict
 

@@ -30,7 +30,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from audits.encoding import FeatureStore, block_images, encode
+from audits.asking.encoding import FeatureStore, block_images, encode
 from audits.suspects import Limits, ModelSpec, SandboxedModel
 from provenance.marks.clusters import balanced_clusters
 

@@ -31,13 +31,14 @@ from open_clip.model import CLIP
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from audits.density import LEVELS
-from audits.measuring import Marks, Question, measure
-from audits.permutation import permutation_test
-from audits.pilots import clip, demonstration, procedural
+from audits.asking.measuring import Marks, Question, measure
+from audits.judging.scoring import LevelScores, score_levels
+from audits.pilots import clip
 from audits.pilots.pairs import Pairs
 from audits.pilots.recipe import PROMPT, TINY_CLIP, TrainingSettings
-from audits.scoring import LevelScores, score_levels
+from audits.scenes import demonstration, procedural
+from audits.statistics.density import LEVELS
+from audits.statistics.permutation import permutation_test
 from audits.suspects import Answers, AppliedMark
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image

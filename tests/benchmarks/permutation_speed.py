@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from audits.permutation import permutation_test, philox_from
-from audits.restricted import restricted_test
+from audits.statistics.permutation import permutation_test, philox_from
+from audits.statistics.restricted import restricted_test
 from provenance.marks.restriction import Restriction
 
 

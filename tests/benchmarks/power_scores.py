@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from audits.density import Standardiser, density_scores, group_means, phi_hard, phi_soft, pulls
-from audits.permutation import permutation_test, philox_from
-from audits.ranktest import decoy_key, rank_test, steady_scores
+from audits.statistics.density import Standardiser, density_scores, group_means, phi_hard, phi_soft, pulls
+from audits.statistics.permutation import permutation_test, philox_from
+from audits.statistics.ranktest import decoy_key, rank_test, steady_scores
 from provenance.marks import MarkSecret, family_for
 from tests.benchmarks.power_copies import Owned
 from tests.benchmarks.power_training import Trained

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audits.pilots.resnet import SmallResNet
+from audits.suspects.small_resnet import SmallResNet
 
 FILLERS = 20  # words that say nothing about the image
 

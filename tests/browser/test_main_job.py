@@ -28,7 +28,7 @@ def materials(tmp_path_factory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from audits.pilots.resnet import SmallResNet
+    from audits.suspects.small_resnet import SmallResNet
 
     root = tmp_path_factory.mktemp("materials")
     rng = np.random.default_rng(3)

@@ -16,13 +16,14 @@ def draft_of(world: World) -> dict[str, object]:
 
 def locked_of(world: World) -> dict[str, object]:
     plan = draft(world)
-    from audits.services.plans import lock
+    from audits.services.plans.locking import lock
 
     return {"pk": lock(plan, by=world.auditor).pk}
 
 
 def draft(world: World) -> Plan:
-    from audits.services.plans import PlanValues, save_draft
+    from audits.services.plans.drafting import save_draft
+    from audits.services.plans.values import PlanValues
 
     data = version(world)
     made = release(world, data, "Northgate")

@@ -1,5 +1,5 @@
 from audits.models import Report
-from audits.services import reports
+from audits.services.reports import issuing
 from provenance.models import Job
 from tests.audits.builders_reports import finished_audit
 from tests.permissions.access import EVERYONE, OWNER_DATA, Access
@@ -11,11 +11,11 @@ def audit(world: World) -> dict[str, object]:
 
 
 def issued(world: World) -> dict[str, object]:
-    report = reports.issue(finished_audit(world), by=world.legal)
+    report = issuing.issue(finished_audit(world), by=world.legal)
     assert report.job_id
     Job.objects.filter(pk=report.job_id).update(state=Job.State.RUNNING, attempt=1)
     job = Job.objects.get(pk=report.job_id)
-    reports.write_report(reports.JobRun(job))
+    job.write_report(issuing.JobRun(job))
     assert Report.objects.get(pk=report.pk).state == Report.State.ISSUED
     return {"pk": report.pk}
 

@@ -6,9 +6,9 @@ from django.core.management.base import CommandParser
 
 from audits.calibration.rounds import CalibrationError
 from audits.models import Calibration, RegisteredModel
-from audits.services import calibrations as service
-from audits.services.calibration_notes import others_sentence, sentence
-from audits.services.plans import auditable_versions
+from audits.services.calibrations import starting as service
+from audits.services.calibrations.notes import others_sentence, sentence
+from audits.services.plans.drafting import auditable_versions
 from provenance.management.base import TouchmarkCommand
 from provenance.marks import families
 from provenance.models import Organisation, User, Version

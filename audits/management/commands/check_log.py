@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from audits.services.reports import published_heads
+from audits.services.reports.issued import published_heads
 from provenance.errors import TouchmarkError
 from provenance.management.base import REFUSED, TouchmarkCommand
 from provenance.models import Organisation, User

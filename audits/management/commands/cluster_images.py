@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from audits.models import Clustering, RegisteredModel
-from audits.services import clusterings
+from audits.services.clusterings import starting
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
 from provenance.models import User, Version
@@ -23,7 +23,7 @@ class Command(TouchmarkCommand):
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
         encoder = self._encoder(user, options["encoder"])
-        clustering = clusterings.start(version, encoder, options["clusters"], by=user, seed=options["seed"])
+        clustering = starting.start(version, encoder, options["clusters"], by=user, seed=options["seed"])
         assert clustering.job is not None  # noqa: S101
         self.finish(clustering.job, options)
         clustering = Clustering.objects.select_related("clusters").get(pk=clustering.pk)

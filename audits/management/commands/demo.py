@@ -8,8 +8,8 @@ from django.core.management.base import CommandParser
 from django.urls import reverse
 
 from audits.models import Audit
-from audits.services.demo import Demo, DemoResult, DemoSize
-from audits.services.demo_people import DemoPerson, ensure_people
+from audits.services.demo.main_job import Demo, DemoResult, DemoSize
+from audits.services.demo.people import DemoPerson, ensure_people
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
 from provenance.models import Job, Role, User, WorkerSeen

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from audits.models import Audit, Report
-from audits.services import reports
+from audits.services.reports import issued, issuing
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
 from provenance.models import User
@@ -23,7 +23,7 @@ class Command(TouchmarkCommand):
         out: Path | None = options["out"]
         if out is not None and not (options["wait"] or options["here"]):
             raise TouchmarkError("Say --wait or --here as well: there are no files before the report is written.")
-        report = reports.issue(get_visible(Audit, user, options["audit"]), by=user)
+        report = issuing.issue(get_visible(Audit, user, options["audit"]), by=user)
         if report.job is not None:
             self.finish(report.job, options)
         report.refresh_from_db()
@@ -40,7 +40,7 @@ class Command(TouchmarkCommand):
             out.mkdir(parents=True, exist_ok=True)
             for kind in ("pdf", "json"):
                 path = out / f"{report.number}.{kind}"
-                path.write_bytes(reports.hand_out(report, kind, by=user))
+                path.write_bytes(issued.hand_out(report, kind, by=user))
                 written[kind] = str(path)
         except OSError as error:
             raise TouchmarkError(

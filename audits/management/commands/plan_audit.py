@@ -6,10 +6,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from audits.models import Plan, RegisteredModel
-from audits.services.forecasts import forecast
-from audits.services.plan_values import name_for
-from audits.services.plans import PlanError, PlanValues, auditable_versions, lock, save_draft, usable_models, values_of
-from audits.services.reference_suggestions import suggest_references
+from audits.services.plans.drafting import auditable_versions, save_draft, usable_models
+from audits.services.plans.forecasts import forecast
+from audits.services.plans.locking import lock
+from audits.services.plans.reference_suggestions import suggest_references
+from audits.services.plans.values import PlanError, PlanValues, name_for, values_of
 from provenance.management.base import TouchmarkCommand
 from provenance.models import Release, User, Version
 

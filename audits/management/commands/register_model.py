@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from audits.models import RegisteredModel
-from audits.services import suspects
+from audits.services.models import registering
 from audits.suspects import ModelSpec, SpecError
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
@@ -36,10 +36,10 @@ class Command(TouchmarkCommand):
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
-        registration = suspects.Registration(
+        registration = registering.Registration(
             options["name"], options["role"], self._spec(options), options["origin"], options["declare"]
         )
-        model = suspects.register_local(
+        model = registering.register_local(
             self._organisation(user, options["organisation"], RegisteredModel(role=options["role"]).keeper),
             registration,
             options["weights"].resolve(),

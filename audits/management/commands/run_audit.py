@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from audits.models import Audit, Plan
-from audits.services.answers import as_json
-from audits.services.audits import queue
+from audits.services.results.as_json import as_json
+from audits.services.runs.queueing import queue
 from provenance.management.base import TouchmarkCommand
 from provenance.models import User
 from provenance.services.access import get_visible

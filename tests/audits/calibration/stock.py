@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from audits.calibration import BenchSize, CalibrationSettings, PairRules
-from audits.pilots.procedural import CLASSES, scenes
+from audits.scenes.procedural import CLASSES, scenes
 from provenance.marks import MarkSettings
 
 GROUPS = 6

@@ -14,9 +14,9 @@ import torch
 from audits.calibration.bench import BenchError, draw_bench
 from audits.calibration.null_models import KINDS, NullModelError, as_tensor, null_model, null_models
 from audits.calibration.responses import measure
-from audits.density import Standardiser
 from audits.pilots.clip import linear_algebra_threads
-from audits.services.calibrations import MOST_ROUNDS, SEEDS
+from audits.services.calibrations.starting import MOST_ROUNDS, SEEDS
+from audits.statistics.density import Standardiser
 from provenance.marks import PRESETS, MarkSecret, family_for
 from tests.audits.calibration.stock import GROUPS, MARKS, TINY, stock
 
@@ -159,7 +159,8 @@ def test_a_seed_that_torch_takes_is_taken_as_it_is(monkeypatch):
 
 def test_importing_calibration_imports_no_torch():
     """Pages read tables; the web process never loads torch."""
-    code = "import sys, audits.calibration, audits.ranktest, audits.verifiers; sys.exit('torch' in sys.modules)"
+    modules = "audits.calibration, audits.statistics.ranktest, audits.other_tests"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from audits.pilots import clip, procedural
+from audits.pilots import clip
 from audits.pilots.pairs import Pairs
 from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingError, TrainingSettings
+from audits.scenes import procedural
 from audits.suspects import Limits, ModelSpec, SandboxedModel
 
 SETTINGS = TrainingSettings(seed=11, epochs=2, batch_size=16)

@@ -7,11 +7,11 @@ import torch
 from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 
-from audits.pilots.resnet import SmallResNet
 from audits.suspects import ModelSpec, SuspectError
 from audits.suspects.architectures import build
 from audits.suspects.cifar_resnet import CifarResNet
 from audits.suspects.preparation import prepared
+from audits.suspects.small_resnet import SmallResNet
 from tests.audits.suspects.models import cifar_weights, clip_model, clip_spec, onnx_file, save, seeded
 
 CPU = torch.device("cpu")

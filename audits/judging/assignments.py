@@ -1,0 +1,169 @@
+"""From pulls to p-values, controls and a conclusion (method.md, sections 1, 4 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audits.judging.scoring import LevelScores
+from audits.statistics.density import Level
+from audits.statistics.permutation import PermutationResult, permutation_test, philox_from, reference_residual
+from audits.statistics.restricted import restricted_residual, restricted_test
+from provenance.marks.restriction import Restriction
+
+Conclusion = Literal["evidence", "inconclusive", "no_evidence"]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the locked plan fixes about the test.
+
+    digest: the plan's own; nonce: in hex, drawn once when its run was queued. Both together seed every draw, so nobody
+    can lock plans until one draws luckily. Runs that were queued before all had a nonce have none.
+    """
+
+    digest: str
+    level: Level
+    alpha: float
+    permutations: int
+    decide_with_references: bool
+    nonce: str = ""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the keys decided: pattern j marks group assignment[j]; the same for the wrong key, where one was drawn.
+
+    restriction: the assignments that the committed settings allow, where those are not all; both keys drew theirs
+    among them, so both are tested among them.
+    """
+
+    assignment: Ints
+    wrong_assignment: Ints | None = None
+    restriction: Restriction | None = None
+
+
+def judge_level(
+    level: Level,
+    scores: LevelScores,
+    references: Mapping[str, LevelScores],
+    secrets: Secrets,
+    rules: Rules,
+    release: str,
+) -> dict[str, Any]:
+    """Everything that one level says about one release, ready for JSON. It holds pulls by true pattern and group.
+
+    references: scores of the models that serve as references, by name. Keys of the answer: p (the one that counts),
+    p_without, p_with (None without references), smallest_p, without, with (the tests), pulls, residual, densities,
+    controls, tainted (references that react to the key themselves), missing; centred where the test is restricted:
+    the pulls as it sees them.
+    """
+    others, restriction = {name: reference.pulls for name, reference in references.items()}, secrets.restriction
+
+    def test(pulls: NDArray[np.float64], assignment: Ints, what: str, against: list[Any]) -> PermutationResult:
+        rng = philox_from(rules.digest + rules.nonce, f"{release}/{level}/{what}")
+        if restriction is None:
+            return permutation_test(pulls, assignment, rules.permutations, rng, against)
+        return restricted_test(pulls, assignment, restriction, rules.permutations, rng, against)
+
+    without = test(scores.pulls, secrets.assignment, "without", [])
+    controlled = test(scores.pulls, secrets.assignment, "with", list(others.values())) if others else None
+    counted = controlled if rules.decide_with_references and controlled else without
+    controls: list[dict[str, Any]] = []
+    if scores.wrong_pulls is not None and secrets.wrong_assignment is not None:
+        wrong = test(scores.wrong_pulls, secrets.wrong_assignment, "wrong key", [])
+        controls.append({"name": "A wrong key", "kind": "wrong key", "tail": "high", "p": wrong.p})
+    tainted = []
+    for name, pulls in others.items():
+        alone = test(pulls, secrets.assignment, f"reference {name}", [])
+        left = [other for rest, other in others.items() if rest != name]
+        controls.append({"name": name, "kind": "reference", "tail": "high", "p": alone.p})
+        controls.append({"name": name, "kind": "reference", "tail": "low", "p": alone.p_lower})
+        if left:  # the only reference has no others to be regressed out
+            beside = test(pulls, secrets.assignment, f"reference {name} left out", left)
+            controls.append({"name": name, "kind": "reference left out", "tail": "high", "p": beside.p})
+        # Two tails of every reference: each gets its share of alpha.
+        if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
+            tainted.append(name)
+    centred = None if restriction is None else restricted_residual(scores.pulls, restriction)
+    own = scores.pulls[np.arange(len(secrets.assignment)), secrets.assignment]
+    return {
+        "p": counted.p,
+        "p_without": without.p,
+        "p_with": controlled.p if controlled else None,
+        "smallest_p": counted.smallest_p,
+        "without": test_facts(without),
+        "with": test_facts(controlled) if controlled else None,
+        "pulls": scores.pulls.tolist(),
+        "residual": _residual(scores.pulls, list(others.values()), restriction).tolist() if others else None,
+        **({"centred": centred.tolist()} if centred is not None else {}),
+        "densities": [asdict(d) | {"pull": float(pull)} for d, pull in zip(scores.densities, own, strict=True)],
+        "controls": controls,
+        "tainted": tainted,
+        "missing": scores.missing,
+    }
+
+
+def _residual(
+    pulls: NDArray[np.float64], references: list[NDArray[np.float64]], restriction: Restriction | None
+) -> NDArray[np.float64]:
+    if restriction is None:
+        return reference_residual(pulls, references)
+    return restricted_residual(pulls, restriction, references)
+
+
+def test_facts(result: PermutationResult) -> dict[str, Any]:
+    """A permutation test, ready for JSON."""
+    facts = asdict(result)
+    return facts | {"edges": result.edges.tolist(), "counts": result.counts.tolist()}
+
+
+def conclude(result: Mapping[str, Any], p_corrected: float, rules: Rules) -> tuple[Conclusion, list[str]]:
+    """The conclusion for one release at the plan's level, and the reasons where it is not plain.
+
+    Evidence needs the corrected p at or below alpha, clean references where they count, and a wrong key that is not
+    found as well. Inconclusive: one of the p-values reaches alpha and another that should agree does not, or the plan
+    could not have reached alpha at all.
+    """
+    alpha, reasons = rules.alpha, []
+    if result["smallest_p"] > alpha:
+        reasons.append("The plan could not reach alpha: its smallest reachable p lies above it.")
+    if rules.decide_with_references and result["tainted"]:
+        named = ", ".join(result["tainted"])
+        reasons.append(f"References that react to this key themselves cannot clear or convict anybody: {named}.")
+    wrong = [control["p"] for control in result["controls"] if control["kind"] == "wrong key"]
+    if p_corrected <= alpha:
+        if wrong and wrong[0] <= alpha:
+            reasons.append("A wrong key was found as well, which should happen by chance only.")
+        return ("inconclusive", reasons) if reasons else ("evidence", [])
+    if result["p"] <= alpha:
+        reasons.append("The p-value reaches alpha, but not once it is corrected for all tests made.")
+    other = result["p_without"] if rules.decide_with_references else result["p_with"]
+    if other is not None and other <= alpha < result["p"]:
+        word = "without" if rules.decide_with_references else "with"
+        reasons.append(f"The p-value {word} references reaches alpha; the one that counts does not.")
+    return ("inconclusive", reasons) if reasons else ("no_evidence", [])
+
+
+def sentence(conclusion: Conclusion, suspect: str, recipients: Sequence[str], decided_by: Sequence[str] = ()) -> str:
+    """The conclusion about one release or several in plain words; it never says that anybody infringed.
+
+    decided_by: the levels that decided, where the plan names several that may.
+    """
+    copies = " and ".join(f"“{recipient}”" for recipient in recipients)
+    word = "copies" if len(recipients) > 1 else "copy"
+    about = f"the responses of “{suspect}” depend on the secret key of the {word} for {copies}"
+    if conclusion == "evidence":
+        text = f"Evidence that {about}, more than chance allows."
+    elif conclusion == "inconclusive":
+        text = f"Inconclusive: this test can neither show nor rule out that {about}."
+    else:
+        text = f"No evidence that {about}. This is no acquittal: a weak trace can stay below what this plan could see."
+    levels = " and ".join(decided_by)
+    decided = f" Decided by the {levels}, whose corrected p is the smallest among the levels that may decide."
+    return text + decided if levels else text

@@ -1,0 +1,39 @@
+"""Tests that others have published, on the same answers, for comparison only.
+
+None of them has an exact error rate: they take images as the unit of replication, although what differs between a
+guilty and an innocent model is the key. Written anew from their descriptions. Calibration shows how often each
+rejects models that never saw the release.
+"""
+
+from audits.other_tests.comparison import (
+    MIDDLE_LABEL,
+    label_verdict,
+    middle_label_verdict,
+    paired_verdicts,
+    verdicts_of_pairs,
+)
+from audits.other_tests.likelihood import GMM_LIKELIHOOD, gmm_likelihood
+from audits.other_tests.paired import PAIRED_T, PAIRED_WILCOXON, paired_t, paired_wilcoxon, target_label_wilcoxon
+from audits.other_tests.verdict import DISCLAIMER, Verdict, VerifierError
+from audits.other_tests.views import VIEW_CONSISTENCY, random_views, view_consistency
+
+__all__ = [
+    "DISCLAIMER",
+    "GMM_LIKELIHOOD",
+    "MIDDLE_LABEL",
+    "PAIRED_T",
+    "PAIRED_WILCOXON",
+    "VIEW_CONSISTENCY",
+    "Verdict",
+    "VerifierError",
+    "gmm_likelihood",
+    "label_verdict",
+    "middle_label_verdict",
+    "paired_t",
+    "paired_verdicts",
+    "paired_wilcoxon",
+    "random_views",
+    "target_label_wilcoxon",
+    "verdicts_of_pairs",
+    "view_consistency",
+]

@@ -1,0 +1,88 @@
+"""Paired tests over images, as "Black-box Dataset Ownership Verification via Backdoor Watermarking" (DVBW) uses them.
+
+Li et al., IEEE Transactions on Information Forensics and Security 18, 2023 (arXiv 2209.06015). There every image is
+asked clean and with the trigger; the probability of the target label before and after is compared by a one-sided
+paired t-test with a margin tau (0.2 in the paper's main experiments), or, where only labels come back, predicted
+labels are compared with the target label by Wilcoxon's signed-rank test.
+
+Why this is no error rate: any model may lean to the target when it meets the trigger, whether or not it ever saw it.
+More images then make an innocent look guiltier, and a margin only moves the threshold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from audits.other_tests.verdict import Verdict, VerifierError, checked
+
+PAIRED_T = "paired t-test"
+PAIRED_WILCOXON, LABEL_WILCOXON = "Wilcoxon signed-rank, scores", "Wilcoxon signed-rank, labels"
+SOURCE = "Li et al. 2023, arXiv 2209.06015"
+MARGIN = 0.2
+ROUNDING = 1e-12  # of the scores' own size: differences below it are no differences
+
+
+def _pair(clean: NDArray[np.floating], marked: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    before, after = checked(clean, "Clean scores", 2, 1), checked(marked, "Marked scores", 2, 1)
+    if before.shape != after.shape:
+        raise VerifierError("A paired test needs the same images clean and marked.")
+    return before, after
+
+
+def _rounding(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    return ROUNDING * max(float(np.abs(before).max()), float(np.abs(after).max()), 1e-300)
+
+
+def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: float = 0.0) -> Verdict:
+    """One-sided paired t-test of marked > clean + margin; both (N,): target probability or density to the group.
+
+    The density <phi(x), mean phi of the group> stands in for the target label's probability where the suspect's labels
+    are not the owner's groups.
+
+    Differences that do not vary at all give 0 or 1 by their sign (1 for no difference).
+    """
+    before, after = _pair(clean, marked)
+    difference = after - before - margin
+    mean, deviation = float(difference.mean()), float(difference.std(ddof=1))
+    if deviation <= _rounding(before, after):
+        statistic = 0.0 if abs(mean) < 1e-12 else float(np.sign(mean)) * np.inf
+        nominal = 0.0 if statistic > 0 else 1.0
+    else:
+        statistic = mean / (deviation / np.sqrt(len(difference)))
+        nominal = float(stats.t.sf(statistic, len(difference) - 1))
+    name = f"{PAIRED_T}, margin {margin:g}" if margin else PAIRED_T
+    return Verdict(name, nominal, float(statistic), len(difference), SOURCE, {"mean difference": mean + margin})
+
+
+def paired_wilcoxon(clean: NDArray[np.floating], marked: NDArray[np.floating]) -> Verdict:
+    """One-sided Wilcoxon signed-rank test of marked > clean; both (N,). Equal pairs count half to either side."""
+    before, after = _pair(clean, marked)
+    difference = np.where(np.abs(after - before) <= _rounding(before, after), 0.0, after - before)
+    if not difference.any():
+        return Verdict(PAIRED_WILCOXON, 1.0, 0.0, len(difference), SOURCE)
+    result = stats.wilcoxon(difference, zero_method="zsplit", alternative="greater", method="approx")
+    return Verdict(PAIRED_WILCOXON, float(result.pvalue), float(result.statistic), len(difference), SOURCE)
+
+
+def target_label_wilcoxon(labels: NDArray[np.integer], target: int) -> Verdict:
+    """Label-only variant of DVBW: signed ranks of (predicted label of the marked image - target); labels (N,) int.
+
+    Its null is "the labels are the target", which must *not* be rejected for a guilty model, so one minus the
+    two-sided p is what plays the p-value here. It compares numbers of labels as if they were measurements: the
+    outcome changes when classes are numbered otherwise.
+    """
+    found = np.asarray(labels)
+    if found.ndim != 1 or len(found) < 2 or not np.issubdtype(found.dtype, np.integer):
+        raise VerifierError("Predicted labels must be whole numbers, one per image, of at least two images.")
+    difference = found.astype(np.int64) - target
+    agreement = float((difference == 0).mean())
+    if not difference.any():
+        p, statistic = 1.0, 0.0
+    else:
+        result = stats.wilcoxon(
+            difference.astype(np.float64), zero_method="zsplit", alternative="two-sided", method="approx"
+        )
+        p, statistic = float(result.pvalue), float(result.statistic)
+    return Verdict(LABEL_WILCOXON, 1.0 - p, statistic, len(found), SOURCE, {"share with target label": agreement})

@@ -1,0 +1,1 @@
+"""Procedural images with captions, for the demo and for calibrations."""

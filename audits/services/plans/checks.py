@@ -1,0 +1,151 @@
+"""Plans that contradict themselves are refused, with a sentence that says what to change."""
+
+from itertools import islice
+
+from audits.models import Plan, RegisteredModel
+from audits.services.plans.reference_checks import check_rigged_references_are_told
+from audits.services.plans.values import MOST_DECOYS_PLANNED, PlanError, PlanValues, levels_of, sets_of
+from audits.statistics import restricted
+from audits.statistics.permutation import MOST_PERMUTATIONS
+from audits.statistics.ranktest import SCORES, fewest_decoys
+from provenance.intake.errors import ManifestError
+from provenance.intake.manifest import Manifest
+from provenance.marks import MarkSettings
+from provenance.marks.room import LEAST_PROBES
+from provenance.models import Release, Version
+
+LEAST_PERMUTATIONS = 1_000
+LEAST_HELD_OUT = 10
+HELD_OUT_SAMPLE = 1_000
+DIGEST_FIELD = b'"sha256":"'
+
+
+def check(values: PlanValues) -> None:
+    """Raises PlanError with the first thing that contradicts itself; cheap enough to ask at every keystroke."""
+    _check_releases(values)
+    _check_models(values)
+    if values.has_plain:
+        _check_decoys(values)
+    if values.has_associated:
+        if not LEAST_PERMUTATIONS <= values.permutations <= MOST_PERMUTATIONS:
+            raise PlanError(f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.")
+        if values.group_images < 1:
+            raise PlanError("Use at least one image of every group.")
+    if not 0 < values.alpha <= 0.1:
+        raise PlanError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
+    check_rigged_references_are_told(values)
+    if values.probes < LEAST_PROBES:
+        raise PlanError(f"Use {LEAST_PROBES} probes or more.")
+    marked = max(release.marked_count for release in values.releases)
+    if values.probes > values.version.file_count - marked:
+        raise PlanError(f"Only {values.version.file_count - marked:,} images are unmarked; use fewer probes.")
+    _check_held_out(values)
+
+
+def _check_releases(values: PlanValues) -> None:
+    if not values.releases:
+        raise PlanError("Choose at least one release to test for.")
+    for release in values.releases:
+        if release.version_id != values.version.pk:
+            raise PlanError(f"The release for {release.recipient} was made from another version.")
+        if release.state != Release.State.READY:
+            raise PlanError(f"The release for {release.recipient} is not ready yet.")
+        if any(not settings.is_plain and len(settings.groups) < 2 for settings in sets_of(release)):
+            raise PlanError(f"The release for {release.recipient} has no groups whose assignment could be tested.")
+    if len({_ways(release) for release in values.releases}) > 1:
+        raise PlanError(
+            "Plain and associated marks are tested in different ways, and these releases bear different kinds; "
+            "make a plan for each kind."
+        )
+
+
+def _ways(release: Release) -> frozenset[bool]:
+    return frozenset(settings.is_plain for settings in sets_of(release))
+
+
+def _check_decoys(values: PlanValues) -> None:
+    least = fewest_decoys(len(SCORES), len(values.references))
+    if not least <= values.decoys <= MOST_DECOYS_PLANNED:
+        raise PlanError(f"Choose between {least} and {MOST_DECOYS_PLANNED:,} decoy keys.")
+    if not 0 <= values.exceedances <= values.decoys:
+        raise PlanError("The stop after so many exceedances is 0 for never, and at most the number of decoys.")
+
+
+def _check_models(values: PlanValues) -> None:
+    suspect = values.suspect
+    if suspect.role != RegisteredModel.ModelRole.SUSPECT:
+        raise PlanError(f"{suspect.name} is registered as a reference; choose a suspect.")
+    for level in values.primary_levels:
+        if level not in levels_of(suspect):
+            raise PlanError(f"{suspect.name} does not return {Plan.Level(level).label}; choose another level.")
+    seen = {suspect.sha256}
+    for reference in values.references:
+        if reference.role != RegisteredModel.ModelRole.REFERENCE:
+            raise PlanError(f"{reference.name} is not declared as a reference.")
+        if reference.organisation_id != suspect.organisation_id:
+            raise PlanError(f"{reference.name} belongs to another organisation than the suspect.")
+        if reference.sha256 in seen:
+            raise PlanError(f"{reference.name} has the same weights as another model of this plan.")
+        seen.add(reference.sha256)
+        for level in values.primary_levels:
+            if level not in levels_of(reference):
+                raise PlanError(f"{reference.name} does not return {Plan.Level(level).label}, so it cannot serve.")
+    most = min(most_references(settings, values.decoys) for release in values.releases for settings in sets_of(release))
+    if len(values.references) > most:
+        raise PlanError(f"At most {most:,} references can be used with these releases; choose fewer.")
+    if values.decide_with_references and not values.references:
+        raise PlanError("The p with references can count only where there are references; choose some.")
+
+
+def most_references(settings: MarkSettings, decoys: int) -> int:
+    """How many references a test of this mark set can take, so that they leave something to test."""
+    if settings.is_plain:
+        return decoys - 1
+    restriction = settings.restriction
+    return (len(settings.groups) - 1) ** 2 - 1 if restriction is None else restricted.most_references(restriction)
+
+
+def _check_held_out(values: PlanValues) -> None:
+    held_out = values.held_out
+    if held_out is None:
+        return
+    if held_out.state != Version.State.READY:
+        raise PlanError(f"{held_out} is not ready yet, so it cannot serve as held-out images.")
+    if held_out.pk == values.version.pk or held_out.root == values.version.root:
+        raise PlanError(
+            "The held-out images are those of the audited version; choose a version whose images were never released."
+        )
+    if held_out.file_count < LEAST_HELD_OUT:
+        raise PlanError(f"{held_out} has fewer than {LEAST_HELD_OUT} images; choose a larger one, or none.")
+
+
+def check_apart(held_out: Version, audited: Version) -> None:
+    """Raises PlanError where images of the held-out version are in the audited one too, byte for byte.
+
+    Up to 1,000 images, spread evenly over the held-out version, are looked for by their SHA-256, which finds an
+    overlap of one image in a hundred almost surely. It cannot find images that were encoded anew. One pass over the
+    audited manifest, so it is asked when a plan is saved or locked, not while somebody types.
+    """
+    try:
+        with Manifest(held_out.manifest_folder) as one, Manifest(audited.manifest_folder) as other:
+            step = max(1, len(one) // HELD_OUT_SAMPLE)
+            drawn = {_mark(one.line(index)) for index in islice(range(0, len(one), step), HELD_OUT_SAMPLE)}
+            shared = drawn.intersection(_mark(line) for line in other.lines())
+    except ManifestError as error:
+        raise PlanError(
+            "The held-out images cannot be compared with the audited ones: a manifest is missing."
+        ) from error
+    if shared:
+        raise PlanError(
+            f"{held_out} shares images with {audited} ({len(shared):,} of {len(drawn):,} that were compared). Held-out "
+            "images were never in anybody's hands; choose a version without images that were released."
+        )
+
+
+def _mark(line: bytes) -> bytes:
+    """The content's SHA-256 in hex, cut out of a manifest's line: parsing a million of them would take many seconds.
+
+    Quotes inside a path or a caption are escaped, so the name of the field stands in a line once.
+    """
+    at = line.index(DIGEST_FIELD) + len(DIGEST_FIELD)
+    return line[at : at + 64]

@@ -1,0 +1,157 @@
+"""The frozen text of a plan: everything that decides about the test, nothing secret; its digest is what a lock logs."""
+
+import hashlib
+from typing import Any
+
+from audits.models import Plan, RegisteredModel
+from audits.services.plans.values import PlanValues, levels_of, sets_of
+from audits.statistics.ranktest import StoppingRule
+from provenance.canonical import canonical_json
+from provenance.code_version import code_version
+from provenance.models import Release, Version
+
+FORMAT = "touchmark/plan/1"
+DECOYS_PER_LOOK = 20
+NUMBERS = ("group_images", "permutations", "decoys", "stopping_rule")  # of the tests; the rest of their text is words
+CLOSED_SERIES = (
+    "Holm's method over the primary levels of all releases of this plan and of every run of the same suspect against "
+    "them that is queued before the result is stored; one without a p by then, though it may still ask or ended after "
+    "its first question, and one of another organisation count with p = 1; secondary levels, which never decide, over "
+    "all levels of all of them; this keeps alpha only where the number of runs is settled beforehand"
+)
+OPEN_SERIES = (
+    "the series of runs has no planned end: every p of run number n is multiplied by n (n + 1), so that alpha is spent "
+    "over all runs to come; then Holm's method over the releases and primary levels of this run; secondary levels, "
+    "which never decide, over all its levels"
+)
+COMBINATION = (
+    "Fisher's method over the mark sets of a release, counted exactly where their p-values lie on known grids that are "
+    "small enough to enumerate, else bounded from above"
+)
+FREE_NULL = "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded"
+RESTRICTED_NULL = (
+    "the assignments that the mark settings allow, all of them where they can be counted, else uniformly random ones "
+    "among them; ties count as exceeded"
+)
+
+
+def digest_of(frozen: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of a frozen plan."""
+    return hashlib.sha256(canonical_json(frozen)).hexdigest()
+
+
+def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
+    """What a lock freezes: everything that decides about the test, and nothing secret.
+
+    The probes are fixed by it as well: they are the first ones in the committed key's own order among the images that
+    it does not propose for marking. The run logs their digest before the first question.
+    """
+    version = values.version
+    return {
+        "format": FORMAT,
+        "id": str(plan.pk),
+        "name": values.name,
+        "locked_at": plan.locked_at.isoformat(timespec="seconds") if plan.locked_at else None,
+        "code_version": code_version(),
+        "dataset": frozen_version(version),
+        "releases": [frozen_release(release) for release in values.releases],
+        "suspect": frozen_model(values.suspect),
+        "references": [frozen_model(reference) for reference in values.references],
+        "levels": list(levels_of(values.suspect)),
+        **frozen_choices(values),
+        **_frozen_tests(values),
+        "correction": OPEN_SERIES if values.series_is_open else CLOSED_SERIES,
+        "controls": _frozen_controls(values),
+        "missing_answers": "scored as no shift",
+    }
+
+
+def read_by_runs(values: PlanValues) -> dict[str, Any]:
+    """What of the frozen text a run reads from the plan's own row."""
+    numbers = {name: value for name, value in _frozen_tests(values).items() if name in NUMBERS}
+    return {**frozen_choices(values), **numbers, "controls": _frozen_controls(values)}
+
+
+def frozen_choices(values: PlanValues) -> dict[str, Any]:
+    """What a person chose, whichever way the releases are tested."""
+    return {
+        "level": values.level,
+        "primary_levels": list(values.primary_levels),
+        "secondary_levels": list(values.secondary_levels),
+        "series_is_open": values.series_is_open,
+        "probes": values.probes,
+        "alpha": values.alpha,
+        "counted": "with references" if values.decide_with_references else "without references",
+        "held_out": frozen_version(values.held_out) if values.held_out else None,
+    }
+
+
+def frozen_version(version: Version) -> dict[str, Any]:
+    """A version by its name, number and Merkle root."""
+    return {"name": version.dataset.name, "version": version.number, "root": version.root}
+
+
+def _frozen_controls(values: PlanValues) -> dict[str, bool]:
+    return {"wrong_key": values.wrong_key_control, "references_alone": True, "references_left_out": True}
+
+
+def _frozen_tests(values: PlanValues) -> dict[str, Any]:
+    """How every mark set is tested, and how the p-values of several become one."""
+    permuted, ranked = _frozen_permutation_test(values), _frozen_rank_test(values)
+    if not values.has_plain:
+        found = permuted
+    elif not values.has_associated:
+        found = ranked
+    else:
+        found = permuted | ranked
+        for name in ("statistic", "null"):
+            found[name] = f"sets with groups: {permuted[name]}; plain sets: {ranked[name]}"
+    if any(len(sets_of(release)) > 1 for release in values.releases):
+        found["combination"] = COMBINATION
+    return found
+
+
+def _frozen_permutation_test(values: PlanValues) -> dict[str, Any]:
+    restricted = any(settings.restriction is not None for release in values.releases for settings in sets_of(release))
+    return {
+        "group_images": values.group_images,
+        "permutations": values.permutations,
+        "permutation_seed": "SHA-256 of this plan's digest, the nonce drawn when the run is queued, and what is tested",
+        "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
+        "null": RESTRICTED_NULL if restricted else FREE_NULL,
+        "stopping_rule": "none: every permutation is counted",
+    }
+
+
+def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
+    rule = stopping_rule(values)
+    return {
+        "decoys": rule.decoys,
+        "decoy_seed": "HKDF-SHA256 of this plan's digest and the nonce drawn when the run is queued",
+        "statistic": "leave-one-out squared Mahalanobis distance of steady density scores (method, section 5)",
+        "null": "the true key's rank among its decoys is uniform; ties count against the claimant",
+        "stopping_rule": {"exceedances": rule.exceedances, "decoys_between_looks": rule.block},
+    }
+
+
+def stopping_rule(values: PlanValues | Plan) -> StoppingRule:
+    """How many decoy keys a plan for plain marks asks about, and when it ends early."""
+    block = DECOYS_PER_LOOK if values.exceedances else 0
+    return StoppingRule(values.decoys, block, values.exceedances)
+
+
+def frozen_release(release: Release) -> dict[str, Any]:
+    """What of a release decides about its test."""
+    return {
+        "id": str(release.pk),
+        "recipient": release.recipient,
+        "root": release.root,
+        "commitment": release.key.commitment,
+        "beacon": release.key.beacon,
+        "settings": release.key.settings,
+    }
+
+
+def frozen_model(model: RegisteredModel) -> dict[str, Any]:
+    """A model's weights and how they are asked."""
+    return {"id": str(model.pk), "name": model.name, "sha256": model.sha256, "spec": model.spec}

@@ -1,0 +1,47 @@
+"""An audit for machines: one JSON object, the same for the page's file and for the command."""
+
+from dataclasses import asdict
+from typing import Any
+
+from audits.models import Audit
+from audits.services.plans import series
+from audits.services.plans.series import other_runs
+from audits.services.results import visible
+from audits.services.results.tables import deciding_level
+from provenance.models import User
+
+
+def as_json(audit: Audit, user: User) -> dict[str, Any]:
+    """One audit as JSON, as this person may see it."""
+    plan = audit.plan
+    others = other_runs(audit).seen_by(user)
+    return {
+        "id": str(audit.pk),
+        "state": audit.state,
+        "reason": audit.job.reason if audit.job else "",
+        "conclusion": audit.conclusion or None,
+        "sentence": audit.sentence or None,
+        "created_at": audit.created_at.isoformat(),
+        "finished_at": audit.finished_at.isoformat() if audit.finished_at else None,
+        "facts": audit.facts,
+        "plan": {"digest": plan.digest, "frozen": plan.frozen},
+        "earlier_runs": [{"id": str(run.pk), "state": run.state} for run in others.earlier],
+        "earlier_runs_elsewhere": others.earlier_elsewhere,
+        "later_runs": [{"id": str(run.pk), "state": run.state} for run in others.later],
+        "later_runs_elsewhere": others.later_elsewhere,
+        "other_weights": asdict(series.other_weights(audit, user)),
+        "releases": [
+            {
+                "release": str(row.release_id),
+                "recipient": row.release.recipient,
+                "conclusion": row.conclusion,
+                "level": deciding_level(row),
+                "p": row.p,
+                "p_corrected": row.p_corrected,
+                "smallest_p": row.smallest_p,
+                "alpha": plan.alpha,
+                "result": visible.visible_result(row, user),
+            }
+            for row in audit.rows.select_related("release__version__dataset")
+        ],
+    }

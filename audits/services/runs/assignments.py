@@ -1,0 +1,127 @@
+"""The part of an audit's run that asks about associated marks: which pattern pulls to which group."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audits.asking.measuring import Marks, Question
+from audits.asking.probe_images import load_images_once
+from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.scoring import LevelScores, score_levels
+from audits.models import Plan, RegisteredModel
+from audits.services.runs.asked import Asked
+from audits.services.runs.chosen_images import ChosenImages, Files
+from audits.statistics.density import LEVELS
+from provenance.marks import MarkSecret
+from provenance.services.jobs import JobRun
+
+if TYPE_CHECKING:
+    from audits.suspects import SandboxedModel
+
+
+def passes_of(plan: Plan, chosen: ChosenImages, models: int) -> int:
+    """Forward passes of all models; the suspect alone is asked about the wrong key."""
+    groups = len(chosen.secret.patterns)
+    control = groups * plan.probes if chosen.wrong else 0
+    return models * ((groups + 1) * plan.probes + len(chosen.group_images)) + control
+
+
+def ask(asked: Asked, model: RegisteredModel, session: "SandboxedModel", chosen_sets: Sequence[ChosenImages]) -> None:
+    """One model about every set."""
+    for chosen in chosen_sets:
+        asked.ask(chosen, model, _question(asked, chosen, model, session.info.input_shape[1]), session)
+
+
+def _question(asked: Asked, chosen: ChosenImages, model: RegisteredModel, size: int) -> Question:
+    """Images are decoded once per set and size; the suspect alone is asked about the wrong key."""
+    audit, run = asked.audit, asked.run
+    kept = audit.folder / "images" / chosen.name
+
+    def images(what: str, files: Files) -> np.ndarray:
+        return load_images_once(kept / f"{what}-{size}.npy", files, size, lambda done: run.checkpoint())
+
+    return Question(
+        subject=f"{model.asked_as} {chosen.release.pk}",
+        probes=images("probes", chosen.probes),
+        group_images=images("groups", chosen.group_images),
+        group_of=chosen.group_of,
+        marks=_marks(chosen.secret, chosen.places),
+        wrong_marks=_marks(chosen.wrong, chosen.places) if chosen.wrong and model.pk == audit.plan.suspect_id else None,
+    )
+
+
+def _marks(secret: MarkSecret, places: list[str]) -> Marks:
+    return Marks(secret.settings.to_json(), secret.patterns, secret.placements(places))
+
+
+def judge(
+    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, rules: Rules, run: JobRun
+) -> dict[str, Any]:
+    """The result of one set at every level."""
+    plan, groups, settings = asked.audit.plan, len(chosen.secret.patterns), chosen.secret.settings
+    scored, reasons = _scores(asked, models, chosen, run)
+    secret = Secrets(chosen.secret.assignment, chosen.wrong.assignment if chosen.wrong else None, settings.restriction)
+    levels: dict[str, Any] = {level: {"reason": reason} for level, reason in reasons.items()}
+    for level, scores in scored[plan.suspect.name].items():
+        run.checkpoint()
+        others = {name: of[level] for name, of in scored.items() if name != plan.suspect.name and level in of}
+        if level not in levels:
+            levels[level] = judge_level(level, scores, others, secret, rules, chosen.name)
+    return {
+        "level": plan.level,
+        "levels": levels,
+        "groups": list(settings.groups),
+        "assignment": chosen.secret.assignment.tolist(),
+        "shuffle": {"patterns": _shuffle(groups)},
+        "probes_digest": chosen.digest,
+        "nonce": asked.audit.nonce,
+        **_restriction_facts(chosen),
+    }
+
+
+def _scores(
+    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, run: JobRun
+) -> tuple[dict[str, Mapping[Any, LevelScores]], dict[Any, str]]:
+    """Scores by model and level, and the levels that cannot be tested, with the reason."""
+    plan, groups = asked.audit.plan, len(chosen.secret.patterns)
+    scored: dict[str, Mapping[Any, LevelScores]] = {}
+    reasons: dict[Any, str] = {}
+    for model in models:
+        run.checkpoint()
+        scored[model.name], why_not = score_levels(asked.of(chosen, model), groups, chosen.group_of)
+        if model.pk == plan.suspect_id:
+            reasons |= why_not
+        else:
+            # At a level that decides, the plan's references are used all together or not at all.
+            for level in (level for level in LEVELS if level in plan.primary_levels):
+                if level not in scored[model.name] and level not in reasons:
+                    reasons[level] = cannot_serve(model, why_not.get(level, NO_ANSWERS))
+    return scored, reasons
+
+
+NO_ANSWERS = "it gave no answers of this kind."
+
+
+def cannot_serve(model: RegisteredModel, why: str) -> str:
+    return f"The reference {model.name} cannot serve: {why}"
+
+
+def _restriction_facts(chosen: ChosenImages) -> dict[str, Any]:
+    settings = chosen.secret.settings
+    if settings.restriction is None:
+        return {}
+    facts = {
+        "size_classes": list(settings.size_classes),
+        "forbidden": len(settings.forbidden),
+        "possible": settings.restriction.possible(),
+    }
+    return {"restriction": facts}
+
+
+def _shuffle(count: int) -> list[int]:
+    """From the operating system, and kept: an order that follows from public values would hide nothing."""
+    order = list(range(count))
+    secrets.SystemRandom().shuffle(order)
+    return order

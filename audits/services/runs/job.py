@@ -1,0 +1,122 @@
+"""The job that runs a locked plan: asks every model, scores, judges, stores one row per release.
+
+Secrets exist inside this job only. Answers are kept per block, so another attempt goes on where this one was killed.
+"""
+
+import shutil
+from contextlib import ExitStack
+from time import monotonic
+from typing import Any
+
+from audits.judging.assignments import Rules
+from audits.judging.disclosure import COMBINED
+from audits.judging.sets import combine_levels
+from audits.models import Audit, RegisteredModel
+from audits.services.plans.locking import check_unchanged, record
+from audits.services.plans.series import check_series
+from audits.services.plans.values import values_of
+from audits.services.results.verdicts import check_deciding, rules_of, store
+from audits.services.runs import assignments, ranks
+from audits.services.runs.asked import Asked
+from audits.services.runs.chosen_images import ChosenImages, choose_images, digest_of_sets
+from audits.services.runs.held_out import ask_held_out
+from audits.services.runs.other_tests import AskedSet, compare
+from audits.services.runs.queueing import mark_ended
+from audits.statistics.density import LEVELS
+from provenance.code_version import code_version
+from provenance.services.jobs import JobRun, job_kind
+
+
+@job_kind("audit.run", queue="gpu", ended=mark_ended)
+def run_audit(run: JobRun) -> None:
+    """Works off one audit, from its first question to its rows."""
+    audit = Audit.objects.select_related("plan__suspect", "plan__version__dataset").get(pk=run.params["audit"])
+    plan = audit.plan
+    if audit.state == Audit.State.DONE:  # an earlier attempt was killed after its last step
+        return
+    check_unchanged(plan)
+    if audit.asked_at is None:  # one that has asked counts already, so runs of the other kind were refused since
+        check_series(values_of(plan), plan)
+    Audit.objects.filter(pk=audit.pk).exclude(state=Audit.State.DONE).update(
+        state=Audit.State.RUNNING, finished_at=None
+    )
+    started = monotonic()
+    run.progress(0, 0, "choosing probes")
+    chosen_sets = [choose_images(plan, release, run) for release in plan.releases.order_by("recipient", "pk")]
+    digests = {f"probes {number}": digest_of_sets(sets) for number, sets in enumerate(chosen_sets, 1)}
+    record(
+        plan,
+        "audit.started",
+        by=None,
+        subject=audit,
+        digests={"plan": plan.digest} | digests,
+        details={"attempt": run.job.attempt, "code": code_version()},
+    )
+    models = [plan.suspect, *plan.references.order_by("name", "pk")]
+    asked, by_set = _ask_and_judge(run, audit, models, [chosen for sets in chosen_sets for chosen in sets])
+    results = [(sets[0].release, _of_release(sets, by_set, rules_of(plan))) for sets in chosen_sets]
+    for release, result in results:
+        check_deciding(plan, release, result)
+    images = ask_held_out(run, audit)
+    for sets, (release, result) in zip(chosen_sets, results, strict=True):
+        run.checkpoint()
+        asked_sets = [_asked_set(asked, plan.suspect, chosen, by_set[chosen.name]) for chosen in sets]
+        result |= compare(asked_sets, images.of(release))
+    facts = images.added_to(asked.facts())
+    store(audit, results, facts | {"seconds": round(monotonic() - started, 1)})
+    shutil.rmtree(audit.folder / "images", ignore_errors=True)  # the answers stay
+
+
+def _ask_and_judge(
+    run: JobRun, audit: Audit, models: list[RegisteredModel], chosen_sets: list[ChosenImages]
+) -> tuple[Asked, dict[str, dict[str, Any]]]:
+    """The result of every mark set by its name; each set is asked about and judged by itself, in its own way."""
+    plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
+    associated, plain = (
+        [chosen for chosen in chosen_sets if not chosen.is_plain],
+        [chosen for chosen in chosen_sets if chosen.is_plain],
+    )
+    total = sum(assignments.passes_of(plan, chosen, len(models)) for chosen in associated)
+    total += sum(ranks.most_passes(plan, chosen, len(models)) for chosen in plain)
+    asked, results = Asked(run, audit, total), dict[str, dict[str, Any]]()
+    with ExitStack() as stack:
+        opened = []
+        for model in models:
+            # All at once for plain sets, which take them in turn between looks; else one after the other.
+            with ExitStack() as single:
+                session = (stack if plain else single).enter_context(asked.opened(model))
+                assignments.ask(asked, model, session, associated)
+                opened.append((model, session))
+        if plain:
+            results |= ranks.ask_and_judge(asked, opened, plain, rules, run)
+    run.progress(asked.done, asked.total, "computing permutations" if associated else "comparing keys")
+    for chosen in associated:
+        results[chosen.name] = assignments.judge(asked, models, chosen, rules, run)
+    return asked, results
+
+
+def _of_release(sets: list[ChosenImages], by_set: dict[str, dict[str, Any]], rules: Rules) -> dict[str, Any]:
+    """The result of one release: that of its only set, or what its sets say together, and each by itself."""
+    results = [by_set[chosen.name] for chosen in sets]
+    if len(results) == 1:
+        return results[0]
+    return {
+        "test": COMBINED,
+        "level": rules.level,
+        "levels": combine_levels([result["levels"] for result in results], rules),
+        "probes_digest": digest_of_sets(sets),
+        "sets": [
+            result | {"set": chosen.set_number, "family": chosen.family, "association": chosen.association}
+            for chosen, result in zip(sets, results, strict=True)
+        ],
+    }
+
+
+def _asked_set(asked: Asked, suspect: RegisteredModel, chosen: ChosenImages, result: dict[str, Any]) -> AskedSet:
+    return AskedSet(
+        answers=asked.of(chosen, suspect),
+        group_of=chosen.group_of,
+        assignment=None if chosen.is_plain else chosen.secret.assignment,
+        levels=[level for level in LEVELS if "p" in result["levels"].get(level, {})],
+        number=chosen.set_number,
+    )

@@ -15,7 +15,6 @@ from audits.models import Calibration
 from audits.services.calibrations import charts, notes
 from audits.services.calibrations import starting as service
 from provenance import wording
-from provenance.code_version import code_version
 from provenance.errors import TouchmarkError
 from provenance.models import User
 from provenance.services.access import get_visible, person
@@ -27,11 +26,12 @@ PAGE_SIZE = 25
 def calibration_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
     newest = service.visible(user).filter(state=Calibration.State.DONE).order_by("-finished_at").first()
+    page = Paginator(service.visible(user), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
-        "page": Paginator(service.visible(user), PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": page,
+        "current": {calibration.pk for calibration in page.object_list if service.is_current(calibration)},
         "newest": newest,
         "is_current": newest is not None and service.is_current(newest),
-        "code_version": code_version(),
         "may_start": service.may_start(user),
     }
     return render(request, "calibrations/calibration_list.html", context)
@@ -73,7 +73,6 @@ def calibration_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "settings": calibration.settings["core"],
         "references": calibration.references.order_by("name"),
         "is_current": service.is_current(calibration),
-        "code_version": code_version(),
     }
     if calibration.state == Calibration.State.DONE:
         context |= _shown(request, service.table_of(calibration), calibration.settings["families"])

@@ -8,8 +8,8 @@ from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, 
 from audits.models import Calibration
 from audits.services.calibrations import starting
 from audits.services.calibrations.starting import Wanted
+from audits.services.code_version import code_version
 from audits.statistics.density import LEVELS
-from provenance.code_version import code_version
 from provenance.models import Organisation, User
 from tests.world import World
 

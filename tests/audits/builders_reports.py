@@ -10,12 +10,12 @@ from django.utils import timezone
 from audits.judging.assignments import Rules, Secrets, conclude, judge_level, sentence
 from audits.judging.scoring import LevelScores
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
+from audits.services.code_version import code_version
 from audits.services.plans.frozen import digest_of, frozen_text
 from audits.services.plans.locking import record
 from audits.services.plans.values import values_of
 from audits.statistics.density import LEVELS, DensityScores
 from audits.statistics.multiplicity import holm
-from provenance.code_version import code_version
 from provenance.models import Dataset, DatasetGrant, Job, Organisation, Release, User, Version, WatermarkKey
 from provenance.services import log
 from tests.world import World

@@ -172,7 +172,7 @@ def test_a_run_killed_before_the_code_changed_asks_everything_anew(world, settin
     assert audit.state == "failed"
     before = set(audit.folder.rglob("*.done"))
     assert before
-    monkeypatch.setattr("audits.services.answers.kept.code_version", lambda: "0.2.0 (sources 000000000000)")
+    monkeypatch.setattr("audits.services.answers.kept.computing_digest", lambda: "000000000000")
 
     jobs.retry(audit.job, by=world.auditor)
     audit = ended(audit)

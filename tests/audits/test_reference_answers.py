@@ -118,7 +118,7 @@ def test_answers_of_an_audits_own_go_once_other_code_or_another_device_asks(worl
     assert not first.exists()
     other_version = asked(dataclasses.replace(INFO, versions={"torch": "2.15.1"}))
     assert not other_device.exists()
-    monkeypatch.setattr("audits.services.answers.kept.code_version", lambda: "0.2.0 (sources 000000000000)")
+    monkeypatch.setattr("audits.services.answers.kept.computing_digest", lambda: "000000000000")
     asked(INFO)
     assert not other_version.exists()
     assert len(notes(audit.folder)) == 1

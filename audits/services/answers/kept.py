@@ -3,7 +3,7 @@
 A reference about associated marks is asked once per key and probes. Its question says nothing about the audit: the
 digest covers its weights and spec (with precision and memory layout), the release, the pixels of probes and group
 images, patterns and places. So its answers stand under that digest, and the next audit with the same question finds
-them. Another device, other versions of the libraries that compute, and another version of our own code ask again:
+them. Another device, other versions of the libraries that compute, and a change in our own computing rooms ask again:
 they round in another way, or may prepare images in another way. The number of threads is left out; it moves the last
 bits of float32 alone.
 
@@ -15,7 +15,7 @@ About plain marks nothing is shared. The decoys follow from the audit's nonce, s
 key would be the same in two audits: two of some two hundred keys, not worth a second place to look at.
 
 Nothing else refers to the shared folder, so it may be deleted as a whole while no audit runs: references are then
-asked anew. `answers_sweep` deletes what nobody can use any more; the time of a folder's about.json is that of its last
+asked anew. `sweep` deletes what nobody can use any more; the time of a folder's about.json is that of its last
 use. Two workers may write the same block at the same time; each file is put in place whole.
 """
 
@@ -33,9 +33,9 @@ from django.db import transaction
 
 from audits.asking.measuring import Question
 from audits.models import Audit, RegisteredModel
+from audits.services.code_version import computing_digest
 from audits.suspects import SuspectInfo
 from provenance.canonical import canonical_json
-from provenance.code_version import code_version
 from provenance.models import Release
 from provenance.whole_files import write_whole
 
@@ -68,7 +68,7 @@ class Asking:
             "probes": self.probes,
             "group_images": self.group_images,
             "runtime": dict(self.runtime),
-            "code": code_version(),
+            "code": computing_digest(),
         }
 
 
@@ -102,7 +102,7 @@ def own_folder(audit: Audit, info: SuspectInfo, *names: str) -> Path:
     Answers of others below the same names are deleted: nobody will read them again.
     """
     folder = audit.folder.joinpath("answers", *names)
-    made_by = {"runtime": runtime(info.to_json()), "code": code_version()}
+    made_by = {"runtime": runtime(info.to_json()), "code": computing_digest()}
     name = hashlib.sha256(canonical_json(made_by)).hexdigest()[:16]
     for path in folder.iterdir() if folder.exists() else ():
         if path.name != name and path.is_dir():
@@ -114,7 +114,7 @@ def own_folder(audit: Audit, info: SuspectInfo, *names: str) -> Path:
 
 @transaction.atomic
 def _note_use(about: Path, release: Release, text: str) -> None:
-    """Under a lock on the release's row, so that the folder is not swept from now on: see `answers_sweep`."""
+    """Under a lock on the release's row, so that the folder is not swept from now on: see `sweep`."""
     Release.objects.select_for_update().get(pk=release.pk)
     about.parent.mkdir(parents=True, exist_ok=True)
     write_whole(about, lambda path: path.write_text(text))
@@ -134,7 +134,7 @@ def answered_before(release: Release, asking: Asking) -> int:
     """How many images this reference has answered already about this release, by earlier audits or a running one."""
     wanted = canonical_json(asking.to_dict())
     for about in shared_folder(release).glob(f"*/{ABOUT}"):
-        # Swept, or sorted by a running audit, this very moment; or unreadable, which `answers_sweep` logs.
+        # Swept, or sorted by a running audit, this very moment; or unreadable, which `sweep` logs.
         with contextlib.suppress(FileNotFoundError, ValueError):
             if canonical_json(json.loads(about.read_text())) == wanted:
                 return _answered_images(about.parent)

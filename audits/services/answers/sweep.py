@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from audits.models import Audit, RegisteredModel
 from audits.services.answers.kept import ABOUT, root_folder
-from provenance.code_version import code_version
+from audits.services.code_version import computing_digest
 from provenance.models import Job, Release
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def _why_unused(about: Path) -> str:
     if not about.exists():
         return "which were never begun"
     asking: dict[str, Any] = json.loads(about.read_text())
-    if asking.get("code") != code_version():
+    if asking.get("code") != computing_digest():
         return "which another version of the code asked for"
     alike = RegisteredModel.objects.references().filter(sha256=asking["sha256"])
     if not any(model.spec == asking["spec"] for model in alike):

@@ -25,8 +25,8 @@ from audits.calibration.rounds import CalibrationError
 from audits.models import Calibration, RegisteredModel
 from audits.scenes.procedural import CLASSES, scenes
 from audits.services.calibrations.starting import SIDE, TOO_FEW_IMAGES, least_stock, mark_ended, marks_of, settings_of
+from audits.services.code_version import code_version, computes_alike
 from audits.services.models.opening import sandboxed
-from provenance.code_version import code_version
 from provenance.intake.manifest import Manifest
 from provenance.models import Version
 from provenance.services import log
@@ -50,7 +50,7 @@ def run_calibration(run: JobRun) -> None:
     calibration = Calibration.objects.select_related("organisation", "version").get(pk=run.params["calibration"])
     if calibration.state == Calibration.State.DONE:  # an earlier attempt was killed after its last step
         return
-    if calibration.code_version != code_version():
+    if not computes_alike(calibration.code_version, code_version()):
         raise CalibrationError("The code was changed since this calibration was started; start a new one.")
     Calibration.objects.filter(pk=calibration.pk).update(state=Calibration.State.RUNNING)
     settings, marks = settings_of(calibration), marks_of(calibration)

@@ -7,6 +7,7 @@ from audits.calibration import CalibrationTable, Rejections, Row
 from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS
 from audits.models import Audit, Calibration, Plan
 from audits.services.calibrations.starting import table_of
+from audits.services.code_version import computes_alike
 from audits.services.plans.values import levels_of
 from provenance import wording
 from provenance.marks import MarkSets, MarkSettings
@@ -120,7 +121,7 @@ def facts_for(audit: Audit) -> dict[str, Any] | None:
         "calibrated_at": calibration.finished_at.isoformat(timespec="seconds") if calibration.finished_at else None,
         "code_version": calibration.code_version,
         "audit_code_version": code,
-        "same_code": calibration.code_version == code,
+        "same_code": computes_alike(calibration.code_version, code),
         "holds": table.holds,
         "sentence": sentence(table),
         "others_sentence": others_sentence(table),
@@ -195,7 +196,7 @@ def _of_audit(audit: Audit) -> Calibration | None:
         found,
         key=lambda one: (
             len(wanted & set(one.settings["families"])),
-            one.code_version == code,
+            computes_alike(one.code_version, code),
             one.organisation_id == audit.plan.organisation_id,
         ),
         default=None,

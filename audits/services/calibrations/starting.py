@@ -9,9 +9,9 @@ from django.db import models, transaction
 from audits.calibration import BenchSize, CalibrationSettings, CalibrationTable, PairRules
 from audits.calibration.rounds import CalibrationError
 from audits.models import Calibration, RegisteredModel
+from audits.services.code_version import code_version, computes_alike
 from audits.services.plans.drafting import auditable_versions
 from audits.services.plans.forecasts import SECONDS_PER_MODEL, images_per_second
-from provenance.code_version import code_version
 from provenance.marks import PRESETS, MarkSettings, families
 from provenance.models import Job, Organisation, Role, User, Version
 from provenance.services import jobs, log
@@ -223,7 +223,7 @@ def visible(user: User) -> "models.QuerySet[Calibration]":
 
 
 def is_current(calibration: Calibration) -> bool:
-    return calibration.code_version == code_version()
+    return computes_alike(calibration.code_version, code_version())
 
 
 def mark_ended(job: Job) -> None:

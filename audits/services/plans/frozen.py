@@ -4,10 +4,10 @@ import hashlib
 from typing import Any
 
 from audits.models import Plan, RegisteredModel
+from audits.services.code_version import code_version
 from audits.services.plans.values import PlanValues, levels_of, sets_of
 from audits.statistics.ranktest import StoppingRule
 from provenance.canonical import canonical_json
-from provenance.code_version import code_version
 from provenance.models import Release, Version
 
 FORMAT = "touchmark/plan/1"

@@ -22,6 +22,7 @@ from audits.report.facts import (
     TestName,
 )
 from audits.services.calibrations.notes import facts_for
+from audits.services.code_version import code_version
 from audits.services.plans.series import other_runs, other_weights
 from audits.services.reports.log import log_extract, time_text
 from audits.services.reports.other_tests import calibration_facts, other_tests, tests_left_out
@@ -35,7 +36,6 @@ from audits.services.reports.results import (
     score_facts,
     unmeasured,
 )
-from provenance.code_version import code_version
 from provenance.models import LogEntry, Role, User, WatermarkKey
 
 

@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from audits.judging.assignments import Conclusion, Rules, conclude, sentence
 from audits.models import Audit, AuditRow, Plan
+from audits.services.code_version import code_version
 from audits.services.plans.locking import record
 from audits.services.plans.series import findings_of_others, hold, run_numbers
 from audits.services.plans.values import PlanError
 from audits.services.results.visible import shuffled_result
 from audits.statistics.corrections import Corrected, Finding, correct
 from provenance.canonical import canonical_json
-from provenance.code_version import code_version
 from provenance.models import Release
 
 

@@ -12,6 +12,7 @@ from audits.judging.assignments import Rules
 from audits.judging.disclosure import COMBINED
 from audits.judging.sets import combine_levels
 from audits.models import Audit, RegisteredModel
+from audits.services.code_version import code_version
 from audits.services.plans.locking import check_unchanged, record
 from audits.services.plans.series import check_series
 from audits.services.plans.values import values_of
@@ -23,7 +24,6 @@ from audits.services.runs.held_out import ask_held_out
 from audits.services.runs.other_tests import AskedSet, compare
 from audits.services.runs.queueing import mark_ended
 from audits.statistics.density import LEVELS
-from provenance.code_version import code_version
 from provenance.services.jobs import JobRun, job_kind
 
 

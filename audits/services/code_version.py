@@ -26,6 +26,7 @@ COMPUTING_ROOMS = (
     "audits/suspects",
     "audits/calibration",
 )
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 DIGITS = 12  # of a SHA-256 in hex
 
 
@@ -70,8 +71,7 @@ def _computing_files(root: Path) -> Iterable[Path]:
 def _statements(path: Path) -> str:
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return ast.dump(tree)
 

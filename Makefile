@@ -1,16 +1,23 @@
-# Two commands do everything: `make demo` and `make test`. `make run` starts without the demo.
+# Two commands do everything: `make demo` and `make test`. `make run` starts without the demo. CONTRIBUTING.md has the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: demo run test test-all check lock clean
+.PHONY: demo run fix test-fast test test-all lint check lock clean
 
 demo: $(VENV)/ready
 	$(BIN)/python manage.py up --port $(PORT) --demo
 
 run: $(VENV)/ready
 	$(BIN)/python manage.py up --port $(PORT)
+
+fix: $(VENV)/ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-fast: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m "not slow and not browser and not services"
 
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest
@@ -19,11 +26,13 @@ test: $(VENV)/ready-dev
 test-all: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m ""
 
-check: $(VENV)/ready-dev
+lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint
 	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
 	TOUCHMARK_DATA=$$(mktemp -d) $(BIN)/python manage.py check --deploy --fail-level WARNING
 

@@ -2,16 +2,17 @@
 
 from celery import shared_task
 
-from provenance.services import jobs, manifests, presets, releases, words, workers
+from provenance.services import manifests, presets, releases, words, workers
+from provenance.services.jobs import sweeper, worker
 
 __all__ = ["manifests", "presets", "releases", "run_job", "sweep", "words", "workers"]
 
 
 @shared_task(name="provenance.tasks.run_job")
 def run_job(job_id: str) -> None:
-    jobs.run(job_id)
+    worker.run(job_id)
 
 
 @shared_task(name="provenance.tasks.sweep")
 def sweep() -> None:
-    jobs.sweep()
+    sweeper.sweep()

@@ -36,19 +36,6 @@ STATE_ICONS = {
     "away": "clock",
     "next": "arrow",
 }
-JOB_TITLES = {
-    "dataset.manifest": "Reading the files",
-    "version.suggest_words": "Counting the words of captions",
-    "version.measure_presets": "Measuring the strengths of a mark",
-    "release.embed": "Striking the mark",
-    "model.take_weights": "Taking in the weights",
-    "model.connection_test": "Testing the connection",
-    "training.train": "Training a model",
-    "clustering.run": "Grouping the images",
-    "audit.run": "Auditing the suspect",
-    "report.issue": "Writing the report",
-    "calibration.run": "Calibrating the tests",
-}
 _UNITS = (("year", 31_557_600), ("month", 2_629_800), ("day", 86400), ("hour", 3600), ("minute", 60))
 _ACRONYMS = {"pdf": "PDF", "json": "JSON", "sha256": "SHA-256", "id": "ID", "csv": "CSV"}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -147,10 +134,6 @@ def state_tone(state: str) -> str:
 def verdict(holds: bool | None) -> str:
     """What a calibration says of the tests' error rate, in the words of every page, command and report."""
     return {True: "holds", False: "does not hold", None: "too few pairs to tell"}[holds]
-
-
-def job_title(kind: str) -> str:
-    return JOB_TITLES.get(kind, kind.replace(".", ": ").replace("_", " "))
 
 
 def words(name: str) -> str:

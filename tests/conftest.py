@@ -54,9 +54,9 @@ def eager_jobs(settings) -> Iterator[None]:
 @pytest.fixture
 def no_worker(monkeypatch) -> None:
     """Messages stay unread, so that a test works its job off when it wants to, and no job that follows from it."""
-    from provenance.services import jobs
+    from provenance.services.jobs import queue
 
-    monkeypatch.setattr(jobs, "send", lambda job: None)
+    monkeypatch.setattr(queue, "send", lambda job: None)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from audits.services.results.tables import deciding_level
 from audits.services.runs.timeline import timeline
 from provenance.models import Organisation, Role, User
 from provenance.services.access import get_visible, person
+from provenance.services.jobs.cards import job_card
 
 PAGE = 25
 MOST_COMPARED = 6
@@ -63,6 +64,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
     organisation = _log_of(audit, user)
     context: dict[str, Any] = {
         "audit": audit,
+        "card": job_card(audit.job, user),
         "plan": plan,
         "releases": plan.releases.order_by("recipient"),
         "references": plan.references.order_by("name"),

@@ -18,6 +18,7 @@ from provenance import wording
 from provenance.errors import TouchmarkError
 from provenance.models import User
 from provenance.services.access import get_visible, person
+from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
 
@@ -69,6 +70,7 @@ def calibration_detail(request: HttpRequest, pk: str) -> HttpResponse:
     calibration = get_visible(Calibration, person(request), pk)
     context: dict[str, Any] = {
         "calibration": calibration,
+        "card": job_card(calibration.job, person(request)),
         "families_asked": calibration.settings["families"],
         "settings": calibration.settings["core"],
         "references": calibration.references.order_by("name"),

@@ -16,6 +16,7 @@ from provenance.forms.releases import markable_versions
 from provenance.models import Role, User
 from provenance.services import clusters
 from provenance.services.access import get_visible, person, person_with
+from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
 SHOWN_CLUSTERS = 10
@@ -74,6 +75,7 @@ def clustering_detail(request: HttpRequest, pk: str) -> HttpResponse:
     owns = service.may_see_samples(clustering, user)
     context: dict[str, Any] = {
         "clustering": clustering,
+        "card": job_card(clustering.job, user),
         "version": clustering.version,
         "kept": clustering.clusters,
         "facts": service.facts(clustering),

@@ -17,6 +17,7 @@ from provenance.errors import TouchmarkError
 from provenance.models import Job, LogEntry, Role
 from provenance.services import uploads
 from provenance.services.access import get_visible, person, require
+from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
 KEEPERS = (Role.AUDITOR, Role.RIGHTS_HOLDER)
@@ -80,7 +81,7 @@ def model_detail(request: HttpRequest, pk: str) -> HttpResponse:
     context = {
         "model": model,
         "spec": model.model_spec,
-        "job": job,
+        "card": job_card(job, user),
         "plans": _plans(model).filter(pk__in=Plan.objects.for_user(user)).select_related("version__dataset")[:20],
         "log_entries": LogEntry.objects.for_user(user).about(model).reverse(),
         "may_change": user.has_role(model.organisation, model.keeper),

@@ -8,6 +8,7 @@ from audits.models import Audit
 from audits.services.overview import journey
 from provenance.models import Job, LogEntry
 from provenance.services.access import person
+from provenance.services.jobs.cards import job_card
 
 
 @require_GET
@@ -18,7 +19,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "steps": journey(user),
         "organisations": user.organisations(),
-        "jobs": unfinished[:3],
+        "cards": [job_card(job, user) for job in unfinished[:3]],
         "jobs_more": max(0, unfinished.count() - 3),
         "audits": audits[:6],
         "entries": LogEntry.objects.for_user(user).order_by("-at", "-seq")[:8],

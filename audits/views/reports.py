@@ -13,6 +13,7 @@ from audits.services.reports import issuing as service
 from provenance.errors import TouchmarkError
 from provenance.models import LogEntry
 from provenance.services.access import get_visible, person
+from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
 TYPES = {"pdf": "application/pdf", "json": "application/json"}
@@ -31,6 +32,7 @@ def report_detail(request: HttpRequest, pk: str) -> HttpResponse:
     report = get_visible(Report, person(request), pk)
     context = {
         "report": report,
+        "card": job_card(report.job, person(request)),
         "audit": report.audit,
         "rows": report.audit.rows.select_related("release").order_by("release__recipient", "release"),
         "log_entries": LogEntry.objects.for_user(person(request)).about(report).reverse(),

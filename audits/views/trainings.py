@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET
 from audits.models import RegisteredModel, Training
 from audits.services.trainings import shown
 from provenance.services.access import get_visible, person
+from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
 
@@ -24,6 +25,7 @@ def training_detail(request: HttpRequest, pk: str) -> HttpResponse:
     training = get_visible(Training, person(request), pk)
     context = {
         "training": training,
+        "card": job_card(training.job, person(request)),
         "becomes": RegisteredModel.ModelRole(training.settings["becomes"]).label,
         "facts": shown.facts(training),
         "chart": shown.curve_chart(training) if training.curve else None,

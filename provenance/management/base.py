@@ -11,7 +11,7 @@ from django.http import Http404
 
 from provenance.errors import TouchmarkError
 from provenance.models import Job, User
-from provenance.services import jobs
+from provenance.services.jobs import worker
 
 REFUSED = 1
 
@@ -54,7 +54,7 @@ class TouchmarkCommand(BaseCommand):
     def finish(self, job: Job, options: dict[str, Any]) -> None:
         """With --here works the job off in this process; with --wait waits for a worker. Raises if it ends badly."""
         if options.get("here"):
-            jobs.run(str(job.pk))
+            worker.run(str(job.pk))
         elif not options.get("wait"):
             return
         shown = ""

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from provenance.errors import TouchmarkError
 from provenance.models import Dataset, DatasetGrant, Job, Organisation, Role, Upload, User, Version
-from provenance.services import jobs, uploads
+from provenance.services import uploads
 from provenance.services.access import require
+from provenance.services.jobs.queue import enqueue
 from provenance.services.log import record
 
 
@@ -111,7 +112,7 @@ def add_version(dataset: Dataset, source: VersionSource, *, by: User) -> Version
     )
     details = {"source": version.get_source_display(), "name": source_name, "labels": version.get_labels_display()}
     record("version.added", version, organisation=dataset.organisation, by=by, details=details)
-    version.job = jobs.enqueue(
+    version.job = enqueue(
         "dataset.manifest",
         version,
         organisation=dataset.organisation,

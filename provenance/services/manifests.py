@@ -15,7 +15,8 @@ from provenance.intake.take_in import IntakeOptions, take_in
 from provenance.models import Version
 from provenance.services import uploads
 from provenance.services.datasets import mark_version_failed, mark_version_ready, resolve_server_path
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 from provenance.services.words import enqueue_words
 from provenance.whole_files import write_whole
 
@@ -24,7 +25,7 @@ SAMPLE_SIZE = 240  # pixels of the longer side
 VIEW_SIZE = 960
 
 
-@job_kind("dataset.manifest", queue="cpu", ended=mark_version_failed)
+@job_kind("dataset.manifest", title="Reading the files", queue="cpu", ended=mark_version_failed)
 def build_manifest(run: JobRun) -> None:
     """Read the version's source once, and freeze the version with its root."""
     version = Version.objects.select_related("dataset__organisation", "upload").get(pk=run.params["version"])

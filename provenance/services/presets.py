@@ -15,9 +15,10 @@ from provenance.embedding.trial import Trial, strength_of, try_strength
 from provenance.errors import TouchmarkError
 from provenance.marks import GroupPlan, MarkSettings
 from provenance.models import Job, Role, User, Version
-from provenance.services import jobs
 from provenance.services.access import require
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.queue import enqueue
+from provenance.services.jobs.running import JobRun
 from provenance.services.manifests import open_manifest, sample_indices
 from provenance.services.release_plans import plan_of
 from provenance.whole_files import write_whole
@@ -97,10 +98,10 @@ def order_trials(version: Version, marks: Sequence[MarkSettings], *, by: User) -
         if all(strength in job.params["strengths"] for strength in missing):
             return job
     params = {"version": str(version.pk), "strengths": missing}
-    return jobs.enqueue(KIND, version, organisation=version.dataset.organisation, by=by, params=params)
+    return enqueue(KIND, version, organisation=version.dataset.organisation, by=by, params=params)
 
 
-@job_kind(KIND, queue="cpu")
+@job_kind(KIND, title="Measuring the strengths of a mark", queue="cpu")
 def measure(run: JobRun) -> None:
     """Mark up to eight images with each strength in memory; what an earlier attempt measured is kept."""
     version = Version.objects.get(pk=run.params["version"])

@@ -13,9 +13,11 @@ from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import MarkSets
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
-from provenance.services import jobs, keys
+from provenance.services import keys
 from provenance.services.access import require
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.queue import enqueue
+from provenance.services.jobs.running import JobRun
 from provenance.services.log import record
 from provenance.services.manifests import open_manifest
 from provenance.services.release_plans import ReleaseError, plan_sets
@@ -64,7 +66,7 @@ def _make(version: Version, recipient: str, marks: MarkSets, key: WatermarkKey, 
         details={"recipient": recipient, **({"mark sets": len(marks)} if len(marks) > 1 else {})},
     )
     params = {"release": str(release.pk)}
-    release.job = jobs.enqueue("release.embed", release, organisation=organisation, by=by, params=params)
+    release.job = enqueue("release.embed", release, organisation=organisation, by=by, params=params)
     release.save(update_fields=["job"])
     return release
 
@@ -90,7 +92,7 @@ def mark_release_failed(job: Job) -> None:
         record("release.failed", release, organisation=organisation, by=None, details={"reason": job.reason})
 
 
-@job_kind("release.embed", queue="cpu", ended=mark_release_failed)
+@job_kind("release.embed", title="Striking the mark", queue="cpu", ended=mark_release_failed)
 def embed(run: JobRun) -> None:
     """Record the beacon, derive, embed. A second attempt finds the beacon and the finished blocks in place."""
     release = Release.objects.select_related("version__dataset__organisation", "key__version__dataset").get(

@@ -13,9 +13,10 @@ from provenance.marks.caption_file import write_captions
 from provenance.marks.captions import FOLDING
 from provenance.marks.words import DEFAULT_COUNT, LEAST_COUNT, MOST_COUNT, Suggestion, suggest_words, told
 from provenance.models import Job, Role, User, Version
-from provenance.services import jobs
 from provenance.services.access import require
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.queue import enqueue
+from provenance.services.jobs.running import JobRun
 from provenance.services.log import record
 
 KIND = "version.suggest_words"
@@ -68,7 +69,7 @@ def enqueue_words(version: Version, *, by: User | None, count: int = DEFAULT_COU
     """The same without questions: for the job that has just read a version with captions."""
     Version.objects.select_for_update().get(pk=version.pk)  # two orders at once would make two jobs
     running = Job.objects.about(version).filter(kind=KIND).unfinished().first()
-    return running or jobs.enqueue(
+    return running or enqueue(
         KIND,
         version,
         organisation=version.dataset.organisation,
@@ -82,7 +83,7 @@ def captions_path(version: Version) -> Path:
     return version.folder / f"captions-{FOLDING}.txt"
 
 
-@job_kind(KIND, queue="cpu")
+@job_kind(KIND, title="Counting the words of captions", queue="cpu")
 def count_words(run: JobRun) -> None:
     """Prepares the captions for counting, then takes three passes over them. A second attempt begins anew: nothing of
     it is long.

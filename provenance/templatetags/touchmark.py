@@ -123,32 +123,6 @@ def digest(value: str | None, label: str = "", short: bool = False) -> dict[str,
     return {"value": value, "label": label, "short": short}
 
 
-# -- jobs --------------------------------------------------------------------------------------------------------
-@register.inclusion_tag("components/job_card.html", takes_context=True)
-def job_card(context: Context, job: Any) -> dict[str, Any]:
-    """The moving card of one job: what the person may do with it, and whether anybody is there to do it."""
-    from provenance.models import WorkerSeen
-
-    request = context["request"]
-    workers = [worker for worker in WorkerSeen.objects.all() if job.queue in worker.queues.split(",")]
-    return {
-        "job": job,
-        "title": wording.job_title(job.kind),
-        "request": request,
-        "csrf_token": context.get("csrf_token"),
-        "may_steer": job.may_be_steered_by(request.user),
-        "worker_seen": max((worker.seen_at for worker in workers), default=None),
-        "workers_alive": sum(worker.is_alive for worker in workers),
-        # The card polls its own address, so it carries the page it lives on.
-        "back": request.GET.get("next") or request.path,
-    }
-
-
-@register.filter
-def job_name(job: Any) -> str:
-    return wording.job_title(job.kind)
-
-
 # -- the evidence log --------------------------------------------------------------------------------------------
 @register.filter
 def verb_words(verb: str) -> str:

@@ -17,6 +17,7 @@ from provenance.models import Dataset, DatasetGrant, LogEntry, Role, User, Versi
 from provenance.services import datasets as service
 from provenance.services import uploads
 from provenance.services.access import get_visible, person, person_with
+from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
 TIMELINE = 30
@@ -120,10 +121,11 @@ def _owned(request: HttpRequest, pk: str) -> Dataset:
 def _detail(dataset: Dataset, user: User, form: GrantForm) -> dict[str, Any]:
     versions = list(dataset.versions.select_related("job").defer("facts").order_by("-number"))
     entries = LogEntry.objects.for_user(user).about(dataset, *versions).order_by("-seq")
+    arriving = next((v.job for v in versions if v.state != Version.State.READY), None)
     return {
         "dataset": dataset,
         "versions": versions,
-        "unfinished": next((v for v in versions if v.state != Version.State.READY), None),
+        "card": None if arriving is None or arriving.is_finished else job_card(arriving, user),
         "grants": dataset.grants.select_related("auditor", "granted_by").order_by("granted_at"),
         "grant_form": form,
         "may_change": user.has_role(dataset.organisation, Role.RIGHTS_HOLDER),

@@ -6,20 +6,21 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from provenance.models import Job
-from provenance.services import jobs
 from provenance.services.access import get_visible, person
+from provenance.services.jobs import cards, queue
 
 
 @require_GET
 def job_detail(request: HttpRequest, pk: str) -> HttpResponse:
-    return render(request, "jobs/job_detail.html", {"job": get_visible(Job, person(request), pk)})
+    job = get_visible(Job, person(request), pk)
+    return render(request, "jobs/job_detail.html", {"job": job, "card": cards.job_card(job, person(request))})
 
 
 @require_GET
 def job_card(request: HttpRequest, pk: str) -> HttpResponse:
     """The card alone, polled by htmx; once the job has ended the whole page is loaded anew, once."""
     job = get_visible(Job, person(request), pk)
-    response = render(request, "jobs/job_card.html", {"job": job})
+    response = render(request, "components/job_card.html", {"card": cards.job_card(job, person(request))})
     if job.is_finished:
         response["HX-Refresh"] = "true"
     return response
@@ -27,13 +28,13 @@ def job_card(request: HttpRequest, pk: str) -> HttpResponse:
 
 @require_POST
 def job_cancel(request: HttpRequest, pk: str) -> HttpResponse:
-    jobs.cancel(get_visible(Job, person(request), pk), by=person(request))
+    queue.cancel(get_visible(Job, person(request), pk), by=person(request))
     return _back(request, pk)
 
 
 @require_POST
 def job_retry(request: HttpRequest, pk: str) -> HttpResponse:
-    jobs.retry(get_visible(Job, person(request), pk), by=person(request))
+    queue.retry(get_visible(Job, person(request), pk), by=person(request))
     return _back(request, pk)
 
 

@@ -25,6 +25,7 @@ from provenance.models import LogEntry, Release, Role, User
 from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
+from provenance.services.jobs.cards import job_card
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
 from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
@@ -110,6 +111,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
     release = get_visible(Release, user, pk)
     context: dict[str, Any] = {
         "release": release,
+        "card": job_card(release.job, user),
         "version": release.version,
         "key": release.key,
         "marks": list(release.key.mark_sets),

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 from provenance.models import Job, Role, WorkerSeen
 from provenance.services import status as service
 from provenance.services.access import person
+from provenance.services.jobs.cards import titled
 
 PAGE_SIZE = 25
 
@@ -23,17 +24,19 @@ def status(request: HttpRequest) -> HttpResponse:
     context: dict[str, object] = {
         "queues": service.queue_states(),
         "workers": WorkerSeen.objects.order_by("-seen_at")[:20],
-        "running": visible.filter(state=Job.State.RUNNING).select_related("created_by"),
+        "running": titled(visible.filter(state=Job.State.RUNNING).select_related("created_by")),
     }
     if request.headers.get("HX-Request"):
         return render(request, "status/live.html", context)
     state = request.GET.get("state", "")
-    jobs = visible.filter(state=state) if state in Job.State.values else visible
+    chosen = visible.filter(state=state) if state in Job.State.values else visible
+    page = Paginator(chosen.select_related("created_by"), PAGE_SIZE).get_page(request.GET.get("page"))
     free, total = service.disk_free()
     context |= {
         "state": state,
         "states": Job.State.choices,
-        "page": Paginator(jobs.select_related("created_by"), PAGE_SIZE).get_page(request.GET.get("page")),
+        "page": page,
+        "jobs": titled(page.object_list),
         "storage": [service.storage_use(organisation) for organisation in administered],
         "disk_free": free,
         "disk_total": total,

@@ -1,7 +1,7 @@
 """The style guide: every component with sample data, for those who build pages. Routed in DEBUG only."""
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from provenance.models import Job
+from provenance.models import Job, User
 from provenance.services.access import person
+from provenance.services.jobs.cards import JobCard, job_card
 
 STATES = ["queued", "running", "done", "failed", "cancelled", "evidence", "inconclusive", "no evidence", "draft"]
 STATES += ["locked", "drawn", "committed", "embedded", "dropped", "silent"]
@@ -55,7 +56,7 @@ def styleguide(request: HttpRequest) -> HttpResponse:
             SimpleNamespace(at=now - timedelta(days=3), text="Key committed", who="Rosa", tone=""),
         ],
         "form": SampleForm({"licence": "CC BY 4.0", "share": "3"}),
-        "jobs": _jobs(request, now),
+        "cards": _cards(person(request), now),
         "names": ["meadow", "harbour", "forest", "night", "desert"],
         "triptych": ["Original", "Marked", "Difference × 8"],
         "sample_image": PIXEL,
@@ -64,10 +65,10 @@ def styleguide(request: HttpRequest) -> HttpResponse:
     return render(request, "styleguide.html", context)
 
 
-def _jobs(request: HttpRequest, now: Any) -> list[Job]:
-    shared = {"kind": "dataset.manifest", "queue": "cpu", "created_by": person(request), "subject_label": "Meadows"}
+def _cards(viewer: User, now: datetime) -> list[JobCard | None]:
+    shared = {"kind": "dataset.manifest", "queue": "cpu", "created_by": viewer, "subject_label": "Meadows"}
     begun = {"started_at": now - timedelta(minutes=3), "heartbeat_at": now - timedelta(seconds=2), "attempt": 1}
-    return [
+    jobs = [
         Job(state="queued", created_at=now - timedelta(seconds=30), **shared),
         Job(state="running", phase="reading files", progress_done=21_000, progress_total=60_000, **shared, **begun),
         Job(state="done", finished_at=now, **shared, **begun),
@@ -80,6 +81,7 @@ def _jobs(request: HttpRequest, now: Any) -> list[Job]:
             **begun,
         ),
     ]
+    return [job_card(job, viewer) for job in jobs]
 
 
 def _charts() -> dict[str, Any]:

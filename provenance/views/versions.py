@@ -14,6 +14,7 @@ from provenance.intake.merkle import leaf_hash, verify_inclusion
 from provenance.models import LogEntry, Role, Version
 from provenance.services import manifests
 from provenance.services.access import get_visible, person
+from provenance.services.jobs.cards import job_card
 from provenance.services.words import words_of
 
 PAGE_SIZE = 50
@@ -28,6 +29,7 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "version": version,
         "dataset": version.dataset,
         "facts": version.facts,
+        "card": job_card(version.job, user),
         "entries": LogEntry.objects.for_user(user).about(version).order_by("-seq"),
         "may_change": user.has_role(version.dataset.organisation, Role.RIGHTS_HOLDER),
     }
@@ -39,7 +41,8 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
             indices = manifests.sample_indices(len(manifest), 12)
             context["samples"] = [(index, manifest.entry(index)) for index in indices]
         if context["may_change"] and version.facts["captioned"]:
-            context["words"] = words_of(version)
+            context["words"] = words = words_of(version)
+            context["words_card"] = job_card(words.job, user)
     return render(request, "versions/version_detail.html", context)
 
 

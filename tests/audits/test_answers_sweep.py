@@ -29,7 +29,7 @@ from audits.services.plans.drafting import save_draft
 from audits.suspects import SuspectInfo
 from config.celery import app
 from provenance.models import Job
-from provenance.services import jobs
+from provenance.services.jobs import queue
 from tests.audits.builders_plans import changed, plan_values
 from tests.audits.builders_reports import model
 
@@ -51,7 +51,7 @@ def audit(world) -> Audit:
     reference = model(world.owner, world.auditor, "reference-1", "reference")
     plan = save_draft(changed(plan_values(world), references=[reference]), by=world.auditor)
     audit = Audit.objects.create(plan=plan, created_by=world.auditor, state="done")
-    audit.job = jobs.enqueue("audit.run", audit, organisation=world.owner, by=world.auditor)
+    audit.job = queue.enqueue("audit.run", audit, organisation=world.owner, by=world.auditor)
     Job.objects.filter(pk=audit.job.pk).update(state="done")
     audit.save()
     return audit

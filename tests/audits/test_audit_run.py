@@ -16,7 +16,7 @@ from audits.services.plans.values import values_of
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
 from provenance.models import LogEntry
-from provenance.services import jobs
+from provenance.services.jobs import queue
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, train, untrained
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,7 +105,7 @@ def test_a_killed_run_fails_with_a_reason_and_resumes_where_it_was(world, settin
     answered = answered_images(audit.folder)
     assert 140 < answered < 13 * 140
 
-    jobs.retry(audit.job, by=world.auditor)
+    queue.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.job.attempt) == ("done", "", 2)
     assert (audit.asked_at, audit.nonce) == (first_question, nonce)

@@ -18,7 +18,8 @@ from audits.services.calibrations.charts import qq_plot
 from audits.services.calibrations.notes import facts_for, note_for, sentence
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Job, LogEntry
-from provenance.services import jobs
+from provenance.services.jobs import queue, worker
+from provenance.services.jobs.running import JobRun
 from tests.audits.builders_calibrations import TINY, finished
 from tests.audits.builders_reports import GROUPS, finished_audit, model, started_audit
 from tests.audits.builders_runs import register, untrained
@@ -32,7 +33,7 @@ def started(world, wanted=TINY):
 
 
 def worked_off(calibration):
-    jobs.run(str(calibration.job.pk))
+    worker.run(str(calibration.job.pk))
     calibration.refresh_from_db()
     return calibration
 
@@ -65,7 +66,7 @@ def test_a_run_that_is_killed_between_rounds_goes_on_with_the_next_and_gives_the
     class Killed(BaseException):
         """As if the process were gone: nothing in between may catch it."""
 
-    class Run(jobs.JobRun):
+    class Run(JobRun):
         def progress(self, done, total, phase=""):
             if phase.startswith("warp"):
                 raise Killed
@@ -89,12 +90,12 @@ def test_a_run_that_is_killed_between_rounds_goes_on_with_the_next_and_gives_the
 
 
 def test_a_cancelled_calibration_says_so_and_may_go_on(world, no_worker, monkeypatch):
-    monkeypatch.setattr(jobs, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
     calibration = started(world, replace(TINY, families=("blend",)))
     Job.objects.filter(pk=calibration.job.pk).update(cancel_requested=True)
     assert worked_off(calibration).state == Calibration.State.CANCELLED
     assert LogEntry.objects.filter(verb="calibration.cancelled").exists()
-    jobs.retry(calibration.job, by=world.auditor)
+    queue.retry(calibration.job, by=world.auditor)
     assert worked_off(calibration).state == Calibration.State.DONE
 
 

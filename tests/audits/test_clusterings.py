@@ -26,7 +26,9 @@ from provenance.marks.cluster_files import clusters_path, read_clusters
 from provenance.marks.clusters import NONE
 from provenance.models import Clusters, LogEntry, Release
 from provenance.services import clusters as kept_clusters
-from provenance.services import jobs, releases
+from provenance.services import releases
+from provenance.services.jobs import queue
+from provenance.services.jobs.running import JobRun
 from tests.audits.builders_clusterings import colours_version, small_encoder, timm_encoder
 from tests.audits.builders_runs import locked_plan, register, untrained
 
@@ -119,15 +121,15 @@ def test_a_killed_run_resumes_where_it_was_and_finds_the_same(world, settings, m
     assert 3 <= before.sum() < len(before) == 15
 
     asked = []
-    load = jobs.JobRun.progress
+    load = JobRun.progress
 
     def noted(run, done, total, phase=""):
         if phase == "encoding images":
             asked.append(done)
         load(run, done, total, phase)
 
-    monkeypatch.setattr(jobs.JobRun, "progress", noted)
-    jobs.retry(failed.job, by=world.rights_holder)
+    monkeypatch.setattr(JobRun, "progress", noted)
+    queue.retry(failed.job, by=world.rights_holder)
     done = ended(failed)
     assert (done.state, done.job.reason, done.job.attempt) == ("done", "", 2)
     assert len(asked) == 15 - before.sum()  # and not asked again about what was there

@@ -23,7 +23,8 @@ from audits.services.runs import queueing
 from audits.statistics.ranktest import RankTestError, StoppingRule
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import LogEntry, Release
-from provenance.services import jobs, keys, releases
+from provenance.services import keys, releases
+from provenance.services.jobs import queue
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
 from tests.audits.test_audit_run import answered_images, kill_the_suspect_after
 
@@ -144,7 +145,7 @@ def test_an_innocent_is_let_go_early_and_a_killed_run_resumes(world, settings):
     nonce, answered = audit.nonce, answered_images(audit.folder)
     assert answered > 150
 
-    jobs.retry(audit.job, by=world.auditor)
+    queue.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.nonce) == ("done", "", nonce)
     assert audit.facts["answered_before"] == answered
@@ -174,7 +175,7 @@ def test_a_run_killed_before_the_code_changed_asks_everything_anew(world, settin
     assert before
     monkeypatch.setattr("audits.services.answers.kept.computing_digest", lambda: "000000000000")
 
-    jobs.retry(audit.job, by=world.auditor)
+    queue.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason) == ("done", "")
     assert audit.facts["answered_before"] == 0

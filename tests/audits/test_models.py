@@ -47,10 +47,10 @@ def connection_job(model):
 
 def run_jobs():
     """Works off what waits, as a worker would."""
-    from provenance.services import jobs
+    from provenance.services.jobs import worker
 
     while job := Job.objects.filter(state=Job.State.QUEUED).order_by("created_at").first():
-        jobs.run(str(job.pk))
+        worker.run(str(job.pk))
 
 
 def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_worker):
@@ -191,9 +191,9 @@ class TestBeforeTheTest:
 
 
 def run_job_of(model):
-    from provenance.services import jobs
+    from provenance.services.jobs import worker
 
-    jobs.run(str(Job.objects.about(model).get(kind="model.take_weights").pk))
+    worker.run(str(Job.objects.about(model).get(kind="model.take_weights").pk))
 
 
 def other(path):

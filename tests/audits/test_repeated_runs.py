@@ -18,7 +18,7 @@ from audits.services.plans.values import PlanError, values_of
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
 from provenance.models import DatasetGrant, Job, LogEntry
-from provenance.services import jobs
+from provenance.services.jobs import queue, worker
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import model
 from tests.audits.builders_verdicts import Bench
@@ -171,10 +171,10 @@ def test_a_plan_that_was_locked_before_the_other_kind_was_run_is_not_run(world, 
 def test_a_run_that_never_asked_is_not_taken_up_again_beside_a_series_of_the_other_kind(world, values):
     closed, opened = (locked(world, values, name=str(kind), series_is_open=kind) for kind in (False, True))
     audit = queueing.queue(closed, by=world.auditor)
-    jobs.cancel(audit.job, by=world.auditor)
+    queue.cancel(audit.job, by=world.auditor)
     queueing.queue(opened, by=world.auditor)
-    jobs.retry(audit.job, by=world.auditor)
-    jobs.run(str(audit.job_id))
+    queue.retry(audit.job, by=world.auditor)
+    worker.run(str(audit.job_id))
     audit = Audit.objects.select_related("job").get(pk=audit.pk)
     assert (audit.state, audit.asked_at) == ("failed", None)
     assert "in an open series" in audit.job.reason

@@ -19,7 +19,7 @@ from audits.services.reports import issued, issuing
 from audits.services.reports.issuing import ReportError
 from audits.templatetags.verifiers import other_verifiers
 from provenance.models import Job, LogEntry
-from provenance.services import jobs
+from provenance.services.jobs import queue, worker
 from tests.audits import builders_calibrations
 from tests.audits.builders_combined import combined_audit
 from tests.audits.builders_reports import GROUPS, finished_audit
@@ -197,9 +197,9 @@ def test_a_killed_attempt_is_taken_up_again_without_a_second_report(world):
     assert report.job_id
     Job.objects.filter(pk=report.job_id).update(state="queued", attempt=1)
     default_storage.save("reports/left-over.pdf", ContentFile(b"half a file"))
-    jobs.run(str(report.job_id))
+    worker.run(str(report.job_id))
     Job.objects.filter(pk=report.job_id).update(state="queued")
-    jobs.run(str(report.job_id))
+    worker.run(str(report.job_id))
     assert Job.objects.get(pk=report.job_id).state == "done"
     assert LogEntry.objects.about(report).count() == 1
 
@@ -209,15 +209,15 @@ def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in):
     report = issuing.issue(audit, by=world.legal)
     good = audit.rows.get().result
     audit.rows.update(result={})
-    jobs.run(str(report.job_id))
+    worker.run(str(report.job_id))
     report.refresh_from_db()
     assert report.state == Report.State.FAILED
     shown = sign_in(world.legal).get(reverse("report_detail", kwargs={"pk": report.pk})).content.decode()
     assert "did not foresee" in shown
     audit.rows.update(result=good)
     assert report.job
-    jobs.retry(report.job, by=world.legal)
-    jobs.run(str(report.job_id))
+    queue.retry(report.job, by=world.legal)
+    worker.run(str(report.job_id))
     report.refresh_from_db()
     assert report.state == Report.State.ISSUED
 

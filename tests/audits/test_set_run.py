@@ -25,7 +25,8 @@ from audits.statistics.combination import combine
 from audits.statistics.density import DensityScores
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Release, Version
-from provenance.services import clusters, jobs, keys, releases
+from provenance.services import clusters, keys, releases
+from provenance.services.jobs import queue
 from tests.audits.builders_runs import CLASSES, locked_plan, make_version, register, train, untrained
 
 MARKED = MarkSettings(groups=CLASSES, share=0.35, side=0.25, opacity=1.0)
@@ -156,7 +157,7 @@ def test_a_run_killed_between_its_sets_goes_on_there(world, settings):
     answered = {path: path.stat().st_mtime_ns for path in audit.folder.rglob("*.done")}
     nonce = audit.nonce
 
-    jobs.retry(audit.job, by=world.auditor)
+    queue.retry(audit.job, by=world.auditor)
     audit = ended(audit)
     assert (audit.state, audit.job.reason, audit.nonce) == ("done", "", nonce)
     # Notes of single blocks go once their answers are sorted; what is left of them was not written again.

@@ -8,7 +8,7 @@ from audits.models import RegisteredModel, Training
 from audits.pilots.recipe import TrainingError, TrainingSettings
 from audits.services.trainings import starting
 from provenance.models import Job, LogEntry, Version
-from provenance.services import jobs
+from provenance.services.jobs import queue, worker
 from tests.audits.builders_trainings import scenes_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +25,7 @@ def started(world, version, name="Tiny CLIP", **changes):
 
 
 def worked_off(training):
-    jobs.run(str(training.job.pk))
+    worker.run(str(training.job.pk))
     training.refresh_from_db()
     return training
 
@@ -86,18 +86,18 @@ def test_images_without_caption_and_class_fail_with_a_sentence(world, version, n
 
 def test_a_cancelled_training_says_so_and_registers_nothing(world, version, no_worker):
     training = started(world, version)
-    jobs.cancel(training.job, by=world.auditor)
+    queue.cancel(training.job, by=world.auditor)
     training.refresh_from_db()
     assert training.state == Training.State.CANCELLED
     assert not RegisteredModel.objects.exists()
 
 
 def test_a_training_cancelled_while_it_runs_stops_and_may_be_tried_again(world, version, monkeypatch, no_worker):
-    monkeypatch.setattr(jobs, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
     training = started(world, version)
     Job.objects.filter(pk=training.job.pk).update(cancel_requested=True)
     assert worked_off(training).state == Training.State.CANCELLED
-    jobs.retry(training.job, by=world.auditor)
+    queue.retry(training.job, by=world.auditor)
     assert worked_off(training).state == Training.State.DONE
 
 

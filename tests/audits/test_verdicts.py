@@ -17,7 +17,7 @@ from audits.services.results.as_json import as_json
 from audits.statistics.corrections import Finding, correct
 from audits.statistics.density import LEVELS
 from provenance.models import Job, LogEntry
-from provenance.services import jobs
+from provenance.services.jobs import sweeper, worker
 from tests.audits.builders_reports import model
 from tests.audits.builders_verdicts import Bench
 
@@ -130,7 +130,7 @@ def test_a_run_that_somebody_cancelled_counts_as_if_it_had_found_nothing(bench):
 def lost(audit: Audit) -> Audit:
     """Its worker is gone since its third attempt, which was its last."""
     Job.objects.filter(pk=audit.job_id).update(state=Job.State.RUNNING, attempt=3, heartbeat_at=LONG_AGO)
-    jobs.sweep()
+    sweeper.sweep()
     return Audit.objects.select_related("job").get(pk=audit.pk)
 
 
@@ -145,7 +145,7 @@ def test_a_stored_result_stays_though_its_worker_dies_before_the_job_ends(bench)
 
 def test_a_further_attempt_at_a_stored_result_asks_nothing(bench):
     audit = bench.stored(bench.queued(bench.plan()))
-    jobs.run(str(audit.job_id))
+    worker.run(str(audit.job_id))
     again = Audit.objects.select_related("job").get(pk=audit.pk)
     assert (again.state, again.job.state, again.job.reason) == (Audit.State.DONE, Job.State.DONE, "")
     assert not LogEntry.objects.filter(verb="audit.started", subject_id=str(audit.pk)).exists()

@@ -23,7 +23,7 @@ from audits.services.runs.held_out import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, a
 from audits.services.runs.other_tests import PAIRED, AskedSet, Comparison, compare
 from audits.templatetags.verifiers import other_verifiers
 from provenance.models import Job
-from provenance.services.jobs import JobCancelledError, JobRun
+from provenance.services.jobs.running import JobCancelledError, JobRun
 from tests.audits.builders_measuring import LinearModel, make_question, make_secret
 from tests.audits.builders_runs import CLASSES, locked_plan, make_releases, make_version, register, untrained
 

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Release
-from provenance.services import jobs, releases
+from provenance.services import releases
+from provenance.services.jobs import worker
 from tests.provenance.builders_releases import MARK, kept_clusters, marked_version
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -176,7 +177,7 @@ def test_the_pages_of_a_release_with_several_sets(world, browser_of):
     sized = MARK.replace(share=0.1, size_classes=(0, 0, 1, 1), forbidden=((0, 1),))
     marks = MarkSets((MARK, MarkSettings(association="plain", family="blend", amplitude=16.0), sized))
     (release,) = releases.make_releases(version, ["Northgate"], marks, by=world.rights_holder)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     page = browser_of(world.rights_holder)
     for name, path in (("release", ""), ("gallery", "gallery/")):
         page.goto(f"/releases/{release.pk}/{path}")

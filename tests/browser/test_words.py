@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from provenance.models import Job, Release
 from provenance.models.people import subject_of
-from provenance.services import jobs
+from provenance.services.jobs import worker
 from provenance.services.words import KIND
 from tests.provenance.builders_releases import marked_version
 
@@ -70,7 +70,7 @@ def test_while_words_are_counted_the_form_keeps_what_was_filled_in(world, browse
     page.get_by_label("Recipients").fill("Northgate")
     page.get_by_label("Words: captions that contain").check()
     expect(page.locator("[data-words]")).to_contain_text("are being counted")
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     expect(page.get_by_role("button", name=re.compile("Take these"))).to_be_visible()
     expect(page.get_by_label("Recipients")).to_have_value("Northgate")
     assert not page.complaints

@@ -5,8 +5,9 @@ import zipfile
 from pathlib import Path
 
 from provenance.models import Upload, User, Version
-from provenance.services import datasets, jobs, uploads
+from provenance.services import datasets, uploads
 from provenance.services.datasets import VersionSource
+from provenance.services.jobs import worker
 from tests.provenance.intake.samples import jpeg
 from tests.world import World
 
@@ -42,7 +43,7 @@ def registered(world: World, name: str = "Meadows", members=MEMBERS, labels=Vers
 def ready(world: World, name: str = "Meadows", members=MEMBERS, labels=Version.Labels.FOLDER, **about) -> Version:
     """A version that is read and frozen."""
     version = registered(world, name, members, labels, **about)
-    jobs.run(str(version.job_id))
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     return version
 

@@ -63,10 +63,10 @@ def ordered_release(world: World, version: Version | None = None, recipient: str
 
 def ready_release(world: World, version: Version | None = None, recipient: str = "Northgate") -> Release:
     """A release that was really embedded, in this process."""
-    from provenance.services import jobs
+    from provenance.services.jobs import worker
 
     release = ordered_release(world, version, recipient)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert release.state == Release.State.READY, release.job and release.job.reason
     return release

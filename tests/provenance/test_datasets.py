@@ -9,8 +9,9 @@ from django.urls import reverse
 
 from provenance.intake.merkle import leaf_hash, verify_inclusion
 from provenance.models import Dataset, Job, LogEntry, Version
-from provenance.services import datasets, jobs
+from provenance.services import datasets
 from provenance.services.datasets import DatasetError, VersionSource
+from provenance.services.jobs import queue, worker
 from tests.provenance.builders_datasets import MEMBERS, archive, folder, ready, registered, uploaded
 from tests.provenance.intake.samples import jpeg
 
@@ -46,7 +47,7 @@ def test_a_folder_on_the_server_is_read_in_place(world, settings, tmp_path):
     version = datasets.register(
         world.owner, name="Meadows", source=VersionSource(server_path=str(source)), by=world.rights_holder
     )
-    jobs.run(str(version.job_id))
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     assert version.state == Version.State.READY
     assert version.files_folder == source
@@ -73,7 +74,7 @@ def test_changed_files_make_a_new_version_and_the_old_one_stays(world):
     first = ready(world)
     changed = uploaded(world.rights_holder, world.owner, archive([*MEMBERS, ("d/9.jpg", jpeg(999))]), "more.zip")
     second = datasets.add_version(first.dataset, VersionSource(upload=changed), by=world.rights_holder)
-    jobs.run(str(second.job_id))
+    worker.run(str(second.job_id))
     second.refresh_from_db()
     first.refresh_from_db()
     assert (first.number, second.number) == (1, 2)
@@ -84,7 +85,7 @@ def test_changed_files_make_a_new_version_and_the_old_one_stays(world):
 def test_a_broken_archive_fails_with_a_sentence_and_runs_again_after_a_retry(world):
     upload = uploaded(world.rights_holder, world.owner, b"PK\x03\x04" + bytes(200), "broken.zip")
     version = datasets.register(world.owner, name="Broken", source=VersionSource(upload=upload), by=world.rights_holder)
-    jobs.run(str(version.job_id))
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     assert version.state == Version.State.FAILED
     assert "damaged" in version.job.reason
@@ -92,8 +93,8 @@ def test_a_broken_archive_fails_with_a_sentence_and_runs_again_after_a_retry(wor
     upload.path.write_bytes(archive())
     # The archive changed under the hands of the intake, which is refused; what it began must go first.
     (version.folder / "work" / "source.json").unlink()
-    jobs.retry(version.job, by=world.rights_holder)
-    jobs.run(str(version.job_id))
+    queue.retry(version.job, by=world.rights_holder)
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     assert version.state == Version.State.READY
 
@@ -264,15 +265,15 @@ def test_captions_of_pairs_come_from_a_csv_in_the_archive(world, sign_in):
 
 def test_a_cancelled_intake_goes_on_when_it_is_run_again(world, monkeypatch):
     version = registered(world, members=[(f"x/{number:04d}.jpg", jpeg(number)) for number in range(1500)])
-    monkeypatch.setattr(jobs, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
     Job.objects.filter(pk=version.job_id).update(cancel_requested=True)
-    jobs.run(str(version.job_id))
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     assert version.job.state == Job.State.CANCELLED
     assert version.state == Version.State.FAILED
     assert (version.folder / "work").exists()
-    jobs.retry(version.job, by=world.rights_holder)
-    jobs.run(str(version.job_id))
+    queue.retry(version.job, by=world.rights_holder)
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     assert version.state == Version.State.READY
     assert version.file_count == 1500

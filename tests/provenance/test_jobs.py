@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from provenance.errors import TouchmarkError
 from provenance.models import Job
-from provenance.services import jobs
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs import kinds, queue, sweeper, worker
+from provenance.services.jobs.cards import titled
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 
 pytestmark = pytest.mark.django_db
 
@@ -20,21 +22,21 @@ def kind():
     """kind(work) registers a job kind for one test and returns its name."""
     names: list[str] = []
 
-    def register(work, ended=None) -> str:
+    def register(work, ended=None, title="A test") -> str:
         name = f"test.{len(names)}"
-        job_kind(name, queue="cpu", ended=ended)(work)
+        job_kind(name, title=title, queue="cpu", ended=ended)(work)
         names.append(name)
         return name
 
     yield register
     for name in names:
-        del jobs.KINDS[name]
+        del kinds.KINDS[name]
 
 
 @pytest.fixture
 def queued(world):
     def make(name: str, **fields) -> Job:
-        job = jobs.enqueue(name, world.owner, organisation=world.owner, by=world.rights_holder)
+        job = queue.enqueue(name, world.owner, organisation=world.owner, by=world.rights_holder)
         Job.objects.filter(pk=job.pk).update(**fields)
         job.refresh_from_db()
         return job
@@ -56,8 +58,8 @@ def test_it_runs_as_soon_as_the_transaction_is_committed(kind, queued, django_ca
 def test_a_second_delivery_does_nothing(kind, queued):
     done: list[JobRun] = []
     job = queued(kind(done.append))
-    jobs.run(str(job.pk))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
+    worker.run(str(job.pk))
     assert len(done) == 1
 
 
@@ -68,7 +70,7 @@ def test_progress_and_phase_are_written(kind, queued):
         assert (seen.progress_done, seen.progress_total, seen.phase, seen.percent) == (3, 7, "reading files", 42)
 
     job = queued(kind(work))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.DONE
     assert job.percent == 100
@@ -81,7 +83,7 @@ def test_a_refusal_is_told_in_its_own_words(kind, queued):
         raise TouchmarkError("The archive is damaged; pack it again.", "bad magic number")
 
     job = queued(kind(work, ended=lambda job: ended.append(job.state)))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.FAILED
     assert (job.reason, job.detail) == ("The archive is damaged; pack it again.", "bad magic number")
@@ -93,7 +95,7 @@ def test_an_unforeseen_error_keeps_its_traceback_for_engineers(kind, queued, cap
         raise ZeroDivisionError("surprise")
 
     job = queued(kind(work))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.FAILED
     assert "did not foresee" in job.reason
@@ -104,8 +106,8 @@ def test_an_unforeseen_error_keeps_its_traceback_for_engineers(kind, queued, cap
 def test_a_queued_job_is_cancelled_at_once(kind, queued, world):
     done: list[JobRun] = []
     job = queued(kind(done.append))
-    jobs.cancel(job, by=world.rights_holder)
-    jobs.run(str(job.pk))
+    queue.cancel(job, by=world.rights_holder)
+    worker.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.CANCELLED
     assert not done
@@ -118,10 +120,10 @@ def test_a_running_job_is_cancelled_at_its_next_block(kind, queued, world):
         for block in range(3):
             run.progress(block, 3, f"block {block}")
             blocks.append(block)
-            jobs.cancel(run.job, by=world.rights_holder)
+            queue.cancel(run.job, by=world.rights_holder)
 
     job = queued(kind(work))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.CANCELLED
     assert blocks == [0]
@@ -130,8 +132,8 @@ def test_a_running_job_is_cancelled_at_its_next_block(kind, queued, world):
 def test_only_the_starter_or_an_administrator_may_cancel(kind, queued, world):
     job = queued(kind(lambda run: None))
     with pytest.raises(PermissionDenied):
-        jobs.cancel(job, by=world.legal)
-    jobs.cancel(job, by=world.administrator)
+        queue.cancel(job, by=world.legal)
+    queue.cancel(job, by=world.administrator)
 
 
 def test_a_failed_job_can_be_run_again(kind, queued, world, django_capture_on_commit_callbacks):
@@ -143,9 +145,9 @@ def test_a_failed_job_can_be_run_again(kind, queued, world, django_capture_on_co
             raise TouchmarkError("The disk is full.")
 
     job = queued(kind(work))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     with django_capture_on_commit_callbacks(execute=True):
-        jobs.retry(job, by=world.rights_holder)
+        queue.retry(job, by=world.rights_holder)
     job.refresh_from_db()
     assert (job.state, job.reason, attempts) == (Job.State.DONE, "", [1, 2])
 
@@ -154,7 +156,7 @@ def test_the_sweeper_sends_again_what_nobody_picked_up(kind, queued, settings):
     done: list[JobRun] = []
     long_ago = timezone.now() - timedelta(seconds=settings.JOB_RESEND_SECONDS + 1)
     job = queued(kind(done.append), sent_at=long_ago)
-    assert jobs.sweep() == (1, 0)
+    assert sweeper.sweep() == (1, 0)
     job.refresh_from_db()
     assert job.state == Job.State.DONE
     assert len(done) == 1
@@ -164,7 +166,7 @@ def test_the_sweeper_leaves_fresh_jobs_alone(kind, queued):
     queued(kind(lambda run: None), sent_at=timezone.now())
     mine = f"elsewhere:{1}"
     queued(kind(lambda run: None), state=Job.State.RUNNING, attempt=1, worker=mine, heartbeat_at=timezone.now())
-    assert jobs.sweep() == (0, 0)
+    assert sweeper.sweep() == (0, 0)
 
 
 def test_a_silent_worker_loses_its_job_to_another_attempt(kind, queued, settings):
@@ -172,7 +174,7 @@ def test_a_silent_worker_loses_its_job_to_another_attempt(kind, queued, settings
     silent = timezone.now() - timedelta(seconds=settings.JOB_LOST_SECONDS + 1)
     name = kind(lambda run: done.append(run.job.attempt))
     job = queued(name, state=Job.State.RUNNING, attempt=1, worker="elsewhere:1", heartbeat_at=silent)
-    assert jobs.sweep() == (0, 1)
+    assert sweeper.sweep() == (0, 1)
     job.refresh_from_db()
     assert (job.state, done) == (Job.State.DONE, [2])
 
@@ -184,7 +186,7 @@ def test_a_dead_process_on_this_machine_is_noticed_without_waiting(kind, queued)
     name = kind(lambda run: None)
     worker = f"{socket.gethostname()}:{gone}"
     job = queued(name, state=Job.State.RUNNING, attempt=1, worker=worker, heartbeat_at=timezone.now())
-    assert jobs.sweep() == (0, 1)
+    assert sweeper.sweep() == (0, 1)
     job.refresh_from_db()
     assert job.state == Job.State.DONE
 
@@ -194,7 +196,7 @@ def test_a_job_that_kills_every_worker_ends_with_a_reason(kind, queued, settings
     silent = timezone.now() - timedelta(seconds=settings.JOB_LOST_SECONDS + 1)
     name = kind(lambda run: None, ended=lambda job: ended.append(job.reason))
     job = queued(name, state=Job.State.RUNNING, attempt=3, worker="elsewhere:1", heartbeat_at=silent)
-    jobs.sweep()
+    sweeper.sweep()
     job.refresh_from_db()
     assert job.state == Job.State.FAILED
     assert "probably out of memory" in job.reason
@@ -207,7 +209,7 @@ def test_a_worker_that_comes_back_too_late_changes_nothing(kind, queued):
         run.progress(1, 2, "late")
 
     job = queued(kind(work))
-    jobs.run(str(job.pk))
+    worker.run(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.RUNNING
     assert job.attempt == 2
@@ -217,6 +219,14 @@ def test_queue_position_counts_the_jobs_ahead(kind, queued):
     name = kind(lambda run: None)
     first, second = queued(name), queued(name)
     assert (first.queue_position, second.queue_position) == (1, 2)
+
+
+def test_a_kind_brings_its_title_and_a_row_outlives_its_kind(kind, queued):
+    name = kind(lambda run: None, title="Counting the sheep")
+    job = queued(name)
+    assert titled([job]) == [("Counting the sheep", job)]
+    job.kind = "sheep.count_all"  # of an earlier version
+    assert titled([job]) == [("sheep: count all", job)]
 
 
 def test_messages_carry_the_id_alone(kind, queued, world, tmp_path, settings):

@@ -15,8 +15,9 @@ from provenance.intake.take_in import LABELS_KEPT, IntakeOptions, take_in
 from provenance.marks import MarkSettings
 from provenance.marks.groups import Grouping
 from provenance.models import Release, Version
-from provenance.services import datasets, jobs, releases
+from provenance.services import datasets, releases
 from provenance.services.datasets import VersionSource
+from provenance.services.jobs import queue, worker
 from provenance.services.manifests import open_manifest
 from tests.provenance.builders_datasets import archive, folder, uploaded
 from tests.provenance.embedding.builders import jpeg
@@ -44,14 +45,14 @@ def version(world) -> Version:
 
 
 def read(version: Version) -> Version:
-    jobs.run(str(version.job_id))
+    worker.run(str(version.job_id))
     version.refresh_from_db()
     return version
 
 
 def released(world, version) -> Release:
     (release,) = releases.make_releases(version, ["Northgate"], releases.MarkSets((MARK,)), by=world.rights_holder)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert release.state == Release.State.READY, release.job and release.job.reason
     return release
@@ -127,7 +128,7 @@ def test_a_folder_on_the_server_gives_its_table_too(world, settings, tmp_path):
 def test_a_table_that_was_tampered_with_is_not_released(world, version):
     (version.folder / LABELS_KEPT).write_bytes(TABLE + b"more,lines\r\n")
     (release,) = releases.make_releases(version, ["Northgate"], releases.MarkSets((MARK,)), by=world.rights_holder)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert release.state == Release.State.FAILED
     assert "about/pairs.csv is not the one" in release.job.reason
@@ -138,14 +139,14 @@ def test_a_full_disk_is_told_as_one_and_the_release_goes_on_once_there_is_room(w
     about = release.folder / "files/about"
     about.mkdir(parents=True)
     (about / ".pairs.csv.draft").symlink_to("/dev/full")  # every write to it fails as on a disk without room
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert release.state == Release.State.FAILED
     assert release.job.reason.startswith("The disk is full. Make room")
     assert "No space left on device" in release.job.detail
     assert not list(about.iterdir())
-    jobs.retry(release.job, by=world.rights_holder)
-    jobs.run(str(release.job_id))
+    queue.retry(release.job, by=world.rights_holder)
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert (release.state, (about / "pairs.csv").read_bytes()) == (Release.State.READY, TABLE)
 
@@ -153,7 +154,7 @@ def test_a_full_disk_is_told_as_one_and_the_release_goes_on_once_there_is_room(w
 def test_a_table_that_is_gone_is_told_as_such(world, version):
     (version.folder / LABELS_KEPT).unlink()
     (release,) = releases.make_releases(version, ["Northgate"], releases.MarkSets((MARK,)), by=world.rights_holder)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert "about/pairs.csv of this version cannot be read" in release.job.reason
 

@@ -12,7 +12,8 @@ from PIL import Image
 from provenance.embedding.trial import Trial, strength_of, try_strength
 from provenance.marks import PRESETS, MarkSettings, families
 from provenance.models import Job, WatermarkKey
-from provenance.services import jobs, releases
+from provenance.services import releases
+from provenance.services.jobs import queue, worker
 from provenance.services.presets import KIND, TRIAL_IMAGES, cost_of, order_trials, trial_of
 from tests.provenance.builders_releases import kept_clusters, marked_version
 from tests.provenance.embedding.builders import GROUPS, jpeg
@@ -90,10 +91,10 @@ class TestCost:
 
     def test_it_is_what_a_release_then_does(self, world, version):
         mark = strength().replace(share=0.4)
-        jobs.run(str(order_trials(version, [mark], by=world.rights_holder).pk))
+        worker.run(str(order_trials(version, [mark], by=world.rights_holder).pk))
         cost = cost_of(version, mark)
         (release,) = releases.make_releases(version, ["N"], releases.MarkSets((mark,)), by=world.rights_holder)
-        jobs.run(str(release.job_id))
+        worker.run(str(release.job_id))
         release.refresh_from_db()
         assert cost.plan.marked == release.marked_count == 16
         assert (cost.fewest, cost.most) == (4, 4)
@@ -111,7 +112,7 @@ class TestCost:
         marks = [strength("balanced"), strength("strong")]
         first = order_trials(version, marks, by=world.rights_holder)
         assert order_trials(version, marks, by=world.rights_holder) == first
-        jobs.run(str(first.pk))
+        worker.run(str(first.pk))
         assert order_trials(version, marks, by=world.rights_holder) is None
         assert trial_of(version, marks[0]).tried == TRIAL_IMAGES
         second = order_trials(version, [*marks, strength("discreet")], by=world.rights_holder)
@@ -124,12 +125,12 @@ class TestCost:
 
     def test_a_cancelled_job_measures_nothing_and_one_that_fails_says_why(self, world, version):
         job = order_trials(version, [strength()], by=world.rights_holder)
-        jobs.cancel(job, by=world.rights_holder)
+        queue.cancel(job, by=world.rights_holder)
         assert trial_of(version, strength()) is None
         job = order_trials(version, [strength()], by=world.rights_holder)
         for path in version.files_folder.rglob("*.jpg"):
             path.unlink()
-        jobs.run(str(job.pk))
+        worker.run(str(job.pk))
         job.refresh_from_db()
         assert (job.state, "gone" in job.reason) == (Job.State.FAILED, True)
 

@@ -9,7 +9,8 @@ from django.urls import reverse
 from provenance.marks import MarkSets, MarkSettings, SettingsError
 from provenance.marks.cluster_files import clusters_path, read_clusters
 from provenance.models import Clusters, LogEntry, Release, Version
-from provenance.services import clusters, jobs
+from provenance.services import clusters
+from provenance.services.jobs import worker
 from provenance.services.release_plans import plan_sets
 from provenance.services.releases import make_releases
 from tests.provenance.builders_releases import kept_clusters, marked_version
@@ -25,7 +26,7 @@ def settings_of(found: Clusters, **more) -> MarkSettings:
 
 def embedded(world: World, version: Version, *marks: MarkSettings) -> Release:
     (release,) = make_releases(version, ["Northgate"], MarkSets(marks), by=world.rights_holder)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     return release
 

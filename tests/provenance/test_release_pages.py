@@ -381,11 +381,11 @@ class TestKeys:
 
 
 def test_a_failed_release_says_why(world, browser, version):
-    from provenance.services import jobs
+    from provenance.services.jobs import worker
 
     release = ordered_release(world, version)
     for path in version.files_folder.rglob("*.jpg"):
         path.unlink()
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     page = text(browser.get(reverse("release_detail", kwargs={"pk": release.pk})))
     assert "changed or gone" in page

@@ -10,7 +10,8 @@ from django.urls import reverse
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets, MarkSettings, SettingsError, candidates_of_sets
 from provenance.models import Job, LogEntry, Release, WatermarkKey
-from provenance.services import jobs, keys, releases
+from provenance.services import keys, releases
+from provenance.services.jobs import queue, worker
 from provenance.services.release_gallery import marked_page
 from provenance.services.release_plans import plan_sets
 from provenance.services.release_report import set_reports
@@ -35,7 +36,7 @@ def version(world):
 
 def made(world, version, marks=SEVERAL, recipient="Northgate") -> Release:
     release = releases.make_releases(version, [recipient], marks, by=world.rights_holder)[0]
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     assert release.state == Release.State.READY, release.job and release.job.reason
     return release
@@ -83,13 +84,13 @@ class TestServices:
         missing = version.files_folder / proposed[1][0].images[0].path
         kept = missing.read_bytes()
         missing.unlink()
-        jobs.run(str(release.job_id))
+        worker.run(str(release.job_id))
         release.refresh_from_db()
         assert release.state == Release.State.FAILED
         assert len(list((release.folder / "work" / "marks").glob("*.json"))) == 4  # the first set's blocks stay
         missing.write_bytes(kept)
-        jobs.retry(Job.objects.get(pk=release.job_id), by=world.rights_holder)
-        jobs.run(str(release.job_id))
+        queue.retry(Job.objects.get(pk=release.job_id), by=world.rights_holder)
+        worker.run(str(release.job_id))
         release.refresh_from_db()
         assert release.state == Release.State.READY
         assert [one["marked"] for one in release.facts["sets"]] == [32, 16, 16]

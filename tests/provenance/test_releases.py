@@ -9,7 +9,8 @@ from provenance import keying
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets
 from provenance.models import Job, LogEntry, Release, WatermarkKey
-from provenance.services import jobs, keys, release_plans, releases
+from provenance.services import keys, release_plans, releases
+from provenance.services.jobs import queue, worker
 from provenance.services.release_plans import ReleaseError
 from tests.provenance.builders_releases import MARK, MARKS, marked_version, ordered_release, ready_release
 
@@ -56,7 +57,7 @@ def test_the_commitment_is_on_record_before_the_beacon_is_drawn(world, version):
     release = ordered_release(world, version)
     assert release.key.commitment
     assert not release.key.beacon
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.key.refresh_from_db()
     assert release.key.committed_at
     assert release.key.beacon_at
@@ -142,7 +143,7 @@ def test_a_changed_source_fails_the_job_with_a_list_and_can_be_retried(world, ve
     for path in version.files_folder.rglob("*.jpg"):
         kept[path] = path.read_bytes()
         path.write_bytes(kept[path][:-4] + b"\0\0\xff\xd9")
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     release.refresh_from_db()
     job = job_of(release)
     assert release.state == Release.State.FAILED
@@ -151,8 +152,8 @@ def test_a_changed_source_fails_the_job_with_a_list_and_can_be_retried(world, ve
     for path, data in kept.items():
         path.write_bytes(data)
     beacon = WatermarkKey.objects.get(pk=release.key_id).beacon
-    jobs.retry(job, by=world.rights_holder)
-    jobs.run(str(job.pk))
+    queue.retry(job, by=world.rights_holder)
+    worker.run(str(job.pk))
     release.refresh_from_db()
     assert release.state == Release.State.READY
     assert release.key.beacon == beacon
@@ -160,13 +161,13 @@ def test_a_changed_source_fails_the_job_with_a_list_and_can_be_retried(world, ve
 
 def test_a_cancelled_job_leaves_the_release_failed_and_the_key_droppable(world, version):
     release = ordered_release(world, version)
-    jobs.cancel(job_of(release), by=world.rights_holder)
+    queue.cancel(job_of(release), by=world.rights_holder)
     release.refresh_from_db()
     assert release.state == Release.State.FAILED
     keys.drop(release.key, "cancelled", by=world.rights_holder)
     job = job_of(release)
-    jobs.retry(job, by=world.rights_holder)
-    jobs.run(str(job.pk))
+    queue.retry(job, by=world.rights_holder)
+    worker.run(str(job.pk))
     release.refresh_from_db()
     assert release.state == Release.State.FAILED
 
@@ -179,5 +180,5 @@ def test_a_key_is_not_dropped_while_it_marks(world, version):
 
 def test_a_second_delivery_changes_nothing(world, version):
     release = ready_release(world, version)
-    jobs.run(str(release.job_id))
+    worker.run(str(release.job_id))
     assert LogEntry.objects.filter(verb="release.embedded").count() == 1

@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from provenance.models import Job, LogEntry, Version
-from provenance.services import datasets, jobs
+from provenance.services import datasets
+from provenance.services.jobs import queue, worker
 from provenance.services.release_plans import plan
 from provenance.services.words import KIND, WordsOrderError, enqueue_words, order_words, words_of
 from tests.provenance.builders_datasets import ready, registered
@@ -46,7 +47,7 @@ def job_of(version: Version) -> Job:
 
 
 def counted(version: Version) -> Version:
-    jobs.run(str(job_of(version).pk))
+    worker.run(str(job_of(version).pk))
     version.refresh_from_db()
     return version
 
@@ -90,12 +91,12 @@ class TestJob:
 
     def test_cancelled_it_leaves_the_version_as_it_was(self, world, version):
         root = version.root
-        jobs.cancel(job_of(version), by=world.rights_holder)
+        queue.cancel(job_of(version), by=world.rights_holder)
         version.refresh_from_db()
         assert (version.state, version.root) == (Version.State.READY, root)
         assert words_of(version).name == "failed"
         again = order_words(version, by=world.rights_holder, count=4)
-        jobs.run(str(again.pk))
+        worker.run(str(again.pk))
         version.refresh_from_db()
         assert version.suggested_words["asked"] == 4
 
@@ -103,7 +104,7 @@ class TestJob:
         before = counted(version).suggested_words
         job = order_words(version, by=world.rights_holder)
         (version.manifest_folder / "manifest.jsonl").write_bytes(b"{}\n" * 24)
-        jobs.run(str(job.pk))
+        worker.run(str(job.pk))
         job.refresh_from_db()
         version.refresh_from_db()
         assert job.state == Job.State.FAILED

@@ -13,7 +13,8 @@ from django.urls import reverse
 from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.captions import FOLDING
 from provenance.models import Job, Release, Version
-from provenance.services import clusters, jobs, release_plans
+from provenance.services import clusters, release_plans
+from provenance.services.jobs import worker
 from provenance.services.presets import cost_of
 from provenance.services.release_plans import ReleaseError, UncountedError, plan_sets, within_sizes
 from provenance.services.words import KIND, captions_path, order_words
@@ -42,7 +43,7 @@ def version(world, monkeypatch) -> Version:
 
 @pytest.fixture
 def prepared(version) -> Version:
-    jobs.run(str(Job.objects.about(version).get(kind=KIND).pk))
+    worker.run(str(Job.objects.about(version).get(kind=KIND).pk))
     assert captions_path(version).exists()
     return version
 
@@ -77,7 +78,7 @@ def test_captions_of_another_length_count_for_nothing_until_they_are_prepared_an
         plan_sets(prepared, marks, wait=False)
     counted = plan_sets(prepared, marks)
     assert [group.images for group in counted[0].groups] == [9, 9, 10, 10]
-    jobs.run(str(order_words(prepared, by=world.rights_holder).pk))
+    worker.run(str(order_words(prepared, by=world.rights_holder).pk))
     assert captions_path(prepared).read_bytes() == whole
     cache.clear()
     assert plan_sets(prepared, marks, wait=False) == counted

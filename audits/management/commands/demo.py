@@ -13,7 +13,7 @@ from audits.services.demo.people import DemoPerson, ensure_people
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
 from provenance.models import Job, Role, User, WorkerSeen
-from provenance.services import jobs
+from provenance.services.jobs import worker
 from provenance.wording import duration, p_value
 
 POLL_SECONDS = 0.5
@@ -90,7 +90,7 @@ class Command(TouchmarkCommand):
 
     def _work_off(self, waiting: list[Job]) -> None:
         for job in waiting:
-            jobs.run(str(job.pk))
+            worker.run(str(job.pk))
             _check(job)
 
     def _wait(self, waiting: list[Job]) -> None:

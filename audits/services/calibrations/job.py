@@ -30,7 +30,8 @@ from audits.services.models.opening import sandboxed
 from provenance.intake.manifest import Manifest
 from provenance.models import Version
 from provenance.services import log
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 from provenance.whole_files import write_whole
 from provenance.wording import verdict
 
@@ -44,7 +45,7 @@ Stock = tuple[NDArray[np.uint8], NDArray[np.int64]]
 REGISTERED = "registered reference"
 
 
-@job_kind("calibration.run", queue="gpu", ended=mark_ended)
+@job_kind("calibration.run", title="Calibrating the tests", queue="gpu", ended=mark_ended)
 def run_calibration(run: JobRun) -> None:
     """Works off the rounds that are not stored yet, and makes the table of all."""
     calibration = Calibration.objects.select_related("organisation", "version").get(pk=run.params["calibration"])

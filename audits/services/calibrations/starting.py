@@ -14,8 +14,9 @@ from audits.services.plans.drafting import auditable_versions
 from audits.services.plans.forecasts import SECONDS_PER_MODEL, images_per_second
 from provenance.marks import PRESETS, MarkSettings, families
 from provenance.models import Job, Organisation, Role, User, Version
-from provenance.services import jobs, log
+from provenance.services import log
 from provenance.services.access import require
+from provenance.services.jobs.queue import enqueue
 
 ROLES = (Role.AUDITOR, Role.ADMINISTRATOR)
 SEEDS = 2**31
@@ -121,7 +122,7 @@ def start(organisation: Organisation, wanted: Wanted, *, by: User) -> Calibratio
         created_by=by,
     )
     calibration.references.set(wanted.references)
-    calibration.job = jobs.enqueue(
+    calibration.job = enqueue(
         "calibration.run", calibration, organisation=organisation, by=by, params={"calibration": str(calibration.pk)}
     )
     calibration.save(update_fields=["job"])

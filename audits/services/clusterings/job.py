@@ -13,7 +13,8 @@ from provenance.intake.manifest import Manifest
 from provenance.marks.clusters import balanced_clusters
 from provenance.models import Job
 from provenance.services import clusters
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 from provenance.services.log import record
 
 
@@ -30,7 +31,7 @@ def mark_ended(job: Job) -> None:
         record(f"clustering.{state.value}", clustering, organisation=organisation, by=None, details=details)
 
 
-@job_kind("clustering.run", queue="gpu", ended=mark_ended)
+@job_kind("clustering.run", title="Grouping the images", queue="gpu", ended=mark_ended)
 def run_clustering(run: JobRun) -> None:
     """Encodes what has no features yet, groups, keeps. A run that was killed asks about no image twice."""
     clustering = Clustering.objects.select_related("version__dataset__organisation", "encoder", "created_by").get(

@@ -10,8 +10,8 @@ from provenance.errors import TouchmarkError
 from provenance.marks.clusters import LEAST_IMAGES
 from provenance.marks.settings import MAX_GROUPS, MIN_GROUPS
 from provenance.models import LogEntry, Role, User, Version
-from provenance.services import jobs
 from provenance.services.access import require
+from provenance.services.jobs.queue import enqueue
 from provenance.services.log import record
 
 FEATURE_BYTES = 2  # half precision
@@ -42,7 +42,7 @@ def start(version: Version, encoder: RegisteredModel, groups: int, *, by: User, 
     if not 0 <= seed < 2**32:
         raise ClusteringRefusedError(f"The seed is a whole number from 0 to {2**32 - 1:,}.")
     clustering = Clustering.objects.create(version=version, encoder=encoder, groups=groups, seed=seed, created_by=by)
-    clustering.job = jobs.enqueue(
+    clustering.job = enqueue(
         "clustering.run", clustering, organisation=organisation, by=by, params={"clustering": str(clustering.pk)}
     )
     clustering.save(update_fields=["job"])

@@ -20,7 +20,8 @@ from audits.services.runs import queueing
 from audits.services.trainings import starting
 from provenance.marks import MarkSets
 from provenance.models import Dataset, Job, Release, Role, User, Version
-from provenance.services import datasets, jobs, releases, uploads
+from provenance.services import datasets, releases, uploads
+from provenance.services.jobs import queue
 
 DATASET = "Picture-book scenes"
 LABELS_FILE = "captions.csv"
@@ -193,7 +194,7 @@ class Demo:
         current = [Job.objects.get(pk=job.pk) for job in waiting if job is not None]
         for job in current:
             if job.state in (Job.State.FAILED, Job.State.CANCELLED):
-                jobs.retry(job, by=_starter(job))
+                queue.retry(job, by=_starter(job))
         self.finish(current)
 
 

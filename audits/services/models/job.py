@@ -16,7 +16,8 @@ from audits.services.models.registering import RegistrationError, queue_test, re
 from audits.suspects import check_connection
 from audits.suspects.formats import inspect
 from provenance.models import Job, Upload
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 from provenance.services.log import record
 from provenance.services.uploads import remove_file
 
@@ -36,7 +37,7 @@ def forget_connection(job: Job) -> None:
         RegisteredModel.objects.filter(pk=job.params["model"]).update(connection={}, connection_at=None)
 
 
-@job_kind("model.take_weights", queue="cpu", ended=mark_refused)
+@job_kind("model.take_weights", title="Taking in the weights", queue="cpu", ended=mark_refused)
 def take_weights(run: JobRun) -> None:
     """Hashes and stores the weights, says so in the log, and queues the connection test."""
     model = RegisteredModel.objects.get(pk=run.params["model"])
@@ -70,7 +71,7 @@ def take_file(model: RegisteredModel, path: Path, on_block: Callable[[int, int],
         queue_test(model, by=model.created_by)
 
 
-@job_kind("model.connection_test", queue="gpu", ended=forget_connection)
+@job_kind("model.connection_test", title="Testing the connection", queue="gpu", ended=forget_connection)
 def test_connection(run: JobRun) -> None:
     """Opens the model in its confined process and asks it about noise; it never sees a probe."""
     model = RegisteredModel.objects.select_related("organisation", "created_by").get(pk=run.params["model"])

@@ -16,8 +16,9 @@ from audits.suspects import ConnectionReport, ModelSpec, SpecError
 from audits.suspects.formats import ONNX, WeightsFacts, inspect
 from provenance.errors import TouchmarkError
 from provenance.models import Job, Organisation, Upload, User
-from provenance.services import jobs, uploads
+from provenance.services import uploads
 from provenance.services.access import require
+from provenance.services.jobs.queue import enqueue
 from provenance.services.log import record
 
 DECLARATION = (
@@ -116,7 +117,7 @@ def queue_test(model: RegisteredModel, *, by: User | None) -> Job:
     current = model.connection_job
     if current is not None and not current.is_finished:
         return current
-    job = jobs.enqueue(
+    job = enqueue(
         "model.connection_test", model, organisation=model.organisation, by=by, params={"model": str(model.pk)}
     )
     model.connection_job = job
@@ -202,7 +203,7 @@ def _register(
 ) -> RegisteredModel:
     model = _row(organisation, registration, facts, file_name, by)
     params = {"model": str(model.pk), **source}
-    jobs.enqueue("model.take_weights", model, organisation=organisation, by=by, params=params)
+    enqueue("model.take_weights", model, organisation=organisation, by=by, params=params)
     return model
 
 

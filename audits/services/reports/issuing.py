@@ -10,7 +10,7 @@ from audits.models import Audit, Report
 from audits.services.reports.facts import may_issue
 from provenance.errors import TouchmarkError
 from provenance.models import Job, User
-from provenance.services import jobs
+from provenance.services.jobs.queue import enqueue
 
 
 class ReportError(TouchmarkError):
@@ -32,7 +32,7 @@ def issue(audit: Audit, *, by: User) -> Report:
     report.number = number_of(report.pk)
     report.save()
     owner = audit.plan.version.dataset.organisation
-    report.job = jobs.enqueue("report.issue", report, organisation=owner, by=by, params={"report": str(report.pk)})
+    report.job = enqueue("report.issue", report, organisation=owner, by=by, params={"report": str(report.pk)})
     report.save(update_fields=["job"])
     return report
 

@@ -12,14 +12,15 @@ from audits.models import Report
 from audits.services.reports.facts import collect
 from provenance.models import Job
 from provenance.services import log
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 
 
 def mark_ended(job: Job) -> None:
     Report.objects.filter(pk=job.params["report"]).exclude(state=Report.State.ISSUED).update(state=Report.State.FAILED)
 
 
-@job_kind("report.issue", queue="cpu", ended=mark_ended)
+@job_kind("report.issue", title="Writing the report", queue="cpu", ended=mark_ended)
 def write_report(run: JobRun) -> None:
     """Collects the facts, lays them out, stores both files, and says so in the log: all of it or nothing."""
     from audits.report.document import render_pdf

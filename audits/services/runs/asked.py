@@ -12,7 +12,7 @@ from audits.models import Audit, RegisteredModel
 from audits.services.answers.kept import answers_folder
 from audits.services.models.opening import sandboxed
 from audits.services.runs.chosen_images import ChosenImages
-from provenance.services.jobs import JobRun
+from provenance.services.jobs.running import JobRun
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel

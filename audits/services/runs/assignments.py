@@ -15,7 +15,7 @@ from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenImages, Files
 from audits.statistics.density import LEVELS
 from provenance.marks import MarkSecret
-from provenance.services.jobs import JobRun
+from provenance.services.jobs.running import JobRun
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel

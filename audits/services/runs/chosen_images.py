@@ -18,7 +18,7 @@ from provenance.marks import MarkSecret, MarkSettings, plan_marks
 from provenance.marks.cluster_files import grouped_entries
 from provenance.marks.sets import candidates_of_sets
 from provenance.models import Release
-from provenance.services.jobs import JobRun
+from provenance.services.jobs.running import JobRun
 from provenance.services.keys import open_secrets
 
 Files = list[tuple[Path, str]]

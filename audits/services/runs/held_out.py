@@ -36,7 +36,7 @@ from audits.services.runs.other_tests import Comparison
 from audits.statistics.permutation import philox_from
 from provenance.intake.manifest import Entry, Manifest
 from provenance.models import Release, Version
-from provenance.services.jobs import JobRun
+from provenance.services.jobs.running import JobRun
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel

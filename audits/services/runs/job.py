@@ -24,10 +24,11 @@ from audits.services.runs.held_out import ask_held_out
 from audits.services.runs.other_tests import AskedSet, compare
 from audits.services.runs.queueing import mark_ended
 from audits.statistics.density import LEVELS
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 
 
-@job_kind("audit.run", queue="gpu", ended=mark_ended)
+@job_kind("audit.run", title="Auditing the suspect", queue="gpu", ended=mark_ended)
 def run_audit(run: JobRun) -> None:
     """Works off one audit, from its first question to its rows."""
     audit = Audit.objects.select_related("plan__suspect", "plan__version__dataset").get(pk=run.params["audit"])

@@ -9,8 +9,8 @@ from audits.services.plans.locking import record
 from audits.services.plans.series import check_series, hold
 from audits.services.plans.values import PlanError, values_of
 from provenance.models import Job, Role, User
-from provenance.services import jobs
 from provenance.services.access import may_audit, require
+from provenance.services.jobs.queue import enqueue
 
 NONCE_BYTES = 32
 
@@ -32,7 +32,7 @@ def queue(plan: Plan, *, by: User) -> Audit:
     _check_series(plan)
     # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its draws.
     audit = Audit.objects.create(plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES))
-    audit.job = jobs.enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
+    audit.job = enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
     audit.save(update_fields=["job"])
     record(plan, "audit.queued", by=by, subject=audit, digests={"plan": plan.digest, "nonce": audit.nonce})
     return audit

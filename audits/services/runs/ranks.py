@@ -27,7 +27,7 @@ from audits.services.runs.chosen_images import ChosenImages
 from audits.statistics.density import LEVELS, DegenerateAnswersError, DensityScores, Level
 from audits.statistics.ranktest import decoy_key
 from provenance.marks import MarkSecret
-from provenance.services.jobs import JobRun
+from provenance.services.jobs.running import JobRun
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel

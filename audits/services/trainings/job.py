@@ -12,7 +12,8 @@ from audits.services.models.registering import Registration, register_local
 from audits.suspects.spec import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
 from provenance.models import Job
-from provenance.services.jobs import JobRun, job_kind
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
 
 
 def mark_ended(job: Job) -> None:
@@ -20,7 +21,7 @@ def mark_ended(job: Job) -> None:
     Training.objects.filter(pk=job.params["training"]).exclude(state=Training.State.DONE).update(state=state)
 
 
-@job_kind("training.train", queue="gpu", ended=mark_ended)
+@job_kind("training.train", title="Training a model", queue="gpu", ended=mark_ended)
 def train(run: JobRun) -> None:
     """Reads the pairs, trains, registers the model. A run that was killed begins anew: it takes minutes."""
     from audits.pilots import clip

@@ -9,8 +9,9 @@ from django.db import transaction
 from audits.models import RegisteredModel, Training
 from audits.pilots.recipe import TrainingError, TrainingSettings
 from provenance.models import Organisation, Release, Role, User, Version
-from provenance.services import jobs, log
+from provenance.services import log
 from provenance.services.access import require
+from provenance.services.jobs.queue import enqueue
 
 SEEDS = 2**31
 
@@ -47,9 +48,7 @@ def start(
         created_by=by,
     )
     params = {"training": str(training.pk)}
-    training.job = jobs.enqueue(
-        "training.train", training, organisation=organisation, by=by, params=params, queue=queue
-    )
+    training.job = enqueue("training.train", training, organisation=organisation, by=by, params=params, queue=queue)
     training.save(update_fields=["job"])
     log.record("training.started", training, organisation=organisation, by=by, details=_told(training))
     return training

@@ -73,10 +73,10 @@ def percent(value: float | None) -> str:
     return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
 
 
-def significant(value: float | None, digits: int = 3) -> str:
+def significant(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{float(value):#.{digits}g}".removesuffix(".")
+    return f"{float(value):#.3g}".removesuffix(".")
 
 
 def p_value(value: float | None) -> str:

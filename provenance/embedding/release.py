@@ -25,7 +25,7 @@ import numpy as np
 
 from provenance.canonical import canonical_json
 from provenance.embedding.beside import BesideFile, place_beside
-from provenance.embedding.errors import EmbeddingError, EmbeddingStoppedError
+from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.marked import Marker, Outcome
 from provenance.embedding.placing import Expected, SourceTree, changed_error, safe_target
 from provenance.embedding.summary import release_facts
@@ -40,7 +40,6 @@ from provenance.marks.secret import GroupCandidates
 BLOCK = 1000  # files of one block of the release's manifest
 
 Progress = Callable[[int, int, str], None]
-ShouldStop = Callable[[], bool]
 
 
 def embed_release(
@@ -50,10 +49,9 @@ def embed_release(
     secrets: Sequence[MarkSecret],
     marks: MarkSets,
     progress: Progress,
-    should_stop: ShouldStop,
     *,
     owned: bool,
-    workers: int | None = None,
+    workers: int,
     beside: Sequence[tuple[Path, BesideFile]] = (),
 ) -> dict[str, Any]:
     """Write the release of a version into `out`, or finish one that was interrupted.
@@ -62,10 +60,11 @@ def embed_release(
         manifest: the version's manifest. files: its files. owned: see SourceTree.
         secrets: of all sets in their order, derived from key, beacon and `marks`.
         workers: threads for decoding and encoding. beside: files that go along unchanged, each with its source.
-        progress: told (done, total, phase) after every block. should_stop: asked before every block.
+        progress: told (done, total, phase) at every block. What it raises stops the work; finished blocks stay,
+            and a later run goes on from them.
 
     Returns: the facts, as in facts.json.
-    Raises: SourceChangedError, EmbeddingStoppedError, EmbeddingError.
+    Raises: SourceChangedError, EmbeddingError.
     """
     if [secret.settings for secret in secrets] != list(marks):
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
@@ -75,8 +74,8 @@ def embed_release(
     if done.exists():
         facts: dict[str, Any] = json.loads(done.read_bytes())
         return facts
-    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), tuple(secrets), progress, should_stop)
-    return job.run(workers or max(1, len(os.sched_getaffinity(0))), beside)
+    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), tuple(secrets), progress)
+    return job.run(workers, beside)
 
 
 class _Embedding:
@@ -87,14 +86,12 @@ class _Embedding:
         out: Path,
         secrets: tuple[MarkSecret, ...],
         progress: Progress,
-        should_stop: ShouldStop,
     ) -> None:
         self.manifest = manifest
         self.tree = tree
         self.out = out
         self.secrets = secrets
         self.progress = progress
-        self.should_stop = should_stop
         self.mtimes: np.ndarray = np.memmap(manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
         self.crcs: np.ndarray = np.memmap(manifest.folder / "crc32.bin", dtype="<u4", mode="r")
 
@@ -120,16 +117,11 @@ class _Embedding:
         draft.replace(self.out / "facts.json")
         return facts
 
-    def _step(self, done: int, total: int, phase: str) -> None:
-        self.progress(done, total, phase)
-        if self.should_stop():
-            raise EmbeddingStoppedError("Embedding was stopped. Start it again to go on where it was.")
-
     def _check_sources(self) -> None:
         """A referenced folder may have changed; say so, with all names, before any work is done."""
         total, changed = len(self.manifest), []
         for start, entries in _blocks(self.manifest, BLOCK):
-            self._step(start, total, "checking the source files")
+            self.progress(start, total, "checking the source files")
             for position, entry in enumerate(entries, start):
                 if not self.tree.is_unchanged(self._expected(position, entry)):
                     changed.append(entry.path)
@@ -137,7 +129,7 @@ class _Embedding:
             raise changed_error(changed)
 
     def _plan(self, settings: MarkSettings) -> GroupPlan:
-        self._step(0, len(self.manifest), "choosing images")
+        self.progress(0, len(self.manifest), "choosing images")
         if settings.is_plain:
             plan = plan_from_counts((ALL_IMAGES,), [len(self.manifest)], settings.share)
         elif settings.group_by == "class":
@@ -157,7 +149,7 @@ class _Embedding:
         self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
         total = sum(group.wanted for groups in candidates for group in groups)
         outcomes: list[list[Outcome]] = []
-        self._step(0, total, "marking images")
+        self.progress(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
             marker = Marker(secret, self.tree, files, stored, self._expected_at, self._short_edge_at, workers)
@@ -186,7 +178,7 @@ class _Embedding:
             outcomes += block
             for outcome in block:
                 done[outcome.group] += outcome.is_marked
-            self._step(before + sum(done), total, "marking images")
+            self.progress(before + sum(done), total, "marking images")
         if bare := [plan.groups[group].name for group, count in enumerate(done) if not count]:
             raise EmbeddingError(
                 f"No image of the group {', '.join(bare[:5])} could be marked. Choose other groups or a stronger mark.",
@@ -213,7 +205,7 @@ class _Embedding:
         total, blocks = len(self.manifest), 0
         folders: set[str] = set()
         for start, entries in _blocks(self.manifest, BLOCK):
-            self._step(start, total, "placing files")
+            self.progress(start, total, "placing files")
             blocks += 1
             if writer.has_block(blocks - 1):
                 continue
@@ -233,7 +225,7 @@ class _Embedding:
                     crc = int(self.crcs[position])
                 rows.append((entry, crc, int(self.mtimes[position])))
             writer.write_block(blocks - 1, rows)
-        self._step(total, total, "writing the manifest")
+        self.progress(total, total, "writing the manifest")
         writer.finish(blocks).close()
 
     def _expected(self, position: int, entry: Entry) -> Expected:

@@ -37,9 +37,8 @@ def child_environment() -> dict[str, str]:
 class Decoder:
     """Owns the child; starts it at the first question and again after each death."""
 
-    def __init__(self, *, pixel_cap: int = PIXEL_CAP, memory: int = MEMORY, seconds: int = SECONDS) -> None:
-        self._limits = json.dumps({"pixel_cap": pixel_cap, "memory": memory, "seconds": seconds})
-        self._seconds = seconds
+    def __init__(self, *, pixel_cap: int = PIXEL_CAP) -> None:
+        self._limits = json.dumps({"pixel_cap": pixel_cap, "memory": MEMORY, "seconds": SECONDS})
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -80,7 +79,7 @@ class Decoder:
         fd = child.stdout.fileno()
         with selectors.DefaultSelector() as selector:
             selector.register(fd, selectors.EVENT_READ)
-            deadline = time.monotonic() + 2 * self._seconds
+            deadline = time.monotonic() + 2 * SECONDS
             while len(lines) < count:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     break
@@ -90,7 +89,7 @@ class Decoder:
                 *whole, buffer = (buffer + piece).split(b"\n")
                 if whole:
                     lines += whole
-                    deadline = time.monotonic() + 2 * self._seconds
+                    deadline = time.monotonic() + 2 * SECONDS
         return lines
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -19,10 +19,6 @@ class ManifestError(IntakeError):
     """A manifest folder is damaged, or entries were offered in an order that a manifest cannot have."""
 
 
-class Stopped(IntakeError):  # noqa: N818 - not a failure: somebody asked for it
-    """The caller's ``should_stop`` said so. What is finished stays, and a later run goes on from there."""
-
-
 class Refused(Exception):  # noqa: N818 - a verdict over one file, never over the rest
     """One file is not taken; its message is the reason that is listed.
 

@@ -12,14 +12,13 @@ FAN_IN = 200  # files open at once while merging
 
 
 class ExternalSort:
-    """Collects byte strings and yields them sorted; at most ``in_memory`` of them are held at a time.
+    """Collects byte strings and yields them sorted; at most ``IN_MEMORY`` of them are held at a time.
 
     Records must not contain a newline: runs are kept as lines in files of ``folder``, which are removed at the end.
     """
 
-    def __init__(self, folder: Path, *, in_memory: int = IN_MEMORY) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._limit = in_memory
         self._records: list[bytes] = []
         self._runs: list[IO[bytes]] = []
 
@@ -31,12 +30,12 @@ class ExternalSort:
 
     def add(self, record: bytes) -> None:
         self._records.append(record)
-        if len(self._records) >= self._limit:
+        if len(self._records) >= IN_MEMORY:
             self._spill()
 
     def extend(self, records: list[bytes]) -> None:
         self._records += records
-        if len(self._records) >= self._limit:
+        if len(self._records) >= IN_MEMORY:
             self._spill()
 
     def __iter__(self) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .archives import ArchiveLimits, open_archive
 from .blocks import Refusal
-from .errors import IntakeError, Stopped
+from .errors import IntakeError
 from .extraction import Extraction
 from .images import PIXEL_CAP
 from .labels import LabelFile, Labels
@@ -55,12 +55,11 @@ def take_in(
     workdir: Path,
     options: IntakeOptions | None = None,
     progress: Progress = lambda done, total, phase: None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> Taken:
     """Take in ``source``, an archive or a folder, and leave its manifest in ``workdir/manifest``.
 
     Archives are unpacked once to ``workdir/files``; a folder is read in place. Call it again with the same arguments
-    after a kill, a ``Stopped`` or any failure: it goes on where it was, and the manifest comes out the same, byte for
+    after a kill, an error that ``progress`` raised or any failure: it goes on where it was, and the manifest comes out the same, byte for
     byte. Called once more after it is done, it only returns the result. Raises ``IntakeError``.
     """
     options = options or IntakeOptions()
@@ -70,7 +69,7 @@ def take_in(
     workdir.mkdir(parents=True, exist_ok=True)
     with _lock(workdir, options.lock_seconds):
         _bind(workdir / "work", source, options)
-        intake = _Intake(source, files, workdir, options, progress, should_stop)
+        intake = _Intake(source, files, workdir, options, progress)
         manifest = intake.run(in_place)
         with manifest:
             if not len(manifest):
@@ -86,14 +85,12 @@ class _Intake:
         workdir: Path,
         options: IntakeOptions,
         progress: Progress,
-        should_stop: Callable[[], bool],
     ) -> None:
         self._source = source
         self._files = files
         self._scratch = workdir / "work"
         self._options = options
         self._progress = progress
-        self._should_stop = should_stop
         self._writer = ManifestWriter(workdir / "manifest")
 
     def run(self, in_place: bool) -> Manifest:
@@ -107,7 +104,7 @@ class _Intake:
         listing = self._list(in_place)
         if not self._writer.finished:
             self._read(listing)
-        self._tell(listing.files, listing.files, "building the Merkle tree")
+        self._progress(listing.files, listing.files, "building the Merkle tree")
         notes = {"source": kind, "labels_from": self._options.labels.kind, **self._keep_labels(in_place)}
         manifest = self._writer.finish(len(listing.spans), chain(refused, listing.refused), notes)
         if not in_place:
@@ -130,11 +127,6 @@ class _Intake:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return {"labels_file": {"path": name, "size": kept.stat().st_size, "sha256": digest}}
 
-    def _tell(self, done: int, total: int, phase: str) -> None:
-        if self._should_stop():
-            raise Stopped("Stopped as asked. What is finished is kept.")
-        self._progress(done, total, phase)
-
     def _unpack(self) -> tuple[str, Iterator[Refusal]]:
         reader = open_archive(self._source, self._options.archive)
         keep = {}
@@ -143,7 +135,7 @@ class _Intake:
         try:
             extraction = Extraction(reader, self._files, self._scratch, keep)
             phase = f"unpacking the archive ({reader.unit})"
-            extraction.run(lambda done, total: self._tell(done, total, phase))
+            extraction.run(lambda done, total: self._progress(done, total, phase))
         finally:
             reader.close()
         return reader.kind, extraction.refused()
@@ -165,7 +157,7 @@ class _Intake:
             target,
             labels=labels,
             leave_out=leave_out,
-            tick=lambda files: self._tell(files, 0, "listing the files"),
+            tick=lambda files: self._progress(files, 0, "listing the files"),
         )
 
     def _read(self, listing: Listing) -> None:
@@ -183,7 +175,7 @@ class _Intake:
 
         def after_each(finished: int) -> None:
             done = (before + finished) / max(1, len(listing.spans))
-            self._tell(round(done * listing.files), listing.files, "reading the files")
+            self._progress(round(done * listing.files), listing.files, "reading the files")
 
         read_blocks(reading, todo, self._options.processes, after_each)
 

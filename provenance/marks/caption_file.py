@@ -15,7 +15,7 @@ from provenance.marks.captions import folded, is_letter
 from provenance.marks.groups import Grouping
 from provenance.whole_files import write_whole
 
-PIECE = 32 << 20
+PIECE = 32 << 20  # bytes that are looked at together
 
 # What the byte beside a name says about its edge: a letter refuses it, a gap allows it, and bytes above 127 are parts
 # of characters that `captions.Names` must be asked about.
@@ -36,13 +36,13 @@ def write_captions(path: Path, captions: Iterable[str | None]) -> None:
     write_whole(path, fill)
 
 
-def groups_of_captions(path: Path, words: Sequence[str], piece: int = PIECE) -> NDArray[np.int16]:
+def groups_of_captions(path: Path, words: Sequence[str]) -> NDArray[np.int16]:
     """What `Grouping("word", words).group_of` says of every image: (n,), a group's number, NONE or AMBIGUOUS.
 
-    Of a file that was cut short, n is the number of its whole lines. piece: bytes that are looked at together.
+    Of a file that was cut short, n is the number of its whole lines.
     """
     grouping = Grouping("word", words)
-    parts = [_groups_in(piece, grouping) for piece in _pieces(path, piece)]
+    parts = [_groups_in(piece, grouping) for piece in _pieces(path, PIECE)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int16)
 
 

@@ -75,7 +75,7 @@ class TermTable:
     most twice the number of additions over the size of the table.
     """
 
-    def __init__(self, size: int = TABLE) -> None:
+    def __init__(self, size: int) -> None:
         self._size = size
         self._counts: dict[str, int] = {}
         self.error = 0
@@ -104,7 +104,6 @@ def suggest_words(
     read: Callable[[], Iterable[str | None]],
     count: int = DEFAULT_COUNT,
     progress: Progress = lambda done, total, phase: None,
-    table: int = TABLE,
 ) -> Suggestion:
     """Choose up to `count` words or phrases whose groups are large, even and disjoint.
 
@@ -115,13 +114,13 @@ def suggest_words(
     Args:
         read: gives the captions of all images in the manifest's order, None where an image has none; called three
             times.
-        count: 4 to 32. progress: told (done, total, phase) as the passes go. table: terms that the first one keeps.
+        count: 4 to 32. progress: told (done, total, phase) as the passes go.
 
     Raises: WordsError.
     """
     if not LEAST_COUNT <= count <= MOST_COUNT:
         raise WordsError(f"Ask for {LEAST_COUNT} to {MOST_COUNT} words.")
-    counted, images, captions = _count_terms(told(read(), progress, 0, "counting words"), table)
+    counted, images, captions = _count_terms(told(read(), progress, 0, "counting words"))
     most = max(LEAST_IMAGES, MOST_OF_ALL * captions)
     shortlist = counted.most_frequent(SHORTLIST, lambda term, n: LEAST_IMAGES <= n <= most and says_something(term))
     sample = _sample(told(read(), progress, images, "comparing words"), captions, shortlist)
@@ -150,9 +149,9 @@ def told(captions: Iterable[str | None], progress: Progress, before: int, phase:
         yield caption
 
 
-def _count_terms(captions: Iterable[str | None], size: int) -> tuple[TermTable, int, int]:
+def _count_terms(captions: Iterable[str | None]) -> tuple[TermTable, int, int]:
     """The table of terms, the number of images, and the number of those with a caption."""
-    table, images, captioned = TermTable(size), 0, 0
+    table, images, captioned = TermTable(TABLE), 0, 0
     for caption in captions:
         images += 1
         if caption:

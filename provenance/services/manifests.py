@@ -23,6 +23,7 @@ from provenance.whole_files import write_whole
 SAMPLES = 24
 SAMPLE_SIZE = 240  # pixels of the longer side
 VIEW_SIZE = 960
+THUMBNAILS_AT_ONCE = 64
 
 
 @job_kind("dataset.manifest", title="Reading the files", queue="cpu", ended=mark_version_failed)
@@ -81,12 +82,12 @@ def sample_indices(files: int, count: int = SAMPLES) -> list[int]:
     return [(2 * number + 1) * files // (2 * count) for number in range(count)]
 
 
-def draw_thumbnails(version: Version, indices: list[int], block: int = 64) -> None:
+def draw_thumbnails(version: Version, indices: list[int]) -> None:
     """Small pictures of these files, drawn at once; those that are there already, and those of no picture, are left."""
     missing = [index for index in indices if not _thumbnail_path(version, index, SAMPLE_SIZE).exists()]
     with open_manifest(version) as manifest:
-        for start in range(0, len(missing), block):
-            _draw(version, manifest, missing[start : start + block])
+        for start in range(0, len(missing), THUMBNAILS_AT_ONCE):
+            _draw(version, manifest, missing[start : start + THUMBNAILS_AT_ONCE])
 
 
 def _draw_samples(version: Version, manifest: Manifest) -> None:

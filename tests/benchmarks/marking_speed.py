@@ -55,7 +55,14 @@ def embed(manifest: Manifest, files: Path, out: Path, owned: bool) -> None:
     marks = MarkSets((settings,))
     secrets = marks.derive(bytes(32), bytes(32))
     facts = embed_release(
-        manifest, files, out, secrets, marks, lambda done, total, phase: None, lambda: False, owned=owned
+        manifest,
+        files,
+        out,
+        secrets,
+        marks,
+        lambda done, total, phase: None,
+        owned=owned,
+        workers=len(os.sched_getaffinity(0)),
     )
     assert facts["marked"] == sum(group["wanted"] for group in facts["groups"])
 

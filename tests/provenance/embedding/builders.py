@@ -79,7 +79,7 @@ def secret_of(key: int = 1, **changes: Any) -> MarkSecret:
 
 
 def embed(version: Manifest, out: Path, *secrets: MarkSecret, owned: bool = True, **changes: Any) -> dict:
-    arguments: dict[str, Any] = {"progress": lambda done, total, phase: None, "should_stop": lambda: False, **changes}
+    arguments: dict[str, Any] = {"progress": lambda done, total, phase: None, "workers": 2, **changes}
     files = version.folder.parent / "files"
     marks = MarkSets(tuple(secret.settings for secret in secrets))
     return embed_release(version, files, out, secrets, marks, owned=owned, **arguments)

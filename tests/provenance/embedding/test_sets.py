@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from provenance.embedding.errors import EmbeddingError, EmbeddingStoppedError
+from provenance.embedding.errors import EmbeddingError
 from provenance.marks import MarkSecret, MarkSets, MarkSettings
 from tests.provenance.embedding.builders import (
     BEACON,
@@ -106,14 +106,12 @@ def test_no_set_depends_on_what_survives_of_another(tmp_path):
 
 @pytest.mark.parametrize("at", [("choosing images", 0), ("marking images", 40), ("marking images", 64)])
 def test_a_stopped_job_resumes_to_the_same_bytes(version, whole, tmp_path, at):
-    seen = []
+    def stop(done, total, phase):
+        if phase == at[0] and done >= at[1]:
+            raise InterruptedError
 
-    def stop() -> bool:
-        return seen[-1][1] == at[0] and seen[-1][0] >= at[1]
-
-    arguments = {"progress": lambda done, total, phase: seen.append((done, phase)), "should_stop": stop}
-    with pytest.raises(EmbeddingStoppedError):
-        embed(version, tmp_path / "out", *secrets(PATCH, BOUND, BLEND), **arguments)
+    with pytest.raises(InterruptedError):
+        embed(version, tmp_path / "out", *secrets(PATCH, BOUND, BLEND), progress=stop)
     embed(version, tmp_path / "out", *secrets(PATCH, BOUND, BLEND), workers=3)
     assert tree_digest(tmp_path / "out") == tree_digest(whole[0])
 
@@ -139,6 +137,6 @@ def test_secrets_of_other_settings_are_refused(version, tmp_path):
     from provenance.embedding.release import embed_release
 
     files = version.folder.parent / "files"
-    steps = (lambda done, total, phase: None, lambda: False)
+    told = {"progress": lambda done, total, phase: None, "owned": True, "workers": 1}
     with pytest.raises(EmbeddingError, match="other mark settings"):
-        embed_release(version, files, tmp_path, secrets(PATCH, BLEND), MarkSets((PATCH,)), *steps, owned=True)
+        embed_release(version, files, tmp_path, secrets(PATCH, BLEND), MarkSets((PATCH,)), **told)

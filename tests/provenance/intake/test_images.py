@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from provenance.intake import decoding
 from provenance.intake.decoding import Decoder
 from provenance.intake.errors import Refused
 from provenance.intake.images import Doubtful, ImageFacts, exif_orientation, inspect, sniff
@@ -183,27 +184,29 @@ def test_exif_garbage_means_no_orientation_or_a_valid_one(block):
     assert 1 <= exif_orientation(b"II*\0" + block) <= 8
 
 
-def test_a_decoder_that_dies_condemns_one_file_and_goes_on(tmp_path):
+def test_a_decoder_that_dies_condemns_one_file_and_goes_on(tmp_path, monkeypatch):
     """The memory limit kills the large one; its neighbours in the same batch are judged."""
     paths = []
     for name, size in (("a", (30, 30)), ("b", (9000, 9000)), ("c", (40, 40))):
         path = tmp_path / f"{name}.png"
         path.write_bytes(encoded(Image.new("RGB", size), "PNG"))
         paths.append(os.fsencode(path))
-    with Decoder(memory=200 << 20) as decoder:
-        small = decoder.decode(paths)
     with Decoder() as decoder:
         large = decoder.decode(paths)
+    monkeypatch.setattr(decoding, "MEMORY", 200 << 20)
+    with Decoder() as decoder:
+        small = decoder.decode(paths)
     assert [type(verdict).__name__ for verdict in small] == ["ImageFacts", "Refused", "ImageFacts"]
     assert "memory" in str(small[1])
     assert [verdict.width for verdict in large if isinstance(verdict, ImageFacts)] == [30, 9000, 40]
 
 
-def test_a_decoder_that_takes_too_long_is_stopped(tmp_path):
+def test_a_decoder_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "SECONDS", 1)
     path = tmp_path / "a.png"
     path.write_bytes(encoded(Image.effect_noise((5000, 5000), 90), "PNG", compress_level=1))
     os.mkfifo(tmp_path / "pipe")
-    with Decoder(seconds=1) as decoder:
+    with Decoder() as decoder:
         verdicts = decoder.decode([os.fsencode(tmp_path / "pipe"), os.fsencode(path)])
     assert isinstance(verdicts[0], Refused)
     assert isinstance(verdicts[1], ImageFacts)

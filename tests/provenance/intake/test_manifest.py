@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provenance.intake import sorting
 from provenance.intake.errors import ManifestError
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.merkle import leaf_hash
@@ -149,16 +150,18 @@ def test_a_manifest_that_lost_a_file_says_so(tmp_path):
 @settings(max_examples=40, deadline=None)
 @given(records=st.lists(st.binary(max_size=6).filter(lambda record: b"\n" not in record), max_size=60))
 def test_external_sorting_sorts(tmp_path_factory, records):
-    with ExternalSort(tmp_path_factory.mktemp("sort"), in_memory=3) as sort:
+    with pytest.MonkeyPatch.context() as patch, ExternalSort(tmp_path_factory.mktemp("sort")) as sort:
+        patch.setattr(sorting, "IN_MEMORY", 3)
         for record in records:
             sort.add(record)
         assert list(sort) == sorted(records)
 
 
-def test_external_sorting_merges_more_runs_than_files_it_may_open(tmp_path):
+def test_external_sorting_merges_more_runs_than_files_it_may_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(sorting, "IN_MEMORY", 2)
     numbers = [b"%06d" % (number * 7919 % 1000) for number in range(1000)]
     (tmp_path / "scratch").mkdir()
-    with ExternalSort(tmp_path / "scratch", in_memory=2) as sort:
+    with ExternalSort(tmp_path / "scratch") as sort:
         for number in numbers:
             sort.add(number)
         assert list(sort) == sorted(numbers)

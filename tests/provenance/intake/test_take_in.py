@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from provenance.intake.decoding import child_environment
-from provenance.intake.errors import IntakeError, LabelsError, Stopped
+from provenance.intake.errors import IntakeError, LabelsError
 from provenance.intake.labels import Labels
 from provenance.intake.manifest import Manifest
 from provenance.intake.merkle import leaf_hash, verify_inclusion
@@ -292,12 +292,13 @@ def test_stopping_anywhere_and_going_on_gives_the_same_manifest(tmp_path, kind):
     for stop_after in range(1, 40):
         calls = iter(range(stop_after))
 
-        def should_stop(calls=calls):
-            return next(calls, None) is None
+        def progress(done, total, phase, calls=calls):
+            if next(calls, None) is None:
+                raise InterruptedError
 
         try:
-            taken = take_in(source, tmp_path / "pieces", settings, should_stop=should_stop)
-        except Stopped:
+            taken = take_in(source, tmp_path / "pieces", settings, progress)
+        except InterruptedError:
             continue
         break
     assert stop_after > 4
@@ -359,8 +360,12 @@ def test_a_finished_intake_only_answers(tmp_path):
 
 def test_a_source_that_changed_in_between_is_refused(tmp_path):
     source = write_zip(tmp_path / "a.zip", MEMBERS)
-    with pytest.raises(Stopped):
-        take_in(source, tmp_path / "work", ONE, should_stop=lambda: True)
+
+    def stop(done, total, phase):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        take_in(source, tmp_path / "work", ONE, stop)
     write_zip(source, MEMBERS[:3])
     with pytest.raises(IntakeError, match="changed"):
         take_in(source, tmp_path / "work", ONE)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.marks import caption_file
 from provenance.marks.caption_file import groups_of_captions, write_captions
 from provenance.marks.captions import folded
 from provenance.marks.groups import Grouping
@@ -25,7 +26,9 @@ def by_the_rules(captions, words) -> list[int]:
 def test_every_image_gets_the_group_that_the_rules_give_it(tmp_path_factory, captions, words, piece):
     path = tmp_path_factory.mktemp("captions") / "captions.txt"
     write_captions(path, captions)
-    assert groups_of_captions(path, words, piece).tolist() == by_the_rules(captions, words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(caption_file, "PIECE", piece)
+        assert groups_of_captions(path, words).tolist() == by_the_rules(captions, words)
 
 
 @pytest.mark.parametrize(

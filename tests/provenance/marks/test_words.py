@@ -15,8 +15,8 @@ from tests.provenance.marks.builders import captioned
 ANIMALS = ("horse", "zebra", "giraffe", "elephant", "sheep")
 
 
-def suggested(captions: list[str | None], count: int = 4, **options: int):
-    return suggest_words(lambda: captions, count, **options)
+def suggested(captions: list[str | None], count: int = 4):
+    return suggest_words(lambda: captions, count)
 
 
 CAPTIONS = st.lists(
@@ -129,10 +129,11 @@ def test_the_table_errs_by_no_more_than_it_says(documents, size):
     assert len(table._counts) <= size
 
 
-def test_a_small_table_still_finds_the_large_groups():
+def test_a_small_table_still_finds_the_large_groups(monkeypatch):
+    monkeypatch.setattr("provenance.marks.words.TABLE", 200)
     rng = np.random.default_rng(2)
     captions = [f"{ANIMALS[i % 5]} number{rng.integers(10**9)} seen{rng.integers(10**9)}" for i in range(3000)]
-    found = suggested(captions, 5, table=200)
+    found = suggested(captions, 5)
     assert {word.word for word in found.words} == set(ANIMALS)
     assert 0 < found.table_error < 200
 
@@ -179,6 +180,6 @@ def test_the_choice_is_hardly_worse_than_the_best_there_is(seed, count):
 
 
 def test_terms_are_counted_once_a_caption():
-    table = TermTable()
+    table = TermTable(100)
     table.add(set(terms(folded("Cat, cat and a CAT"))))
     assert table.most_frequent(9, lambda term, count: term == "cat" and count == 1) == ["cat"]

@@ -1,4 +1,4 @@
-"""One streaming reader over zip, tar and tar.gz. It opens nothing for writing and believes nothing it reads.
+"""What the streaming readers of zip, tar and tar.gz share. They open nothing for writing and believe nothing they read.
 
 A reader yields ``Member``s in the archive's own order, each with its bytes or with the reason why it is not taken, and
 a cursor from which a later run goes on. Memory does not grow with the number of members. Members that are never
@@ -7,7 +7,6 @@ unpacked (links, devices, archives in the archive) cost a line in the list of re
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import ArchiveError, Refused
@@ -54,31 +53,6 @@ class ArchiveReader(Protocol):
         """How much is behind us, and how much there is in all: in the reader's ``unit``."""
 
     def close(self) -> None: ...
-
-
-def open_archive(path: Path, limits: ArchiveLimits | None = None) -> ArchiveReader:
-    """The reader for the archive at ``path``, by its content, not its name. Raises ``ArchiveError``."""
-    from .tars import TarReader
-    from .zips import ZipReader
-
-    limits = limits or ArchiveLimits()
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise ArchiveError(f"The archive cannot be opened: {error.strerror}.") from error
-    if not head:
-        raise ArchiveError("The archive is empty.")
-    if head.startswith(b"\x1f\x8b"):
-        return TarReader(path, limits, packed=True)
-    if head[257:262] == b"ustar" or (len(head) == 512 and TarReader.plausible(head)):
-        return TarReader(path, limits, packed=False)
-    if head.startswith(b"PK") or ZipReader.plausible(path, size):
-        return ZipReader(path, limits)
-    if head.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")):
-        raise ArchiveError("Archives of this kind are not read here. Upload a zip, a tar or a tar.gz.")
-    raise ArchiveError(NOT_AN_ARCHIVE)
 
 
 class Tally:

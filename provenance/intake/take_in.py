@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from .archives import ArchiveLimits, open_archive
+from .archives import ArchiveLimits
 from .blocks import Refusal
 from .errors import IntakeError
 from .extraction import Extraction
@@ -21,6 +21,7 @@ from .images import PIXEL_CAP
 from .labels import LabelFile, Labels
 from .listing import Listing, list_folder
 from .manifest import Manifest
+from .opening import open_archive
 from .pool import read_blocks
 from .reading import Reading
 from .writing import ManifestWriter
@@ -59,8 +60,9 @@ def take_in(
     """Take in ``source``, an archive or a folder, and leave its manifest in ``workdir/manifest``.
 
     Archives are unpacked once to ``workdir/files``; a folder is read in place. Call it again with the same arguments
-    after a kill, an error that ``progress`` raised or any failure: it goes on where it was, and the manifest comes out the same, byte for
-    byte. Called once more after it is done, it only returns the result. Raises ``IntakeError``.
+    after a kill or any failure, one that ``progress`` raised among them: it goes on where it was, and the manifest
+    comes out the same, byte for byte. Called once more after it is done, it only returns the result. Raises
+    ``IntakeError``.
     """
     options = options or IntakeOptions()
     source = source.absolute()

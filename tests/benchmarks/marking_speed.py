@@ -54,15 +54,9 @@ def embed(manifest: Manifest, files: Path, out: Path, owned: bool) -> None:
     settings = MarkSettings(groups=groups, share=0.01)
     marks = MarkSets((settings,))
     secrets = marks.derive(bytes(32), bytes(32))
+    workers = len(os.sched_getaffinity(0))
     facts = embed_release(
-        manifest,
-        files,
-        out,
-        secrets,
-        marks,
-        lambda done, total, phase: None,
-        owned=owned,
-        workers=len(os.sched_getaffinity(0)),
+        manifest, files, out, secrets, marks, lambda done, total, phase: None, owned=owned, workers=workers
     )
     assert facts["marked"] == sum(group["wanted"] for group in facts["groups"])
 

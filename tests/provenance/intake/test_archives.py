@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.intake.archives import ArchiveLimits, open_archive
+from provenance.intake.archives import ArchiveLimits
 from provenance.intake.errors import ArchiveError
+from provenance.intake.opening import open_archive
 
 from .samples import jpeg, write_tar, write_zip
 

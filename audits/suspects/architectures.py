@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +14,13 @@ from torch.nn import functional
 from audits.suspects import formats
 from audits.suspects.cifar_resnet import CifarResNet
 from audits.suspects.errors import SuspectError
+from audits.suspects.network import Network, Outputs
 from audits.suspects.spec import IMAGENET_DEVIATION, IMAGENET_MEAN, ModelSpec
 from audits.suspects.weights import Tensors, classes_in, fill, read_tensors
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode "L"
-
-Outputs = tuple[Tensor | None, Tensor | None]
-
-
-class Network(Protocol):
-    """Takes normalised images (B, C, S, S); returns features (B, d) or None and probabilities (B, k) or None."""
-
-    def __call__(self, images: Tensor) -> Outputs: ...
 
 
 @dataclass

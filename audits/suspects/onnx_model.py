@@ -10,8 +10,8 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from audits.suspects.architectures import Outputs
 from audits.suspects.errors import SuspectError
+from audits.suspects.network import Outputs
 from audits.suspects.spec import ModelSpec
 
 

@@ -11,7 +11,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audits.forms.models import DescriptionForm, RegistrationForm, initial_of
 from audits.models import Plan, RegisteredModel
+from audits.services.models import connection
 from audits.services.models import registering as service
+from audits.services.models.errors import RegistrationError
 from audits.suspects import catalogue
 from provenance.errors import TouchmarkError
 from provenance.models import Job, LogEntry, Role
@@ -68,7 +70,7 @@ def _registered(form: RegistrationForm) -> RegisteredModel:
         return service.register_server_file(organisation, form.registration, place, by=form.user)
     upload = form.chosen_upload
     if upload is None:
-        raise service.RegistrationError("This upload is not there any more; choose the file again.")
+        raise RegistrationError("This upload is not there any more; choose the file again.")
     return service.register_upload(organisation, form.registration, upload, by=form.user)
 
 
@@ -94,7 +96,7 @@ def model_detail(request: HttpRequest, pk: str) -> HttpResponse:
 def model_test(request: HttpRequest, pk: str) -> HttpResponse:
     model = get_visible(RegisteredModel, person(request), pk)
     try:
-        service.test_connection(model, by=person(request))
+        connection.test_connection(model, by=person(request))
     except TouchmarkError as error:
         messages.error(request, error.sentence)
     return redirect("model_detail", pk=model.pk)

@@ -1,5 +1,6 @@
 """Marks: families, settings, and what a key decides about them. Importing this package does not import torch."""
 
+from provenance.marks.errors import SettingsError
 from provenance.marks.groups import GroupCount, Grouping, GroupPlan, plan_groups
 from provenance.marks.overlay import BlendFamily, SpectralFamily
 from provenance.marks.patch import PatchFamily
@@ -11,7 +12,6 @@ from provenance.marks.sets import MarkSets, candidates_of_sets
 from provenance.marks.settings import (
     ALL_IMAGES,
     MarkSettings,
-    SettingsError,
     check_reach,
     plan_marks,
 )

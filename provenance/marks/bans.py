@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from provenance.marks.settings import SettingsError
+from provenance.marks.errors import SettingsError
 
 _LINE = re.compile(r"\s*(\d{1,4})\s*:\s*(.+?)\s*")
 

@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from provenance.marks.errors import SettingsError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from provenance.marks.settings import MarkSettings
-
 ALL_ROWS = slice(None)
+
+
+class NamesFamily(Protocol):
+    """What the registry reads of mark settings."""
+
+    @property
+    def family(self) -> str: ...
 
 
 class Family(Protocol):
@@ -23,7 +30,7 @@ class Family(Protocol):
     black: ClassVar[int]  # what the black ink of a CMYK image gets of a pattern
     least_change: ClassVar[float]  # mean absolute change in grey levels below which an image counts as unmarkable
 
-    def __init__(self, settings: "MarkSettings") -> None: ...
+    def __init__(self, settings: Any) -> None: ...
 
     @property
     def least_edge(self) -> int:
@@ -87,15 +94,13 @@ def families() -> dict[str, Any]:
 
 def get_family(name: str) -> Any:
     """The class of a family. Raises SettingsError where the name is unknown."""
-    from provenance.marks.settings import SettingsError
-
     try:
         return _FAMILIES[name]
     except KeyError:
         raise SettingsError(f"There is no mark family '{name}'. Choose one of: {', '.join(_FAMILIES)}.") from None
 
 
-def family_for(settings: "MarkSettings") -> Family:
+def family_for(settings: NamesFamily) -> Family:
     """The family of these settings, ready to apply."""
     family: Family = get_family(settings.family)(settings)
     return family

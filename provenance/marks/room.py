@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from provenance.marks.cluster_files import InFolder, grouped_entries
+from provenance.marks.errors import SettingsError
 from provenance.marks.groups import GroupPlan
 from provenance.marks.secret import candidate_limit
 from provenance.marks.sets import MarkSets
-from provenance.marks.settings import ALL_IMAGES, MarkSettings, SettingsError
+from provenance.marks.settings import ALL_IMAGES, MarkSettings
 
 MOST_MARKED = 0.5  # of a group's images, by several sets together
 LEAST_PROBES = 10  # of an audit; it takes at least one clean image of every group besides

@@ -6,8 +6,9 @@ from typing import Any
 
 from provenance.canonical import canonical_json
 from provenance.marks.cluster_files import InFolder, grouped_entries
+from provenance.marks.errors import SettingsError
 from provenance.marks.secret import GroupCandidates, MarkSecret
-from provenance.marks.settings import MarkSettings, SettingsError, check_reach, settings_object
+from provenance.marks.settings import MarkSettings, check_reach, settings_object
 
 MOST_SETS = 4
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from provenance.canonical import canonical_json
-from provenance.errors import TouchmarkError
 from provenance.marks.captions import folded
+from provenance.marks.errors import SettingsError
 from provenance.marks.groups import EntryLike, Everything, Grouping, GroupPlan, plan_from_counts, plan_groups
+from provenance.marks.registry import families, family_for, get_family
 from provenance.marks.restriction import MOST_ENUMERATED, Restriction, RestrictionError
 
 ASSOCIATIONS = ("associated", "plain")
@@ -27,10 +28,6 @@ MAX_PERIODS = 64
 ALL_IMAGES = "all images"
 LEAST_PLAIN_ALPHA = 1e-4
 MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns, far more than any test has decoys
-
-
-class SettingsError(TouchmarkError):
-    """A mark setting cannot be used; the sentence names it and says what to choose instead."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +106,12 @@ class MarkSettings:
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the settings that this family uses beside the common ones."""
-        from provenance.marks.registry import get_family
-
         options: tuple[str, ...] = get_family(self.family).options
         return options
 
     @property
     def least_edge(self) -> int:
         """Pixels of the short edge that this mark needs, in images and in the inputs of a model that is to see it."""
-        from provenance.marks.registry import family_for
-
         return family_for(self).least_edge
 
     def grouping(self) -> Grouping | Everything:
@@ -179,8 +172,6 @@ class MarkSettings:
                 raise SettingsError(f"The family '{self.family}' has no {name}; leave it out.")
 
     def _check_names(self) -> None:
-        from provenance.marks.registry import families
-
         if self.family not in families():
             raise SettingsError(f"There is no mark family '{self.family}'. Choose one of: {', '.join(families())}.")
         if self.association not in ASSOCIATIONS:

@@ -17,7 +17,8 @@ from django.urls import reverse
 from audits.models import Audit, Clustering, RegisteredModel
 from audits.services.clusterings import starting
 from audits.services.clusterings.starting import ClusteringRefusedError
-from audits.services.models.registering import Registration, RegistrationError, register_local
+from audits.services.models.errors import RegistrationError
+from audits.services.models.registering import Registration, register_local
 from audits.services.plans.checks import PlanError
 from audits.services.runs import queueing
 from audits.suspects import ModelSpec

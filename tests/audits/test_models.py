@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import Plan, RegisteredModel
-from audits.services.models import registering
-from audits.services.models.registering import Registration, RegistrationError
+from audits.services.models import connection, registering
+from audits.services.models.errors import RegistrationError
+from audits.services.models.registering import Registration
 from audits.suspects import FormatError, ModelSpec, SpecError
 from provenance.models import Dataset, Job, LogEntry, Upload, Version
 from tests.audits.suspects.models import cifar_weights, onnx_file
@@ -186,7 +187,7 @@ class TestBeforeTheTest:
 
     def test_a_second_test_waits_for_the_first(self, world, weights):
         model = registering.register_local(world.owner, SUSPECT, weights, by=world.auditor)
-        assert registering.test_connection(model, by=world.auditor) == model.connection_job
+        assert connection.test_connection(model, by=world.auditor) == model.connection_job
         assert Job.objects.filter(kind="model.connection_test").count() == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from audits.asking.measuring import Marks, Question
 from audits.models import Audit, RegisteredModel
 from audits.services.answers.kept import Asking, answered_before, answers_folder, runtime, shared_folder
-from audits.services.models import registering
+from audits.services.models import connection
 from audits.services.runs import queueing
 from audits.suspects import ModelSpec, SuspectInfo
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
@@ -24,7 +24,7 @@ def run(world, plan) -> Audit:
 
 def connected(model: RegisteredModel) -> RegisteredModel:
     """After a connection test, which notes where the model runs."""
-    assert registering.queue_test(model, by=None).state == "queued"
+    assert connection.queue_test(model, by=None).state == "queued"
     model.refresh_from_db()
     assert model.connection["device"]
     return model

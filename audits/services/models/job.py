@@ -1,27 +1,19 @@
 """What happens to a registered model in the background: its weights are stored and hashed, its connection is tested."""
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
-
-from django.conf import settings
-from django.core.files import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
 from audits.models import RegisteredModel
 from audits.services.models.opening import limits, local_weights
-from audits.services.models.registering import RegistrationError, queue_test, resolved, server_file
+from audits.services.models.registering import resolved, server_file
+from audits.services.models.storing import take_file
 from audits.suspects import check_connection
-from audits.suspects.formats import inspect
 from provenance.models import Job, Upload
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
 from provenance.services.log import record
 from provenance.services.uploads import remove_file
 
-BLOCK = 4 * 2**20
 State = RegisteredModel.State
 
 
@@ -51,26 +43,6 @@ def take_weights(run: JobRun) -> None:
         remove_file(upload)
 
 
-def take_file(model: RegisteredModel, path: Path, on_block: Callable[[int, int], None]) -> None:
-    """Stores a file as the model's weights. Safe to repeat: what a killed attempt left is replaced."""
-    facts = inspect(path, settings.WEIGHTS_MAX_BYTES)
-    digest = _digest(path, facts.size, on_block)
-    _refuse_second_role(model, digest)
-    name = f"weights/{model.pk}"
-    if default_storage.exists(name):
-        default_storage.delete(name)
-    with path.open("rb") as stream:
-        stored = default_storage.save(name, File(stream, name=path.name))
-    with transaction.atomic():
-        model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
-        model.weights.name, model.sha256 = stored, digest
-        model.weights_size, model.weights_format = facts.size, facts.format
-        model.state, model.reason = State.READY, ""
-        model.save()
-        _log_registration(model)
-        queue_test(model, by=model.created_by)
-
-
 @job_kind("model.connection_test", title="Testing the connection", queue="gpu", ended=forget_connection)
 def test_connection(run: JobRun) -> None:
     """Opens the model in its confined process and asks it about noise; it never sees a probe."""
@@ -95,45 +67,3 @@ def test_connection(run: JobRun) -> None:
             digests={"weights": model.sha256},
             details=details,
         )
-
-
-def _digest(path: Path, size: int, on_block: Callable[[int, int], None]) -> str:
-    state, done = hashlib.sha256(), 0
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            state.update(block)
-            done += len(block)
-            on_block(done, size)
-    return state.hexdigest()
-
-
-def _refuse_second_role(model: RegisteredModel, digest: str) -> None:
-    """The same weights cannot be suspected and vouched for at once; an owner's encoder may be either as well."""
-    if model.is_encoder:
-        return
-    others = RegisteredModel.objects.filter(organisation=model.organisation, sha256=digest, state=State.READY)
-    other = others.exclude(role__in=(model.role, RegisteredModel.ModelRole.ENCODER)).first()
-    if other is not None:
-        raise RegistrationError(
-            f"These very weights are registered as the {other.get_role_display()} “{other.name}”; "
-            "one model cannot be both suspect and reference."
-        )
-
-
-def _log_registration(model: RegisteredModel) -> None:
-    digests = {"weights": model.sha256}
-    spec = model.model_spec
-    details = {
-        "role": model.role,
-        "architecture": spec.architecture,
-        "returns": list(spec.returns),
-        "format": model.weights_format,
-        "file": model.weights_name,
-        "origin": model.origin,
-    }
-    owner, by = model.organisation, model.created_by
-    record("model.registered", model, organisation=owner, by=by, digests=digests, details=details)
-    if model.is_reference:
-        declared_at = model.declared_at.isoformat() if model.declared_at else ""
-        declared = {"declaration": model.declaration, "origin": model.origin, "declared_at": declared_at}
-        record("reference.declared", model, organisation=owner, by=by, digests=digests, details=declared)

@@ -12,10 +12,12 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from audits.models import Plan, RegisteredModel
+from audits.services.models.connection import queue_test
+from audits.services.models.errors import RegistrationError
+from audits.services.models.storing import take_file
 from audits.suspects import ConnectionReport, ModelSpec, SpecError
 from audits.suspects.formats import ONNX, WeightsFacts, inspect
-from provenance.errors import TouchmarkError
-from provenance.models import Job, Organisation, Upload, User
+from provenance.models import Organisation, Upload, User
 from provenance.services import uploads
 from provenance.services.access import require
 from provenance.services.jobs.queue import enqueue
@@ -25,10 +27,6 @@ DECLARATION = (
     "I declare that, to the best of my knowledge, this model was not trained, in whole or in part, on any release of "
     "the datasets it is used as a reference for."
 )
-
-
-class RegistrationError(TouchmarkError):
-    """A model cannot be registered or changed as asked; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,6 @@ def register_local(
 
     For use inside jobs: it copies the file in the calling process.
     """
-    from audits.services.models.job import take_file
-
     facts = _checked_file(path, registration.spec)
     with transaction.atomic():
         model = _row(organisation, registration, facts, path.name, by)
@@ -100,29 +96,6 @@ def server_file(place: str) -> Path:
         roots = ", ".join(str(root) for root in settings.SERVER_ROOTS)
         raise RegistrationError(f"There is no such file under the allowed folders ({roots}).")
     return path
-
-
-@transaction.atomic
-def test_connection(model: RegisteredModel, *, by: User) -> Job:
-    """Queues a connection test; one that waits or runs already is answered instead."""
-    require(by, model.organisation, model.keeper)
-    return queue_test(model, by=by)
-
-
-def queue_test(model: RegisteredModel, *, by: User | None) -> Job:
-    """The same without asking who: for jobs that act on behalf of whoever started them."""
-    model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
-    if model.state != RegisteredModel.State.READY:
-        raise RegistrationError("The weights have not arrived, so there is nothing to test.")
-    current = model.connection_job
-    if current is not None and not current.is_finished:
-        return current
-    job = enqueue(
-        "model.connection_test", model, organisation=model.organisation, by=by, params={"model": str(model.pk)}
-    )
-    model.connection_job = job
-    model.save(update_fields=["connection_job"])
-    return job
 
 
 @transaction.atomic

@@ -1,0 +1,62 @@
+"""The order of the house, as far as import-linter does not see it."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ("config", "provenance", "audits")
+
+
+def sources(*folders: str, root: Path = ROOT) -> dict[str, Path]:
+    """Our modules below these folders, by name, without migrations."""
+    paths = (path for folder in folders for path in sorted((root / folder).rglob("*.py")))
+    return {module_name(path, root): path for path in paths if "migrations" not in path.parts}
+
+
+def module_name(path: Path, root: Path = ROOT) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(module: str, path: Path) -> Iterator[tuple[str, str]]:
+    """(package, name) of every import, wherever it stands: at the top, in a function, for types alone."""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((source, alias.name) for alias in node.names)
+
+
+def import_graph(modules: dict[str, Path]) -> dict[str, set[str]]:
+    """What each of these modules imports of the others."""
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        named = {
+            f"{source}.{name}" if f"{source}.{name}" in modules else source for source, name in imported(module, path)
+        }
+        graph[module] = (named & modules.keys()) - {module}
+    return graph
+
+
+def test_no_import_goes_in_a_circle():
+    """Not even in functions or for types alone: a circle is two rooms that are one."""
+    try:
+        TopologicalSorter(import_graph(sources(*APPS))).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("late", ["def f():\n    from app import one\n", "if TYPE_CHECKING:\n    from .one import x\n"])
+def test_circles_of_late_imports_are_found(tmp_path, late):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "one.py").write_text("import app.two\n")
+    (tmp_path / "app" / "two.py").write_text(late)
+    with pytest.raises(CycleError):
+        TopologicalSorter(import_graph(sources("app", root=tmp_path))).prepare()

@@ -57,6 +57,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+OUR_APPS = ["provenance", "audits"]
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -67,8 +68,7 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "django_htmx",
-    "provenance",
-    "audits",
+    *OUR_APPS,
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -94,7 +94,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "provenance.context.site",
+                "config.navigation.navigation",
+                "provenance.context.demo_instance",
             ]
         },
     }
@@ -185,6 +186,8 @@ KEY_FILE = Path(env.str("TOUCHMARK_KEY_FILE", str(DATA_DIR / "key_encryption_key
 
 # -- jobs --------------------------------------------------------------------------------------------------------
 _hard_limit = env.int("TOUCHMARK_JOB_SECONDS", 24 * 3600)
+# What each queue is for, as the status page tells it.
+JOB_QUEUES = {"cpu": "manifests, marking, reports", "gpu": "audits, calibration, grouping, training"}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "filesystem://localhost")
 if CELERY_BROKER_URL.startswith("filesystem:"):
     _broker = DATA_DIR / "broker"

@@ -1,11 +1,14 @@
 """The order of the house, as far as import-linter does not see it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from provenance.services.jobs.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("config", "provenance", "audits")
@@ -60,3 +63,37 @@ def test_circles_of_late_imports_are_found(tmp_path, late):
     (tmp_path / "app" / "two.py").write_text(late)
     with pytest.raises(CycleError):
         TopologicalSorter(import_graph(sources("app", root=tmp_path))).prepare()
+
+
+def strings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_provenance_names_nothing_of_audits():
+    """Neither its modules, nor its jobs, nor its pages: what shows both apps stands in audits or in config."""
+    from audits.urls import urlpatterns
+
+    jobs = {kind.name for kind in KINDS.values() if kind.work.__module__.startswith("audits.")}
+    pages = {pattern.name for part in urlpatterns for pattern in part.url_patterns}
+    assert {"audit.run", "audit_list", "overview"} <= jobs | pages
+    named = {
+        f"{module}: {text[:60]}"
+        for module, path in sources("provenance").items()
+        for text in strings(path)
+        if text in jobs | pages | {"audits"} or re.search(r"\baudits[./][a-z]", text)
+    }
+    assert not named
+
+
+def test_template_tags_know_neither_rows_nor_services():
+    """A tag shows what a view gave it; a page's queries are seen in its view."""
+    asked = {
+        f"{module} imports {source}"
+        for module, path in sources("provenance", "audits").items()
+        if "templatetags" in module.split(".")
+        for source, _ in imported(module, path)
+        if {"models", "services"} & set(source.split("."))
+    }
+    assert not asked

@@ -61,6 +61,12 @@ class Calibration(models.Model):
         return f"calibration of {', '.join(self.settings.get('families', []))}"
 
     @property
+    def pairs_per_line(self) -> int:
+        """Pairs of a model and a key behind every line of its table."""
+        core = self.settings["core"]
+        return int(core["rounds"] * core["pairs"])
+
+    @property
     def folder(self) -> Path:
         """The p-values of every round, so that a killed job goes on with the next one."""
         return settings.FILES_DIR / "calibrations" / str(self.id)

@@ -1,36 +1,19 @@
-"""The calibration behind one audit, for the audit's own page: {% load calibrations %}{% calibration_note audit %}"""
+"""How pages say what a calibration found: {% load calibrations %}{% error_rate table.holds %}"""
 
 from typing import Any
 
 from django import template
-from django.template.context import Context
 
-from audits.models import Audit, Calibration
-from audits.services.calibrations.notes import note_for
 from provenance import wording
 from provenance.templatetags.touchmark import badge
 
 register = template.Library()
 
 
-@register.inclusion_tag("calibrations/calibration_note.html", takes_context=True)
-def calibration_note(context: Context, audit: Audit) -> dict[str, Any]:
-    """Lines of the newest fitting calibration, whether it is of the same code, and the way to its page."""
-    request = context["request"]
-    return {"request": request, "nav": context.get("nav"), "plan": audit.plan} | note_for(audit, request.user)
-
-
 @register.inclusion_tag("components/badge.html")
 def error_rate(holds: bool | None) -> dict[str, str]:
     """Whether the tests of a finished calibration keep their error rate, in a word."""
     return badge(wording.verdict(holds), {True: "good", False: "bad", None: "warn"}[holds])
-
-
-@register.simple_tag
-def pairs_per_line(calibration: Calibration) -> str:
-    """Pairs of a model and a key behind every line of its table."""
-    core = calibration.settings["core"]
-    return wording.count(core["rounds"] * core["pairs"])
 
 
 @register.filter

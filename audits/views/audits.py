@@ -10,10 +10,14 @@ from django.views.decorators.http import require_GET
 
 from audits.judging import disclosure
 from audits.models import Audit, AuditRow, Plan
+from audits.services.calibrations.notes import note_for
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
+from audits.services.reports.facts import may_issue
+from audits.services.reports.issued import reports_visible
 from audits.services.results import charts, rank_charts, tables, visible
 from audits.services.results.as_json import as_json
+from audits.services.results.other_tests import told_of
 from audits.services.results.tables import deciding_level
 from audits.services.runs.timeline import timeline
 from provenance.models import Organisation, Role, User
@@ -78,7 +82,17 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
     }
     if rows:
         context |= _shown(request, audit, rows, user)
+    if audit.conclusion:
+        context |= {"reports": _reports(audit, user), "note": note_for(audit, user)}
     return render(request, "audits/audit_detail.html", context)
+
+
+def _reports(audit: Audit, user: User) -> dict[str, Any]:
+    """The audit's reports, and whether this person may issue one now."""
+    return {
+        "issued": reports_visible(user).filter(audit=audit),
+        "may_issue": audit.state == Audit.State.DONE and may_issue(user, audit),
+    }
 
 
 def _strongest(rows: list[AuditRow]) -> AuditRow:
@@ -113,6 +127,7 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
             for choice, entry in result["levels"].items()
             if "reason" in entry
         ],
+        "other_tests": told_of(row),
         "set_rows": tables.set_rows(result, name),
         **_part(request, audit.plan, result, name),
     }

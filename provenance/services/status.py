@@ -15,7 +15,6 @@ from django.db.models import Count, Min, Q, Sum
 
 from provenance.models import Job, Organisation, Release, Upload, Version, WorkerSeen
 
-QUEUES = {"cpu": "manifests, marking, reports", "gpu": "audits, calibration, grouping, training"}
 PACKAGES = ("django", "celery", "numpy", "torch", "open_clip_torch", "timm", "plotly", "typst")
 
 
@@ -68,7 +67,7 @@ def queue_states() -> list[QueueState]:
     }
     workers = list(WorkerSeen.objects.all())
     states = []
-    for name, purpose in QUEUES.items():
+    for name, purpose in settings.JOB_QUEUES.items():
         row: dict[str, Any] = counts.get(name, {"queued": 0, "running": 0, "oldest": None})
         listening = [worker for worker in workers if name in worker.queues.split(",")]
         alive = sum(worker.is_alive for worker in listening)

@@ -1,5 +1,6 @@
+from django.conf import settings
 from django.contrib.auth import views
-from django.urls import reverse_lazy
+from django.shortcuts import resolve_url
 
 
 class SignIn(views.LoginView):
@@ -13,4 +14,6 @@ class SignOut(views.LogoutView):
 
 class ChangePassword(views.PasswordChangeView):
     template_name = "account/password_change.html"
-    success_url = reverse_lazy("overview")
+
+    def get_success_url(self) -> str:
+        return resolve_url(settings.LOGIN_REDIRECT_URL)

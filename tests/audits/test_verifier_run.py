@@ -18,10 +18,10 @@ from audits.services.plans.forecasts import forecast
 from audits.services.plans.other_tests import VIEWED_IMAGES, VIEWS, verifier_passes_of
 from audits.services.plans.values import values_of
 from audits.services.results.as_json import as_json
+from audits.services.results.other_tests import told_of
 from audits.services.runs import queueing
 from audits.services.runs.held_out import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
 from audits.services.runs.other_tests import PAIRED, AskedSet, Comparison, compare
-from audits.templatetags.verifiers import other_verifiers
 from provenance.models import Job
 from provenance.services.jobs.running import JobCancelledError, JobRun
 from tests.audits.builders_measuring import LinearModel, make_question, make_secret
@@ -274,7 +274,7 @@ def test_the_page_labels_them(woods, tmp_path):
     plan, audit = woods(references=0, held_out=False)
     found = compare([asked(tmp_path, 0.3)], ask_held_out(run_of(audit), audit).of(plan.releases.first()))
     row = AuditRow(audit=audit, release=plan.releases.first(), result=found)
-    page = render_to_string("audits/verifiers.html", other_verifiers(row))
+    page = render_to_string("audits/verifiers.html", {"other_tests": told_of(row)})
     assert "What other tests would have said" in page
     assert "no exact error rate" in page
     assert "decide nothing" in page
@@ -283,4 +283,4 @@ def test_the_page_labels_them(woods, tmp_path):
     assert "GMM log-likelihood: The plan names no held-out images" in page
     assert not any(label in page for label in CLASSES)
     row.result = {}
-    assert not render_to_string("audits/verifiers.html", other_verifiers(row)).strip()
+    assert not render_to_string("audits/verifiers.html", {"other_tests": told_of(row)}).strip()

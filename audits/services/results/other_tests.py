@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.models import AuditRow, Plan
+from audits.services.calibrations.notes import facts_for
 
 SHOWN_ALPHA = 0.05
 Rates = Mapping[tuple[str, str, str], dict[str, Any]]
@@ -31,6 +32,19 @@ class VerdictRow:
     @property
     def level_label(self) -> str:
         return Plan.Level(self.level).label
+
+
+def told_of(row: AuditRow) -> dict[str, Any]:
+    """What the result page shows of other tests; nothing at all for audits of earlier versions, which never asked."""
+    told = row.result.get("verifiers")
+    verdicts = verdict_rows(row, innocent_rates(facts_for(row.audit))) if told else []
+    return {
+        "verdicts": verdicts,
+        "sources": sources_of(verdicts),
+        "left_out": left_out(row),
+        "several_sets": any(verdict.set for verdict in verdicts),
+        "calibrated": any(verdict.innocent for verdict in verdicts),
+    }
 
 
 def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:

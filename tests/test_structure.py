@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -97,3 +98,16 @@ def test_template_tags_know_neither_rows_nor_services():
         if {"models", "services"} & set(source.split("."))
     }
     assert not asked
+
+
+FACES = {"urls", "management", "views", "forms", "templatetags", "context", "tasks", "services", "models"}
+
+
+def test_all_of_the_core_is_forbidden_to_know_django():
+    """import-linter must be given every package that is no face, no service and no row."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    forbidden = next(contract for contract in contracts if contract["type"] == "forbidden")
+    below = {".".join(name.split(".")[:2]) for name in sources("provenance", "audits") if "." in name}
+    core = {name for name in below if name.split(".")[1] not in FACES | {"apps", "code_version"}}
+    assert core == set(forbidden["source_modules"])
+    assert not forbidden.get("allow_indirect_imports")

@@ -57,18 +57,17 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-OUR_APPS = ["provenance", "audits"]
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "axes",
     "csp",
     "django_htmx",
-    *OUR_APPS,
+    "provenance",
+    "audits",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -73,6 +73,16 @@ def percent(value: float | None) -> str:
     return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
 
 
+def rate(value: float) -> str:
+    """A rate of errors in per cent with two places, so that one in a hundred can be told from its neighbours."""
+    return f"{100 * value:.2f} %"
+
+
+def rates(low: float, high: float) -> str:
+    """An interval of such rates, to stand in brackets behind one."""
+    return f"{100 * low:.2f}–{100 * high:.2f}"
+
+
 def significant(value: float | None) -> str:
     if value is None:
         return "–"

@@ -108,6 +108,6 @@ def test_all_of_the_core_is_forbidden_to_know_django():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     forbidden = next(contract for contract in contracts if contract["type"] == "forbidden")
     below = {".".join(name.split(".")[:2]) for name in sources("provenance", "audits") if "." in name}
-    core = {name for name in below if name.split(".")[1] not in FACES | {"apps", "code_version"}}
+    core = {name for name in below if name.split(".")[1] not in FACES | {"apps"}}
     assert core == set(forbidden["source_modules"])
     assert not forbidden.get("allow_indirect_imports")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from provenance import wording
 from provenance.errors import TouchmarkError
 
 ALPHAS = (0.05, 0.01)
@@ -198,9 +199,16 @@ class CalibrationTable:
 
 def _cells(row: Row) -> list[str]:
     rates = [
-        f"{100 * item.rate:.2f} % ({100 * item.low:.2f}–{100 * item.high:.2f})"
+        f"{wording.rate(item.rate)} ({wording.rates(item.low, item.high)})"
         + {"too often": " too often", "more rarely": " rarer"}.get(item.finding, "")
         for item in row.rejections
     ]
     references = "with" if row.references else "without"
-    return [f"{row.test} ({row.family})", row.level, references, f"{row.pairs:,}", *rates, f"{row.distance:.3f}"]
+    return [
+        f"{row.test} ({row.family})",
+        row.level,
+        references,
+        wording.count(row.pairs),
+        *rates,
+        f"{row.distance:.3f}",
+    ]

@@ -14,6 +14,7 @@ from audits.suspects.errors import FormatError
 from audits.suspects.onnx_files import check_onnx, is_onnx
 from audits.suspects.safetensors_files import check_safetensors, is_safetensors
 from audits.suspects.torch_files import check_legacy, check_zip, is_legacy
+from provenance.wording import file_size
 
 SAFETENSORS, STATE_DICT, ONNX = "safetensors", "state_dict", "onnx"
 MAX_BYTES = 20 * 2**30
@@ -40,9 +41,7 @@ def inspect(path: Path, max_bytes: int = MAX_BYTES) -> WeightsFacts:
     if size == 0:
         raise FormatError("This file is empty. Upload it again.")
     if size > max_bytes:
-        raise FormatError(
-            f"This file has {size / 2**30:.1f} GiB; files of weights may have up to {max_bytes / 2**30:.1f}."
-        )
+        raise FormatError(f"This file has {file_size(size)}; files of weights may have up to {file_size(max_bytes)}.")
     with path.open("rb") as stream:
         head = stream.read(1024)
     if is_safetensors(head, size):

@@ -22,6 +22,7 @@ from audits.suspects.errors import SuspectError
 from audits.suspects.marks import AppliedMark
 from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
 from audits.suspects.spec import ModelSpec
+from provenance.wording import duration, file_size
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SYSTEMROOT")
@@ -235,11 +236,11 @@ class SandboxedModel:
 
     def _late(self, seconds: float) -> SuspectError:
         self._kill()
-        sentence = f"The model did not answer within {seconds:,.0f} seconds, so its process was ended."
+        sentence = f"The model did not answer within {duration(seconds)}, so its process was ended."
         return SuspectError("timeout", sentence, self._last_words())
 
     def _too_much_memory(self, detail: str) -> SuspectError:
-        size = f"{self.limits.memory_bytes / 2**30:.1f} GiB"
+        size = file_size(self.limits.memory_bytes)
         return SuspectError("memory", f"The model needs more memory than it may have ({size}).", detail)
 
     def _ended(self) -> SuspectError:
@@ -254,8 +255,8 @@ class SandboxedModel:
         if "MemoryError" in words or "bad_alloc" in words or "annot allocate memory" in words:
             return self._too_much_memory(words)
         if code == -signal.SIGXCPU:
-            hours = self.limits.cpu_seconds / 3600
-            return SuspectError("timeout", f"The model used up its processor time ({hours:.2g} hours).", words)
+            spent = duration(self.limits.cpu_seconds)
+            return SuspectError("timeout", f"The model used up its processor time ({spent}).", words)
         if code < 0:
             name = signal.Signals(-code).name
             reason = "probably because the machine ran out of memory" if code == -signal.SIGKILL else f"by {name}"

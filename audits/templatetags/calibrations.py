@@ -18,14 +18,12 @@ def error_rate(holds: bool | None) -> dict[str, str]:
 
 @register.filter
 def share(value: float) -> str:
-    """A rate in per cent with two places, so that one in a hundred can be told from its neighbours."""
-    return f"{100 * value:.2f} %"
+    return wording.rate(value)
 
 
 @register.filter
 def share_between(low: float, high: float) -> str:
-    """An interval of rates in per cent."""
-    return f"{100 * low:.2f}–{100 * high:.2f}"
+    return wording.rates(low, high)
 
 
 @register.filter

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from provenance import wording
 from provenance.embedding.errors import EmbeddingError, SourceChangedError
 
 LISTED = 1000  # changed files that are named in an error's detail
@@ -102,9 +103,9 @@ class SourceTree:
 def changed_error(paths: list[str]) -> SourceChangedError:
     """One error for all files that are not what the manifest says."""
     named = ", ".join(paths[:3]) + (" and others" if len(paths) > 3 else "")
-    count = "1 file has" if len(paths) == 1 else f"{len(paths):,} files have"
+    those = "1 file has" if len(paths) == 1 else f"{wording.count(len(paths))} files have"
     return SourceChangedError(
-        f"{count} changed or gone since this version was registered ({named}). "
+        f"{those} changed or gone since this version was registered ({named}). "
         "Put them back as they were, or register the folder as a new version.",
         detail="\n".join(paths[:LISTED]),
     )

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from provenance.wording import count, file_size
+
 from .errors import ArchiveError, Refused
 from .images import sniff
 
@@ -66,14 +68,14 @@ class Tally:
     def count_member(self) -> int:
         """The number of the member that begins now."""
         if self.members >= self.limits.members:
-            raise ArchiveError(f"The archive has more than {self.limits.members:,} members; split it.")
+            raise ArchiveError(f"The archive has more than {count(self.limits.members)} members; split it.")
         self.members += 1
         return self.members - 1
 
     def count_bytes(self, count: int) -> None:
         self.total += count
         if self.total > self.limits.total:
-            raise ArchiveError(f"The archive unpacks to more than {self.limits.total:,} bytes, which is all it may.")
+            raise ArchiveError(f"The archive unpacks to more than {file_size(self.limits.total)}, which is all it may.")
 
     def check_size(self, size: int, packed: int | None = None) -> None:
         """Raise ``Refused`` for a member too large in itself or packed too well to be an image."""

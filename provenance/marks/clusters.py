@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance import wording
 from provenance.errors import TouchmarkError
 
 NONE = np.iinfo(np.uint16).max  # the cluster of an image that has no features: it could not be read
@@ -93,7 +94,7 @@ def balanced_clusters(
         rows = np.flatnonzero(readable)
         if len(rows) < LEAST_IMAGES * count:
             raise ClusteringError(
-                f"{len(rows):,} readable images are too few for {count} clusters; ask for fewer clusters."
+                f"{wording.count(len(rows))} readable images are too few for {count} clusters; ask for fewer clusters."
             )
         sample, mean = _sample(features, rows, seed)
         told(0, ROUNDS, "finding centres")

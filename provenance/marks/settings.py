@@ -15,6 +15,7 @@ from provenance.marks.errors import SettingsError
 from provenance.marks.groups import EntryLike, Everything, Grouping, GroupPlan, plan_from_counts, plan_groups
 from provenance.marks.registry import families, family_for, get_family
 from provenance.marks.restriction import MOST_ENUMERATED, Restriction, RestrictionError
+from provenance.wording import p_value
 
 ASSOCIATIONS = ("associated", "plain")
 GROUPINGS = ("class", "word", "cluster")
@@ -265,13 +266,13 @@ def check_reach(settings: MarkSettings, alpha: float) -> None:
     if settings.smallest_p > alpha:
         if settings.restriction is not None:
             raise SettingsError(
-                f"The smallest p that these size classes and bans allow is {settings.smallest_p:.2g}, above the alpha "
-                f"of {alpha:g}. Use fewer size classes, or forbid less."
+                f"The smallest p that these size classes and bans allow is {p_value(settings.smallest_p)}, above the "
+                f"alpha of {alpha:g}. Use fewer size classes, or forbid less."
             )
         groups = len(settings.groups)
         enough = next(count for count in range(groups, MAX_GROUPS + 1) if 1 / math.factorial(count) <= alpha)
         raise SettingsError(
-            f"With {groups} groups the smallest reachable p is 1 / {groups}! = {settings.smallest_p:.2g}, "
+            f"With {groups} groups the smallest reachable p is 1 / {groups}! = {p_value(settings.smallest_p)}, "
             f"above the alpha of {alpha:g}. Choose at least {enough} groups."
         )
 

@@ -20,6 +20,7 @@ from provenance.services.clusters import group_counts
 from provenance.services.image_sizes import images_below
 from provenance.services.manifests import open_manifest
 from provenance.services.words import captions_path
+from provenance.wording import count
 
 MAX_CLASSES = 16  # every group costs an audit as many queries as there are probes
 PLAN_SECONDS = 600
@@ -81,8 +82,8 @@ def _check_edges(version: Version, mark: MarkSettings) -> None:
     if below > version.file_count / 2:
         remedy = "Choose fewer periods." if mark.periods > 1 else "Choose another family, or mark larger images."
         raise ReleaseError(
-            f"This mark needs images of {edge} pixels or more on the short edge, and {below:,} of the "
-            f"{version.file_count:,} images of this version are smaller. {remedy}"
+            f"This mark needs images of {edge} pixels or more on the short edge, and {count(below)} of the "
+            f"{count(version.file_count)} images of this version are smaller. {remedy}"
         )
 
 
@@ -92,8 +93,8 @@ def small_images(version: Version, mark: MarkSettings) -> str:
     if not below:
         return ""
     return (
-        f"{below:,} of the {version.file_count:,} images have a short edge below {mark.least_edge} pixels and cannot "
-        "carry this mark; others take their places. A group with too few others ends up with fewer marks."
+        f"{count(below)} of the {count(version.file_count)} images have a short edge below {mark.least_edge} pixels "
+        "and cannot carry this mark; others take their places. A group with too few others ends up with fewer marks."
     )
 
 

@@ -20,6 +20,7 @@ from audits.services.code_version import (
 # What computing rooms import from elsewhere and what decides about no number.
 NOT_COMPUTING = {
     "provenance.errors": "sentences",
+    "provenance.wording": "how numbers stand in sentences",
     "provenance.whole_files": "how a file is put in place",
     "provenance.intake.manifest": "lists of files; their digests are in the question",
     "provenance.intake.writing": "lists of files",

@@ -88,3 +88,8 @@ def test_measured_numbers_keep_their_digits(value, text):
 )
 def test_names_as_people_read_them(name, text):
     assert wording.words(name) == text
+
+
+def test_rates_of_errors_keep_two_places():
+    assert wording.rate(0.0512) == "5.12 %"
+    assert wording.rates(0.04, 0.0617) == "4.00–6.17"

@@ -8,6 +8,7 @@ from provenance.errors import TouchmarkError
 from provenance.management.base import REFUSED, TouchmarkCommand
 from provenance.models import Organisation, User
 from provenance.services import log
+from provenance.wording import count
 
 _PUBLISHED = re.compile(r"(\d+):([0-9a-f]{64})\Z")
 
@@ -44,7 +45,9 @@ class Command(TouchmarkCommand):
             return
         for each in answer["organisations"]:
             state = self.style.SUCCESS("intact") if each["intact"] else self.style.ERROR("broken")
-            self.stdout.write(f"{each['organisation']}: {state}, {each['rows']:,} rows, newest hash {each['head']}")
+            self.stdout.write(
+                f"{each['organisation']}: {state}, {count(each['rows'])} rows, newest hash {each['head']}"
+            )
             for fault in each["faults"]:
                 self.stdout.write(f"  {fault['sentence']}")
             for number in each["unreadable_reports"]:

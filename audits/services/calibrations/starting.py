@@ -17,6 +17,7 @@ from provenance.models import Job, Organisation, Role, User, Version
 from provenance.services import log
 from provenance.services.access import require
 from provenance.services.jobs.queue import enqueue
+from provenance.wording import count
 
 ROLES = (Role.AUDITOR, Role.ADMINISTRATOR)
 SEEDS = 2**31
@@ -151,9 +152,9 @@ def check(wanted: Wanted) -> None:
     if not wanted.rules.references < wanted.models <= MOST_MODELS:
         raise CalibrationError(f"Choose between {wanted.rules.references + 1} and {MOST_MODELS} null models.")
     if not 1 <= wanted.pairs <= MOST_PAIRS:
-        raise CalibrationError(f"Choose between 1 and {MOST_PAIRS:,} pairs in each round.")
+        raise CalibrationError(f"Choose between 1 and {count(MOST_PAIRS)} pairs in each round.")
     if wanted.seed is not None and not 0 <= wanted.seed < SEEDS:
-        raise CalibrationError(f"A seed lies between 0 and {SEEDS - 1:,}.")
+        raise CalibrationError(f"A seed lies between 0 and {count(SEEDS - 1)}.")
     if len(wanted.references) > MOST_REFERENCES:
         raise CalibrationError(f"At most {MOST_REFERENCES} registered models may join.")
     if wanted.version is not None and wanted.version.file_count < least_stock(wanted.bench):

@@ -13,6 +13,7 @@ from provenance.models import LogEntry, Role, User, Version
 from provenance.services.access import require
 from provenance.services.jobs.queue import enqueue
 from provenance.services.log import record
+from provenance.wording import count, percent
 
 FEATURE_BYTES = 2  # half precision
 COST_BYTES = 4
@@ -40,7 +41,7 @@ def start(version: Version, encoder: RegisteredModel, groups: int, *, by: User, 
     require(by, organisation, Role.RIGHTS_HOLDER)
     forecast(version, encoder, groups)  # refuses what cannot be done
     if not 0 <= seed < 2**32:
-        raise ClusteringRefusedError(f"The seed is a whole number from 0 to {2**32 - 1:,}.")
+        raise ClusteringRefusedError(f"The seed is a whole number from 0 to {count(2**32 - 1)}.")
     clustering = Clustering.objects.create(version=version, encoder=encoder, groups=groups, seed=seed, created_by=by)
     clustering.job = enqueue(
         "clustering.run", clustering, organisation=organisation, by=by, params={"clustering": str(clustering.pk)}
@@ -69,7 +70,7 @@ def forecast(version: Version, encoder: RegisteredModel, groups: int) -> Cluster
         raise ClusteringRefusedError(f"Ask for {MIN_GROUPS} to {MAX_GROUPS} clusters.")
     images = version.file_count
     if images < LEAST_IMAGES * groups:
-        raise ClusteringRefusedError(f"{images:,} images are too few for {groups} clusters.")
+        raise ClusteringRefusedError(f"{count(images)} images are too few for {groups} clusters.")
     width = encoder.connection.get("feature_size") or 0
     return ClusteringForecast(
         images=images,
@@ -108,11 +109,11 @@ def facts(clustering: Clustering) -> list[tuple[str, Any]]:
     images = sum(kept.sizes)
     return [
         *asked,
-        ("Images in clusters", f"{images:,}"),
-        ("Left out, unreadable", f"{kept.left_out:,}" if kept.left_out else "none"),
-        ("Moved to make sizes equal", f"{told['moved']:,} ({100 * told['moved'] / images:.1f} %)"),
+        ("Images in clusters", count(images)),
+        ("Left out, unreadable", count(kept.left_out) if kept.left_out else "none"),
+        ("Moved to make sizes equal", f"{count(told['moved'])} ({percent(told['moved'] / images)})"),
         ("Mean squared distance to the centre", f"{told['inertia']:.3f}"),
-        ("Numbers per image", f"{told['feature_size']:,}"),
+        ("Numbers per image", count(told["feature_size"])),
     ]
 
 
@@ -131,5 +132,5 @@ def sizes_chart(clustering: Clustering) -> dict[str, Any]:
     return {
         "figure": {"data": [bars], "layout": layout},
         "columns": ["Cluster", "Images"],
-        "rows": [[name, f"{size:,}"] for name, size in zip(names, sizes, strict=True)],
+        "rows": [[name, count(size)] for name, size in zip(names, sizes, strict=True)],
     }

@@ -18,6 +18,7 @@ from audits.services.plans.values import PlanValues
 from audits.services.reports import issuing
 from audits.services.runs import queueing
 from audits.services.trainings import starting
+from provenance import wording
 from provenance.marks import MarkSets
 from provenance.models import Dataset, Job, Release, Role, User, Version
 from provenance.services import datasets, releases, uploads
@@ -83,7 +84,7 @@ class Demo:
         owner = self._person(Role.RIGHTS_HOLDER)
         version = Version.objects.filter(dataset__organisation=demo_organisation(), dataset__name=DATASET).first()
         if version is None:
-            self.say(f"Drawing {self.size.images:,} scenes with captions …")
+            self.say(f"Drawing {wording.count(self.size.images)} scenes with captions …")
             archive = settings.FILES_DIR / "demo" / "picture-book-scenes.zip"
             write_archive(archive, self.size.images)
             upload = _upload(archive, owner)

@@ -20,6 +20,7 @@ from provenance.models import Job
 from provenance.services.jobs.ending import end
 from provenance.services.jobs.kinds import KINDS
 from provenance.services.jobs.running import JobCancelledError, JobRun, JobSupersededError
+from provenance.wording import duration
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,8 @@ def run(job_id: str) -> None:
     except JobCancelledError:
         end(job, Job.State.CANCELLED, "Cancelled by a person.")
     except SoftTimeLimitExceeded:
-        hours = settings.CELERY_TASK_SOFT_TIME_LIMIT / 3600
-        end(job, Job.State.FAILED, f"The job took longer than {hours:.1f} hours and was stopped.", "soft time limit")
+        limit = duration(settings.CELERY_TASK_SOFT_TIME_LIMIT)
+        end(job, Job.State.FAILED, f"The job took longer than {limit} and was stopped.", "soft time limit")
     except TouchmarkError as error:
         logger.warning("job %s failed: %s", job.pk, error.sentence)
         end(job, Job.State.FAILED, error.sentence, error.detail)

@@ -24,8 +24,10 @@
   let uploading = false;
 
   const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  // As provenance/wording.py says sizes.
   const size = (bytes) => {
-    const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    if (bytes === 1) return "1 byte";
+    const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let unit = 0;
     for (; bytes >= 1024 && unit < units.length - 1; unit++) bytes /= 1024;
     return `${unit ? bytes.toFixed(1) : bytes} ${units[unit]}`;

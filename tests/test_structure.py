@@ -74,10 +74,8 @@ def strings(path: Path) -> Iterator[str]:
 
 def test_provenance_names_nothing_of_audits():
     """Neither its modules, nor its jobs, nor its pages: what shows both apps stands in audits or in config."""
-    from audits.urls import urlpatterns
-
     jobs = {kind.name for kind in KINDS.values() if kind.work.__module__.startswith("audits.")}
-    pages = {pattern.name for part in urlpatterns for pattern in part.url_patterns}
+    pages = pages_of_audits()
     assert {"audit.run", "audit_list", "overview"} <= jobs | pages
     named = {
         f"{module}: {text[:60]}"
@@ -86,6 +84,29 @@ def test_provenance_names_nothing_of_audits():
         if text in jobs | pages | {"audits"} or re.search(r"\baudits[./][a-z]", text)
     }
     assert not named
+
+
+def pages_of_audits() -> set[str]:
+    from audits.urls import urlpatterns
+
+    return {pattern.name for part in urlpatterns for pattern in part.url_patterns}
+
+
+# Folders of templates that are pages of audits; all others are of provenance, or shared.
+OF_AUDITS = {"audits", "calibrations", "clusterings", "models", "overview", "plans", "reports", "trainings"}
+
+
+def test_templates_of_provenance_link_to_no_page_of_audits():
+    """Where such a page offers something of audits, it includes a part that audits keeps in a folder of its own."""
+    pages, folder = pages_of_audits(), ROOT / "templates"
+    linked = {
+        f"{path.relative_to(folder)}: {name}"
+        for path in folder.rglob("*.html")
+        if path.relative_to(folder).parts[0] not in OF_AUDITS
+        for name in re.findall(r"""\burl ['"](\w+)""", path.read_text())
+        if name in pages
+    }
+    assert not linked
 
 
 def test_template_tags_know_neither_rows_nor_services():

@@ -48,7 +48,7 @@ def told_of(row: AuditRow) -> dict[str, Any]:
 
 
 def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:
-    """By verifier, level and family of marks; calibration as in `calibration_notes.facts_for`."""
+    """By verifier, level and family of marks; calibration as in `notes.facts_for` of calibrations."""
     return {
         (line["test"], line["level"], line["family"]): item
         for line in (calibration["others"] if calibration else [])

@@ -90,9 +90,9 @@ def encode(
 ) -> None:
     """Asks the model for the features of every image that has none yet.
 
-    files_of: (path, SHA-256) of the images from `start` up to `stop`. size: side of the model's input in pixels.
-    on_block: told how many images the last block had; it may raise to stop, and nothing that was done is lost.
-    workers: threads that decode. A file that is gone, altered or broken gets no features.
+    A file that is gone, altered or broken gets none. files_of: (path, SHA-256) of the images from `start` up to `stop`.
+    size: side of the model's input in pixels. on_block: told how many images the last block had; it may raise to stop.
+    workers: threads that decode.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[tuple[int, list[Future[NDArray[np.uint8] | None]]]] = deque()

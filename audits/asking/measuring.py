@@ -1,10 +1,7 @@
 """One measurement: everything that one model is asked about one release, block by block.
 
-(G + 1) N answers to probes (clean, and marked with each of G patterns at the same places), answers to the owner's
-clean images of every group, and, as a control, G N answers to the marks of a key drawn for the purpose. Every block is
-written to disk as soon as it is answered, so a killed job resumes where it was; once a portion of the shuffled order
-(`audits.asking.questions`) is whole, its answers are sorted into one file per condition. All levels come from the same
-answers.
+Probes, group images, and the marks of a wrong key: docs/method.md, sections 4.1 and 6.5. A block is on disk as soon as
+it is answered, so a killed job resumes; a portion that is whole is sorted into one file per condition.
 """
 
 from __future__ import annotations
@@ -93,10 +90,9 @@ def measure(
 ) -> Answers:
     """Ask what is not answered yet; returns all answers.
 
-    folder: where the blocks are kept; on_block: told how many images the last block answered (blocks from an earlier
-    attempt too); it may raise to stop, and nothing that was answered is lost; patterns: ask about these only, as in
-    `Question.portions`, where a test may be over before all are needed. Raises MeasuringError if the folder
-    holds answers to another question.
+    folder: where the blocks are kept. on_block: told how many images the last block answered (blocks from an earlier
+    attempt too); it may raise to stop, and nothing is lost. patterns: ask about these only, as in `Question.portions`.
+    Raises MeasuringError if the folder holds answers to another question.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, question)

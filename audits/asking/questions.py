@@ -1,9 +1,7 @@
 """What a model is asked in one measurement, and in which order.
 
-Marked probes go out in a keyed shuffle across patterns: whoever answers cannot tell from the order which requests
-belong to one pattern, and a drift of its answers in time falls on all patterns alike. The shuffle follows from the
-question's digest, which covers the secret patterns and places, so nobody outside can repeat it. It is drawn within
-portions of up to 256 probes under up to 128 patterns, so that memory stays small and a killed job loses one block.
+Marked probes go out in a keyed shuffle across patterns, within portions of up to 256 probes under up to 128 patterns,
+so that memory stays small and a killed job loses one block. Why: docs/method.md, section 6.6.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calibration: are p-values uniform over models that never saw a release, with keys drawn at random?
 
-A test of the project and a feature of the product (method.md, section 6). Importing this package imports no torch.
+A test of the project and a feature of the product (docs/method.md, section 8). Importing this package imports no torch.
 """
 
 from audits.calibration.bench import BenchSize

@@ -1,8 +1,7 @@
 """What one round of calibration asks of every null model: probes, places, pattern sets and a pool of plain keys.
 
-A bench is drawn anew for every round: fresh probes, fresh group images, fresh places, fresh keys and so fresh
-patterns, derived by the very code that releases use. Within a round all models share it, so that any of them can be
-the suspect and any others its references.
+A bench is drawn anew for every round, by the very code that releases use, and shared by all models of the round
+(docs/method.md, section 8.1).
 """
 
 from __future__ import annotations
@@ -44,24 +43,18 @@ class BenchSize:
 
 @dataclass(frozen=True)
 class Bench:
-    """One round's questions; S sets, G groups, K plain keys.
+    """One round's questions; S sets, G groups, K plain keys, N probes, M group images, V views of each."""
 
-    settings: of the associated marks. probes (N, H, W, 3) uint8; places (N, 2) fractions; group_images (M, H, W, 3)
-    uint8 with group_of (M,); pattern_sets (S, G, ...) uint8; plain_patterns (K, ...) uint8; views (M, V, H, W, 3)
-    uint8 of the group images, or None; spare_images (n, H, W, 3), spare_labels (n,): all the rest, for null models to
-    settle or train on.
-    """
-
-    settings: MarkSettings
-    probes: NDArray[np.uint8]
-    places: NDArray[np.float64]
-    group_images: NDArray[np.uint8]
-    group_of: NDArray[np.int64]
-    pattern_sets: NDArray[np.uint8]
-    plain_patterns: NDArray[np.uint8]
-    views: NDArray[np.uint8] | None
-    spare_images: NDArray[np.uint8]
-    spare_labels: NDArray[np.int64]
+    settings: MarkSettings  # of the associated marks
+    probes: NDArray[np.uint8]  # (N, H, W, 3)
+    places: NDArray[np.float64]  # (N, 2) fractions
+    group_images: NDArray[np.uint8]  # (M, H, W, 3)
+    group_of: NDArray[np.int64]  # (M,)
+    pattern_sets: NDArray[np.uint8]  # (S, G, ...)
+    plain_patterns: NDArray[np.uint8]  # (K, ...)
+    views: NDArray[np.uint8] | None  # (M, V, H, W, 3) of the group images
+    spare_images: NDArray[np.uint8]  # (n, H, W, 3): all the rest, for null models to settle or train on
+    spare_labels: NDArray[np.int64]  # (n,)
 
     @property
     def groups(self) -> int:

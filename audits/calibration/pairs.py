@@ -1,12 +1,7 @@
 """p-values of pairs (null model, random key), by every test, from responses that were computed once.
 
-What is drawn anew for every pair: the suspect and its references among the round's models; for assignment tests the
-pattern set and a fresh key, whose assignment is derived as a release derives it; for rank tests which of the pool's
-keys is the true one and which are its decoys. What pairs of one round share: probes, places, group images, patterns
-and the models' answers to them. Given those answers, which is all a null model can contribute, pairs are independent
-and every exact test rejects each of them with its nominal chance, so binomial intervals over pairs are right. The
-other verifiers have no such property: their rejections cluster by model, and their intervals are too narrow.
-NumPy only.
+What is drawn anew for every pair, what pairs of a round share, and why binomial intervals over them are right:
+docs/method.md, section 8.1. NumPy only.
 """
 
 from __future__ import annotations

@@ -53,22 +53,19 @@ class LevelResponses:
 
 @dataclass(frozen=True)
 class Responses:
-    """One model on one bench.
+    """One model on one bench; S sets, G groups, N probes, M group images, V views of each.
 
-    levels: by level; one that the model does not return, or at which it says the same to everything, is left out.
-    silent: how many are left out for the second reason. labels (S, G, N) int64: likeliest label of marked probes;
-    group_label (G,): the label most images of a group get. features (M, d) of the clean group images, view_features
-    (M, V, d) of their views. All of these are None where the model does not return them.
+    What the model does not return is None.
     """
 
     model: str
     kind: str
-    levels: dict[Level, LevelResponses]
-    silent: int
-    labels: NDArray[np.int64] | None
-    group_label: NDArray[np.int64] | None
-    features: Floats | None
-    view_features: Floats | None
+    levels: dict[Level, LevelResponses]  # without those that it does not return, or at which it says the same to all
+    silent: int  # how many are left out for the second reason
+    labels: NDArray[np.int64] | None  # (S, G, N): likeliest label of marked probes
+    group_label: NDArray[np.int64] | None  # (G,): the label most images of a group get
+    features: Floats | None  # (M, d) of the clean group images
+    view_features: Floats | None  # (M, V, d)
 
 
 def measure(model: NullModel, bench: Bench) -> Responses:

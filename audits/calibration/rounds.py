@@ -90,8 +90,8 @@ def calibrate_round(
     """One round: a fresh bench, fresh null models, `settings.pairs` pairs per test and level.
 
     images (n, H, W, 3) uint8, labels (n,): a stock to draw probes and group images from. further_models: models that
-    never saw any release, such as strangers', asked beside the fresh ones in every round. on_step: called after every
-    model and before every pair; it may raise to stop.
+    never saw any release, asked beside the fresh ones. on_step: called after every model and before every pair; it may
+    raise to stop.
     """
     from audits.calibration.null_models import KINDS, null_models
     from audits.pilots.clip import linear_algebra_threads

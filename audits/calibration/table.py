@@ -135,9 +135,8 @@ class CalibrationTable:
     def holds(self) -> bool | None:
         """Whether every test that claims an exact error rate kept it; None where there are too few pairs to tell.
 
-        A finding is judged by its own 99 % interval; among dozens of them a few fall outside by chance. Here no count
-        may be so large that even once in all of them it would happen in fewer than 1 % of calibrations (Bonferroni).
-        A small table passes that whatever its tests do, so none of its intervals may be too wide either.
+        All counts are judged together (Bonferroni at 1 %), and no interval may be too wide (docs/method.md, section
+        8.2).
         """
         if self._rejects_too_often():
             return False
@@ -147,9 +146,7 @@ class CalibrationTable:
     def too_wide(self) -> tuple[Row, ...]:
         """Exact tests whose 99 % interval at an alpha of 0.05 reaches 0.10.
 
-        A test that rejects twice as often as it should with every model is among them in 99.5 % of calibrations at
-        least, however few the pairs: so often does the upper end of a Clopper-Pearson interval reach the true rate of
-        independent pairs. Pairs of one model are not independent of each other where the fault is the model's.
+        A test that rejects twice as often as it should is almost surely among them (docs/method.md, section 8.2).
         """
         alpha = ALPHAS[0]
         exact = [row for row in self.rows if row.exact]
@@ -184,7 +181,7 @@ class CalibrationTable:
             raise TableError("This is no calibration table.", repr(error)) from error
 
     def to_markdown(self) -> str:
-        """The table for a README: exact tests first, then verifiers without an exact error rate."""
+        """The table of docs/error-rates.md: exact tests first, then verifiers without an exact error rate."""
         head = ["test", "level", "references", "pairs", *(f"p <= {alpha:g} (99 % interval)" for alpha in ALPHAS), "KS"]
         parts = []
         for exact, title in ((True, "Tests with an exact error rate"), (False, "Verifiers without one")):

@@ -1,12 +1,8 @@
 """Likelihood of features under a Gaussian mixture, after "Dataset Inference for Self-Supervised Models".
 
-Dziedzic et al., NeurIPS 2022 (arXiv 2209.09024). An encoder is said to give higher density to the features of images
-it was trained on than to those of images from the same source that it never met. A mixture of Gaussians (10
-components for small images) is fitted to the features of half of the owner's released images; the log-likelihoods of
-the other half and of the held-out images are compared by a one-sided t-test.
-
-Why this is no error rate: it answers whether released and held-out images differ in likelihood, and any difference
-between the two sets that has nothing to do with training, such as another mix of classes or cameras, is evidence too.
+Dziedzic et al., NeurIPS 2022 (arXiv 2209.09024): a mixture (10 components for small images) fitted to half of the
+released images; the other half is compared with held-out images by a one-sided t-test. Why this is no error rate:
+docs/method.md, section 9.2.
 """
 
 from __future__ import annotations

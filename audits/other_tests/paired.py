@@ -1,12 +1,8 @@
 """Paired tests over images, as "Black-box Dataset Ownership Verification via Backdoor Watermarking" (DVBW) uses them.
 
-Li et al., IEEE Transactions on Information Forensics and Security 18, 2023 (arXiv 2209.06015). There every image is
-asked clean and with the trigger; the probability of the target label before and after is compared by a one-sided
-paired t-test with a margin tau (0.2 in the paper's main experiments), or, where only labels come back, predicted
-labels are compared with the target label by Wilcoxon's signed-rank test.
-
-Why this is no error rate: any model may lean to the target when it meets the trigger, whether or not it ever saw it.
-More images then make an innocent look guiltier, and a margin only moves the threshold.
+Li et al., IEEE Transactions on Information Forensics and Security 18, 2023 (arXiv 2209.06015): a paired t-test of the
+target label's probability with a margin, or Wilcoxon's signed-rank test on labels. Why this is no error rate:
+docs/method.md, section 9.1.
 """
 
 from __future__ import annotations
@@ -69,9 +65,8 @@ def paired_wilcoxon(clean: NDArray[np.floating], marked: NDArray[np.floating]) -
 def target_label_wilcoxon(labels: NDArray[np.integer], target: int) -> Verdict:
     """Label-only variant of DVBW: signed ranks of (predicted label of the marked image - target); labels (N,) int.
 
-    Its null is "the labels are the target", which must *not* be rejected for a guilty model, so one minus the
-    two-sided p is what plays the p-value here. It compares numbers of labels as if they were measurements: the
-    outcome changes when classes are numbered otherwise.
+    Its null must *not* be rejected for a guilty model, so one minus the two-sided p plays the p-value (docs/method.md,
+    section 9.1).
     """
     found = np.asarray(labels)
     if found.ndim != 1 or len(found) < 2 or not np.issubdtype(found.dtype, np.integer):

@@ -1,16 +1,8 @@
 """Consistency of views, in the manner of "Dataset Ownership Verification in Contrastive Pre-trained Models" (DOV4CL).
 
-Xie et al., ICLR 2025 (arXiv 2502.07276). Contrastive training pulls views of one training image together (unary
-relationship) and fixes how training images lie to each other (binary relationship). Both are measured on views of
-released and of held-out images, for the suspect and for a shadow model that never saw the release; a one-sided paired
-t-test asks whether the suspect's gap between released and held-out images exceeds the shadow's.
-
-Written from that description; what the authors tune per dataset (kinds of views, weights of the terms) is one simple
-choice here: random crops of 20 to 100 % of the area with flips and changes of contrast, both relationships at equal
-weight.
-
-Why this is no error rate: suspect and shadow are two models among many, and any difference between the two that has
-nothing to do with training on the release counts as evidence, the surer the more images are asked.
+Xie et al., ICLR 2025 (arXiv 2502.07276): a one-sided paired t-test of whether the suspect's gap between released and
+held-out images exceeds that of a shadow model. What is chosen here, and why this is no error rate: docs/method.md,
+section 9.3.
 """
 
 from __future__ import annotations

@@ -134,17 +134,11 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainedClip:
-    """Train a tiny CLIP model on pairs.
+    """Train a tiny CLIP model on pairs; the same settings and pairs give the same model on one machine.
 
-    Args:
-        pairs: images at the network's input size, with captions.
-        settings: seed, epochs and the rest; the same settings and pairs give the same model on one machine.
-        config: open_clip model configuration; the tiny one by default.
-        progress: called about every ten steps.
-        should_stop: asked as often; when it says so, TrainingStopped is raised.
-
-    Raises:
-        TrainingError: too few pairs for one batch, images of another size, or a loss that is no number.
+    pairs: images at the network's input size, with captions. config: of open_clip; the tiny one by default. progress,
+    should_stop: called about every ten steps. Raises TrainingError for unfit pairs or a loss that is no number, and
+    TrainingStopped.
     """
     config = TINY_CLIP if config is None else config
     steps = steps_of(settings, len(pairs))

@@ -52,14 +52,9 @@ def read_pairs(
 ) -> Pairs:
     """Read every image that has a caption, sorted by path so that the order does not depend on the disk.
 
-    Args:
-        folder: where the paths begin.
-        captions: caption by path, ``/`` between folders.
-        side: side of the decoded images in pixels.
-        progress: called with (done, total).
-
-    Raises:
-        TrainingError: no pair, a file that is missing, or more than memory should hold.
+    folder: where the paths begin. captions: by path, ``/`` between folders. side: of the decoded images, in pixels.
+    progress: called with (done, total). Raises TrainingError for no pair, a missing file, or more than memory should
+    hold.
     """
     listed = sorted(dict(captions).items())
     if not listed:

@@ -29,27 +29,16 @@ class TrainingError(TouchmarkError):
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Settings of one training run.
+    """Settings of one training run. Raises TrainingError for values out of range."""
 
-    Attributes:
-        seed: initialisation, order of the images and augmentation all derive from it, by separate streams.
-        epochs: passes over the images.
-        batch_size: pairs per step.
-        learning_rate: peak of the cosine schedule (AdamW).
-        weight_decay: of all matrices; gains, biases and the temperature are not decayed.
-        shift: largest random shift in pixels of the input, both ways.
-        threads: threads of the linear algebra.
-        bfloat16: run the image tower in bfloat16 (autocast).
-    """
-
-    seed: int
+    seed: int  # initialisation, order of the images and augmentation all derive from it, by separate streams
     epochs: int = 15
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    shift: int = 4
-    threads: int = 1
-    bfloat16: bool = False
+    batch_size: int = 128  # pairs per step
+    learning_rate: float = 1e-3  # peak of the cosine schedule (AdamW)
+    weight_decay: float = 0.05  # of all matrices; gains, biases and the temperature are not decayed
+    shift: int = 4  # largest random shift in pixels of the input, both ways
+    threads: int = 1  # of the linear algebra
+    bfloat16: bool = False  # of the image tower (autocast)
 
     def __post_init__(self) -> None:
         for name, low, high in (

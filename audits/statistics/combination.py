@@ -1,15 +1,8 @@
-"""One p-value from several independent secrets: Fisher's method, exact for coarse p-values.
+"""One p-value from several independent secrets: Fisher's method (1925, section 21.1), exact for coarse p-values.
 
-A release may hold several mark sets, each with its own assignment or key, drawn independently. Given the model and
-all that is public, their p-values are then independent under the null, and -2 sum(ln p) is at most as large as a
-chi-squared variable with 2k degrees of freedom (Fisher 1925, section 21.1).
-
-A test over few assignments gives p-values on a coarse grid 1/n, 2/n, …, 1. They are stochastically larger than
-uniform ones, so Fisher's bound holds but wastes power: two sets of four groups could reach 0.013 only, although one
-in 576 pairs of assignments does as well. Where the grid is known, the chance that the product of grid values is as
-small is counted exactly instead. Ties within a grid make its p-values larger still, never smaller.
-
-Not for tests that share a secret, such as the three levels of one audit: those go to `audits.statistics.multiplicity`.
+For the mark sets of one release, whose secrets are drawn independently; why that is right, and what coarse grids
+change: docs/method.md, section 7. Not for tests that share a secret, such as the three levels of one audit: those go to
+`audits.statistics.multiplicity`.
 """
 
 from __future__ import annotations
@@ -52,9 +45,9 @@ class Combination:
 def combine(p_values: Sequence[float], grids: Sequence[int | None] | None = None) -> Combination:
     """Combine p-values of tests with independent secrets, in any order.
 
-    p_values: each in (0, 1]. grids[i]: n where p_values[i] is one of 1/n … n/n (the number of assignments compared,
-    or decoys + 1), None where unknown. A rank test that may stop early has no single grid: give None.
-    Raises CombinationError for what is no p-value, or does not lie on its grid.
+    p_values: each in (0, 1]. grids[i]: n where p_values[i] is one of 1/n … n/n (assignments compared, or decoys + 1),
+    None where unknown, as in a rank test that may stop early. Raises CombinationError for what is no p-value, or does
+    not lie on its grid.
     """
     sizes = list(grids) if grids is not None else [None] * len(p_values)
     if not p_values or len(sizes) != len(p_values):

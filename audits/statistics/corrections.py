@@ -1,20 +1,7 @@
-"""Which p-values are corrected together: releases, levels and repeated runs of one suspect (method.md, section 6).
+"""Which p-values are corrected together: releases, levels and repeated runs of one suspect.
 
-The plan declares every level primary or secondary, and the declaration of each run holds for its own p-values, whatever
-another run declared. The conclusion rests on the primary ones: Holm over all of them, of all releases of the plan and
-of all runs that were made against this suspect and these releases, negative ones too, keeps the chance of any false
-"evidence" about them at alpha. Plans for other releases are no part of it: whoever tests one suspect against many
-copies does so in one plan, or counts the plans. Secondary levels never decide; their p-values are corrected over
-everything, primary and secondary, so that whoever reads them as evidence is protected as well.
-
-A run without a p-value of its own counts with p = 1: one still to end, one that ended after its first question to the
-suspect, and one of another organisation, whose p could be worked out from a corrected value that rested on it. A larger
-p never makes Holm's method reject more, so this is conservative.
-
-Corrected values of earlier runs would grow when a further run is made, but a stored one stays: a reason says what was
-counted when it was stored. Holm's guarantee holds where the number of runs was settled beforehand; who may go on until
-a run succeeds needs `open_ended`, which spends alpha over all runs to come. Runs of one suspect against one release are
-all of one kind: a closed one beside open ones could spend alpha a second time.
+Primary and secondary levels: docs/method.md, section 6.2. Runs, those without a p of their own (they count with p = 1),
+stored values, closed and open series: section 6.3.
 """
 
 from __future__ import annotations
@@ -51,8 +38,8 @@ class Corrected:
 def open_ended(p: float, run: int) -> float:
     """p-value of run number `run` (from 1) of a series without a planned end: min(1, p run (run + 1)).
 
-    Weights 1 / (run (run + 1)) sum to one over all runs to come, so by Bonferroni the chance that any run of an
-    innocent ever falls below alpha is at most alpha. The first run already pays a factor of two for that freedom.
+    The weights 1 / (run (run + 1)) sum to one over all runs to come (Bonferroni; docs/method.md, section 6.3). Raises
+    MultiplicityError for what is no p-value or no number of a run.
     """
     if not 0.0 < p <= 1.0:
         raise MultiplicityError(f"A p-value lies above 0 and at most at 1; this one is {p}.")
@@ -64,15 +51,14 @@ def open_ended(p: float, run: int) -> float:
 def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Corrected]:
     """Correct all p-values of one suspect, in the order given.
 
-    tested: every run that was queued by now, with its p-value, or with p = 1 as said above. A run that ended before it
-    asked the suspect anything needs no entry. series_is_open: runs may be repeated without a planned end, so
-    each is first made `open_ended`, and Holm goes over the releases and levels of its own run. One level may be
-    primary in one run and secondary in another: it counts among the primary tests where it was declared one. Raises
+    tested: every run that was queued by now, with its p-value, or with 1; one that ended before it asked anything needs
+    no entry. series_is_open: each p is first made `open_ended`, and Holm goes over its own run alone. Raises
     MultiplicityError where two entries name the same test.
     """
     names = [(item.release, item.level, item.run) for item in tested]
     if len(set(names)) != len(names):
         raise MultiplicityError("The same release, level and run is named twice.")
+    # A level that is primary in one run and secondary in another counts here where it was declared primary.
     primary = [i for i, item in enumerate(tested) if item.primary]
     found: dict[int, Corrected] = {}
     for members, wanted in ((primary, True), (list(range(len(tested))), False)):

@@ -1,11 +1,8 @@
-"""One kernel density at three levels of access (method.md, section 3).
+"""One kernel density at three levels of access (docs/method.md, section 3).
 
-A model's output y is mapped to a vector phi(y); the density between two sets of outputs is their mean pairwise
-inner product rho(A, B) = mean <phi(a), phi(b)>. Because the kernel is an inner product, every density needs only
-sums: O(N d) instead of O(N^2 d).
-
-Shapes used throughout: N probes, d dimensions of phi, k labels, G patterns and as many groups. All values are
-dimensionless. Everything here is NumPy only and in double precision.
+An output y is mapped to phi(y); rho(A, B) = mean <phi(a), phi(b)>, so every density needs only sums: O(N d). Shapes
+used throughout: N probes, d dimensions of phi, k labels, G patterns and as many groups. Dimensionless, NumPy only, in
+double precision.
 """
 
 from __future__ import annotations
@@ -92,9 +89,8 @@ class Standardiser:
 def phi_soft(soft: NDArray[np.floating]) -> Floats:
     """Square roots of probabilities: (N, k) -> (N, k + 1) float64; missing rows become zero.
 
-    The last bin holds what a top-k answer leaves out (1 - sum), so every vector has length one and the inner
-    product is the Bhattacharyya coefficient. Sums within a hundredth of one are taken as rounding and rescaled.
-    Raises DensityError for negative values and for sums above one.
+    The last bin holds what a top-k answer leaves out, so every vector has length one. Sums within a hundredth of one
+    are rescaled (docs/method.md, section 3.1). Raises DensityError for negative values and for sums above one.
     """
     answered = answered_rows(soft)
     values = np.where(answered[:, None], soft, 0.0).astype(np.float64)
@@ -149,7 +145,7 @@ def density_within(a: Floats) -> float:
 
 @dataclass(frozen=True)
 class DensityScores:
-    """How one pattern changes the outputs of one model at one level (method.md, section 3)."""
+    """How one pattern changes the outputs of one model at one level (docs/method.md, section 3.3)."""
 
     gain: float
     divergence: float
@@ -169,10 +165,8 @@ def as_no_shift(marked: Floats, clean: Floats, marked_answered: Bools, clean_ans
 def density_scores(marked: Floats, clean: Floats) -> DensityScores:
     """The four scores of one pattern; marked and clean are phi of the same N >= 2 probes, both (N, d).
 
-    gain TT - CC; divergence TT - 2 TC + CC, where TC leaves out the pairs of one probe with itself, which makes it
-    the unbiased MMD^2 of Gretton et al. 2012 (lemma 6, U-statistic for paired samples); displacement
-    sqrt(mean |u|^2) and coherence, the mean pairwise cosine of the shifts u = t - c. A probe that did not move has
-    the cosine 0 with every other.
+    gain TT - CC; divergence TT - 2 TC + CC (unbiased MMD^2, Gretton et al. 2012, lemma 6); displacement
+    sqrt(mean |u|^2); coherence, the mean pairwise cosine of the shifts u = t - c (docs/method.md, section 3.3).
     """
     if marked.shape != clean.shape:
         raise DensityError(f"Marked and clean probes differ in shape: {marked.shape} and {clean.shape}.")

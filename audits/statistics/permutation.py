@@ -1,9 +1,7 @@
-"""Exact test of the secret assignment by permutation (method.md, section 4).
+"""Exact test of the secret assignment by permutation (docs/method.md, section 4; why it is exact: section 4.5).
 
-A model that never saw a release is independent of the secret permutation that says which pattern marks which
-group. So, whatever the model is, the statistic of the true assignment is one uniform draw among those of all
-assignments, and its rank is a p-value with a known error rate (Pitman 1937; Phipson and Smyth 2010 for "+ 1").
-NumPy only. G is the number of patterns and of groups; pulls are dimensionless.
+Pitman 1937; Phipson and Smyth 2010 for "+ 1". NumPy only. G is the number of patterns and of groups; pulls are
+dimensionless.
 """
 
 from __future__ import annotations
@@ -37,26 +35,19 @@ class PermutationError(TouchmarkError):
 
 @dataclass(frozen=True)
 class PermutationResult:
-    """Outcome of one permutation test.
+    """Outcome of one permutation test (docs/method.md, section 4.3)."""
 
-    statistic: s of the true assignment; z: s over the deviation of s under the null; p: upper tail (the marks pull
-    to their own groups); p_lower: lower tail; exceedances, below: assignments with s at least / at most the true
-    one (sampled ones, or all G! with the true one among them); permutations: how many were compared; exact: all G!
-    were; smallest_p: least p this test could give; edges (B + 1,), counts (B,): histogram of s under the null, its
-    outer bins hold whatever lies beyond.
-    """
-
-    statistic: float
-    z: float
-    p: float
+    statistic: float  # s of the true assignment
+    z: float  # s over the deviation of s under the null
+    p: float  # upper tail: the marks pull to their own groups
     p_lower: float
-    exceedances: int
-    below: int
-    permutations: int
-    exact: bool
-    smallest_p: float
-    edges: Floats
-    counts: NDArray[np.int64]
+    exceedances: int  # assignments with s at least the true one: sampled ones, or all G! with the true one among them
+    below: int  # with s at most the true one
+    permutations: int  # how many were compared
+    exact: bool  # all G! were
+    smallest_p: float  # least p this test could give
+    edges: Floats  # (B + 1,) of the histogram of s under the null; its outer bins hold whatever lies beyond
+    counts: NDArray[np.int64]  # (B,)
 
 
 def smallest_reachable_p(groups: int, permutations: int) -> float:
@@ -112,13 +103,11 @@ def permutation_test(
     rng: np.random.Generator,
     references: list[Floats] | None = None,
 ) -> PermutationResult:
-    """Test whether patterns pull to the groups that the secret assignment gives them.
+    """Test whether patterns pull to the groups that the secret assignment gives them (docs/method.md, section 4.3).
 
-    pulls (G, G) float: A[j, g]; assignment (G,): pattern j marks group assignment[j]; permutations: how many random
-    ones to draw where G > 9 (up to 9 groups all G! are enumerated); references: pull matrices (G, G) of models that
-    never saw the release. Statistic s(pi) = sum_j A[j, pi(j)] of the double-centred matrix or its residual.
-    p = (1 + #{s >= s(true)}) / (T + 1), or #{s >= s(true)} / G! over all; ties count against the claimant.
-    Raises PermutationError for matrices that are not square and finite, and for what is no permutation.
+    pulls (G, G) float: A[j, g]. assignment (G,): pattern j marks group assignment[j]. permutations: random ones, where
+    G > 9. references: pulls (G, G) of models that never saw it. Raises PermutationError for matrices that are not
+    square and finite, or what is no permutation.
     """
     centred = double_centred(pulls)
     matrix = reference_residual(pulls, references or [])

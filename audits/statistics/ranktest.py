@@ -1,18 +1,7 @@
-"""Exact test of a plain mark: the rank of the true key among decoy keys (method.md, section 5).
+"""Exact test of a plain mark: the rank of the true key among decoy keys (docs/method.md, section 5).
 
-Decoy keys come from the same generator, family and settings as the true one. A model that never saw the release is
-independent of which of the keys is the true one, so the true key's rank among all is uniform, whatever the model is
-(Barnard 1963; Besag and Clifford 1989). Everything below treats the keys alike; only `rank_test` looks at which row
-is the true one. NumPy only. K = m + 1 keys, S scores per key, R references; scores are dimensionless.
-
-Why the early stop keeps the size. At every look the statistic is computed anew over the keys asked so far, so the
-argument of Besag and Clifford (1991) for one fixed statistic does not apply as it stands; this one does. Let E_b be
-the decoys at look b that score at least as high as the true key, n_b their number, p_b = (E_b + 1) / (n_b + 1). The
-test ends at the first look with E_b >= h and reports that p_b; else it reports the last. Take any a in (0, 1) and
-let c be the first look with a (n_c + 1) >= h + 1. Earlier stops report at least (h + 1) / (n_b + 1) > a. A run that
-has not stopped before c either stops there, with the p it reports, or has E_c < h and so p_c < (h + 1) / (n_c + 1)
-<= a as well. So "reported p <= a" implies p_c <= a, which has probability at most a, because the true key's rank at
-one look fixed in advance is uniform. Where no look reaches h + 1, only the last can report a p of at most a.
+Everything treats the keys alike; only `rank_test` looks at which row is the true one. Why the early stop keeps the
+size: section 5.5. NumPy only. K = m + 1 keys, S scores per key, R references; scores are dimensionless.
 """
 
 from __future__ import annotations
@@ -116,9 +105,8 @@ def leverages(rows: Floats) -> Floats:
 def distances(rows: Floats) -> Floats:
     """Leave-one-out squared Mahalanobis distance Q(k) of every row to all others: (K, S) -> (K,), K >= 3.
 
-    Mean and covariance (divisor K - 2) are those of the other K - 1 rows. Removing a row from the scatter A is a
-    rank-one change, so with c = K / (K - 1) the Sherman-Morrison formula gives Q = (K - 2) c^2 h / (1 - c h) in
-    O(K S^2) for all rows at once. Q is infinite where the others do not vary at all in a direction in which k does.
+    In O(K S^2) by the Sherman-Morrison formula (docs/method.md, section 5.4). Infinite where the others do not vary at
+    all in a direction in which k does.
     """
     return _distances_of(leverages(_table(rows, "The scores")))
 
@@ -134,23 +122,17 @@ def _distances_of(h: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class RankResult:
-    """Outcome of one rank test.
+    """Outcome of one rank test (docs/method.md, section 5.4)."""
 
-    statistic: Q of the true key; p: upper tail (the true key stands out, in whatever direction); p_lower: lower tail
-    (it is suspiciously ordinary; for references); exceedances: decoys with Q >= Q(true); decoys: how many were
-    compared; planned: how many the plan would have compared; smallest_p: least p that the plan could have given;
-    distances (decoys + 1,): Q of all keys, the true one first; looks: how often the test looked.
-    """
-
-    statistic: float
-    p: float
-    p_lower: float
-    exceedances: int
-    decoys: int
-    planned: int
-    smallest_p: float
-    distances: Floats
-    looks: int = 1
+    statistic: float  # Q of the true key
+    p: float  # upper tail: the true key stands out, in whatever direction, so both signs are evidence
+    p_lower: float  # lower tail: it is suspiciously ordinary; for references
+    exceedances: int  # decoys with Q >= Q(true)
+    decoys: int  # how many were compared
+    planned: int  # how many the plan would have compared
+    smallest_p: float  # least p that the plan could have given
+    distances: Floats  # (decoys + 1,): Q of all keys, the true one first
+    looks: int = 1  # how often the test looked
 
     @property
     def stopped(self) -> bool:
@@ -166,9 +148,8 @@ def fewest_decoys(scores: int, references: int) -> int:
 def rank_test(scores: Floats, references: list[Floats] | None = None) -> RankResult:
     """Rank the true key, which is row 0 of scores (m + 1, S), among its m decoys, at one look.
 
-    references: scores (m + 1, S) of models that never saw the release, of the same keys in the same order.
-    p = (1 + #{decoys with Q >= Q(true)}) / (m + 1). Both signs are evidence: Q has no direction.
-    Raises RankTestError for tables that do not fit and for too few decoys.
+    references: scores (m + 1, S) of models that never saw it, of the same keys in the same order. Statistic and p:
+    docs/method.md, section 5.4. Raises RankTestError for tables that do not fit and for too few decoys.
     """
     given = references or []
     table = _table(scores, "The scores")
@@ -234,8 +215,7 @@ class StoppingRule:
         """How many decoys to have asked at the next look, or None where every result is final.
 
         results: of all levels (and of the tests with and without references) on the decoys asked so far, none before
-        the first look. Each stops by its own count. To end one because another did would break its size: the look
-        at which it is read would then depend on something else than its own rank.
+        the first look. Each stops by its own count (docs/method.md, section 5.5).
         """
         if results and all(self.ends(result) for result in results):
             return None
@@ -245,9 +225,8 @@ class StoppingRule:
 def sequential_rank_test(scores: Floats, rule: StoppingRule, references: list[Floats] | None = None) -> RankResult:
     """The rank test with its early stop, on scores (at least as many keys as the stop needs, S), true key first.
 
-    A job calls it after every block with the keys asked so far: the result is final once `rule.ends(result)` is
-    true; until then further decoys must be asked. Decoys asked after a level's own stop, for the sake of another
-    level, change nothing about it. Rows beyond the rule's decoys are refused.
+    A job calls it after every block with the keys asked so far; the result is final once `rule.ends(result)`
+    (docs/method.md, section 5.5). Raises RankTestError for rows beyond the rule's decoys, and before the first look.
     """
     table = _table(scores, "The scores")
     given = references or []

@@ -1,10 +1,7 @@
-"""The permutation test where not every assignment was possible (method.md, section 4, step 4).
+"""The permutation test where not every assignment was possible (docs/method.md, section 4.4).
 
-The mark settings declare which assignments are possible (`provenance.marks.restriction`) and the key draws one of
-them uniformly; the test permutes within exactly the same set. That is all its error rate rests on: an assignment
-drawn otherwise must not be tested here.
-
-NumPy only. G patterns and groups; pulls are dimensionless.
+It permutes within exactly the assignments among which the key drew (`provenance.marks.restriction`); an assignment
+drawn otherwise must not be tested here. NumPy only. G patterns and groups; pulls are dimensionless.
 """
 
 from __future__ import annotations

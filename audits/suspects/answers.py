@@ -11,29 +11,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one child process.
+    """Bounds of one child process: bytes, seconds, and counts."""
 
-    Attributes:
-        memory_bytes: address space (without a GPU) and resident memory.
-        cpu_seconds: processor time of all its threads together.
-        file_bytes: largest file it may write.
-        load_seconds, answer_seconds: how long one step may take before the child is ended.
-        weights_bytes: largest file of weights. image_bytes: images it holds at a time. answer_bytes: one answer.
-        threads: threads of its linear algebra. batch: images per forward pass.
-        device: ``auto`` takes a GPU where there is one, else ``cpu`` or ``cuda``.
-    """
-
-    memory_bytes: int = 12 * 2**30
-    cpu_seconds: int = 12 * 3600
-    file_bytes: int = 16 * 2**20
-    load_seconds: float = 600.0
+    memory_bytes: int = 12 * 2**30  # address space (without a GPU) and resident memory
+    cpu_seconds: int = 12 * 3600  # processor time of all its threads together
+    file_bytes: int = 16 * 2**20  # largest file it may write
+    load_seconds: float = 600.0  # how long one step may take before the child is ended
     answer_seconds: float = 900.0
-    weights_bytes: int = 20 * 2**30
-    image_bytes: int = 4 * 2**30
-    answer_bytes: int = 512 * 2**20
-    threads: int = 1
-    batch: int = 64
-    device: str = "auto"
+    weights_bytes: int = 20 * 2**30  # largest file of weights
+    image_bytes: int = 4 * 2**30  # images it holds at a time
+    answer_bytes: int = 512 * 2**20  # one answer
+    threads: int = 1  # of its linear algebra
+    batch: int = 64  # images per forward pass
+    device: str = "auto"  # takes a GPU where there is one; or "cpu", "cuda"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

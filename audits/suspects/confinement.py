@@ -1,8 +1,8 @@
 """Confines the current process for good: no network, no programs, no other processes, bounded resources.
 
-Two walls against the network: a private network namespace where the system lets us have one, and always a seccomp
-filter (Linux system call filter, classic BPF) that refuses sockets. ``confine`` checks the filter by trying to open a
-socket and fails closed. Constants and system call numbers are those of Linux's uapi headers.
+A private network namespace where the system lets us have one, and always a seccomp filter (classic BPF) that refuses
+sockets; ``confine`` tries to open one and fails closed. Constants and system call numbers are those of Linux's uapi
+headers.
 """
 
 from __future__ import annotations
@@ -104,9 +104,8 @@ def _step(code: int, operand: int, yes: int = 0, no: int = 0) -> bytes:
 def filter_program(machine: str, pid: int) -> bytes:
     """The BPF program for ``machine`` (``x86_64`` or ``aarch64``) and process ``pid``; ``ConfinementError`` for others.
 
-    Order: a foreign instruction set is killed; refused calls get EPERM; clone3 looks absent (its flags lie in memory,
-    which a filter cannot read, so the C library falls back to clone); clone may start threads only; signals may go to
-    the process itself only; all else is allowed.
+    A foreign instruction set is killed; refused calls get EPERM; clone3 looks absent; clone may start threads only;
+    signals may go to the process itself only; all else is allowed.
     """
     try:
         kind = _MACHINES[machine]
@@ -118,6 +117,7 @@ def filter_program(machine: str, pid: int) -> bytes:
         program += [_step(_AT_LEAST, 0x40000000, 0, 1), _step(_RETURN, _REFUSE)]
     for call in kind.refused:
         program += [_step(_EQUAL, call, 0, 1), _step(_RETURN, _REFUSE)]
+    # Its flags lie in memory, which a filter cannot read; without it the C library falls back to clone.
     program += [_step(_EQUAL, kind.clone3, 0, 1), _step(_RETURN, _ABSENT)]
     program += [_step(_EQUAL, kind.clone, 0, 4), _step(_LOAD, argument), _step(_ANY_BIT, CLONE_THREAD, 0, 1)]
     program += [_step(_RETURN, _ALLOW), _step(_RETURN, _REFUSE)]

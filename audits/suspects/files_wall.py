@@ -1,7 +1,6 @@
 """A wall around files: the confined process reads programs, libraries and its one file of weights, and nothing else.
 
-Uses Landlock (Linux 5.13 and later; constants from its uapi header). Keys, other people's datasets and the database
-stay out of reach even of a runtime that a hostile file took over. Where the kernel has no Landlock the wall is absent,
+Uses Landlock (Linux 5.13 and later; constants from its uapi header). Where the kernel has none the wall is absent,
 which the caller can see; network and programs are blocked by other means in any case.
 """
 

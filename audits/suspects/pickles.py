@@ -1,8 +1,7 @@
-"""Reads the pickles of a PyTorch file without running them.
+"""Reads the pickles of a PyTorch file without running them: a few instructions and names, all else is refused.
 
-A pickle is a small program. Weights need only a few of its instructions and a handful of names (tensors, their
-storages, ordered dictionaries); everything else is refused before anything is loaded. This is the first door, cheap
-enough for the moment of upload; the second is ``torch.load(weights_only=True)``, the third the confined child.
+The first door of three, cheap enough for the moment of upload; the second is ``torch.load(weights_only=True)``, the
+third the confined child (docs/architecture.md, "Untrusted input").
 """
 
 from __future__ import annotations

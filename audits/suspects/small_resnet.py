@@ -31,13 +31,9 @@ class BasicBlock(nn.Module):
 class SmallResNet(nn.Module):
     """A residual network for small images: a 3x3 stem without pooling, then one stage per entry of ``stages``.
 
-    Args:
-        width: channels of the first stage; every further stage doubles them and halves the resolution.
-        stages: basic blocks per stage.
-        classes: outputs of the classification head; ``None`` builds no head.
-
-    ``forward`` takes ``(B, 3, H, W)`` floats and returns ``(features, logits)``: features ``(B, feature_size)``,
-    logits ``(B, classes)`` or ``None`` where there is no head.
+    width: channels of the first stage; every further one doubles them and halves the resolution. stages: basic blocks
+    per stage. ``forward`` takes ``(B, 3, H, W)`` floats; returns features ``(B, feature_size)`` and logits ``(B,
+    classes)``, ``None`` without ``classes``.
     """
 
     def __init__(self, width: int = 16, stages: Sequence[int] = (1, 1, 1, 1), classes: int | None = None) -> None:

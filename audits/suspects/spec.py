@@ -26,43 +26,31 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Description of a model that is asked by its weights.
+    """Description of a model that is asked by its weights. Raises SpecError for what does not fit together."""
 
-    Attributes:
-        architecture: ``timm:<name>``, ``open_clip:<name>``, ``open_clip:custom`` (with ``config``),
-            ``cifar_resnet:20|32|44|56``, ``small_resnet:<width>`` or ``small_resnet:<width>:<blocks-per-stage>``
-            (for instance ``small_resnet:16:1-1-1-1``), or ``onnx``.
-        returns: levels asked for, of ``features``, ``soft``, ``hard``.
-        input_size: side of the square input in pixels; ``None`` takes the architecture's own.
-        mean, deviation: normalisation of pixels scaled to 0..1, one number per channel; ``None`` takes the
-            architecture's own where it has one, else ImageNet's.
-        channels: 3, or 1 for networks that see grey images.
-        classes: number of classes of the head; ``None`` reads it off the weights.
-        class_names, templates: prompts for zero-shot labels of open_clip models; each template holds one ``{}``.
-        top_k: how many of the likeliest labels an answer names with their probabilities, as an interface does that
-            gives its top k; ``None``: all. What is left out counts as one label more (``phi_soft``).
-        scores: what an ONNX network's score output holds.
-        features_output, scores_output: names of an ONNX network's outputs; empty takes the only fitting one.
-        precision, channels_last: how it is computed; float32 is the default for reproducible answers.
-        config: open_clip model configuration as canonical JSON, only for ``open_clip:custom``.
-    """
-
+    # "timm:<name>", "open_clip:<name>", "open_clip:custom" (with `config`), "cifar_resnet:20|32|44|56", "onnx",
+    # "small_resnet:<width>" or "small_resnet:<width>:<blocks-per-stage>", for instance "small_resnet:16:1-1-1-1".
     architecture: str
-    returns: tuple[str, ...] = ("features",)
-    input_size: int | None = None
+    returns: tuple[str, ...] = ("features",)  # levels asked for, of features, soft, hard
+    input_size: int | None = None  # side of the square input in pixels; None takes the architecture's own
+    # Normalisation of pixels scaled to 0..1, one number per channel; None takes the architecture's own where it has
+    # one, else ImageNet's.
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
-    channels: int = 3
-    classes: int | None = None
+    channels: int = 3  # or 1, for networks that see grey images
+    classes: int | None = None  # of the head; None reads it off the weights
+    # Prompts for zero-shot labels of open_clip models; each template holds one {}.
     class_names: tuple[str, ...] = ()
     templates: tuple[str, ...] = ("a photo of a {}.",)
+    # How many of the likeliest labels an answer names with their probabilities, as an interface does that gives its
+    # top k; None: all. What is left out counts as one label more (`phi_soft`).
     top_k: int | None = None
-    scores: str = "logits"
-    features_output: str = ""
+    scores: str = "logits"  # what an ONNX network's score output holds
+    features_output: str = ""  # of an ONNX network; empty takes the only fitting one
     scores_output: str = ""
-    precision: str = "float32"
+    precision: str = "float32"  # the default for reproducible answers
     channels_last: bool = False
-    config: str = ""
+    config: str = ""  # open_clip model configuration as canonical JSON, only for open_clip:custom
 
     def __post_init__(self) -> None:
         _check_returns(self)

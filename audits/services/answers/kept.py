@@ -1,22 +1,7 @@
 """Where answers are kept: a suspect's with its audit, a reference's for every audit that asks it the same.
 
-A reference about associated marks is asked once per key and probes. Its question says nothing about the audit: the
-digest covers its weights and spec (with precision and memory layout), the release, the pixels of probes and group
-images, patterns and places. So its answers stand under that digest, and the next audit with the same question finds
-them. Another device, other versions of the libraries that compute, and a change in our own computing rooms ask again:
-they round in another way, or may prepare images in another way. The number of threads is left out; it moves the last
-bits of float32 alone.
-
-What an audit keeps for itself is bound to device, libraries and code in the same way: another attempt under others
-asks everything anew, so that no result mixes answers that were rounded or prepared differently. With an early stop the
-true key is always among the first that are asked, and such a mixture could tell it from the decoys of later looks.
-
-About plain marks nothing is shared. The decoys follow from the audit's nonce, so only the clean probes and the true
-key would be the same in two audits: two of some two hundred keys, not worth a second place to look at.
-
-Nothing else refers to the shared folder, so it may be deleted as a whole while no audit runs: references are then
-asked anew. `sweep` deletes what nobody can use any more; the time of a folder's about.json is that of its last
-use. Two workers may write the same block at the same time; each file is put in place whole.
+Both are bound to question, device, libraries and computing code (docs/method.md, sections 6.4 and 6.6). Where the
+shared folder lies, who may write and who deletes there: docs/architecture.md, "Kept answers".
 """
 
 import contextlib
@@ -85,6 +70,8 @@ def answers_folder(
     info: of the open model that will answer; set_number: which of the release's mark sets the question is about,
     from 0.
     """
+    # Plain marks share nothing: decoys follow from the audit's nonce, so only the clean probes and the true key would
+    # be the same in two audits, two of some two hundred keys.
     is_plain = not len(question.group_images)
     if model.pk == audit.plan.suspect_id or is_plain:
         own = own_folder(audit, info, str(release.pk), str(model.pk))

@@ -1,7 +1,6 @@
 """Removes shared answers of references that no audit can use any more, and those that none has used for long.
 
-Never while an audit of the release waits or runs. `answers_folder` notes every use under the same lock on the release's
-row, and by then the audit's job is running; so whichever of the two comes first, an audit that has its folder keeps it.
+Never while an audit of the release waits or runs (docs/architecture.md, "Kept answers").
 """
 
 import contextlib
@@ -63,6 +62,8 @@ def _delete(gone: Path) -> None:
 def _taken_away(folder: Path, swept: Path) -> list[tuple[str, str]]:
     """Moves what may go out of a release's folder, which is quick; (name, reason) of each."""
     pk = UUID(folder.name)
+    # `answers_folder` notes every use under the same lock, while its audit's job runs already: whichever of the two
+    # comes first, an audit that has its folder keeps it.
     release = Release.objects.ready().select_for_update().filter(pk=pk).first()
     if Audit.objects.filter(plan__releases=pk, job__in=Job.objects.unfinished()).exists():
         return []

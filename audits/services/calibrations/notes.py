@@ -101,10 +101,9 @@ def _line(level: str, pair: dict[bool, dict[str, Any]]) -> dict[str, Any]:
 def facts_for(audit: Audit) -> dict[str, Any] | None:
     """The calibration that stands behind one audit's test, for its report; None where none was ever finished.
 
-    Keys: id, calibrated_at, code_version, audit_code_version, same_code, holds, sentence, others_sentence, pairs
-    (least of all rows), null_models by kind, families_missing, rows and others as in `row_facts`: the tests of its
-    plan, and the verifiers without an exact error rate, at the levels that its suspect returns, for the families of
-    its releases; differences: where a row is only the nearest calibrated test, how the audit's own differs.
+    rows: the tests of its plan, others: verifiers without an exact error rate, at the levels and for the families of
+    the audit. pairs: least of all rows. differences: where a row is only the nearest calibrated test, how the audit's
+    own differs.
     """
     calibration = _of_audit(audit)
     if calibration is None:

@@ -30,14 +30,13 @@ def start(
 ) -> Training:
     """Queues the training of a tiny CLIP model on a version or, where one is named, on its release.
 
-    Only auditors of the data's owner may: they never see the files, and they are who registers models.
-
-    The seed is drawn here, never used twice, so that no two models share an initialisation or an order of images.
-    `class_names` become prompts for soft and hard labels. Raises TrainingError where the data cannot be trained on.
+    Only auditors of the data's owner may: they never see the files, and they are who registers models. `class_names`
+    become prompts for soft and hard labels. Raises TrainingError where the data cannot be trained on.
     """
     organisation = version.dataset.organisation
     require(by, organisation, Role.AUDITOR)
     _check(name, version, release, becomes, organisation)
+    # Never used twice, so that no two models share an initialisation or an order of images.
     chosen = replace(settings or TrainingSettings(seed=0), seed=_fresh_seed())
     training = Training.objects.create(
         organisation=organisation,

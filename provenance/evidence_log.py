@@ -1,11 +1,7 @@
 """The evidence log's hash chain: what an entry is, how it is hashed, and how a chain is checked.
 
-An entry's hash is SHA-256(DOMAIN || canonical JSON of its fields), and every entry names the hash of the entry before
-it. So no row can be altered, removed, moved or slipped in later without the rows after it saying so. A whole tail that
-was cut off or written anew leaves no trace inside the chain itself; it is found against *anchors*, hashes that were
-published elsewhere (every evidence report prints the newest one).
-
-Pure Python: rows come in as LogEntry, wherever they are stored.
+An entry's hash is SHA-256(DOMAIN || canonical JSON of its fields), the hash of the entry before it among them. What the
+chain shows, and what only anchors do: docs/method.md, section 10.5. Pure Python: rows come in as LogEntry.
 """
 
 import hashlib

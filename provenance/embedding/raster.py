@@ -1,8 +1,7 @@
 """Stored pixels of an image in its own mode, and a pattern in the same channels.
 
-Marks are struck into the stored pixels: nothing is rotated after EXIF, converted to RGB or flattened. Grey images get
-the pattern's luminance, CMYK images its inks (no black), alpha stays as it is, 16-bit grey is marked at 16 bits.
-Where one colour stands for transparent, the pixels of that colour are the same before and after.
+Grey images get the pattern's luminance, CMYK images its inks (no black), alpha stays, 16-bit grey is marked at 16 bits
+(docs/method.md, section 2.5). Where one colour stands for transparent, its pixels are the same before and after.
 """
 
 from dataclasses import dataclass

@@ -1,14 +1,7 @@
-"""Embedding: from a version and a secret to the tree of one release (method, section 2).
+"""Embedding: from a version and a secret to the tree of one release (docs/method.md, section 2.5).
 
-A release's folder holds
-    files/          the marked copy
-    manifest/       its manifest, written as the intake writes manifests
-    marked.jsonl    which images carry which mark, by position; a secret of the owner
-    unmarked.jsonl  candidates that could not be marked, with the reason; a secret too
-                    (where there are several mark sets, every line of both says which one, from 1)
-    facts.json      numbers that tell nothing about single images; written last, so its presence says all is done
-    work/           stored blocks while the job runs
-The bytes of everything follow from manifest, files, key, beacon and settings alone.
+What a release's folder holds: docs/architecture.md, "What lies on disk". The bytes of everything in it follow from
+manifest, files, key, beacon and settings alone.
 """
 
 import json
@@ -54,17 +47,11 @@ def embed_release(
     workers: int,
     beside: Sequence[tuple[Path, BesideFile]] = (),
 ) -> dict[str, Any]:
-    """Write the release of a version into `out`, or finish one that was interrupted.
+    """Write the release of a version into `out`, or finish one that was interrupted; returns the facts of facts.json.
 
-    Args:
-        manifest: the version's manifest. files: its files. owned: see SourceTree.
-        secrets: of all sets in their order, derived from key, beacon and `marks`.
-        workers: threads for decoding and encoding. beside: files that go along unchanged, each with its source.
-        progress: told (done, total, phase) at every block. What it raises stops the work; finished blocks stay,
-            and a later run goes on from them.
-
-    Returns: the facts, as in facts.json.
-    Raises: SourceChangedError, EmbeddingError.
+    files: the version's. owned: see SourceTree. secrets: of all sets, in order. workers: threads. beside: files that go
+    along unchanged, each with its source. progress: told (done, total, phase); what it raises stops the work. Raises
+    SourceChangedError, EmbeddingError.
     """
     if [secret.settings for secret in secrets] != list(marks):
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")

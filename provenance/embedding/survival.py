@@ -8,17 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-MIN_SURVIVAL = 0.7  # of the pattern's energy (method, section 2)
+MIN_SURVIVAL = 0.7  # of the pattern's energy (docs/method.md, section 2.5)
 BAND = 1 << 18  # numbers compared at a time: large images then need no more memory than small ones
 
 
 def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> float:
     """The part of the intended change that the written file carries: <w - s, i - s> / <i - s, i - s>.
 
-    Args: three (h, w, C) arrays of the same integer type over the mark's region: before, as it should be, as decoded
-    from the written file.
-
-    Returns: 1 for a perfect copy, 0 for a mark that is gone; 0 where the intended change is nothing at all.
+    Three (h, w, C) arrays of one integer type over the mark's region: before, as it should be, as decoded. 1 for a
+    perfect copy, 0 for a mark that is gone or was never intended.
     """
     energy = common = 0
     for rows in bands(source.shape, BAND):

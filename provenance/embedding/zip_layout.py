@@ -1,8 +1,7 @@
 """A release as a zip that is never on disk: any range of its bytes is made from the manifest and the files.
 
-Every member is stored uncompressed (images do not shrink) with the fixed date 1980-01-01, so the archive's bytes follow
-from the manifest alone and a download can resume at any byte. Layout: PKWARE APPNOTE 6.3.10, with the ZIP64 records
-wherever sizes, offsets or counts need them.
+Stored members, fixed date 1980-01-01; PKWARE APPNOTE 6.3.10, with ZIP64 records wherever sizes, offsets or counts need
+them (docs/architecture.md, "What lies on disk").
 """
 
 import struct
@@ -37,14 +36,10 @@ class DamagedReleaseError(EmbeddingError):
 
 
 class ZipLayout:
-    """The archive of a manifest's files.
+    """The archive of a manifest's files, in some 50 bytes of memory per file.
 
-    Memory: some 50 bytes per file. The first use on a manifest reads sizes and lengths of names in one pass and keeps
-    them beside it in `zip_lengths.bin`.
-
-    Args:
-        manifest: of the release. files: folder of its files. top: folder inside the archive that holds all files.
-        beside: files below `files` that are in no manifest, such as the captions' CSV; they come last.
+    manifest: of the release. files: folder of its files. top: folder inside the archive that holds all files. beside:
+    files below `files` that are in no manifest, such as the captions' CSV; they come last.
     """
 
     def __init__(self, manifest: Manifest, files: Path, top: str = "", beside: Sequence[BesideFile] = ()) -> None:

@@ -1,8 +1,7 @@
 """What the streaming readers of zip, tar and tar.gz share. They open nothing for writing and believe nothing they read.
 
 A reader yields ``Member``s in the archive's own order, each with its bytes or with the reason why it is not taken, and
-a cursor from which a later run goes on. Memory does not grow with the number of members. Members that are never
-unpacked (links, devices, archives in the archive) cost a line in the list of refusals and nothing more.
+a cursor from which a later run goes on (docs/decisions/0001-own-archive-readers.md).
 """
 
 from collections.abc import Iterator

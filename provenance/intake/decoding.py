@@ -1,8 +1,7 @@
 """Decoding doubtful images in a child process that may die of them.
 
 The parent (``Decoder``) sends a batch of absolute paths in one round trip and gets one JSON line per file. The child
-lowers its own limits for memory, processor time, and writing before it reads a byte. Plain pipes rather than
-``multiprocessing``, because the workers of a task queue are daemons and may not have such children.
+lowers its own limits for memory, processor time, and writing before it reads a byte.
 """
 
 import contextlib
@@ -94,6 +93,7 @@ class Decoder:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None:
+            # Not `multiprocessing`: the workers of a task queue are daemons and may not have such children.
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "provenance.intake.decoding", self._limits],
                 stdin=subprocess.PIPE,

@@ -1,10 +1,7 @@
 """What an image file is, read from its structure alone: format, size, mode, and whether all of it is there.
 
-``inspect`` decodes nothing. It walks a JPEG's segments to the scan and asks for the end marker (which entropy-coded
-data cannot contain), checks the CRC of every chunk of a PNG up to IEND, and walks a WebP's chunks against the RIFF
-length. That finds truncation as surely as decoding does, at a hundredth of its cost; a decoder adds nothing for JPEG,
-since libjpeg fills damaged scans with grey and says so only in a warning. Whatever is unusual raises ``Doubtful``,
-and then a decoder in a child process with limits has the last word (``decoding.py``).
+``inspect`` decodes nothing. Whatever is unusual raises ``Doubtful``, and a decoder in a child process has the last word
+(``decoding.py``). Why that finds truncation: docs/architecture.md, "What lies on disk".
 """
 
 import struct

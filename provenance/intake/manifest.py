@@ -1,18 +1,6 @@
 """A manifest on disk: what it holds, and reading it by page, by path, by text, and with proofs.
 
-A manifest is a folder:
-
-=================  ====================================================================================================
-manifest.jsonl     one canonical JSON line per file, sorted by the UTF-8 bytes of the path
-offsets.bin        where every line starts, uint64 little-endian
-crc32.bin          CRC-32 of every file's content, uint32 little-endian, in the manifest's order
-mtimes.bin         modification time of every file when it was read, int64 nanoseconds, in the manifest's order
-tree.bin           the Merkle tree over the lines (``merkle.py``); a leaf's data is the line without its newline
-refused.jsonl      path, reason and outcome (refused, skipped, or label) of everything that was not taken
-refused.bin        where every line of refused.jsonl starts
-duplicates.jsonl   path, sha256 and the first path with the same content, for every exact copy
-facts.json         counts, root, sizes, labels, duplicates; written last, so its presence says the manifest is whole
-=================  ====================================================================================================
+A manifest is a folder; its files: docs/architecture.md, "What lies on disk".
 """
 
 import json

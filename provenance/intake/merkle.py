@@ -1,8 +1,7 @@
 """Merkle trees as in RFC 6962, section 2.1, over SHA-256, kept in a file level by level.
 
-``tree.bin`` holds all levels one after the other, 32 bytes a node: level 0 are the leaf hashes, level k has
-``ceil(n / 2**k)`` nodes, the last level is the root. A node without a sibling moves up unchanged, which is the RFC's
-split at the largest power of two seen from below. So an inclusion proof costs O(log n) small reads.
+``tree.bin`` holds 32 bytes a node: level 0 are the leaf hashes, level k has ``ceil(n / 2**k)`` nodes, the last is the
+root. A node without a sibling moves up unchanged. So an inclusion proof costs O(log n) small reads.
 """
 
 import hashlib

@@ -59,10 +59,8 @@ def take_in(
 ) -> Taken:
     """Take in ``source``, an archive or a folder, and leave its manifest in ``workdir/manifest``.
 
-    Archives are unpacked once to ``workdir/files``; a folder is read in place. Call it again with the same arguments
-    after a kill or any failure, one that ``progress`` raised among them: it goes on where it was, and the manifest
-    comes out the same, byte for byte. Called once more after it is done, it only returns the result. Raises
-    ``IntakeError``.
+    Archives are unpacked once to ``workdir/files``; a folder is read in place. Called again after a kill or any failure
+    it goes on where it was, to the same bytes; once done, it only returns the result. Raises ``IntakeError``.
     """
     options = options or IntakeOptions()
     source = source.absolute()

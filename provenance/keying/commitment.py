@@ -1,4 +1,4 @@
-"""Drawing a watermark key and committing to it before anything derives from it (method, section 2)."""
+"""Drawing a watermark key and committing to it before anything derives from it (docs/method.md, section 2.1)."""
 
 import hashlib
 import hmac
@@ -29,19 +29,11 @@ def draw_salt() -> bytes:
 
 
 def commit(key: bytes, salt: bytes, settings: str | Mapping[str, Any], manifest_root: str) -> str:
-    """Commit to a key together with what it will mark and how.
+    """SHA-256(domain tag || salt || canonical JSON of {key, mark, root}), as 64 hex digits.
 
-    Formula: SHA-256(domain tag || salt || canonical JSON of {key, mark, root}), where canonical JSON has sorted
-    keys, no spaces and UTF-8 without escapes. The key enters as lower-case hex.
-
-    Args:
-        key: 32 bytes.
-        salt: 32 bytes, kept secret until the commitment is opened.
-        settings: mark settings, as a JSON object or its text.
-        manifest_root: Merkle root of the version's manifest, 64 lower-case hex digits.
-
-    Returns: the commitment, 64 lower-case hex digits.
-    Raises: KeyingError where a part has the wrong length or form.
+    docs/method.md, section 2.1. key: 32 bytes; it enters as lower-case hex. salt: 32 bytes, secret until the commitment
+    is opened. settings: a JSON object or its text. manifest_root: 64 lower-case hex digits. Raises KeyingError where a
+    part has the wrong form.
     """
     if len(key) != KEY_BYTES:
         raise KeyingError(f"A watermark key has {KEY_BYTES} bytes, this one has {len(key)}.")

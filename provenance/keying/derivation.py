@@ -1,4 +1,7 @@
-"""Everything secret about a mark derives from (key, beacon, purpose); nothing else does (method, section 2)."""
+"""Everything secret about a mark derives from (key, beacon, purpose); nothing else does.
+
+docs/method.md, section 2.2.
+"""
 
 import hashlib
 import hmac

@@ -1,9 +1,7 @@
 """Envelope encryption: a fresh data key seals each record, and the key-encryption key seals the data key.
 
-Layout of a sealed record, version 1:
+Layout of a sealed record, version 1 (docs/architecture.md, "What lies on disk"):
     b"TME1" | length of kek id (1 byte) | kek id | nonce (12) | wrapped data key (48) | nonce (12) | ciphertext + tag
-Both AES-256-GCM layers bind the associated data; the outer one also binds the header with the kek id.
-Changing the key-encryption key rewraps 48 bytes and leaves the ciphertext alone.
 """
 
 import os

@@ -1,8 +1,7 @@
 """The file that says which cluster every image of a version belongs to, and entries that carry their cluster's name.
 
-`<version>/clusters/<SHA-256 of the file>.npy` lies beside the version's manifest folder: a NumPy array (n,) uint16 by
-position in the manifest, counted from 0, `clusters.NONE` for an image without a cluster. Mark settings commit to its
-digest, so it can be neither exchanged nor altered between a release and its audit.
+`<version>/clusters/<SHA-256 of the file>.npy`: (n,) uint16 by position in the manifest, counted from 0, `clusters.NONE`
+for an image without a cluster. Mark settings commit to its digest (docs/method.md, section 2.3).
 """
 
 import hashlib

@@ -1,20 +1,7 @@
 """Groups of equal size from an encoder's features, so that no labels are needed. NumPy and scikit-learn; no Django.
 
-Balanced k-means, streamed. Features are brought to unit length, centred, and brought to unit length again. Then
-
-1. k-means (scikit-learn's MiniBatchKMeans) finds k centres in a random sample of the rows;
-2. a few rounds of balanced k-means on the same sample move the centres to where clusters of equal size have them: every
-   cluster gets a price, raised where it is too popular, and an image goes where squared distance plus price is
-   smallest. Such prices are the dual variables of the transport problem with equal capacities, found here by Sinkhorn's
-   iteration at a falling temperature (M. Cuturi, Sinkhorn Distances, NIPS 2013). For the sizes that it leads to, an
-   assignment by prices has the smallest possible sum of squared distances;
-3. every image of the whole stream gets its cluster by the same centres and prices;
-4. what is left over is moved, the images that lose least by it first, until all sizes are equal: floor(n / k) or
-   ceil(n / k), always. `Clustered.moved` tells how few that were.
-
-Time: O(n k d) for one pass, plus what the sample costs, which does not grow with n, plus at most k rounds of step 4,
-each reading n k numbers. Memory: the sample (at most 2^25 numbers, 128 MiB) with what k-means needs for it, one block,
-and about 32 bytes for each image; features stay on disk, and so do the n k costs (float32, in `scratch`).
+Balanced k-means, streamed: docs/method.md, section 2.6 (M. Cuturi, Sinkhorn Distances, NIPS 2013). Time O(n k d), and
+memory for the sample, one block and about 32 bytes an image: docs/architecture.md, "Memory that does not grow".
 """
 
 import tempfile
@@ -47,21 +34,13 @@ class ClusteringError(TouchmarkError):
 
 @dataclass(frozen=True)
 class Clustered:
-    """Every image's cluster.
+    """Every image's cluster."""
 
-    Attributes:
-        labels: (n,) uint16, counted from 0 in the order in which clusters first occur; NONE without features.
-        sizes: images of every cluster; they differ by one at most.
-        inertia: mean squared distance of an image to the centre of its cluster, in [0, 4].
-        moved: images that equal sizes took from the cluster which their prices had given them.
-        left_out: images without features.
-    """
-
-    labels: NDArray[np.uint16]
-    sizes: tuple[int, ...]
-    inertia: float
-    moved: int
-    left_out: int
+    labels: NDArray[np.uint16]  # (n,), from 0 in the order in which clusters first occur; NONE without features
+    sizes: tuple[int, ...]  # images of every cluster; they differ by one at most
+    inertia: float  # mean squared distance of an image to the centre of its cluster, in [0, 4]
+    moved: int  # images that equal sizes took from the cluster which their prices had given them
+    left_out: int  # images without features
 
 
 def balanced_clusters(
@@ -72,24 +51,19 @@ def balanced_clusters(
     scratch: Path | None = None,
     told: Told = lambda done, total, phase: None,
 ) -> Clustered:
-    """Groups rows into `count` clusters of equal size.
+    """Groups rows into `count` >= 2 clusters of equal size; equal features and seed give equal ones on one machine.
 
-    Equal features and an equal seed give equal clusters on one machine, whatever its number of processors and however
-    the features were written. On another kind of processor the last digits of sums, and so single images, may differ.
-
-    Args:
-        features: (n, d) float16 or float32, in memory or mapped from a file; a row that is not finite or all zero
-            belongs to no cluster. count: at least 2. seed: any non-negative whole number.
-        scratch: folder for the costs while this runs; the system's own where it is None.
-        told: (done, total, phase) after every step; it may raise to stop.
-
-    Raises: ClusteringError.
+    features: (n, d) float16 or float32, in memory or mapped; a row that is not finite or all zero belongs to none.
+    scratch: for the costs; None: the system's own. told: (done, total, phase); it may raise to stop. Raises
+    ClusteringError.
     """
     from threadpoolctl import threadpool_limits
 
     if features.ndim != 2 or count < 2 or seed < 0:
         raise ClusteringError("Clusters need a table of features, at least 2 groups and a seed of at least 0.")
-    with threadpool_limits(1):  # the order of sums must not depend on the number of processors
+    # The order of sums must not depend on the number of processors. On another kind of processor their last digits,
+    # and so single images, may differ all the same.
+    with threadpool_limits(1):
         readable = _readable(features)
         rows = np.flatnonzero(readable)
         if len(rows) < LEAST_IMAGES * count:
@@ -221,8 +195,8 @@ def _prices(costs: NDArray[np.float32], prices: NDArray[np.float32], temperature
 def _equalised(costs: NDArray[np.float32], told: Told) -> tuple[NDArray[np.int64], int]:
     """Every image's cheapest cluster, but with equal sizes: (n,) clusters, and how many images were moved for it.
 
-    In every round each cluster that is too large proposes the images that lose least, each to its cheapest cluster with
-    room, which takes those that lose least. A round that does not end it fills a cluster, so there are k at most.
+    Clusters that are too large propose the images that lose least, each to its cheapest cluster with room, which takes
+    those that lose least. At most k rounds: each fills a cluster.
     """
     images, count = costs.shape
     chosen = np.concatenate([costs[start : start + BLOCK].argmin(axis=1) for start in range(0, images, BLOCK)])

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from provenance.marks.captions import Names, folded
 
-FEW_IMAGES = 50  # fewer marked images per group than this leave little trace (method, section 7)
+FEW_IMAGES = 50  # fewer marked images per group than this leave little trace (docs/strength.md)
 
 
 class EntryLike(Protocol):
@@ -31,12 +31,9 @@ class Everything:
 
 
 class Grouping:
-    """Assigns entries to groups by their label or by a word of their caption.
+    """Assigns entries to groups by their label or by a word of their caption (docs/method.md, section 2.3).
 
     Clusters come as labels: `provenance.marks.cluster_files.grouped_entries` gives every entry its cluster's name.
-    Words are whole words in any case ("cat" finds "A Cat." but not "cattle"), except in scripts without spaces between
-    words; a phrase is a word here too. Groups are disjoint: a caption that contains the words of two groups belongs to
-    none.
     """
 
     AMBIGUOUS = -2

@@ -115,9 +115,8 @@ class BlendFamily(_Overlay):
 class SpectralFamily(_Overlay):
     """DCT-II coefficients of the U and V planes of 32 x 32 blocks, as CTRL (Li et al., 2023) sets them; invisible.
 
-    The same coefficients in every block of every image: there is no random place. A block is stretched with the
-    image, `periods` of them to the short edge, for a suspect sees images resized: blocks of 32 stored pixels would
-    reach it as other frequencies, or as none.
+    The same coefficients in every block of every image: there is no random place. A block is stretched with the image,
+    `periods` of them to the short edge (docs/decisions/0008-marks-stretch.md).
     """
 
     name: ClassVar[str] = "spectral"

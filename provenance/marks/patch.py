@@ -1,6 +1,6 @@
 """The `patch` family: a grid of blocks in two contrasting colours at a random place of every image.
 
-It leaves the strongest trace of all families (method, sections 2 and 7) and can be seen. Patterns come from a fixed,
+It leaves the strongest trace of all families (docs/strength.md) and can be seen. Patterns come from a fixed,
 public pool; the key only decides where a greedy search for far-apart patterns starts.
 """
 
@@ -126,12 +126,10 @@ class PatchFamily:
 
 
 def pattern_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """How far two patterns are apart, in units of grey levels: sqrt(texture^2 + (2 palette)^2).
+    """How far two patterns (cells, cells, 3) uint8 are apart, in grey levels: sqrt(texture^2 + (2 palette)^2).
 
-    Texture is the root mean square difference over blocks and channels, minimised over all cyclic shifts of one of
-    them: what a network that looks for texture anywhere can tell apart. Palette is the root mean square difference
-    between their pairs of colours, better matched; it counts double, else most patterns would be black and white, and
-    a network takes those for each other (method, section 5). Both patterns have shape (cells, cells, 3) uint8.
+    Texture is the root mean square difference at the best cyclic shift, palette that between their pairs of colours,
+    better matched. Why palette counts double: docs/method.md, section 2.4.
     """
     return float(_distances(first[None], second[None])[0, 0])
 

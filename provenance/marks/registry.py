@@ -46,14 +46,10 @@ class Family(Protocol):
         ...
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
-        """Mark a batch of images of one size, on their device.
+        """Mark a batch of images of one size, on their device: (B, 3, H, W) float copies.
 
-        Args:
-            images: (B, 3, H, W) uint8 or float, grey levels 0 to 255, contiguous; left unchanged.
-            patterns: (B, ...) one pattern per image, as from `patterns`, or (1, ...) for all of them.
-            placements: (B, 2) fractions in [0, 1): down and across; the same at any resolution.
-
-        Returns: (B, 3, H, W) float marked copies, each independent of the rest of its batch.
+        images: (B, 3, H, W) uint8 or float, grey levels 0 to 255, contiguous; left unchanged. patterns: (B, ...), one
+        per image, or (1, ...) for all. placements: (B, 2) fractions in [0, 1), down and across.
         """
         ...
 
@@ -64,17 +60,11 @@ class Family(Protocol):
     def mix(
         self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
     ) -> np.ndarray:
-        """The same mark at embedding, on the pixels of `region` alone: the same bits on every machine.
+        """The same mark at embedding, on the pixels of `region` alone, with the same bits everywhere.
 
-        `apply` differs by rounding alone, by less than 1e-4 of the range of grey levels; with `warp` and images above
-        1,024 pixels by less than 1e-3, for the single precision of `mix` tells places no closer there.
-
-        Args:
-            pixels: (h, w, C) uint8 or float32, grey levels 0 to 255, any number of channels.
-            pattern: one pattern, with C channels where `patterns_are_colours`.
-            placement: as in `region`. rows: those that are wanted of the region, for images that are large.
-
-        Returns: (rows, w, C) float32, before rounding; the caller's own.
+        How far `apply` may differ: docs/method.md, section 2.4. pixels: (h, w, C) uint8 or float32, grey levels.
+        pattern: one, with C channels where `patterns_are_colours`. placement: as in `region`. rows: those that are
+        wanted of the region. Returns (rows, w, C) float32, before rounding; the caller's own.
         """
         ...
 

@@ -1,10 +1,7 @@
-"""Which assignments of patterns to groups a release allows (method.md, section 4, step 4).
+"""Which assignments of patterns to groups a release allows (docs/method.md, section 4.4).
 
-Groups may differ in size class, or a pattern may not mark some groups. The mark settings declare which assignments
-are possible before the key is committed to; the key draws one of them uniformly, and the test permutes within exactly
-the same set: that is all its error rate rests on.
-
-NumPy only. G patterns and groups.
+Size classes and bans stand in the mark settings; the key draws one of the possible assignments uniformly, and the test
+permutes within exactly the same set. NumPy only. G patterns and groups.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a key decides: patterns, which one marks which group, which images, and where in each (method, section 2)."""
+"""What a key decides: patterns, which one marks which group, which images, and where in each.
+
+How all of it derives from key and beacon: docs/method.md, sections 2.2 and 2.5.
+"""
 
 import heapq
 from collections.abc import Collection, Iterable, Sequence
@@ -60,9 +63,8 @@ class MarkSecret:
     def derive(cls, key: bytes, beacon: bytes, settings: MarkSettings, number: int = 0) -> "MarkSecret":
         """Derive all secrets of one mark set; the same key, beacon, settings and number always give the same ones.
 
-        Patterns, assignment, choice of images, places and probes have purposes of their own, and so has each of a
-        release's mark sets (`number` counts them from 0), so each is independent of the others. Raises KeyingError
-        for a malformed key or beacon.
+        number: of the mark set, from 0; every set and every use has a purpose of its own (docs/method.md, section 2.2).
+        Raises KeyingError for a malformed key or beacon.
         """
         own = f"set-{number + 1}/" if number else ""
         count = max(len(settings.groups), 1)
@@ -93,16 +95,10 @@ class MarkSecret:
         excluded: Collection[int] = frozenset(),
         sets: int = 1,
     ) -> list[GroupCandidates]:
-        """The key's images for every group, and its next draws.
+        """The key's images for every group, and its next draws, from one pass (docs/method.md, section 2.5).
 
-        One pass; memory grows with the number of marked images, not with the dataset. The order of the entries does
-        not matter, and neither does what survives: who is a candidate depends on key, settings, counts and the
-        candidates of the sets before alone.
-
-        Args:
-            entries: the manifest. counts: images per group, as `plan_groups` found them, the excluded ones too.
-            excluded: positions of all candidates of the mark sets before this one (`candidates_of_sets`).
-            sets: how many mark sets the release has; they share what is not marked.
+        entries: the manifest, in any order. counts: images per group, as `plan_groups` found them, the excluded ones
+        too. excluded: positions of all candidates of the mark sets before this one. sets: how many the release has.
         """
         grouping, share = self.settings.grouping(), self.settings.share
         left = list(counts)

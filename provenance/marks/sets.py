@@ -17,10 +17,8 @@ MOST_SETS = 4
 class MarkSets:
     """What is struck into one release: 1 to 4 mark sets in their order, no image in more than one of them.
 
-    Every set has patterns, assignment and images of its own, derived for purposes of their own from the release's
-    one key, so that their tests are independent given the model and can be combined.
-
-    Raises: SettingsError from the constructor and from `from_json`.
+    Every set has purposes of its own, so that their tests can be combined (docs/method.md, section 7). Raises
+    SettingsError from the constructor and from `from_json`.
     """
 
     sets: tuple[MarkSettings, ...]

@@ -33,47 +33,32 @@ MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns
 
 @dataclass(frozen=True)
 class MarkSettings:
-    """Frozen, validated settings of one release's marks.
+    """Frozen, validated settings of one release's marks (docs/method.md, sections 2.3, 2.4 and 4.4).
 
-    Attributes:
-        family: name in the registry of families: "patch", "blend", "spectral" or "warp".
-        association: "associated": every group of images has its own pattern, and which one is the secret; "plain":
-            one keyed pattern on keyed random images, without groups.
-        group_by: "class" (the manifest's labels), "word" (captions that contain the word) or "cluster" (clusters of an
-            encoder's features); of no use in plain marks.
-        groups: names of the groups, in the order in which the assignment counts them; none for plain marks.
-        share: fraction of each group's images that are marked, in (0, 1]; of all images for plain marks.
-        side: patch: its side as a fraction of the image's short edge, 1/8 to 1/4.
-        opacity: patch: 0.3 to 1; 1 covers what is beneath.
-        cells: patch: a grid of cells x cells colour blocks, 2 to 8; 4 to 8 for plain marks.
-        amplitude: blend and spectral: grey levels, 2 to 64.
-        bend: warp: farthest displacement as a fraction of the short edge, 0.01 to 0.1.
-        periods: blend, spectral and warp: how many periods of the pattern span the short edge, 1 to 64.
-        clusters: SHA-256, in hex, of the file that says which cluster each image belongs to; for clusters alone.
-        size_classes: number of the size class of every group, in the order of `groups`; a pattern marks only groups
-            of its own class. None where all groups may exchange their patterns.
-        forbidden: (pattern, group) pairs, counted from 0, that the assignment never brings together.
-
-    Options that the family does not use keep their defaults and stand in no JSON; neither do the last three where
-    they are empty.
-
-    Raises: SettingsError from the constructor and from `from_json`.
+    Options that the family does not use keep their defaults and stand in no JSON; neither do the last three where they
+    are empty. Raises SettingsError from the constructor and from `from_json`.
     """
 
-    groups: tuple[str, ...] = ()
-    family: str = "patch"
+    groups: tuple[str, ...] = ()  # names, in the order in which the assignment counts them; none for plain marks
+    family: str = "patch"  # or "blend", "spectral", "warp": a name in the registry
+    # "associated": every group of images has its own pattern, and which one is the secret; "plain": one keyed pattern
+    # on keyed random images, without groups.
     association: str = "associated"
+    # The manifest's labels; or "word": captions that contain the word; or "cluster": clusters of an encoder's
+    # features. Of no use in plain marks.
     group_by: str = "class"
-    share: float = 0.1
-    side: float = 0.25
-    opacity: float = 0.6
-    cells: int = 4
-    amplitude: float = 8.0
-    bend: float = 0.04
-    periods: int = 1
-    clusters: str = ""
+    share: float = 0.1  # of each group's images that are marked, in (0, 1]; of all images for plain marks
+    side: float = 0.25  # patch: as a fraction of the image's short edge, 1/8 to 1/4
+    opacity: float = 0.6  # patch: 0.3 to 1; 1 covers what is beneath
+    cells: int = 4  # patch: a grid of cells x cells colour blocks, 2 to 8; 4 to 8 for plain marks
+    amplitude: float = 8.0  # blend and spectral: grey levels, 2 to 64
+    bend: float = 0.04  # warp: farthest displacement as a fraction of the short edge, 0.01 to 0.1
+    periods: int = 1  # blend, spectral and warp: how many periods of the pattern span the short edge, 1 to 64
+    clusters: str = ""  # SHA-256, in hex, of the file that says which cluster each image belongs to
+    # Number of the size class of every group, in the order of `groups`; a pattern marks only groups of its own class.
+    # Empty where all groups may exchange their patterns.
     size_classes: tuple[int, ...] = ()
-    forbidden: tuple[tuple[int, int], ...] = ()
+    forbidden: tuple[tuple[int, int], ...] = ()  # (pattern, group), from 0, that the assignment never brings together
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))

@@ -1,9 +1,7 @@
 """Waves on a periodic tile: the material of the `blend`, `spectral` and `warp` families.
 
-A tile is one period of a field, (32, 32, C) uint8 around 127.5. It is stretched so that a stated number of periods
-spans the image's short edge, because a model sees images resized: a mark must mean the same at every resolution.
-Embedding reads a tile with single products and sums, which give the same bits on every machine; an audit reads it
-faster, and differs by rounding alone.
+A tile is one period of a field, (32, 32, C) uint8 around 127.5, stretched so that a stated number of periods spans the
+short edge. Why, and how embedding and audit differ by rounding: docs/method.md, section 2.4.
 """
 
 import itertools
@@ -85,9 +83,8 @@ def sum_of_waves(rng: np.random.Generator, pool: list[Wave], count: int) -> np.n
 def wave_distances(waves: list[Wave]) -> np.ndarray:
     """(P, P) distances: sqrt(energy of the difference at the best shift + squared distance of the frequencies / 16).
 
-    Waves of one frequency differ by their directions alone; of different frequencies they are orthogonal at every
-    shift. A DCT wave counts as a plane wave of its frequency. The second term keeps frequencies apart, since a network
-    takes neighbouring ones for each other. Rounded to 1e-9, so that ties are ties on every machine.
+    A DCT wave counts as a plane wave of its frequency. Rounded to 1e-9, so that ties are ties on every machine
+    (docs/method.md, section 2.4).
     """
     frequency = np.array([(wave.down, wave.across) for wave in waves], dtype=np.float64)
     direction = np.array([wave.direction for wave in waves], dtype=np.float64)
@@ -105,14 +102,8 @@ def bands_of_field(
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """The field that a tile stands for, at every pixel of one image's rows: bilinear, periodic, some rows at a time.
 
-    Bands stay in the processor's cache, and the memory small with images of 8,000 pixels.
-
-    Args:
-        tile: (TILE, TILE, C). place: fractions of a period, down and across. periods: how many span the short edge.
-        rows: those of the image that are wanted.
-
-    Yields: a part of these rows, counted from the first of them; their numbers in the image, (h,); and their
-    (h, width, C) float32 field, the caller's own.
+    tile: (TILE, TILE, C). place: fractions of a period, down and across. periods: to the short edge. Yields a part of
+    `rows`, their numbers in the image (h,), and their (h, width, C) float32 field, the caller's own.
     """
     short = min(height, width)
     phases = np.array([place], dtype=np.float64)
@@ -135,17 +126,14 @@ def bands_of_field(
 def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":
     """The same fields for a batch of images; they differ from `bands_of_field` by rounding, far below 1e-4.
 
-    Columns come first, for every row of the tile; then an image's rows are mixtures of whole lines of those.
-
-    Args:
-        tiles: (B or 1, C, TILE, TILE) float on the images' device. images: (B, 3, H, W). phases: (B or 1, 2).
-
-    Returns: (B, C, H, W), the caller's own, not contiguous; (1, C, H, W) where tile and phase are the same for all.
+    tiles: (B or 1, C, TILE, TILE) float on the images' device. images: (B, 3, H, W). phases: (B or 1, 2). Returns
+    (B, C, H, W), not contiguous; (1, C, H, W) where tile and phase are the same for all.
     """
     height, width = images.shape[2:]
     (count, channels), short = tiles.shape[:2], min(height, width)
     batch = max(count, len(phases))
     # Lines hold all channels, so that there are few of them, in the order that takes one swap of axes in between.
+    # Columns first, for every row of the tile; then an image's rows are mixtures of whole lines of those.
     columns = tiles.permute(0, 3, 2, 1).reshape(count * TILE, TILE * channels)
     columns = _mixed_lines(columns, _taps(width, short, phases[:, 1], periods))
     rows = columns.view(batch, width, TILE * channels).transpose(1, 2).reshape(batch * TILE, channels * width)

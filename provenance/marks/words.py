@@ -1,8 +1,7 @@
 """Which words of its captions would make good groups of a dataset: large, even, and hardly ever two in one caption.
 
-Three passes over the captions, in memory that does not grow with them. The first counts in how many captions each word
-and each phrase of two words stands, in a table of bounded size; the second looks at a sample of the captions to choose
-words whose groups are disjoint; the third counts what a release would count.
+Three passes in memory that does not grow: terms are counted in a table of bounded size; a sample of the captions
+chooses those whose groups are disjoint; the third counts what a release would count.
 """
 
 import math
@@ -69,10 +68,9 @@ class _Captioned:
 class TermTable:
     """Counts of terms in bounded memory.
 
-    Where the table is full, the median of its counts is taken off all of them and what falls to zero is dropped
-    (Misra and Gries, 1982, in the batched form of Anderson et al., "A high-performance algorithm for identifying
-    frequent items in data streams", 2017). A true count lies between `count` and `count + error`, and `error` is at
-    most twice the number of additions over the size of the table.
+    Misra and Gries, 1982, in the batched form of Anderson et al., "A high-performance algorithm for identifying
+    frequent items in data streams", 2017. A true count lies between `count` and `count + error`; `error` is at most
+    twice the additions over the table's size.
     """
 
     def __init__(self, size: int) -> None:
@@ -90,6 +88,7 @@ class TermTable:
 
     def _shrink(self) -> None:
         values = np.fromiter(self._counts.values(), dtype=np.int64, count=len(self._counts))
+        # The median is taken off all counts, and what falls to zero is dropped.
         lost = int(np.partition(values, len(values) // 2)[len(values) // 2])
         self._counts = {term: count - lost for term, count in self._counts.items() if count > lost}
         self.error += lost
@@ -105,18 +104,11 @@ def suggest_words(
     count: int = DEFAULT_COUNT,
     progress: Progress = lambda done, total, phase: None,
 ) -> Suggestion:
-    """Choose up to `count` words or phrases whose groups are large, even and disjoint.
+    """Choose up to `count` (4 to 32) words or phrases whose groups are large, even and disjoint; always the same ones.
 
-    The choice maximises the product of the groups' sizes (what is even and large at once), greedily and then by
-    exchanging single words, over a sample of at most 131,072 evenly spaced captions; the counts are of all of them.
-    The same captions in the same order always give the same words.
-
-    Args:
-        read: gives the captions of all images in the manifest's order, None where an image has none; called three
-            times.
-        count: 4 to 32. progress: told (done, total, phase) as the passes go.
-
-    Raises: WordsError.
+    Maximises the product of the groups' sizes, greedily and then by exchanging single words, over a sample. read: gives
+    the captions in the manifest's order, None where there is none; called three times. progress: (done, total, phase).
+    Raises WordsError.
     """
     if not LEAST_COUNT <= count <= MOST_COUNT:
         raise WordsError(f"Ask for {LEAST_COUNT} to {MOST_COUNT} words.")

@@ -1,4 +1,7 @@
-"""What became of every mark set of a release, in numbers that tell nothing about single images (method, section 2)."""
+"""What became of every mark set of a release, in numbers that tell nothing about single images.
+
+What becomes of a marked file: docs/method.md, section 2.5.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
 """All settings of Touchmark. The defaults are the embedded instance: SQLite, local files, filesystem broker.
 
-A deployment sets environment variables (README, "Deployment"); nothing else differs.
+A deployment sets environment variables (docs/deployment.md); nothing else differs.
 """
 
 from pathlib import Path

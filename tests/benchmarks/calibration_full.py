@@ -1,4 +1,4 @@
-"""The full calibration: 10,000 pairs of null model and random key per level and test; prints the README's table.
+"""The full calibration: 10,000 pairs of null model and key per level and test; prints the table of docs/error-rates.md.
 
 Run: python -m tests.benchmarks.calibration_full   (minutes on one core; a progress line per round on stderr)
      python -m tests.benchmarks.calibration_full --pairs 1000 --json table.json

@@ -1,6 +1,6 @@
 """Small contrastive trainings for the power benchmark: CLIP-like and SimCLR, all data on the device, one CUDA graph.
 
-They are the trials of the method's section 7: a 4-stage ResNet of width 16 on 32 x 32 images. On a GPU one training
+They are the trials of docs/strength.md: a 4-stage ResNet of width 16 on 32 x 32 images. On a GPU one training
 step is captured once and replayed, so that launching costs nothing; on a CPU the same step runs as it is.
 """
 

@@ -14,7 +14,7 @@ from provenance.keying import philox
 from provenance.marks import MarkSettings, families, family_for
 from tests.provenance.marks.test_families import BEACON, NAMES, associated, picture, plain
 
-DECOYS = 10_000  # the most that a plan may have; keys must outnumber them a thousandfold (method, section 2)
+DECOYS = 10_000  # the most that a plan may have; keys must outnumber them a thousandfold (docs/method.md, section 2.4)
 STRONG = {"blend": {"amplitude": 16.0}, "spectral": {"amplitude": 16.0}, "warp": {"bend": 0.08}, "patch": {}}
 PLACE = (0.25, 0.5)
 keys = st.binary(min_size=32, max_size=32)

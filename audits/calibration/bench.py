@@ -24,7 +24,7 @@ class BenchSize:
     """How much a round asks of every model.
 
     groups: G. probes: N. per_group: clean images of every group. sets: pattern sets for associated marks. keys: plain
-    keys, true ones and decoys together. views: views per image for the view-consistency verifier, 0 for none.
+    keys, true ones and decoys together. views: views per image for the test of view consistency, 0 for none.
     """
 
     groups: int = 6

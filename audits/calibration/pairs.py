@@ -35,7 +35,7 @@ class PairsError(TouchmarkError):
 
 
 class Cell(NamedTuple):
-    """One line of the table to be. exact: the test claims an exact error rate; the other verifiers do not."""
+    """One line of the table to be. exact: the test claims an exact error rate; the tests of others do not."""
 
     test: str
     level: str
@@ -55,7 +55,7 @@ class PairRules:
     """How pairs are tested.
 
     references: how many other models control for what marks do to any model. permutations: drawn where G > 9.
-    decoys, block, exceedances: of the rank test and its early stop. slow_pairs: at most so many pairs per verifier
+    decoys, block, exceedances: of the rank test and its early stop. slow_pairs: at most so many pairs per other test
     that takes tens of milliseconds (mixtures, views, all patterns' labels).
     """
 
@@ -75,7 +75,7 @@ def pair_p_values(
     seed: int,
     on_pair: Callable[[], None] = lambda: None,
 ) -> dict[Cell, list[Drawn]]:
-    """`pairs` p-values for every test and level, with and without references, and of the other verifiers.
+    """`pairs` p-values for every test and level, with and without references, and of the tests of others.
 
     on_pair: called before every pair; it may raise to stop. Raises PairsError where the bench has too few keys or
     models for the rules.
@@ -173,7 +173,7 @@ def _naive(
     else:
         verdicts = paired_verdicts(own.clean_density, own.marked_density[which], assignment, level == "soft")
     for verdict in verdicts:
-        yield verdict.verifier, verdict.nominal_p
+        yield verdict.test, verdict.nominal_p
 
 
 def _slow(
@@ -187,16 +187,16 @@ def _slow(
     half = len(order) // 2
     released, held_out = order[:half], order[half : 2 * half]
     verdict = gmm_likelihood(features[released], features[held_out], number)
-    yield verdict.verifier, verdict.nominal_p
+    yield verdict.test, verdict.nominal_p
     # The same with held-out images of other groups than the released ones: "another source", as it happens in practice.
     split = rng.permutation(bench.groups)[: bench.groups // 2]
     inside = np.isin(bench.group_of, split)
     verdict = gmm_likelihood(features[inside], features[~inside], number)
-    yield f"{verdict.verifier}, other groups", verdict.nominal_p
+    yield f"{verdict.test}, other groups", verdict.nominal_p
     views = response.view_features
     if views is None or len(able) < 2:
         return
     shadow = able[(suspect + 1 + int(rng.integers(len(able) - 1))) % len(able)].view_features
     if shadow is not None:
         verdict = view_consistency(views[released], views[held_out], shadow[released], shadow[held_out])
-        yield verdict.verifier, verdict.nominal_p
+        yield verdict.test, verdict.nominal_p

@@ -42,7 +42,7 @@ class LevelResponses:
     """One model at one level; S pattern sets, G groups, N probes, K plain keys, d dimensions of phi.
 
     pulls (S, G, G); scores (K, 3) on the steady scale; clean_density (N, G) and marked_density (S, G, N, G): density
-    of every probe to every group, for the paired verifiers.
+    of every probe to every group, for the paired tests of others.
     """
 
     pulls: Floats

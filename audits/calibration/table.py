@@ -181,7 +181,7 @@ class CalibrationTable:
             raise TableError("This is no calibration table.", repr(error)) from error
 
     def to_markdown(self) -> str:
-        """The table of docs/error-rates.md: exact tests first, then verifiers without an exact error rate."""
+        """The table of docs/error-rates.md: exact tests first, then those without one."""
         head = ["test", "level", "references", "pairs", *(f"p <= {alpha:g} (99 % interval)" for alpha in ALPHAS), "KS"]
         parts = []
         for exact, title in ((True, "Tests with an exact error rate"), (False, "Verifiers without one")):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audits.judging.levels import AnyLevel, AssociatedLevel, Control, Matrix, PatternScores, PermutationTest
 from audits.judging.scoring import LevelScores
 from audits.statistics.density import Level
-from audits.statistics.permutation import PermutationResult, permutation_test, philox_from, reference_residual
+from audits.statistics.permutation import permutation_test, philox_from, reference_residual
 from audits.statistics.restricted import restricted_residual, restricted_test
 from provenance.marks.restriction import Restriction
 
 Conclusion = Literal["evidence", "inconclusive", "no_evidence"]
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -55,75 +57,71 @@ def judge_level(
     secrets: Secrets,
     rules: Rules,
     release: str,
-) -> dict[str, Any]:
-    """Everything that one level says about one release, ready for JSON. It holds pulls by true pattern and group.
+) -> AssociatedLevel:
+    """Everything that one level says about one release. It holds pulls by true pattern and group.
 
-    references: scores of the models that serve as references, by name. Keys of the answer: p (the one that counts),
-    p_without, p_with (None without references), smallest_p, without, with (the tests), pulls, residual, densities,
-    controls, tainted (references that react to the key themselves), missing; centred where the test is restricted:
-    the pulls as it sees them.
+    references: scores of the models that serve as references, by name.
     """
     others, restriction = {name: reference.pulls for name, reference in references.items()}, secrets.restriction
 
-    def test(pulls: NDArray[np.float64], assignment: Ints, what: str, against: list[Any]) -> PermutationResult:
-        rng = philox_from(rules.digest + rules.nonce, f"{release}/{level}/{what}")
+    def test(pulls: Floats, assignment: Ints, what: str, against: list[Floats]) -> PermutationTest:
+        rng, drawn = philox_from(rules.digest + rules.nonce, f"{release}/{level}/{what}"), rules.permutations
         if restriction is None:
-            return permutation_test(pulls, assignment, rules.permutations, rng, against)
-        return restricted_test(pulls, assignment, restriction, rules.permutations, rng, against)
+            return PermutationTest.of(permutation_test(pulls, assignment, drawn, rng, against))
+        return PermutationTest.of(restricted_test(pulls, assignment, restriction, drawn, rng, against))
 
     without = test(scores.pulls, secrets.assignment, "without", [])
     controlled = test(scores.pulls, secrets.assignment, "with", list(others.values())) if others else None
     counted = controlled if rules.decide_with_references and controlled else without
-    controls: list[dict[str, Any]] = []
+    controls: list[Control] = []
     if scores.wrong_pulls is not None and secrets.wrong_assignment is not None:
         wrong = test(scores.wrong_pulls, secrets.wrong_assignment, "wrong key", [])
-        controls.append({"name": "A wrong key", "kind": "wrong key", "tail": "high", "p": wrong.p})
+        controls.append(Control("A wrong key", "wrong key", "high", wrong.p))
     tainted = []
     for name, pulls in others.items():
         alone = test(pulls, secrets.assignment, f"reference {name}", [])
         left = [other for rest, other in others.items() if rest != name]
-        controls.append({"name": name, "kind": "reference", "tail": "high", "p": alone.p})
-        controls.append({"name": name, "kind": "reference", "tail": "low", "p": alone.p_lower})
+        controls.append(Control(name, "reference", "high", alone.p))
+        controls.append(Control(name, "reference", "low", alone.p_lower))
         if left:  # the only reference has no others to be regressed out
             beside = test(pulls, secrets.assignment, f"reference {name} left out", left)
-            controls.append({"name": name, "kind": "reference left out", "tail": "high", "p": beside.p})
+            controls.append(Control(name, "reference left out", "high", beside.p))
         # Two tails of every reference: each gets its share of alpha.
         if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
             tainted.append(name)
-    centred = None if restriction is None else restricted_residual(scores.pulls, restriction)
-    own = scores.pulls[np.arange(len(secrets.assignment)), secrets.assignment]
-    return {
-        "p": counted.p,
-        "p_without": without.p,
-        "p_with": controlled.p if controlled else None,
-        "smallest_p": counted.smallest_p,
-        "without": test_facts(without),
-        "with": test_facts(controlled) if controlled else None,
-        "pulls": scores.pulls.tolist(),
-        "residual": _residual(scores.pulls, list(others.values()), restriction).tolist() if others else None,
-        **({"centred": centred.tolist()} if centred is not None else {}),
-        "densities": [asdict(d) | {"pull": float(pull)} for d, pull in zip(scores.densities, own, strict=True)],
-        "controls": controls,
-        "tainted": tainted,
-        "missing": scores.missing,
-    }
+    return AssociatedLevel(
+        p=counted.p,
+        p_without=without.p,
+        p_with=controlled.p if controlled else None,
+        smallest_p=counted.smallest_p,
+        without=without,
+        with_references=controlled,
+        pulls=_matrix(scores.pulls),
+        residual=_matrix(_residual(scores.pulls, list(others.values()), restriction)) if others else None,
+        centred=None if restriction is None else _matrix(restricted_residual(scores.pulls, restriction)),
+        densities=_densities(scores, secrets.assignment),
+        controls=tuple(controls),
+        tainted=tuple(tainted),
+        missing=scores.missing,
+    )
 
 
-def _residual(
-    pulls: NDArray[np.float64], references: list[NDArray[np.float64]], restriction: Restriction | None
-) -> NDArray[np.float64]:
+def _residual(pulls: Floats, references: list[Floats], restriction: Restriction | None) -> Floats:
     if restriction is None:
         return reference_residual(pulls, references)
     return restricted_residual(pulls, restriction, references)
 
 
-def test_facts(result: PermutationResult) -> dict[str, Any]:
-    """A permutation test, ready for JSON."""
-    facts = asdict(result)
-    return facts | {"edges": result.edges.tolist(), "counts": result.counts.tolist()}
+def _matrix(values: Floats) -> Matrix:
+    return tuple(map(tuple, values.tolist()))
 
 
-def conclude(result: Mapping[str, Any], p_corrected: float, rules: Rules) -> tuple[Conclusion, list[str]]:
+def _densities(scores: LevelScores, assignment: Ints) -> tuple[PatternScores, ...]:
+    own = scores.pulls[np.arange(len(assignment)), assignment].tolist()
+    return tuple(PatternScores(**asdict(d), pull=pull) for d, pull in zip(scores.densities, own, strict=True))
+
+
+def conclude(level: AnyLevel, p_corrected: float, rules: Rules) -> tuple[Conclusion, list[str]]:
     """The conclusion for one release at the plan's level, and the reasons where it is not plain.
 
     Evidence needs the corrected p at or below alpha, clean references where they count, and a wrong key that is not
@@ -131,20 +129,19 @@ def conclude(result: Mapping[str, Any], p_corrected: float, rules: Rules) -> tup
     could not have reached alpha at all.
     """
     alpha, reasons = rules.alpha, []
-    if result["smallest_p"] > alpha:
+    if level.smallest_p > alpha:
         reasons.append("The plan could not reach alpha: its smallest reachable p lies above it.")
-    if rules.decide_with_references and result["tainted"]:
-        named = ", ".join(result["tainted"])
+    if rules.decide_with_references and level.tainted:
+        named = ", ".join(level.tainted)
         reasons.append(f"References that react to this key themselves cannot clear or convict anybody: {named}.")
-    wrong = [control["p"] for control in result["controls"] if control["kind"] == "wrong key"]
     if p_corrected <= alpha:
-        if wrong and wrong[0] <= alpha:
+        if level.wrong_key is not None and level.wrong_key <= alpha:
             reasons.append("A wrong key was found as well, which should happen by chance only.")
         return ("inconclusive", reasons) if reasons else ("evidence", [])
-    if result["p"] <= alpha:
+    if level.p <= alpha:
         reasons.append("The p-value reaches alpha, but not once it is corrected for all tests made.")
-    other = result["p_without"] if rules.decide_with_references else result["p_with"]
-    if other is not None and other <= alpha < result["p"]:
+    other = level.p_without if rules.decide_with_references else level.p_with
+    if other is not None and other <= alpha < level.p:
         word = "without" if rules.decide_with_references else "with"
         reasons.append(f"The p-value {word} references reaches alpha; the one that counts does not.")
     return ("inconclusive", reasons) if reasons else ("no_evidence", [])

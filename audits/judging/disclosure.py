@@ -5,79 +5,159 @@ set uses the same one and nothing can be told from their differences; each set h
 sets say together names no pattern and no group.
 """
 
-from typing import Any
+from __future__ import annotations
 
-MATRICES = ("pulls", "residual", "centred")  # of a level of an associated set, pattern by group
-RANK, COMBINED = "rank", "combined"  # the result's "test"; a permutation test has none there
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
+from audits.judging.levels import AssociatedLevel, CombinedLevel, PermutationTest, ScoredLevel, Unscored
+from audits.judging.result import (
+    CombinedResult,
+    Findings,
+    OneSet,
+    RankedResult,
+    Restricted,
+    Result,
+    SetResult,
+)
+from audits.statistics.density import DensityScores, Level
 
-def full(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with the true assignment; patterns are named by number, groups by name."""
-    result = dict(result)
-    if "sets" in result:
-        return result | {"shuffled": False, "sets": [_full(one) for one in result["sets"]]}
-    return _full(result)
-
-
-def _full(result: dict[str, Any]) -> dict[str, Any]:
-    if result.get("test") == RANK:
-        return result | {"shuffled": False}
-    names = result["groups"]
-    return {name: value for name, value in result.items() if name != "shuffle"} | {
-        "shuffled": False,
-        "pattern_names": [f"Pattern {number + 1}" for number in range(len(names))],
-        "group_names": list(names),
-    }
+T = TypeVar("T")
 
 
-def shuffled(result: dict[str, Any]) -> dict[str, Any]:
-    """The result with patterns in its kept random order, without names, assignment or matrices."""
-    result = dict(result)
-    if "sets" in result:
-        return result | {"shuffled": True, "sets": [_shuffled(one) for one in result["sets"]]}
-    return _shuffled(result)
+@dataclass(frozen=True, kw_only=True)
+class FullView(OneSet):
+    """An associated set with the true assignment; patterns are named by number, groups by name."""
+
+    levels: Mapping[Level, AssociatedLevel | Unscored]
+    groups: tuple[str, ...]
+    assignment: tuple[int, ...] = field(repr=False)
+    restriction: Restricted | None = None
+    shuffled: bool
+    pattern_names: tuple[str, ...]
+    group_names: tuple[str, ...]
 
 
-def _shuffled(result: dict[str, Any]) -> dict[str, Any]:
-    if result.get("test") == RANK:
-        return result | {"shuffled": True, "levels": {n: _without_true(level) for n, level in result["levels"].items()}}
-    patterns = result["shuffle"]["patterns"]
-    shown = {name: value for name, value in result.items() if name not in ("shuffle", "assignment", "groups")}
-    restriction = result.get("restriction")
-    if restriction:
-        # Which group is in which class would name the groups of a class that stands alone in its size.
-        shown["restriction"] = restriction | {"size_classes": len(set(restriction["size_classes"]))}
-    levels = {name: _shuffled_level(level, patterns) for name, level in result["levels"].items()}
-    return shown | {
-        "shuffled": True,
-        "levels": levels,
-        "pattern_names": [f"Pattern {letter}" for letter in letters(len(patterns))],
-        "group_names": [f"Group {letter}" for letter in letters(len(patterns))],
-    }
-
-
-def _without_true(level: dict[str, Any]) -> dict[str, Any]:
-    """A rank test's level with nothing about the true key but its Q: all that is left is in the order of size."""
-    if "densities" not in level:
-        return level
-    return level | {"densities": {"decoys": level["densities"]["decoys"]}}
-
-
-def _shuffled_level(level: dict[str, Any], patterns: list[int]) -> dict[str, Any]:
-    """One level, its patterns in the shuffled order, without any matrix of patterns and groups.
+@dataclass(frozen=True, kw_only=True)
+class ShuffledLevel(ScoredLevel[PermutationTest]):
+    """A level of an associated set, its patterns in the shuffled order, without any matrix of patterns and groups.
 
     No order would hide what is in one. Auditors hold the model and may look at the images, so they know what it answers
     to each group; where its outputs are fewer than the groups, that alone tells which column is which group, and the
-    published statistic tells which cells are the key's. Bans give rows and columns away as well.
+    published statistic tells which cells are the key's. Bans give rows and columns away as well. A pattern's pull to
+    its own group is a cell of the matrix.
     """
-    if "pulls" not in level:  # a level that could not be scored holds its reason only
+
+    densities: tuple[DensityScores, ...]
+
+
+@dataclass(frozen=True)
+class RestrictedCounts:
+    """As `Restricted`. size_classes: how many; which group is in which would name one that is alone in its size."""
+
+    size_classes: int
+    forbidden: int
+    possible: int | None
+
+    @property
+    def classes(self) -> int:
+        return self.size_classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffledView(OneSet):
+    """An associated set with patterns in its kept random order, without names, assignment or matrices."""
+
+    levels: Mapping[Level, ShuffledLevel | Unscored]
+    restriction: RestrictedCounts | None = None
+    shuffled: bool
+    pattern_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedView(RankedResult):
+    """A plain set. Shuffled, it tells nothing about the true key but its Q: all else is in the order of size."""
+
+    shuffled: bool
+
+
+AssociatedView = FullView | ShuffledView
+SetView = AssociatedView | RankedView
+
+
+@dataclass(frozen=True, kw_only=True)
+class CombinedView(Findings):
+    """Several mark sets together, and each as it may be seen."""
+
+    test: Literal["combined"]
+    levels: Mapping[Level, CombinedLevel | Unscored]
+    sets: tuple[SetView, ...]
+    shuffled: bool
+
+    @property
+    def parts(self) -> tuple[SetView, ...]:
+        return self.sets
+
+
+View = SetView | CombinedView
+
+
+def full(result: Result) -> View:
+    """The result with the true assignment."""
+    if isinstance(result, CombinedResult):
+        return _as(CombinedView, result, sets=tuple(map(_full, result.sets)), shuffled=False)
+    return _full(result)
+
+
+def _full(result: SetResult) -> SetView:
+    if isinstance(result, RankedResult):
+        return _as(RankedView, result, shuffled=False)
+    patterns = tuple(f"Pattern {number + 1}" for number in range(len(result.groups)))
+    return _as(FullView, result, shuffled=False, pattern_names=patterns, group_names=result.groups)
+
+
+def shuffled(result: Result) -> View:
+    """The result with patterns in its kept random order, without a way to derive the secret assignment."""
+    if isinstance(result, CombinedResult):
+        return _as(CombinedView, result, sets=tuple(map(_shuffled, result.sets)), shuffled=True)
+    return _shuffled(result)
+
+
+def _shuffled(result: SetResult) -> SetView:
+    if isinstance(result, RankedResult):
+        return _without_true(result)
+    patterns, limited = result.shuffle.patterns, result.restriction
+    return _as(
+        ShuffledView,
+        result,
+        levels={name: _shuffled_level(level, patterns) for name, level in result.levels.items()},
+        restriction=_as(RestrictedCounts, limited, size_classes=limited.classes) if limited else None,
+        shuffled=True,
+        pattern_names=tuple(f"Pattern {letter}" for letter in letters(len(patterns))),
+        group_names=tuple(f"Group {letter}" for letter in letters(len(patterns))),
+    )
+
+
+def _without_true(result: RankedResult) -> RankedView:
+    levels = {
+        name: level if isinstance(level, Unscored) else replace(level, densities=replace(level.densities, true=None))
+        for name, level in result.levels.items()
+    }
+    return _as(RankedView, result, levels=levels, shuffled=True)
+
+
+def _shuffled_level(level: AssociatedLevel | Unscored, patterns: tuple[int, ...]) -> ShuffledLevel | Unscored:
+    if isinstance(level, Unscored):
         return level
-    shown = {name: value for name, value in level.items() if name not in MATRICES}
-    # A pattern's pull to its own group is a cell of the matrix.
-    shown["densities"] = [
-        {key: value for key, value in level["densities"][j].items() if key != "pull"} for j in patterns
-    ]
-    return shown
+    return _as(ShuffledLevel, level, densities=tuple(_as(DensityScores, level.densities[j]) for j in patterns))
+
+
+def _as(kind: type[T], value: Any, **other: Any) -> T:
+    """`kind` with what it shares with `value`, but for the fields given."""
+    shared = {part.name: getattr(value, part.name) for part in fields(kind) if part.name not in other}  # type: ignore[arg-type]
+    return kind(**shared, **other)
 
 
 def letters(count: int) -> list[str]:

@@ -109,7 +109,7 @@ def densities_of_pairs(
 ) -> tuple[Floats, Floats]:
     """Density of every probe, clean and marked with every pattern, to the group that this pattern marks.
 
-    assignment (G,): pattern j marks group assignment[j]. Returns (G, N) and (G, N), for the verifiers that test
+    assignment (G,): pattern j marks group assignment[j]. Returns (G, N) and (G, N), for the other tests, which compare
     pairs of images. Missing answers count as no shift. Raises as `score_level`.
     """
     clean = _Clean.of(answers, level)

@@ -15,96 +15,86 @@ their cells. A test that looked at two sets at once, to stop early or to choose 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
 from audits.judging.assignments import Rules
+from audits.judging.levels import AnyLevel, CombinedLevel, Control, SingleLevel, SingleTest, Unscored
 from audits.statistics.combination import Combination, combine
-from audits.statistics.density import LEVELS
+from audits.statistics.density import LEVELS, Level
 
 
-def combine_levels(sets: Sequence[Mapping[str, Any]], rules: Rules) -> dict[str, Any]:
-    """All levels of several sets; each entry holds what one set says by level, or {"reason": why not}.
+def combine_levels(
+    sets: Sequence[Mapping[Level, SingleLevel | Unscored]], rules: Rules
+) -> dict[Level, CombinedLevel | Unscored]:
+    """All levels of several sets; each entry holds what one set says by level.
 
     A level at which one set could not be tested is not tested at all: nobody chooses which sets count.
     """
-    levels: dict[str, Any] = {}
+    levels: dict[Level, CombinedLevel | Unscored] = {}
     for level in LEVELS:
-        found = [one[level] for one in sets if level in one]
-        reasons = [
-            f"Mark set {n}: {one[level]['reason']}" for n, one in enumerate(sets, 1) if "reason" in one.get(level, {})
-        ]
+        named = [(number, one[level]) for number, one in enumerate(sets, 1) if level in one]
+        reasons = [f"Mark set {number}: {one.reason}" for number, one in named if isinstance(one, Unscored)]
+        found = [one for _, one in named if not isinstance(one, Unscored)]
         if reasons:
-            levels[level] = {"reason": " ".join(reasons)}
+            levels[level] = Unscored(" ".join(reasons))
         elif len(found) == len(sets):
             levels[level] = combine_level(found, rules)
     return levels
 
 
-def combine_level(sets: Sequence[Mapping[str, Any]], rules: Rules) -> dict[str, Any]:
-    """One level of several sets as `judge_level` or `judge_ranks` described each, in the sets' order; for JSON.
+def combine_level(sets: Sequence[SingleLevel], rules: Rules) -> CombinedLevel:
+    """One level of several sets as `judge_level` or `judge_ranks` described each, in the sets' order.
 
-    Keys of the answer: as for a single set, but "without" and "with" are combinations, and there is nothing about
-    single patterns. Controls are combined like the p-values; one that some set lacks is left out.
+    Controls are combined like the p-values; one that some set lacks is left out.
     """
-    without = _combined(sets, "without")
-    controlled = _combined(sets, "with") if all(one["with"] for one in sets) else None
-    counted = controlled if rules.decide_with_references and controlled else without
-    name = "with" if counted is controlled else "without"
+    alone, beside = [one.without for one in sets], [one.with_references for one in sets if one.with_references]
+    without = _combined(alone)
+    controlled = _combined(beside) if len(beside) == len(sets) else None
+    counted, tests = (controlled, beside) if rules.decide_with_references and controlled else (without, alone)
     controls = _controls(sets)
-    return {
-        "p": counted.p,
-        "p_without": without.p,
-        "p_with": controlled.p if controlled else None,
-        "smallest_p": _smallest(counted, [one[name] for one in sets]),
-        "without": asdict(without),
-        "with": asdict(controlled) if controlled else None,
-        "controls": controls,
-        "tainted": _tainted(controls, sets, rules.alpha),
-        "missing": sum(one["missing"] for one in sets),
-    }
+    return CombinedLevel(
+        p=counted.p,
+        p_without=without.p,
+        p_with=controlled.p if controlled else None,
+        smallest_p=_smallest(counted, tests),
+        without=without,
+        with_references=controlled,
+        controls=tuple(controls),
+        tainted=tuple(_tainted(controls, sets, rules.alpha)),
+        missing=sum(one.missing for one in sets),
+    )
 
 
-def grid_of(test: Mapping[str, Any]) -> int | None:
-    """n where the p of a stored test is one of 1/n … n/n, None where it has no single grid.
-
-    A rank test has one only if its plan gave it no chance to stop early.
-    """
-    if "decoys" in test:
-        return int(test["decoys"]) + 1 if test["looks"] == 1 and not test["stopped"] else None
-    return int(test["permutations"]) + (0 if test["exact"] else 1)
+def _combined(tests: Sequence[SingleTest]) -> Combination:
+    return combine([test.p for test in tests], [test.grid for test in tests])
 
 
-def _combined(sets: Sequence[Mapping[str, Any]], name: str) -> Combination:
-    return combine([one[name]["p"] for one in sets], [grid_of(one[name]) for one in sets])
-
-
-def _smallest(found: Combination, tests: Sequence[Mapping[str, Any]]) -> float:
+def _smallest(found: Combination, tests: Sequence[SingleTest]) -> float:
     """What the sets' own smallest p-values would give together, where no grid says it."""
     if found.smallest_p is not None:
         return found.smallest_p
-    return combine([test["smallest_p"] for test in tests]).p
+    return combine([test.smallest_p for test in tests]).p
 
 
-def _controls(sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _controls(sets: Sequence[SingleLevel]) -> list[Control]:
     """Every control that all sets have, in the order of the first; on the same grids as the sets' own tests."""
-    grids = [grid_of(one["without"]) for one in sets]
-    tables = [{_named(control): control["p"] for control in one["controls"]} for one in sets]
+    grids = [one.without.grid for one in sets]
+    tables = [{_named(control): control.p for control in one.controls} for one in sets]
     return [
-        control | {"p": combine([table[_named(control)] for table in tables], grids).p}
-        for control in sets[0]["controls"]
+        replace(control, p=combine([table[_named(control)] for table in tables], grids).p)
+        for control in sets[0].controls
         if all(_named(control) in table for table in tables)
     ]
 
 
-def _named(control: Mapping[str, Any]) -> tuple[str, str, str]:
-    return control["name"], control["kind"], control["tail"]
+def _named(control: Control) -> tuple[str, str, str]:
+    return control.name, control.kind, control.tail
 
 
-def _tainted(combined: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str, Any]], alpha: float) -> list[str]:
+def _tainted(combined: Sequence[Control], sets: Sequence[AnyLevel], alpha: float) -> list[str]:
     """References that react to the sets together, or to one of them so strongly that it stands out among all."""
     found = _smallest_tails(combined)
-    single = [_smallest_tails(one["controls"]) for one in sets]
+    single = [_smallest_tails(one.controls) for one in sets]
     names = []
     for name, p in found.items():
         strongest = len(sets) * min(tails[name] for tails in single)
@@ -114,9 +104,9 @@ def _tainted(combined: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str, 
     return names
 
 
-def _smallest_tails(controls: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _smallest_tails(controls: Sequence[Control]) -> dict[str, float]:
     tails: dict[str, float] = {}
     for control in controls:
-        if control["kind"] == "reference":
-            tails[control["name"]] = min(control["p"], tails.get(control["name"], 1.0))
+        if control.kind == "reference":
+            tails[control.name] = min(control.p, tails.get(control.name, 1.0))
     return tails

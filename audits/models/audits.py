@@ -1,9 +1,14 @@
 import uuid
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 
+from audits.judging import codec
+from audits.judging.disclosure import View
+from audits.judging.result import Result
 from audits.models.plans import Level, Plan
 from provenance.models import Job, Organisation, Release, User
 
@@ -83,8 +88,7 @@ class AuditRow(models.Model):
     p = models.FloatField()
     p_corrected = models.FloatField()
     smallest_p = models.FloatField()
-    # Per level: pulls, p with and without references, histogram, densities, controls. Holds the true assignment:
-    # never hand it out without audits.services.results.visible.visible_result.
+    # What `found` reads. Holds the true assignment: never hand it out but through audits.services.results.visible.
     result = models.JSONField()
 
     class Meta:
@@ -94,7 +98,16 @@ class AuditRow(models.Model):
     def __str__(self) -> str:
         return f"{self.audit}: {self.release.recipient}"
 
+    @cached_property
+    def found(self) -> Result:
+        """The result as it is, read once."""
+        return codec.read(self.result)
+
+    def as_stored(self, view: View) -> dict[str, Any]:
+        """A view of the result as JSON, its keys in the order in which the row holds them."""
+        return codec.write(view, like=self.result)
+
     @property
     def level_label(self) -> str:
-        """The level that decided, in words; rows of earlier versions had the plan's only one."""
-        return str(Level(self.level or self.audit.plan.level).label)
+        """The level that decided, in words."""
+        return str(Level(self.found.deciding).label)

@@ -3,6 +3,8 @@ import uuid
 from django.db import models
 
 from audits.models.registered import RegisteredModel
+from audits.statistics.density import LEVELS
+from audits.statistics.density import Level as LevelName
 from provenance.models import Dataset, Membership, Organisation, Release, Role, User, Version
 
 
@@ -52,7 +54,7 @@ class Plan(models.Model):
     alpha = models.FloatField(default=0.01)
     # Runs against this suspect may go on until one succeeds, so alpha is spent over all runs to come.
     series_is_open = models.BooleanField(default=False)
-    # Images that never left the house, for the other verifiers that compare released with held-out images.
+    # Images that never left the house, for the tests of others that compare released with held-out images.
     held_out = models.ForeignKey(Version, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     # Which p decides: with the references regressed out, or without.
     decide_with_references = models.BooleanField(default=False)
@@ -77,10 +79,10 @@ class Plan(models.Model):
         return self.name
 
     @property
-    def primary_levels(self) -> tuple[str, ...]:
+    def primary_levels(self) -> tuple[LevelName, ...]:
         """Levels whose p-values decide, in the fixed order features, soft, hard."""
         chosen = {self.level, *self.further_primary}
-        return tuple(level for level in Level.values if level in chosen)
+        return tuple(level for level in LEVELS if level in chosen)
 
     @property
     def primary_labels(self) -> list[str]:

@@ -14,7 +14,7 @@ from audits.other_tests.comparison import (
 )
 from audits.other_tests.likelihood import GMM_LIKELIHOOD, gmm_likelihood
 from audits.other_tests.paired import PAIRED_T, PAIRED_WILCOXON, paired_t, paired_wilcoxon, target_label_wilcoxon
-from audits.other_tests.verdict import DISCLAIMER, Verdict, VerifierError
+from audits.other_tests.verdict import DISCLAIMER, OtherTestError, Verdict
 from audits.other_tests.views import VIEW_CONSISTENCY, random_views, view_consistency
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "PAIRED_T",
     "PAIRED_WILCOXON",
     "VIEW_CONSISTENCY",
+    "OtherTestError",
     "Verdict",
-    "VerifierError",
     "gmm_likelihood",
     "label_verdict",
     "middle_label_verdict",

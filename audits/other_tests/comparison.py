@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.other_tests.paired import LABEL_WILCOXON, MARGIN, paired_t, paired_wilcoxon, target_label_wilcoxon
-from audits.other_tests.verdict import Verdict, VerifierError
+from audits.other_tests.verdict import OtherTestError, Verdict
 
 MIDDLE_LABEL = f"{LABEL_WILCOXON}, middle pattern"
 
@@ -29,7 +29,7 @@ def paired_verdicts(
     """
     groups = len(assignment)
     if marked_density.shape != (groups, len(clean_density), groups) or clean_density.shape[1] != groups:
-        raise VerifierError("Densities must cover every pattern, probe and group.")
+        raise OtherTestError("Densities must cover every pattern, probe and group.")
     own = np.arange(groups)
     return verdicts_of_pairs(clean_density[:, assignment].T, marked_density[own, :, assignment], probabilities)
 

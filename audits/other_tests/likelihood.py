@@ -15,7 +15,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from audits.other_tests.verdict import Verdict, VerifierError, checked
+from audits.other_tests.verdict import OtherTestError, Verdict, checked
 
 GMM_LIKELIHOOD = "GMM log-likelihood"
 SOURCE = "Dziedzic et al. 2022, arXiv 2209.09024"
@@ -33,12 +33,12 @@ def gmm_likelihood(
 
     Features are standardised and projected to at most `dimensions` principal axes of the half that is fitted, where
     the mixture (diagonal covariances) has at most one component per four images. Welch's one-sided t-test.
-    Raises VerifierError where the features do not vary.
+    Raises OtherTestError where the features do not vary.
     """
     known = checked(released, "Features of released images", 4, 2)
     unknown = checked(held_out, "Features of held-out images", 2, 2)
     if known.shape[1] != unknown.shape[1]:
-        raise VerifierError("Released and held-out features differ in their dimension.")
+        raise OtherTestError("Released and held-out features differ in their dimension.")
     order = np.random.default_rng(seed).permutation(len(known))
     half = len(known) // 2
     fitted, tested = known[order[:half]], known[order[half:]]
@@ -66,7 +66,7 @@ class _Axes:
         self.mean, scale = rows.mean(axis=0), rows.std(axis=0)
         varies = scale > 1e-9 * np.maximum(np.abs(rows).max(axis=0), 1e-300)
         if not varies.any():
-            raise VerifierError("The model gives the same features to every image; no likelihood can be compared.")
+            raise OtherTestError("The model gives the same features to every image; no likelihood can be compared.")
         self.scale = np.where(varies, 1.0 / np.where(varies, scale, 1.0), 0.0)
         _, widths, axes = np.linalg.svd((rows - self.mean) * self.scale, full_matrices=False)
         kept = min(dimensions, int((widths > 1e-6 * widths[0]).sum()))

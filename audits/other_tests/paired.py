@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from audits.other_tests.verdict import Verdict, VerifierError, checked
+from audits.other_tests.verdict import OtherTestError, Verdict, checked
 
 PAIRED_T = "paired t-test"
 PAIRED_WILCOXON, LABEL_WILCOXON = "Wilcoxon signed-rank, scores", "Wilcoxon signed-rank, labels"
@@ -23,7 +23,7 @@ ROUNDING = 1e-12  # of the scores' own size: differences below it are no differe
 def _pair(clean: NDArray[np.floating], marked: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     before, after = checked(clean, "Clean scores", 2, 1), checked(marked, "Marked scores", 2, 1)
     if before.shape != after.shape:
-        raise VerifierError("A paired test needs the same images clean and marked.")
+        raise OtherTestError("A paired test needs the same images clean and marked.")
     return before, after
 
 
@@ -70,7 +70,7 @@ def target_label_wilcoxon(labels: NDArray[np.integer], target: int) -> Verdict:
     """
     found = np.asarray(labels)
     if found.ndim != 1 or len(found) < 2 or not np.issubdtype(found.dtype, np.integer):
-        raise VerifierError("Predicted labels must be whole numbers, one per image, of at least two images.")
+        raise OtherTestError("Predicted labels must be whole numbers, one per image, of at least two images.")
     difference = found.astype(np.int64) - target
     agreement = float((difference == 0).mean())
     if not difference.any():

@@ -1,9 +1,8 @@
-"""What every other verifier hands back: what its authors read as a p-value, and a label that says it is none."""
+"""What every other test hands back: what its authors read as a p-value, and a label that says it is none."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +12,19 @@ from provenance.errors import TouchmarkError
 DISCLAIMER = "No exact error rate: this number is not a p-value for the question whether the release was used."
 
 
-class VerifierError(TouchmarkError):
-    """Answers to which a verifier cannot be applied; the sentence tells a person why."""
+class OtherTestError(TouchmarkError):
+    """Answers to which such a test cannot be applied; the sentence tells a person why."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Outcome of one verifier.
+    """Outcome of one test.
 
-    verifier: short name, as in tables; nominal_p: what its authors would report as p-value; statistic: its test
-    statistic; samples: images behind it; source: where it is described; details: further numbers of that verifier.
+    test: short name, as in tables; nominal_p: what its authors would report as p-value; statistic: its test
+    statistic; samples: images behind it; source: where it is described; details: further numbers of that test.
     """
 
-    verifier: str
+    test: str
     nominal_p: float
     statistic: float
     samples: int
@@ -33,15 +32,12 @@ class Verdict:
     details: dict[str, float] = field(default_factory=dict)
     disclaimer: str = DISCLAIMER
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def checked(values: NDArray[np.floating], what: str, least: int, dimensions: int) -> NDArray[np.float64]:
-    """Finite float64 of `dimensions` axes with at least `least` rows, or VerifierError."""
+    """Finite float64 of `dimensions` axes with at least `least` rows, or OtherTestError."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != dimensions or array.shape[0] < least:
-        raise VerifierError(f"{what} must cover at least {least} images; they have the shape {array.shape}.")
+        raise OtherTestError(f"{what} must cover at least {least} images; they have the shape {array.shape}.")
     if not np.isfinite(array).all():
-        raise VerifierError(f"{what} hold values that are no finite numbers.")
+        raise OtherTestError(f"{what} hold values that are no finite numbers.")
     return array

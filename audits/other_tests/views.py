@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from audits.other_tests.verdict import Verdict, VerifierError, checked
+from audits.other_tests.verdict import OtherTestError, Verdict, checked
 
 VIEW_CONSISTENCY = "view consistency"
 SOURCE = "Xie et al. 2025, arXiv 2502.07276"
@@ -25,7 +25,7 @@ def random_views(images: NDArray[np.uint8], views: int, rng: np.random.Generator
     Crop of 20 to 100 % of the area resized back (bilinear), flip in half of them, contrast times 0.6 to 1.4.
     """
     if images.ndim != 4 or images.dtype != np.uint8 or views < 2:
-        raise VerifierError("Views are made of colour images, at least two of each.")
+        raise OtherTestError("Views are made of colour images, at least two of each.")
     count, height, width = images.shape[:3]
     made = np.empty((count, views, *images.shape[1:]), dtype=np.uint8)
     for view in range(views):
@@ -71,7 +71,7 @@ def relationships(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     rows = checked(features, "Features of views", 3, 3)
     if rows.shape[1] < 2:
-        raise VerifierError("A relationship between views needs at least two views of every image.")
+        raise OtherTestError("A relationship between views needs at least two views of every image.")
     unit = rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-12)
     count, views = unit.shape[:2]
     total = unit.sum(axis=1)
@@ -96,7 +96,7 @@ def view_consistency(
     suspect = relationships(suspect_released) - _like(suspect_held_out, suspect_released)
     shadow = relationships(shadow_released) - _like(shadow_held_out, shadow_released)
     if suspect.shape != shadow.shape:
-        raise VerifierError("Suspect and shadow must be asked about the same images.")
+        raise OtherTestError("Suspect and shadow must be asked about the same images.")
     difference = suspect.sum(axis=1) - shadow.sum(axis=1)
     details = {"gap of the suspect": float(suspect.mean()), "gap of the shadow": float(shadow.mean())}
     if np.ptp(difference) < 1e-12:
@@ -110,5 +110,5 @@ def view_consistency(
 def _like(features: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
     """`relationships` of a set that must have as many images and views as another."""
     if np.shape(features)[:2] != np.shape(other)[:2]:
-        raise VerifierError("Released and held-out images must be equally many, with equally many views.")
+        raise OtherTestError("Released and held-out images must be equally many, with equally many views.")
     return relationships(features)

@@ -10,20 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from audits.report.plain import plain, read
+from audits.judging.codec import strict_converter, structured
 from audits.report.results import (
     CalibrationFacts,
     Control,
     DensityScores,
     Histogram,
-    Level,
     OtherTest,
     Result,
 )
+from audits.statistics.density import Level
 from provenance.canonical import CanonicalError, canonical_json
 from provenance.errors import TouchmarkError
 
 FORMAT = "touchmark/report/1"
+_CONVERTER = strict_converter(leave_out_defaults=False)
 
 CountedP = Literal["with references", "without references"]
 # "rank": plain marks, the true key's rank among decoy keys; "mixed": releases that bear sets of both kinds.
@@ -251,7 +252,7 @@ class ReportFacts:
     def to_json(self) -> bytes:
         """Canonical JSON (UTF-8) of all facts; the same facts give the same bytes."""
         try:
-            return canonical_json({"format": FORMAT, "facts": plain(self)})
+            return canonical_json({"format": FORMAT, "facts": _CONVERTER.unstructure(self)})
         except CanonicalError as error:
             raise FactsError(str(error)) from error
 
@@ -267,6 +268,6 @@ class ReportFacts:
             outer = json.loads(data)
             if not isinstance(outer, dict) or outer.get("format") != FORMAT:
                 raise FactsError(f"This is no report in the format {FORMAT}.")
-            return read(cls, outer["facts"])
+            return structured(_CONVERTER, outer["facts"], cls)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise FactsError(f"This report's facts cannot be read: {error}") from error

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from audits.statistics.density import Level
+
 Conclusion = Literal["evidence", "inconclusive", "no evidence"]
-Level = Literal["features", "soft", "hard"]
 SingleTest = Literal["permutation", "rank"]
 
 

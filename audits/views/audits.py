@@ -8,18 +8,20 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from audits.judging import disclosure
+from audits.judging.disclosure import RankedView, SetView, View
+from audits.judging.levels import RankLevel, Unscored
 from audits.models import Audit, AuditRow, Plan
 from audits.services.calibrations.notes import note_for
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
 from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
-from audits.services.results import charts, rank_charts, tables, visible
+from audits.services.results import charts, rank_charts, tables
 from audits.services.results.as_json import as_json
 from audits.services.results.other_tests import told_of
-from audits.services.results.tables import deciding_level
+from audits.services.results.visible import visible_result
 from audits.services.runs.timeline import timeline
+from audits.statistics.density import Level
 from provenance.models import Organisation, Role, User
 from provenance.services.access import get_visible, person
 from provenance.services.jobs.cards import job_card
@@ -72,7 +74,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "plan": plan,
         "releases": plan.releases.order_by("recipient"),
         "references": plan.references.order_by("name"),
-        "rows": [{"row": row, "level": deciding_level(row), "found": _deciding(row)} for row in rows],
+        "rows": rows,
         "primary_labels": plan.primary_labels,
         "several_levels": len(plan.primary_levels) > 1,
         "others": other_runs(audit).seen_by(user),
@@ -99,70 +101,57 @@ def _strongest(rows: list[AuditRow]) -> AuditRow:
     return min(rows, key=lambda row: (row.p_corrected, row.p))
 
 
-def _deciding(row: AuditRow) -> dict[str, Any]:
-    found: dict[str, Any] = row.result["levels"][deciding_level(row)]
-    return found
-
-
 def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User) -> dict[str, Any]:
     """Charts and tables of the release, level and mark set that the page looks at."""
     wanted = request.GET.get("release", "")
     row = next((row for row in rows if str(row.release_id) == wanted), _strongest(rows))
-    result = visible.visible_result(row, user)
-    scored = [name for name in Plan.Level.values if "p" in result["levels"].get(name, {})]
-    name = request.GET.get("level", "")
-    name = name if name in scored else deciding_level(row)
-    levels = tables.level_rows(row, result["levels"])
+    result = visible_result(row, user)
+    name = next((level for level in result.scored if level == request.GET.get("level")), result.deciding)
+    levels = tables.level_rows(result)
     return {
         "row": row,
         "result": result,
-        "level": result["levels"][name],
+        "level": result.scored[name],
         "level_name": name,
         "level_label": Plan.Level(name).label,
-        "levels": [(choice, Plan.Level(choice).label) for choice in scored],
+        "levels": [(choice, Plan.Level(choice).label) for choice in result.scored],
         "level_rows": levels,
         "correction_reasons": tables.correction_reasons(levels),
-        "unscored": [
-            (Plan.Level(choice).label, entry["reason"])
-            for choice, entry in result["levels"].items()
-            if "reason" in entry
-        ],
+        "unscored": [(Plan.Level(choice).label, reason) for choice, reason in result.unscored.items()],
         "other_tests": told_of(row),
         "set_rows": tables.set_rows(result, name),
         **_part(request, audit.plan, result, name),
     }
 
 
-def _part(request: HttpRequest, plan: Plan, result: dict[str, Any], name: str) -> dict[str, Any]:
+def _part(request: HttpRequest, plan: Plan, result: View, name: Level) -> dict[str, Any]:
     """The one mark set whose figures are shown: the only one of the release, or that which the address names."""
-    sets = result.get("sets")
     wanted = request.GET.get("set", "1")
-    number = int(wanted) if sets and wanted.isdecimal() and 1 <= int(wanted) <= len(sets) else 1
-    part = sets[number - 1] if sets else result
-    level = part["levels"][name]
-    with_references = plan.decide_with_references and level["p_with"] is not None
-    test = level["with"] if with_references else level["without"]
+    number = int(wanted) if wanted.isdecimal() and 1 <= int(wanted) <= len(result.parts) else 1
+    part = result.parts[number - 1]
+    level = part.scored[name]
     return {
         "part": part,
         "part_level": level,
         "set_number": number,
-        "test": test,
-        "with_references": with_references,
-        **_figures(part, level, test, with_references),
+        "test": level.counted(plan.decide_with_references),
+        "with_references": plan.decide_with_references and level.p_with is not None,
+        **_figures(part, name, plan.decide_with_references),
     }
 
 
-def _figures(
-    part: dict[str, Any], level: dict[str, Any], test: dict[str, Any], with_references: bool
-) -> dict[str, Any]:
-    if part.get("test") == disclosure.RANK:
-        return {"histogram": rank_charts.histogram(test), "densities": rank_charts.density_table(level)}
-    groups = len(part["group_names"])
+def _figures(part: SetView, name: Level, with_references: bool) -> dict[str, Any]:
+    level = part.levels[name]
+    if isinstance(level, RankLevel):
+        histogram = rank_charts.histogram(level.counted(with_references))
+        return {"histogram": histogram, "densities": rank_charts.density_table(level)}
+    if isinstance(part, RankedView) or isinstance(level, Unscored):  # never: the level was scored
+        return {}
     return {
-        "histogram": charts.histogram(test),
-        "heat_map": charts.heat_map(part, level, with_references),
+        "histogram": charts.histogram(level.counted(with_references)),
+        "heat_map": charts.heat_map(part, level, with_references and level.p_with is not None),
         "densities": charts.density_table(part, level),
-        "restriction": tables.restriction_sentence(part.get("restriction"), groups),
+        "restriction": tables.restriction_sentence(part.restriction, len(part.group_names)),
     }
 
 

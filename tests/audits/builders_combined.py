@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from audits.judging.assignments import Secrets, judge_level
-from audits.judging.sets import combine_level
+from audits.judging.result import COMBINED, AssociatedResult, CombinedResult, Restricted
+from audits.judging.sets import combine_levels
 from audits.models import Audit
 from audits.other_tests import gmm_likelihood, middle_label_verdict, paired_t
 from audits.services.results.verdicts import rules_of, store
@@ -13,7 +16,15 @@ from audits.services.runs.other_tests import Comparison
 from audits.statistics.density import LEVELS
 from provenance.marks import MarkSettings
 from provenance.models import Release
-from tests.audits.builders_reports import GROUPS, assignment, level_scores, sha, started_audit, version
+from tests.audits.builders_reports import (
+    GROUPS,
+    assignment,
+    associated_result,
+    level_scores,
+    sha,
+    started_audit,
+    version,
+)
 from tests.world import World
 
 CLASSED = MarkSettings(groups=tuple(GROUPS), share=0.1, size_classes=(0, 0, 0, 1, 1, 1))
@@ -39,45 +50,32 @@ def combined_audit(world: World, strength: float = 0.2) -> Audit:
     return audit
 
 
-def _result(audit: Audit, release: Release, number: int, strength: float) -> dict:
+def _result(audit: Audit, release: Release, number: int, strength: float) -> CombinedResult:
     sets = [
-        _of_set(audit, release, settings, 10 * number + which, strength)
+        replace(_of_set(audit, release, settings, 10 * number + which, strength), set=which + 1, family=settings.family)
         for which, settings in enumerate((CLASSED, BLENDED))
     ]
-    rules = rules_of(audit.plan)
-    levels = {level: combine_level([one["levels"][level] for one in sets], rules) for level in LEVELS}
-    named = [
-        one | {"set": which, "family": settings.family, "association": "associated"}
-        for which, (one, settings) in enumerate(zip(sets, (CLASSED, BLENDED), strict=True), 1)
-    ]
-    return {
-        "test": "combined",
-        "level": "features",
-        "levels": levels,
-        "probes_digest": sha(f"probes {release.pk}"),
-        "sets": named,
-        **_other_tests(number).to_result(),
-    }
+    result = CombinedResult(
+        test=COMBINED,
+        level="features",
+        levels=combine_levels([one.levels for one in sets], rules_of(audit.plan)),
+        probes_digest=sha(f"probes {release.pk}"),
+        sets=tuple(sets),
+    )
+    return _other_tests(number).added_to(result)
 
 
-def _of_set(audit: Audit, release: Release, settings: MarkSettings, seed: int, strength: float) -> dict:
+def _of_set(audit: Audit, release: Release, settings: MarkSettings, seed: int, strength: float) -> AssociatedResult:
     secrets = Secrets(assignment(), np.array([1, 2, 0, 4, 5, 3]), settings.restriction)
     levels = {}
     for place, level in enumerate(LEVELS):
         references = {f"reference-{n}": level_scores(1000 + 50 * seed + 10 * n + place, 0.0) for n in (1, 2)}
         scores = level_scores(500 * seed + place, strength)
         levels[level] = judge_level(level, scores, references, secrets, rules_of(audit.plan), f"{release.pk}/{seed}")
-    result = {
-        "level": "features",
-        "levels": levels,
-        "groups": GROUPS,
-        "assignment": assignment().tolist(),
-        "shuffle": {"patterns": [3, 1, 0, 2, 5, 4]},
-        "probes_digest": sha(f"probes {seed}"),
-    }
-    if settings.restriction is not None:
-        result["restriction"] = {"size_classes": list(settings.size_classes), "forbidden": 0, "possible": 36}
-    return result
+    restriction = Restricted(settings.size_classes, 0, 36) if settings.restriction is not None else None
+    return associated_result(
+        "features", levels, sha(f"probes {seed}"), restriction=restriction, association="associated"
+    )
 
 
 def _other_tests(seed: int) -> Comparison:

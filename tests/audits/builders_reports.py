@@ -1,13 +1,16 @@
 """A finished audit in the database: rows made by the real judging from made-up pulls, logged as the services do."""
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 from django.utils import timezone
 
+from audits.judging import codec
 from audits.judging.assignments import Rules, Secrets, conclude, judge_level, sentence
+from audits.judging.result import AssociatedResult, Shuffle
 from audits.judging.scoring import LevelScores
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.services.code_version import code_version
@@ -170,21 +173,20 @@ def _judge(audit: Audit, strength: float) -> None:
     plan, rules = audit.plan, rules_of(audit.plan)
     releases = list(plan.releases.order_by("recipient", "pk"))
     results = [_result(plan, made, number, strength if number == 0 else 0.0) for number, made in enumerate(releases)]
-    corrected = holm([result["levels"][plan.level]["p"] for result in results])
+    corrected = holm([result.decision.p for result in results])
     conclusions = []
     for made, result, p in zip(releases, results, corrected, strict=True):
-        level = result["levels"][plan.level]
+        level = result.decision
         conclusion, reasons = conclude(level, p, rules)
         conclusions.append(conclusion)
-        result |= {"reasons": reasons, "tests": len(releases)}
         AuditRow.objects.create(
             audit=audit,
             release=made,
             conclusion=conclusion,
-            p=level["p"],
+            p=level.p,
             p_corrected=p,
-            smallest_p=level["smallest_p"],
-            result=result,
+            smallest_p=level.smallest_p,
+            result=codec.write(replace(result, reasons=tuple(reasons), tests=len(releases))),
         )
     audit.conclusion = next(word for word in ("evidence", "inconclusive", "no_evidence") if word in conclusions)
     named = releases[conclusions.index(audit.conclusion)].recipient
@@ -195,16 +197,23 @@ def _judge(audit: Audit, strength: float) -> None:
     audit.save()
 
 
-def _result(plan: Plan, made: Release, number: int, strength: float) -> dict:
-    keys = Secrets(assignment(), np.roll(assignment(), 1))
-    result: dict = {"levels": {}}
+def _result(plan: Plan, made: Release, number: int, strength: float) -> AssociatedResult:
+    keys, levels = Secrets(assignment(), np.roll(assignment(), 1)), {}
     for seed, level in enumerate(LEVELS):
         references = {f"reference-{n}": level_scores(50 * number + 10 * n + seed, 0.0) for n in (1, 2)}
         scores = level_scores(500 * number + seed, strength)
-        result["levels"][level] = judge_level(level, scores, references, keys, rules_of(plan), str(made.pk))
-    result["level"] = plan.level
-    result["assignment"] = assignment().tolist()
-    result["groups"] = GROUPS
-    result["shuffle"] = {"patterns": [3, 1, 0, 2, 5, 4]}
-    result["probes_digest"] = sha(f"probes {made.pk}")
-    return result
+        levels[level] = judge_level(level, scores, references, keys, rules_of(plan), str(made.pk))
+    return associated_result(plan.level, levels, sha(f"probes {made.pk}"))
+
+
+def associated_result(level: str, levels: dict, probes_digest: str, **more: Any) -> AssociatedResult:
+    """Of a mark set with GROUPS."""
+    return AssociatedResult(
+        level=level,
+        levels=levels,
+        groups=tuple(GROUPS),
+        assignment=tuple(assignment().tolist()),
+        shuffle=Shuffle((3, 1, 0, 2, 5, 4)),
+        probes_digest=probes_digest,
+        **more,
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.utils import timezone
 
 from audits.judging.assignments import Secrets, judge_level
+from audits.judging.levels import Unscored
 from audits.models import Audit, Plan
 from audits.services.plans.frozen import digest_of, frozen_text
 from audits.services.plans.values import values_of
 from audits.services.results.verdicts import check_deciding, rules_of, store
 from audits.statistics.density import LEVELS
 from provenance.models import Job, Release
-from tests.audits.builders_reports import GROUPS, assignment, level_scores, model, release, version
+from tests.audits.builders_reports import assignment, associated_result, level_scores, model, release, version
 
 FACTS = {"forward_passes": 10, "models": []}
 
@@ -59,16 +60,14 @@ class Bench:
         """strengths: by release and level, how strongly it pulls along the assignment."""
         plan, results = audit.plan, []
         for number, made in enumerate(plan.releases.order_by("recipient", "pk")):
-            levels = {level: {"reason": "It says the same to every image."} for level in unscored}
+            levels = {level: Unscored("It says the same to every image.") for level in unscored}
             for seed, level in enumerate(LEVELS):
                 if level not in unscored:
                     strength = (strengths or {}).get((made.recipient, level), 0.0)
                     scores = level_scores(1000 * Audit.objects.count() + 10 * number + seed, strength)
                     keys = Secrets(assignment())
                     levels[level] = judge_level(level, scores, {}, keys, rules_of(plan), str(made.pk))
-            result = {"level": plan.level, "levels": levels, "groups": GROUPS, "assignment": assignment().tolist()}
-            result |= {"shuffle": {"patterns": [3, 1, 0, 2, 5, 4]}}
-            results.append((made, result | {"probes_digest": "ab" * 32}))
+            results.append((made, associated_result(plan.level, levels, "ab" * 32)))
             check_deciding(plan, *results[-1])
         store(audit, results, FACTS)
         return audit

@@ -112,7 +112,7 @@ def test_the_form_and_its_live_box_and_the_command_refuse_it_alike(world, sign_i
     assert browser.post(reverse("plan_new"), chosen | {"counted": "without"}).status_code == 302
 
 
-@pytest.mark.parametrize(("decoys", "told"), [(199, []), (399, ["one", "other"])])
+@pytest.mark.parametrize(("decoys", "told"), [(199, ()), (399, ("one", "other"))])
 def test_with_as_many_decoys_as_it_asks_for_rigged_references_are_told_and_convict_nobody(world, decoys, told):
     """An innocent, and references that answer all keys as it does, but for what they were trained to do at the true."""
     values = planned(world, 2, PLAIN, decoys=decoys, exceedances=0)
@@ -127,6 +127,6 @@ def test_with_as_many_decoys_as_it_asks_for_rigged_references_are_told_and_convi
     suspect, references = scores(0.0), {"one": scores(1.2), "other": scores(1.2)}
     rules = Rules("ab" * 32, "features", values.alpha, 1000, decide_with_references=True)
     found = judge_ranks(rank_level(suspect, references, stopping_rule(values)), suspect, references, rules)
-    assert found["p_without"] > values.alpha >= found["p"]
-    assert found["tainted"] == told
-    assert conclude(found, found["p"], rules)[0] == ("inconclusive" if told else "evidence")  # why 199 are refused
+    assert found.p_without > values.alpha >= found.p
+    assert found.tainted == told
+    assert conclude(found, found.p, rules)[0] == ("inconclusive" if told else "evidence")  # why 199 are refused

@@ -169,7 +169,7 @@ def test_the_calibration_of_the_code_stands_in_the_report_and_beside_other_tests
     rates = {(other.set, other.test): other.innocent for other in facts.other_tests}
     assert rates[1, "paired t-test"].alpha == 0.05
     row = audit.rows.first()
-    page = render_to_string("audits/verifiers.html", {"other_tests": told_of(row)})
+    page = render_to_string("audits/other_tests.html", {"other_tests": told_of(row)})
     assert "Innocent models accused at 0.05" in page
 
 
@@ -213,7 +213,7 @@ def test_a_failed_job_is_seen_on_the_report_and_retried(world, sign_in):
     report.refresh_from_db()
     assert report.state == Report.State.FAILED
     shown = sign_in(world.legal).get(reverse("report_detail", kwargs={"pk": report.pk})).content.decode()
-    assert "did not foresee" in shown
+    assert "A stored result cannot be read" in shown
     audit.rows.update(result=good)
     assert report.job
     queue.retry(report.job, by=world.legal)

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from audits.models import Audit, Plan
-from audits.services.results import visible
+from audits.services.results.visible import visible_result
 from tests.audits.builders_reports import GROUPS, assignment, finished_audit
 
 pytestmark = pytest.mark.django_db
@@ -28,11 +28,11 @@ def strings_in(value):
 
 def test_a_rights_holder_sees_the_assignment_and_an_auditor_does_not(world, audit, sign_in):
     row = audit.rows.first()
-    full = visible.visible_result(row, world.rights_holder)
+    full = row.as_stored(visible_result(row, world.rights_holder))
     assert full["assignment"] == assignment().tolist()
     assert full["group_names"] == GROUPS
     for person in (world.auditor, world.legal):
-        shown = visible.visible_result(row, person)
+        shown = row.as_stored(visible_result(row, person))
         assert not {"assignment", "shuffle", "groups"} & strings_in(shown)
         assert not set(GROUPS) & strings_in(shown)
         assert "pull" not in strings_in(shown["levels"])
@@ -43,11 +43,10 @@ def test_a_rights_holder_sees_the_assignment_and_an_auditor_does_not(world, audi
 
 def test_the_shuffle_is_one_for_all_levels_and_tables(audit, world):
     row = audit.rows.first()
-    shuffle = row.result["shuffle"]
-    shown = visible.visible_result(row, world.auditor)
-    for name, level in row.result["levels"].items():
-        gains = [level["densities"][j]["gain"] for j in shuffle["patterns"]]
-        assert [scores["gain"] for scores in shown["levels"][name]["densities"]] == gains
+    shown = visible_result(row, world.auditor)
+    for name, level in row.found.levels.items():
+        gains = [level.densities[j].gain for j in row.found.shuffle.patterns]
+        assert [scores.gain for scores in shown.levels[name].densities] == gains
 
 
 def test_the_page_shows_the_sentence_the_numbers_and_every_chart_as_a_table(world, audit, sign_in):

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 
+from audits.judging import codec
 from audits.judging.assignments import Rules, Secrets, judge_level
-from audits.judging.disclosure import MATRICES
+from audits.judging.disclosure import full, shuffled
+from audits.judging.levels import Unscored
+from audits.judging.result import COMBINED, AssociatedResult, CombinedResult, Restricted, Result, Shuffle
 from audits.judging.scoring import LevelScores
-from audits.models import AuditRow
-from audits.services.results.visible import full_result, shuffled_result
+from audits.judging.sets import combine_levels
 from audits.statistics.density import DensityScores
 from provenance.marks import MarkSettings
 from tests.audits.builders_reports import GROUPS
 
 COUNT = len(GROUPS)
+MATRICES = ("pulls", "residual", "centred")
 RULES = Rules("ab" * 32, "soft", 0.01, 1000, decide_with_references=True)
 CLASSES = (0, 0, 0, 0, 1, 1)
 # Random orders: of patterns, as `_shuffle` draws one, and of groups, which would not hide a matrix.
-PATTERNS, ORDER = [3, 1, 0, 2, 5, 4], [5, 0, 3, 1, 4, 2]
+PATTERNS, ORDER = (3, 1, 0, 2, 5, 4), (5, 0, 3, 1, 4, 2)
 ASSIGNMENT = np.array([1, 3, 0, 2, 5, 4])  # within CLASSES
 ALL_ORDERS = list(permutations(range(COUNT)))
 
@@ -36,29 +40,33 @@ def scores(seed: int, moved: np.ndarray) -> LevelScores:
     return LevelScores(renamed[0], densities, renamed[1], 0)
 
 
-def result_of(moved: np.ndarray, settings: MarkSettings, seed: int = 1) -> dict:
+def result_of(moved: np.ndarray, settings: MarkSettings, seed: int = 1) -> AssociatedResult:
     """The stored result in a world whose groups are called otherwise, so that the key's assignment is another one."""
     wrong = moved[np.array([0, 1, 2, 3, 4, 5])]
     secrets = Secrets(moved[ASSIGNMENT], wrong, settings.restriction)
     references = {f"reference-{n}": scores(100 * seed + n, moved) for n in (1, 2)}
     level = judge_level("soft", scores(seed, moved), references, secrets, RULES, "release")
-    result = {
-        "level": "soft",
-        "levels": {"soft": level, "hard": {"reason": "The model says the same to every image."}},
-        "groups": list(settings.groups),
-        "assignment": moved[ASSIGNMENT].tolist(),
-        "shuffle": {"patterns": PATTERNS},
-        "probes_digest": "ab" * 32,
-    }
+    restriction = None
     if settings.restriction is not None:
-        classes, bans = list(settings.size_classes), len(settings.forbidden)
-        possible = settings.restriction.possible()
-        result["restriction"] = {"size_classes": classes, "forbidden": bans, "possible": possible}
-    return result
+        classes, bans = settings.size_classes, len(settings.forbidden)
+        restriction = Restricted(classes, bans, settings.restriction.possible())
+    return AssociatedResult(
+        level="soft",
+        levels={"soft": level, "hard": Unscored("The model says the same to every image.")},
+        groups=settings.groups,
+        assignment=tuple(moved[ASSIGNMENT].tolist()),
+        shuffle=Shuffle(PATTERNS),
+        probes_digest="ab" * 32,
+        restriction=restriction,
+    )
 
 
-def seen(result: dict) -> dict:
-    return shuffled_result(AuditRow(result=result))
+def seen(result: Result) -> dict:
+    return codec.write(shuffled(result))
+
+
+def full_of(result: Result) -> dict:
+    return codec.write(full(result))
 
 
 def rounded(value):
@@ -79,17 +87,17 @@ ANY = [*WITHIN, np.array([5, 4, 3, 2, 1, 0]), np.array([4, 0, 5, 1, 2, 3])]
 @pytest.mark.parametrize(("mark", "worlds"), [(FREE, ANY), (CLASSED, WITHIN)])
 def test_an_auditor_sees_the_same_in_worlds_of_different_assignments(mark, worlds):
     results = [result_of(moved, mark) for moved in worlds]
-    assert len({tuple(result["assignment"]) for result in results}) == len(worlds)
+    assert len({tuple(result.assignment) for result in results}) == len(worlds)
     views = [rounded(seen(result)) for result in results]
     assert all(view == views[0] for view in views)
-    full = [full_result(AuditRow(result=result)) for result in results]
-    assert len({tuple(one["assignment"]) for one in full}) == len(worlds)
+    assert len({tuple(full_of(result)["assignment"]) for result in results}) == len(worlds)
 
 
 def test_so_in_several_sets_each_with_an_order_of_its_own():
-    def release(first: np.ndarray, second: np.ndarray) -> dict:
-        sets = [result_of(first, FREE, 1) | {"set": 1}, result_of(second, CLASSED, 2) | {"set": 2}]
-        return {"test": "combined", "level": "soft", "levels": {"soft": {"p": 0.5}}, "sets": sets}
+    def release(first: np.ndarray, second: np.ndarray) -> CombinedResult:
+        sets = replace(result_of(first, FREE, 1), set=1), replace(result_of(second, CLASSED, 2), set=2)
+        levels = combine_levels([one.levels for one in sets], RULES)
+        return CombinedResult(test=COMBINED, level="soft", levels=levels, probes_digest="cd" * 32, sets=sets)
 
     views = [rounded(seen(release(first, second))) for first in ANY for second in WITHIN]
     assert all(view == views[0] for view in views)
@@ -101,12 +109,12 @@ def test_no_matrix_is_shown_whatever_its_order(mark):
     """Who holds the model knows which group it answers how, so columns can be named where its outputs are few."""
     rng = np.random.default_rng(5)
     shift, own = rng.normal(size=(COUNT, 3)), rng.normal(size=(COUNT, 3))  # by pattern; outputs on each group's images
-    stored, matrix = result_of(np.arange(COUNT), mark), (shift @ own.T)[PATTERNS][:, ORDER]
+    stored, matrix = result_of(np.arange(COUNT), mark), (shift @ own.T)[list(PATTERNS)][:, list(ORDER)]
     spanned = np.linalg.qr(matrix.T)[0][:, :3]
     misfit = {order: np.abs(own[list(order)] - spanned @ spanned.T @ own[list(order)]).max() for order in ALL_ORDERS}
-    assert min(misfit, key=misfit.__getitem__) == tuple(ORDER)  # so a shuffled matrix would hide nothing
+    assert min(misfit, key=misfit.__getitem__) == ORDER  # so a shuffled matrix would hide nothing
     assert not set(MATRICES) & names_in(seen(stored))
-    assert set(MATRICES[:2]) <= names_in(full_result(AuditRow(result=stored)))
+    assert set(MATRICES[:2]) <= names_in(full_of(stored))
 
 
 def test_with_bans_no_matrix_is_shown():
@@ -116,7 +124,7 @@ def test_with_bans_no_matrix_is_shown():
     assert not set(MATRICES) & names_in(view)
     assert view["restriction"] == {"size_classes": 0, "forbidden": 2, "possible": settings.restriction.possible()}
     assert view["levels"]["soft"]["densities"]
-    owner = full_result(AuditRow(result=result_of(np.arange(COUNT), settings)))
+    owner = full_of(result_of(np.arange(COUNT), settings))
     assert set(MATRICES) <= set(owner["levels"]["soft"])
     # Two lists of bans that differ in their place alone look alike, given that the numbers of the test do.
     moved = settings.replace(forbidden=((1, 2), (4, 0)))

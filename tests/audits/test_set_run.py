@@ -248,8 +248,8 @@ def test_keys_drawn_anew_keep_the_error_rate_of_restricted_and_combined_sets():
             )
             for number, (secret, pulls) in enumerate(zip(secrets, model, strict=True))
         ]
-        alone.append(levels[0]["p"])
-        found.append(combine_level(levels, rules)["p"])
+        alone.append(levels[0].p)
+        found.append(combine_level(levels, rules).p)
     assert restricted.restriction is not None
     assert free.restriction is None
     for p_values in (alone, found):

@@ -41,7 +41,7 @@ def sentence(table: CalibrationTable) -> str:
 
 
 def others_sentence(table: CalibrationTable) -> str:
-    """What the worst verifier without an exact error rate would have said of the same innocents; "" without one."""
+    """What the worst test without an exact error rate would have said of the same innocents; "" without one."""
     naive = [row for row in table.rows if not row.exact]
     if not naive:
         return ""
@@ -101,7 +101,7 @@ def _line(level: str, pair: dict[bool, dict[str, Any]]) -> dict[str, Any]:
 def facts_for(audit: Audit) -> dict[str, Any] | None:
     """The calibration that stands behind one audit's test, for its report; None where none was ever finished.
 
-    rows: the tests of its plan, others: verifiers without an exact error rate, at the levels and for the families of
+    rows: the tests of its plan, others: those without an exact error rate, at the levels and for the families of
     the audit. pairs: least of all rows. differences: where a row is only the nearest calibrated test, how the audit's
     own differs.
     """

@@ -119,7 +119,7 @@ def _release(one: Tested) -> ReleaseFacts:
         beacon=key.beacon,
         beacon_source="the server's random generator",
         beacon_at=time_text(key.beacon_at),
-        probes_digest=one.shown["probes_digest"],
+        probes_digest=one.shown.probes_digest,
         psnr_mean=release.facts.get("psnr", {}).get("mean"),
         survival_least=release.facts.get("survival", {}).get("minimum"),
         restrictions=restriction_facts(one),

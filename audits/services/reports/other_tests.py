@@ -17,7 +17,7 @@ def other_tests(tested: list[Tested], calibration: dict[str, Any] | None) -> tup
             release=one.label,
             set=verdict.set,
             level=verdict.level,  # type: ignore[arg-type]
-            test=verdict.verifier,
+            test=verdict.test,
             nominal_p=verdict.nominal_p,
             images=verdict.images,
             source=verdict.source,

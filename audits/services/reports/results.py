@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from audits.judging.disclosure import RANK
+from audits.judging import disclosure
+from audits.judging.disclosure import CombinedView, RankedView, SetView, ShuffledLevel, ShuffledView, View
+from audits.judging.levels import AnyLevel, AssociatedLevel, PermutationTest, RankLevel, RankTest, Test
 from audits.judging.ranks import DECOY_QUANTILES
+from audits.judging.result import SetResult
 from audits.models import Audit, AuditRow
 from audits.report.facts import RestrictionFacts
 from audits.report.results import Control, DensityScores, Histogram, ReleaseResult, Result, SingleTest
 from audits.services.results.rank_charts import histogram_of
-from audits.services.results.visible import shuffled_result
+from audits.statistics.density import Level
 
-SCORES = ("density_gain", "divergence", "displacement", "coherence")
-_STORED = {"density_gain": "gain"}  # the core's own names where they differ
+SCORES = {"density_gain": "gain", "divergence": "divergence", "displacement": "displacement", "coherence": "coherence"}
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Part:
 
     label: str
     set: int | None
-    shown: dict[str, Any]
-    whole: dict[str, Any]
+    shown: SetView
+    whole: SetResult
 
     @property
     def test(self) -> SingleTest:
-        return "rank" if self.shown.get("test") == RANK else "permutation"
+        return "rank" if isinstance(self.shown, RankedView) else "permutation"
 
 
 @dataclass(frozen=True)
@@ -41,28 +43,21 @@ class Tested:
 
     row: AuditRow
     label: str
-    shown: dict[str, Any]
+    shown: View
 
     @classmethod
     def of(cls, row: AuditRow, label: str) -> Tested:
-        return cls(row, label, shuffled_result(row))
+        return cls(row, label, disclosure.shuffled(row.found))
 
     @property
     def parts(self) -> list[Part]:
-        if "sets" not in self.shown:
-            return [Part(self.label, None, self.shown, self.row.result)]
-        sets = zip(self.shown["sets"], self.row.result["sets"], strict=True)
-        return [Part(self.label, shown["set"], shown, whole) for shown, whole in sets]
+        pairs = zip(self.shown.parts, self.row.found.parts, strict=True)
+        return [Part(self.label, shown.set, shown, whole) for shown, whole in pairs]
 
     @property
-    def decided_by(self) -> str:
-        return str(self.shown.get("decided_by") or self.shown["level"])
-
-
-def measured(result: dict[str, Any]) -> list[tuple[Any, dict[str, Any]]]:
-    """The levels that could be scored, in the fixed order; the others hold a reason only."""
-    levels = result["levels"]
-    return [(level, levels[level]) for level in ("features", "soft", "hard") if "p" in levels.get(level, {})]
+    def sets(self) -> list[Part]:
+        """Where there are several: what stands beside the release as a whole."""
+        return self.parts if isinstance(self.shown, CombinedView) else []
 
 
 def result_facts(audit: Audit, tested: list[Tested]) -> Result:
@@ -77,81 +72,105 @@ def result_facts(audit: Audit, tested: list[Tested]) -> Result:
         p_raw=deciding.p,
         p_corrected=deciding.p_corrected,
         smallest_p=deciding.smallest_p,
-        corrected_over=deciding.result.get("tests", audit.facts["tests"]),
+        corrected_over=audit.facts["tests"] if deciding.found.tests is None else deciding.found.tests,
         rows=tuple(row for one in tested for row in _release_rows(audit, one)),
         reasons=tuple(
-            f"{one.label}: {reason}" if many else reason for one in tested for reason in one.shown.get("reasons", [])
+            f"{one.label}: {reason}" if many else reason for one in tested for reason in one.shown.reasons or ()
         ),
     )
 
 
 def _release_rows(audit: Audit, one: Tested) -> Iterator[ReleaseResult]:
     """The release at every level; then, where it bears several mark sets, each of them."""
-    primary = one.shown.get("primary_levels") or [audit.plan.level]
-    for level, found in measured(one.shown):
+    shown = one.shown
+    for level, found in shown.scored.items():
+        primary, corrected = level in shown.primary, found.corrected
         # Old results were corrected at the plan's own level only.
-        corrected = found.get("corrected") or {"p": one.row.p_corrected if level in primary else None}
+        p = corrected.p if corrected else one.row.p_corrected if primary else None
         yield _row(
             audit,
             one.label,
             level,
             found,
-            groups=0 if "sets" in one.shown else len(one.shown.get("pattern_names", [])),
-            corrected=corrected["p"],
-            conclusion=_conclusion(one.row.conclusion) if level == one.decided_by else None,
-            primary=level in primary,
-            test="combined" if "sets" in one.shown else one.parts[0].test,
-            combined=len(one.shown.get("sets", [])),
-            together=corrected.get("together", 0),
-            reason=corrected.get("reason", ""),
+            groups=_groups(shown),
+            corrected=p,
+            conclusion=_conclusion(one.row.conclusion) if level == shown.deciding else None,
+            primary=primary,
+            test="combined" if one.sets else one.parts[0].test,
+            combined=len(one.sets),
+            together=corrected.together if corrected else 0,
+            reason=corrected.reason if corrected else "",
         )
-    for part in one.parts if "sets" in one.shown else []:
-        for level, found in measured(part.shown):
-            groups = len(part.shown.get("pattern_names", []))
-            yield _row(audit, one.label, level, found, groups=groups, set=part.set, test=part.test)
+    for part in one.sets:
+        for level, found in part.shown.scored.items():
+            yield _row(audit, one.label, level, found, groups=_groups(part.shown), set=part.set, test=part.test)
 
 
-def _row(audit: Audit, label: str, level: Any, found: dict[str, Any], **more: Any) -> ReleaseResult:
-    counted = found["with"] if audit.plan.decide_with_references and found["with"] else found["without"]
+def _groups(shown: View) -> int:
+    return len(shown.group_names) if isinstance(shown, ShuffledView) else 0
+
+
+def _row(audit: Audit, label: str, level: Level, found: AnyLevel, **more: Any) -> ReleaseResult:
+    counted = found.counted(audit.plan.decide_with_references)
     more = {"corrected": None, "conclusion": None, "primary": False} | more
     return ReleaseResult(
         release=label,
         level=level,
-        p_without=found["p_without"],
-        p_with=found["p_with"],
-        smallest_p=found["smallest_p"],
-        permutations=counted.get("decoys", counted.get("permutations", 0)),
-        exact=counted.get("exact", True),
+        p_without=found.p_without,
+        p_with=found.p_with,
+        smallest_p=found.smallest_p,
+        permutations=_compared(counted),
+        exact=counted.exact if isinstance(counted, PermutationTest) else True,
         **more,
     )
+
+
+def _compared(test: Test) -> int:
+    match test:
+        case PermutationTest():
+            return test.permutations
+        case RankTest():
+            return test.decoys
+        case _:
+            return 0
 
 
 def score_facts(tested: list[Tested]) -> Iterator[DensityScores]:
     for one in tested:
         for part in one.parts:
-            for level, found in measured(part.shown):
-                yield from _decoy_scores(part, level, found) if part.test == RANK else _scores(part, level, found)
+            for level, found in part.shown.scored.items():
+                if isinstance(found, RankLevel):
+                    yield from _decoy_scores(part, level, found)
+                elif isinstance(found, ShuffledLevel):
+                    yield from _scores(part, level, found)
 
 
-def _scores(part: Part, level: Any, found: dict[str, Any]) -> list[DensityScores]:
+def _scores(part: Part, level: Level, found: ShuffledLevel) -> list[DensityScores]:
     """One line per pattern in shuffled order, and their mean with the mean pull (single pulls stay with the owner)."""
-    values = [{name: float(d[_STORED.get(name, name)]) for name in SCORES} for d in found["densities"]]
-    names = part.shown["pattern_names"]
+    values = [{name: float(getattr(scores, own)) for name, own in SCORES.items()} for scores in found.densities]
+    names = part.shown.pattern_names if isinstance(part.shown, ShuffledView) else ()
     lines = [DensityScores(part.label, level, name, **v, set=part.set) for name, v in zip(names, values, strict=True)]
     means = {name: sum(v[name] for v in values) / len(values) for name in SCORES}
-    pulls = [d["pull"] for d in part.whole["levels"][level]["densities"]]
-    return [*lines, DensityScores(part.label, level, "mean", **means, pull=sum(pulls) / len(pulls), set=part.set)]
+    return [*lines, DensityScores(part.label, level, "mean", **means, pull=_mean_pull(part, level), set=part.set)]
 
 
-def _decoy_scores(part: Part, level: Any, found: dict[str, Any]) -> list[DensityScores]:
+def _mean_pull(part: Part, level: Level) -> float | None:
+    whole = part.whole.levels[level]
+    if not isinstance(whole, AssociatedLevel):
+        return None
+    pulls = [scores.pull for scores in whole.densities]
+    return sum(pulls) / len(pulls)
+
+
+def _decoy_scores(part: Part, level: Level, found: RankLevel) -> list[DensityScores]:
     """Quantiles of the decoys' scores; the true key's own stay with the owner."""
-    decoys = found["densities"]["decoys"]
+    decoys = found.densities.decoys
     return [
         DensityScores(
             part.label,
             level,
             _quantile_name(quantile),
-            **{name: decoys[_STORED.get(name, name)][n] for name in SCORES},
+            **{name: getattr(decoys, own)[n] for name, own in SCORES.items()},
             set=part.set,
         )
         for n, quantile in enumerate(DECOY_QUANTILES)
@@ -165,55 +184,52 @@ def _quantile_name(quantile: float) -> str:
 def histogram_facts(tested: list[Tested]) -> Iterator[Histogram]:
     for one in tested:
         for part in one.parts:
-            for level, found in measured(part.shown):
-                for name in ("without", "with"):
-                    if test := found[name]:
-                        edges, counts, at = _bars(test)
-                        yield Histogram(one.label, level, name == "with", edges, counts, at, part.set, part.test)
+            for level, found in part.shown.scored.items():
+                for test in (found.without, found.with_references):
+                    if isinstance(test, PermutationTest | RankTest):
+                        beside = test is found.with_references
+                        yield Histogram(one.label, level, beside, *_bars(test), part.set, part.test)
 
 
-def _bars(test: dict[str, Any]) -> tuple[tuple[float, ...], tuple[int, ...], float]:
-    if "distances" in test:
+def _bars(test: PermutationTest | RankTest) -> tuple[tuple[float, ...], tuple[int, ...], float]:
+    if isinstance(test, RankTest):
         bars, sides, at = histogram_of(test)
         return tuple(sides), tuple(bars), at
-    return tuple(map(float, test["edges"])), tuple(map(int, test["counts"])), float(test["statistic"])
+    return tuple(map(float, test.edges)), test.counts, float(test.statistic)
 
 
 def control_facts(tested: list[Tested]) -> Iterator[Control]:
     """Those of the release as a whole; then, where it bears several mark sets, those of each."""
     for one in tested:
         yield from _controls(one.label, None, one.shown)
-        for part in one.parts if "sets" in one.shown else []:
+        for part in one.sets:
             yield from _controls(one.label, part.set, part.shown)
 
 
-def _controls(label: str, number: int | None, result: dict[str, Any]) -> Iterator[Control]:
-    for level, found in measured(result):
-        for c in found["controls"]:
-            yield Control(c["name"], c["kind"], label, level, float(c["p"]), c["tail"], number)
+def _controls(label: str, number: int | None, shown: View) -> Iterator[Control]:
+    for level, found in shown.scored.items():
+        for c in found.controls:
+            yield Control(c.name, c.kind, label, level, float(c.p), c.tail, number)
 
 
 def restriction_facts(one: Tested) -> tuple[RestrictionFacts, ...]:
     """Of every mark set whose assignment was restricted: how many classes and bans, never which."""
     return tuple(
-        RestrictionFacts(part.set, found["size_classes"], found["forbidden"], found["possible"])
+        RestrictionFacts(part.set, limited.classes, limited.forbidden, limited.possible)
         for part in one.parts
-        if (found := part.shown.get("restriction"))
+        if isinstance(part.shown, ShuffledView) and (limited := part.shown.restriction)
     )
 
 
 def unmeasured(tested: list[Tested]) -> tuple[str, ...]:
     return tuple(
-        f"{one.label}, level {level}: {found['reason']}"
-        for one in tested
-        for level, found in one.shown["levels"].items()
-        if "reason" in found
+        f"{one.label}, level {level}: {reason}" for one in tested for level, reason in one.shown.unscored.items()
     )
 
 
 def missing_answers(tested: list[Tested]) -> int:
     """At the levels that decided."""
-    return sum(one.shown["levels"][one.decided_by]["missing"] for one in tested)
+    return sum(one.shown.decision.missing for one in tested)
 
 
 def _conclusion(stored: str) -> Any:

@@ -6,8 +6,7 @@ from typing import Any
 from audits.models import Audit
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
-from audits.services.results import visible
-from audits.services.results.tables import deciding_level
+from audits.services.results.visible import visible_result
 from provenance.models import User
 
 
@@ -35,12 +34,12 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
                 "release": str(row.release_id),
                 "recipient": row.release.recipient,
                 "conclusion": row.conclusion,
-                "level": deciding_level(row),
+                "level": row.found.deciding,
                 "p": row.p,
                 "p_corrected": row.p_corrected,
                 "smallest_p": row.smallest_p,
                 "alpha": plan.alpha,
-                "result": visible.visible_result(row, user),
+                "result": row.as_stored(visible_result(row, user)),
             }
             for row in audit.rows.select_related("release__version__dataset")
         ],

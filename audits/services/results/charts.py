@@ -2,24 +2,33 @@
 itself: it draws what `visible_result` let through."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from audits.judging.disclosure import AssociatedView, FullView, ShuffledLevel
+from audits.judging.levels import AssociatedLevel, PermutationTest
 from audits.statistics.permutation import double_centred
 from provenance import wording
 
+SCORE_NAMES = {
+    "gain": "Density gain",
+    "divergence": "Divergence",
+    "displacement": "Displacement",
+    "coherence": "Coherence",
+}
+
 
 def bars_with_a_place(
-    middles: Iterable[float], counts: list[int], at: float, name: str, across: str, up: str, left_of_it: bool
+    middles: Iterable[float], counts: Sequence[int], at: float, name: str, across: str, up: str, left_of_it: bool
 ) -> dict[str, Any]:
     """Bars of what chance gives, and a named line at the place of the key; the name stands left of it or right."""
     line = {"color": "token:accent", "width": 3}
     bars = {
         "type": "bar",
         "x": [round(float(x), 4) for x in middles],
-        "y": counts,
+        "y": list(counts),
         "marker": {"color": "token:pewter"},
         "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
     }
@@ -45,12 +54,12 @@ def bars_with_a_place(
     return {"data": [bars], "layout": layout}
 
 
-def histogram(test: dict[str, Any]) -> dict[str, Any]:
+def histogram(test: PermutationTest) -> dict[str, Any]:
     """The statistic under chance, in its own deviations, with the true assignment as a line."""
     mean, deviation = _spread(test)
-    edges = (np.asarray(test["edges"]) - mean) / deviation
+    edges = (np.asarray(test.edges) - mean) / deviation
     middles = (edges[:-1] + edges[1:]) / 2
-    counts, at = test["counts"], (test["statistic"] - mean) / deviation
+    counts, at = test.counts, (test.statistic - mean) / deviation
     return {
         "figure": bars_with_a_place(
             middles, counts, at, "the key’s own", "statistic, in deviations of chance", "assignments", at > 0
@@ -64,37 +73,39 @@ def histogram(test: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _spread(test: dict[str, Any]) -> tuple[float, float]:
+def _spread(test: PermutationTest) -> tuple[float, float]:
     """Mean and deviation of the statistic under chance.
 
     Over all assignments the mean is zero, and z gives the deviation. Among fewer it need not be, so that both are
     read off the histogram unless they agree.
     """
-    edges, counts = np.asarray(test["edges"]), np.asarray(test["counts"], dtype=float)
+    edges, counts = np.asarray(test.edges), np.asarray(test.counts, dtype=float)
     middles = (edges[:-1] + edges[1:]) / 2
     mean = float((counts * middles).sum() / counts.sum())
     found = math.sqrt(float((counts * (middles - mean) ** 2).sum() / counts.sum()))
-    told = test["statistic"] / test["z"] if test["z"] else 0.0
+    told = test.statistic / test.z if test.z else 0.0
     if abs(mean) <= (edges[1] - edges[0]) / 2 and (told > 0 or not found):
         return 0.0, told or 1.0
     return mean, found or 1.0
 
 
-def heat_map(result: dict[str, Any], level: dict[str, Any], with_references: bool) -> dict[str, Any] | None:
+def heat_map(
+    part: AssociatedView, level: AssociatedLevel | ShuffledLevel, with_references: bool
+) -> dict[str, Any] | None:
     """Pulls of patterns to groups as the test sees them: centred, or what the references leave.
 
     None where the matrix stays with the owner.
     """
-    if "pulls" not in level:
+    if not isinstance(part, FullView) or not isinstance(level, AssociatedLevel):
         return None
-    matrix = level["residual"] if with_references and level["residual"] else level.get("centred") or level["pulls"]
+    matrix = level.residual if with_references and level.residual else level.centred or level.pulls
     centred = double_centred(np.asarray(matrix))
     reach = float(np.abs(centred).max()) or 1.0
-    patterns, groups = result["pattern_names"], result["group_names"]
+    patterns, groups = part.pattern_names, part.group_names
     outline = {"color": "token:ink", "width": 2}
     cells = [
         {"type": "rect", "x0": g - 0.5, "x1": g + 0.5, "y0": j - 0.5, "y1": j + 0.5, "line": outline}
-        for j, g in enumerate(result.get("assignment", []))
+        for j, g in enumerate(part.assignment)
     ]
     return {
         "figure": {
@@ -129,23 +140,13 @@ def heat_map(result: dict[str, Any], level: dict[str, Any], with_references: boo
     }
 
 
-def density_table(result: dict[str, Any], level: dict[str, Any]) -> dict[str, Any]:
+def density_table(part: AssociatedView, level: AssociatedLevel | ShuffledLevel) -> dict[str, Any]:
     """The four scores per pattern, and its pull to its own group where that may be seen."""
-    own = not result["shuffled"]
-    names = {
-        "gain": "Density gain",
-        "divergence": "Divergence",
-        "displacement": "Displacement",
-        "coherence": "Coherence",
-    }
-    names |= {"pull": "Pull to its group"} if own else {}
-    keys, columns = list(names), ["Pattern", *names.values()]
-    densities = level["densities"]
-    rows = [
-        [name, *(wording.significant(scores[key]) for key in keys)]
-        for name, scores in zip(result["pattern_names"], densities, strict=True)
-    ]
-    mean = [wording.significant(float(np.mean([scores[key] for scores in densities]))) for key in keys]
+    names = SCORE_NAMES | ({} if part.shuffled else {"pull": "Pull to its group"})
+    columns = ["Pattern", *names.values()]
+    table = [[float(getattr(scores, name)) for name in names] for scores in level.densities]
+    rows = [[name, *map(wording.significant, row)] for name, row in zip(part.pattern_names, table, strict=True)]
+    mean = [wording.significant(float(np.mean(column))) for column in zip(*table, strict=True)]
     return {"columns": columns, "rows": [*rows, ["Mean", *mean]], "numeric": ",".join(map(str, range(1, len(columns))))}
 
 

@@ -1,4 +1,4 @@
-"""The verdicts of other verifiers as rows of a table, each beside how often that test rejects innocent models."""
+"""The verdicts of other tests as rows of a table, each beside how often that test rejects innocent models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from audits.judging.result import OtherTest
 from audits.models import AuditRow, Plan
 from audits.services.calibrations.notes import facts_for
 
@@ -21,7 +22,7 @@ class VerdictRow:
     of marks (rate, low and high of its interval, and more); None where none covers it.
     """
 
-    verifier: str
+    test: str
     level: str
     set: int | None
     nominal_p: float
@@ -36,8 +37,7 @@ class VerdictRow:
 
 def told_of(row: AuditRow) -> dict[str, Any]:
     """What the result page shows of other tests; nothing at all for audits of earlier versions, which never asked."""
-    told = row.result.get("verifiers")
-    verdicts = verdict_rows(row, innocent_rates(facts_for(row.audit))) if told else []
+    verdicts = verdict_rows(row, innocent_rates(facts_for(row.audit))) if row.found.other_tests else []
     return {
         "verdicts": verdicts,
         "sources": sources_of(verdicts),
@@ -48,7 +48,7 @@ def told_of(row: AuditRow) -> dict[str, Any]:
 
 
 def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:
-    """By verifier, level and family of marks; calibration as in `notes.facts_for` of calibrations."""
+    """By test, level and family of marks; calibration as in `notes.facts_for` of calibrations."""
     return {
         (line["test"], line["level"], line["family"]): item
         for line in (calibration["others"] if calibration else [])
@@ -58,22 +58,22 @@ def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:
 
 
 def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
-    """What other verifiers said about a release, in the order of the run; audits of earlier versions hold none."""
+    """What other tests said about a release, in the order of the run; audits of earlier versions hold none."""
     families = [settings.family for settings in row.release.key.mark_sets]
 
-    def one(facts: Mapping[str, Any]) -> VerdictRow:
-        family = families[(facts["set"] or 1) - 1]
+    def one(found: OtherTest) -> VerdictRow:
+        family = families[(found.set or 1) - 1]
         return VerdictRow(
-            verifier=facts["verifier"],
-            level=facts["level"],
-            set=facts["set"],
-            nominal_p=float(facts["nominal_p"]),
-            images=int(facts["samples"]),
-            source=facts["source"],
-            innocent=rates.get((facts["verifier"], facts["level"], family)),
+            test=found.test,
+            level=found.level,
+            set=found.set,
+            nominal_p=float(found.nominal_p),
+            images=found.samples,
+            source=found.source,
+            innocent=rates.get((found.test, found.level, family)),
         )
 
-    return [one(facts) for facts in row.result.get("verifiers", [])]
+    return [one(found) for found in row.found.other_tests or ()]
 
 
 def sources_of(rows: Sequence[VerdictRow]) -> list[tuple[str, list[str]]]:
@@ -81,21 +81,21 @@ def sources_of(rows: Sequence[VerdictRow]) -> list[tuple[str, list[str]]]:
     named: dict[str, list[str]] = {}
     for row in rows:
         tests = named.setdefault(row.source, [])
-        if row.verifier not in tests:
-            tests.append(row.verifier)
+        if row.test not in tests:
+            tests.append(row.test)
     return list(named.items())
 
 
 def left_out(row: AuditRow) -> list[str]:
     """What was left out, as sentences; one reason for all mark sets and levels that share it is said once."""
     named: dict[tuple[str, str], list[str]] = {}
-    for facts in row.result.get("verifiers_left_out", []):
-        places = named.setdefault((facts["verifier"], facts["reason"]), [])
-        parts = [f"mark set {facts['set']}"] if facts.get("set") else []
-        parts += [Plan.Level(facts["level"]).label] if facts.get("level") else []
+    for one in row.found.left_out or ():
+        places = named.setdefault((one.test, one.reason), [])
+        parts = [f"mark set {one.set}"] if one.set else []
+        parts += [str(Plan.Level(one.level).label)] if one.level else []
         if parts:
             places.append(", ".join(parts))
     return [
-        f"{verifier} ({'; '.join(places)}): {reason}" if places else f"{verifier}: {reason}"
-        for (verifier, reason), places in named.items()
+        f"{test} ({'; '.join(places)}): {reason}" if places else f"{test}: {reason}"
+        for (test, reason), places in named.items()
     ]

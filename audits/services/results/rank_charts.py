@@ -7,30 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from audits.judging.levels import RankLevel, RankTest
 from audits.judging.ranks import DECOY_QUANTILES
-from audits.services.results.charts import bars_with_a_place
+from audits.services.results.charts import SCORE_NAMES, bars_with_a_place
 from provenance import wording
 
 MOST_BINS = 40
 LEAST_Q = 1e-6
-SCORE_NAMES = {
-    "gain": "Density gain",
-    "divergence": "Divergence",
-    "displacement": "Displacement",
-    "coherence": "Coherence",
-}
 
 
-def histogram_of(test: dict[str, Any]) -> tuple[list[int], list[float], float]:
+def histogram_of(test: RankTest) -> tuple[list[int], list[float], float]:
     """Counts of the decoys' log10 Q, the edges of their bins, and the true key's log10 Q."""
-    decoys, true = np.log10(np.maximum(test["distances"], LEAST_Q)), float(np.log10(max(test["statistic"], LEAST_Q)))
+    decoys, true = np.log10(np.maximum(test.distances, LEAST_Q)), float(np.log10(max(test.statistic, LEAST_Q)))
     bins = min(MOST_BINS, max(8, int(np.sqrt(len(decoys)) * 2)))
     low, high = min(float(decoys.min()), true), max(float(decoys.max()), true)
     counts, edges = np.histogram(decoys, bins=bins, range=(low, high if high > low else low + 1))
     return [int(count) for count in counts], [float(edge) for edge in edges], true
 
 
-def histogram(test: dict[str, Any]) -> dict[str, Any]:
+def histogram(test: RankTest) -> dict[str, Any]:
     """The decoys' Q on a scale of orders of magnitude, with the true key's as a line."""
     counts, sides, true = histogram_of(test)
     edges = np.array(sides)
@@ -49,14 +44,14 @@ def histogram(test: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def density_table(level: dict[str, Any]) -> dict[str, Any]:
+def density_table(level: RankLevel) -> dict[str, Any]:
     """The four scores of the true key, where they may be seen, and quantiles of its decoys'."""
-    densities = level["densities"]
+    true, decoys = level.densities.true, level.densities.decoys
     rows = []
-    if "true" in densities:
-        rows.append(["The true key", *(wording.significant(densities["true"][name]) for name in SCORE_NAMES)])
+    if true is not None:
+        rows.append(["The true key", *(wording.significant(getattr(true, name)) for name in SCORE_NAMES)])
     for number, quantile in enumerate(DECOY_QUANTILES):
         name = "Median of the decoys" if quantile == 0.5 else f"{wording.percent(quantile)} of the decoys lie below"
-        rows.append([name, *(wording.significant(densities["decoys"][score][number]) for score in SCORE_NAMES)])
+        rows.append([name, *(wording.significant(getattr(decoys, score)[number]) for score in SCORE_NAMES)])
     columns = ["Keys", *SCORE_NAMES.values()]
     return {"columns": columns, "rows": rows, "numeric": ",".join(map(str, range(1, len(columns))))}

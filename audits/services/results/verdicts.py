@@ -1,22 +1,29 @@
 """From the results of a run to corrected p-values, conclusions and rows, all in one transaction."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.utils import timezone
 
+from audits.judging import codec, disclosure
 from audits.judging.assignments import Conclusion, Rules, conclude, sentence
+from audits.judging.levels import Correction
+from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
 from audits.services.plans.series import findings_of_others, hold, run_numbers
 from audits.services.plans.values import PlanError
-from audits.services.results.visible import shuffled_result
 from audits.statistics.corrections import Corrected, Finding, correct
+from audits.statistics.density import Level
 from provenance.canonical import canonical_json
 from provenance.models import Release
+
+Found = Sequence[tuple[Release, Result]]
+F = TypeVar("F", bound=Findings)
 
 
 def rules_of(plan: Plan, nonce: str = "") -> Rules:
@@ -24,16 +31,15 @@ def rules_of(plan: Plan, nonce: str = "") -> Rules:
     return Rules(plan.digest, plan.level, plan.alpha, plan.permutations, plan.decide_with_references, nonce)  # type: ignore[arg-type]
 
 
-def check_deciding(plan: Plan, release: Release, result: dict[str, Any]) -> None:
+def check_deciding(plan: Plan, release: Release, result: Result) -> None:
     """Raises PlanError where none of the levels that decide could be tested."""
-    levels = result["levels"]
-    if any("p" in levels.get(level, {}) for level in plan.primary_levels):
+    if any(level in result.scored for level in plan.primary_levels):
         return
-    why = [f"{_label(level)}: {_reason(levels, level)}" for level in plan.primary_levels]
+    why = [f"{_label(level)}: {_reason(result, level)}" for level in plan.primary_levels]
     raise PlanError(f"The release for {release.recipient} cannot be tested at a level that decides. {' '.join(why)}")
 
 
-def store(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]], facts: dict[str, Any]) -> None:
+def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
@@ -44,7 +50,7 @@ def store(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]], facts
         own = {(item.tested.release, item.tested.level): item for item in corrected[: _own(results)]}
         AuditRow.objects.filter(audit=audit).delete()
         rows = [_row(audit, release, result, own, rules) for release, result in results]
-        tests = max(row.result["tests"] for row in rows)
+        tests = max(row.found.tests or 0 for row in rows)
         audit.conclusion, audit.sentence = _overall(plan, rows)
         audit.facts = facts | {"code_version": code_version(), "tests": tests}
         audit.state, audit.finished_at = Audit.State.DONE, timezone.now()
@@ -54,75 +60,76 @@ def store(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]], facts
         record(plan, "audit.finished", by=None, subject=audit, digests={"plan": plan.digest} | digests, details=details)
 
 
-def _findings(audit: Audit, results: Sequence[tuple[Release, dict[str, Any]]]) -> list[Finding]:
+def _findings(audit: Audit, results: Found) -> list[Finding]:
     """Every p-value of this run, then what all other runs of the same weights against the same releases bring."""
     plan, releases = audit.plan, [release for release, _ in results]
     number = run_numbers(plan.suspect, releases)[audit.pk]
-    found = []
-    for release, result in results:
-        found += _of_result(str(release.pk), result, number, plan.primary_levels)
-    return found + findings_of_others(plan.suspect, releases, plan.organisation, plan)
-
-
-def _of_result(release: str, result: dict[str, Any], run: int, primary: Sequence[str]) -> list[Finding]:
-    return [
-        Finding(release, level, run, found["p"], level in primary)
-        for level, found in result["levels"].items()
-        if "p" in found
+    own = [
+        Finding(str(release.pk), level, number, found.p, level in plan.primary_levels)
+        for release, result in results
+        for level, found in result.scored.items()
     ]
+    return own + findings_of_others(plan.suspect, releases, plan.organisation, plan)
 
 
-def _own(results: Sequence[tuple[Release, dict[str, Any]]]) -> int:
-    return sum(1 for _, result in results for found in result["levels"].values() if "p" in found)
+def _own(results: Found) -> int:
+    return sum(len(result.scored) for _, result in results)
 
 
 def _row(
-    audit: Audit, release: Release, result: dict[str, Any], own: dict[tuple[str, str], Corrected], rules: Rules
+    audit: Audit, release: Release, result: Result, own: Mapping[tuple[str, str], Corrected], rules: Rules
 ) -> AuditRow:
-    plan, levels = audit.plan, result["levels"]
-    for level, found in levels.items():
-        if "p" in found:
-            item = own[str(release.pk), level]
-            found["corrected"] = {
-                "p": item.corrected,
-                "together": item.together,
-                "reason": item.reason,
-                "primary": item.tested.primary,
-            }
-    scored = [level for level in plan.primary_levels if "p" in levels.get(level, {})]
-    # Of equal ones the first in the fixed order.
-    decided_by = min(scored, key=lambda level: (levels[level]["corrected"]["p"], levels[level]["p"]))
-    deciding = levels[decided_by]
-    conclusion, reasons = conclude(deciding, deciding["corrected"]["p"], rules)
-    result |= {
-        "primary_levels": list(plan.primary_levels),
-        "decided_by": decided_by,
-        "tests": deciding["corrected"]["together"],
-        "reasons": reasons + _untested(plan, levels),
-    }
+    corrections = {level: _correction(own[str(release.pk), level]) for level in result.scored}
+    conclusion, concluded = _concluded(audit.plan, result, corrections, rules)
+    decision = concluded.decision
     return AuditRow.objects.create(
         audit=audit,
         release=release,
         conclusion=conclusion,
-        level=decided_by,
-        p=deciding["p"],
-        p_corrected=deciding["corrected"]["p"],
-        smallest_p=deciding["smallest_p"],
-        result=result,
+        level=concluded.deciding,
+        p=decision.p,
+        p_corrected=corrections[concluded.deciding].p,
+        smallest_p=decision.smallest_p,
+        result=codec.write(concluded),
     )
 
 
-def _untested(plan: Plan, levels: dict[str, Any]) -> list[str]:
+def _correction(item: Corrected) -> Correction:
+    return Correction(item.corrected, item.together, item.reason, item.tested.primary)
+
+
+def _concluded(plan: Plan, result: F, corrections: Mapping[Level, Correction], rules: Rules) -> tuple[Conclusion, F]:
+    """The conclusion, and the result with its corrections and what decided."""
+    scored = result.scored
+    # Of equal ones the first in the fixed order.
+    decided_by = min(
+        (level for level in scored if level in plan.primary_levels),
+        key=lambda level: (corrections[level].p, scored[level].p),
+    )
+    deciding = corrections[decided_by]
+    conclusion, reasons = conclude(scored[decided_by], deciding.p, rules)
+    levels = {level: replace(found, corrected=corrections[level]) for level, found in scored.items()}
+    return conclusion, replace(
+        result,
+        levels={**result.levels, **levels},
+        primary_levels=plan.primary_levels,
+        decided_by=decided_by,
+        tests=deciding.together,
+        reasons=(*reasons, *_untested(plan, result)),
+    )
+
+
+def _untested(plan: Plan, result: Findings) -> list[str]:
     """Levels that were to decide as well and could not; the others decide without them."""
     return [
-        f"{_label(level)} were to decide as well, but could not be tested. {_reason(levels, level)}"
+        f"{_label(level)} were to decide as well, but could not be tested. {_reason(result, level)}"
         for level in plan.primary_levels
-        if "p" not in levels.get(level, {})
+        if level not in result.scored
     ]
 
 
-def _reason(levels: dict[str, Any], level: str) -> str:
-    return str(levels.get(level, {}).get("reason") or "The suspect did not return them.")
+def _reason(result: Findings, level: Level) -> str:
+    return result.unscored.get(level) or "The suspect did not return them."
 
 
 def _label(level: str) -> str:
@@ -143,4 +150,4 @@ def _overall(plan: Plan, rows: Sequence[AuditRow]) -> tuple[Conclusion, str]:
 
 
 def _public_digest(row: AuditRow) -> str:
-    return hashlib.sha256(canonical_json(shuffled_result(row))).hexdigest()
+    return hashlib.sha256(canonical_json(codec.write(disclosure.shuffled(row.found)))).hexdigest()

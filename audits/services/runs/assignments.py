@@ -2,18 +2,20 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audits.asking.measuring import Marks, Question
 from audits.asking.probe_images import load_images_once
 from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.levels import AssociatedLevel, Unscored
+from audits.judging.result import AssociatedResult, Restricted, Shuffle
 from audits.judging.scoring import LevelScores, score_levels
 from audits.models import Plan, RegisteredModel
 from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenImages, Files
-from audits.statistics.density import LEVELS
+from audits.statistics.density import LEVELS, Level
 from provenance.marks import MarkSecret
 from provenance.services.jobs.running import JobRun
 
@@ -58,36 +60,36 @@ def _marks(secret: MarkSecret, places: list[str]) -> Marks:
 
 def judge(
     asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, rules: Rules, run: JobRun
-) -> dict[str, Any]:
+) -> AssociatedResult:
     """The result of one set at every level."""
-    plan, groups, settings = asked.audit.plan, len(chosen.secret.patterns), chosen.secret.settings
+    plan, settings = asked.audit.plan, chosen.secret.settings
     scored, reasons = _scores(asked, models, chosen, run)
     secret = Secrets(chosen.secret.assignment, chosen.wrong.assignment if chosen.wrong else None, settings.restriction)
-    levels: dict[str, Any] = {level: {"reason": reason} for level, reason in reasons.items()}
+    levels: dict[Level, AssociatedLevel | Unscored] = {level: Unscored(reason) for level, reason in reasons.items()}
     for level, scores in scored[plan.suspect.name].items():
         run.checkpoint()
         others = {name: of[level] for name, of in scored.items() if name != plan.suspect.name and level in of}
         if level not in levels:
             levels[level] = judge_level(level, scores, others, secret, rules, chosen.name)
-    return {
-        "level": plan.level,
-        "levels": levels,
-        "groups": list(settings.groups),
-        "assignment": chosen.secret.assignment.tolist(),
-        "shuffle": {"patterns": _shuffle(groups)},
-        "probes_digest": chosen.digest,
-        "nonce": asked.audit.nonce,
-        **_restriction_facts(chosen),
-    }
+    return AssociatedResult(
+        level=rules.level,
+        levels=levels,
+        groups=tuple(settings.groups),
+        assignment=tuple(chosen.secret.assignment.tolist()),
+        shuffle=Shuffle(_shuffle(len(chosen.secret.patterns))),
+        probes_digest=chosen.digest,
+        nonce=asked.audit.nonce,
+        restriction=_restricted(chosen),
+    )
 
 
 def _scores(
     asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, run: JobRun
-) -> tuple[dict[str, Mapping[Any, LevelScores]], dict[Any, str]]:
+) -> tuple[dict[str, Mapping[Level, LevelScores]], dict[Level, str]]:
     """Scores by model and level, and the levels that cannot be tested, with the reason."""
     plan, groups = asked.audit.plan, len(chosen.secret.patterns)
-    scored: dict[str, Mapping[Any, LevelScores]] = {}
-    reasons: dict[Any, str] = {}
+    scored: dict[str, Mapping[Level, LevelScores]] = {}
+    reasons: dict[Level, str] = {}
     for model in models:
         run.checkpoint()
         scored[model.name], why_not = score_levels(asked.of(chosen, model), groups, chosen.group_of)
@@ -108,20 +110,15 @@ def cannot_serve(model: RegisteredModel, why: str) -> str:
     return f"The reference {model.name} cannot serve: {why}"
 
 
-def _restriction_facts(chosen: ChosenImages) -> dict[str, Any]:
+def _restricted(chosen: ChosenImages) -> Restricted | None:
     settings = chosen.secret.settings
     if settings.restriction is None:
-        return {}
-    facts = {
-        "size_classes": list(settings.size_classes),
-        "forbidden": len(settings.forbidden),
-        "possible": settings.restriction.possible(),
-    }
-    return {"restriction": facts}
+        return None
+    return Restricted(tuple(settings.size_classes), len(settings.forbidden), settings.restriction.possible())
 
 
-def _shuffle(count: int) -> list[int]:
+def _shuffle(count: int) -> tuple[int, ...]:
     """From the operating system, and kept: an order that follows from public values would hide nothing."""
     order = list(range(count))
     secrets.SystemRandom().shuffle(order)
-    return order
+    return tuple(order)

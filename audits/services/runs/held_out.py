@@ -1,4 +1,4 @@
-"""The verifiers that compare released with held-out images: which images, and what models answer to them.
+"""The tests of others that compare released with held-out images: which images, and what models answer to them.
 
 Only where a plan names a version whose images never left the house. Answers are kept per block like all others of an
 audit, so another attempt goes on where this one was killed; nothing here is secret.
@@ -23,7 +23,7 @@ from audits.models import Audit, RegisteredModel
 from audits.other_tests import (
     GMM_LIKELIHOOD,
     VIEW_CONSISTENCY,
-    VerifierError,
+    OtherTestError,
     gmm_likelihood,
     random_views,
     view_consistency,
@@ -111,7 +111,7 @@ def _verdicts(
     seed = int(philox_from(digest, f"{release}/mixture").integers(2**31))
     try:
         found.add("features", None, gmm_likelihood(suspect[release], suspect[HELD_OUT], seed))
-    except VerifierError as error:
+    except OtherTestError as error:
         found.leave_out(GMM_LIKELIHOOD, error.sentence)
     if not shadow_views:
         found.leave_out(VIEW_CONSISTENCY, NO_SHADOW)
@@ -119,7 +119,7 @@ def _verdicts(
     tables = [views[name] for views in (suspect_views, shadow_views) for name in (release, HELD_OUT)]
     try:
         found.add("features", None, view_consistency(*tables))
-    except VerifierError as error:
+    except OtherTestError as error:
         found.leave_out(VIEW_CONSISTENCY, error.sentence)
     return found
 
@@ -137,10 +137,10 @@ class _Asking:
     def choose(self, held_out: Version) -> None:
         """Files in an order that the plan's digest fixes: of every release as it went out, and of the held-out version.
 
-        All files of a release count, marked or not: these verifiers ask whether it was trained on, not by which mark.
+        All files of a release count, marked or not: these tests ask whether it was trained on, not by which mark.
         """
         plan = self.audit.plan
-        self.run.progress(0, 0, "choosing images for other verifiers")
+        self.run.progress(0, 0, "choosing images for other tests")
         count = most_images(plan.version, plan.probes)
         for release in self.releases:
             with Manifest(release.folder / "manifest") as manifest:
@@ -178,7 +178,7 @@ class _Asking:
         """Features of images (N, d), and of views (M, V, d), by release and for HELD_OUT."""
         sets = {**self.released, HELD_OUT: self.held_out}
         total = sum(len(files) for files in sets.values()) * images + len(sets) * self.viewed * VIEWS * views
-        progress = _Progress(self.run, total, f"asking {model.name} for other verifiers")
+        progress = _Progress(self.run, total, f"asking {model.name} for other tests")
         begun = monotonic()
         of_images, of_views = {}, {}
         with sandboxed(model) as session:

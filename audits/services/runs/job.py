@@ -5,11 +5,11 @@ Secrets exist inside this job only. Answers are kept per block, so another attem
 
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from time import monotonic
-from typing import Any
 
 from audits.judging.assignments import Rules
-from audits.judging.disclosure import COMBINED
+from audits.judging.result import COMBINED, CombinedResult, OneSet, Result, SetResult
 from audits.judging.sets import combine_levels
 from audits.models import Audit, RegisteredModel
 from audits.services.code_version import code_version
@@ -23,7 +23,6 @@ from audits.services.runs.chosen_images import ChosenImages, choose_images, dige
 from audits.services.runs.held_out import ask_held_out
 from audits.services.runs.other_tests import AskedSet, compare
 from audits.services.runs.queueing import mark_ended
-from audits.statistics.density import LEVELS
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
 
@@ -59,18 +58,19 @@ def run_audit(run: JobRun) -> None:
     for release, result in results:
         check_deciding(plan, release, result)
     images = ask_held_out(run, audit)
+    compared = []
     for sets, (release, result) in zip(chosen_sets, results, strict=True):
         run.checkpoint()
         asked_sets = [_asked_set(asked, plan.suspect, chosen, by_set[chosen.name]) for chosen in sets]
-        result |= compare(asked_sets, images.of(release))
+        compared.append((release, compare(asked_sets, images.of(release)).added_to(result)))
     facts = images.added_to(asked.facts())
-    store(audit, results, facts | {"seconds": round(monotonic() - started, 1)})
+    store(audit, compared, facts | {"seconds": round(monotonic() - started, 1)})
     shutil.rmtree(audit.folder / "images", ignore_errors=True)  # the answers stay
 
 
 def _ask_and_judge(
     run: JobRun, audit: Audit, models: list[RegisteredModel], chosen_sets: list[ChosenImages]
-) -> tuple[Asked, dict[str, dict[str, Any]]]:
+) -> tuple[Asked, dict[str, SetResult]]:
     """The result of every mark set by its name; each set is asked about and judged by itself, in its own way."""
     plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
     associated, plain = (
@@ -79,7 +79,7 @@ def _ask_and_judge(
     )
     total = sum(assignments.passes_of(plan, chosen, len(models)) for chosen in associated)
     total += sum(ranks.most_passes(plan, chosen, len(models)) for chosen in plain)
-    asked, results = Asked(run, audit, total), dict[str, dict[str, Any]]()
+    asked, results = Asked(run, audit, total), dict[str, SetResult]()
     with ExitStack() as stack:
         opened = []
         for model in models:
@@ -96,28 +96,28 @@ def _ask_and_judge(
     return asked, results
 
 
-def _of_release(sets: list[ChosenImages], by_set: dict[str, dict[str, Any]], rules: Rules) -> dict[str, Any]:
+def _of_release(sets: list[ChosenImages], by_set: dict[str, SetResult], rules: Rules) -> Result:
     """The result of one release: that of its only set, or what its sets say together, and each by itself."""
     results = [by_set[chosen.name] for chosen in sets]
     if len(results) == 1:
         return results[0]
-    return {
-        "test": COMBINED,
-        "level": rules.level,
-        "levels": combine_levels([result["levels"] for result in results], rules),
-        "probes_digest": digest_of_sets(sets),
-        "sets": [
-            result | {"set": chosen.set_number, "family": chosen.family, "association": chosen.association}
+    return CombinedResult(
+        test=COMBINED,
+        level=rules.level,
+        levels=combine_levels([result.levels for result in results], rules),
+        probes_digest=digest_of_sets(sets),
+        sets=tuple(
+            replace(result, set=chosen.set_number, family=chosen.family, association=chosen.association)
             for chosen, result in zip(sets, results, strict=True)
-        ],
-    }
+        ),
+    )
 
 
-def _asked_set(asked: Asked, suspect: RegisteredModel, chosen: ChosenImages, result: dict[str, Any]) -> AskedSet:
+def _asked_set(asked: Asked, suspect: RegisteredModel, chosen: ChosenImages, result: OneSet) -> AskedSet:
     return AskedSet(
         answers=asked.of(chosen, suspect),
         group_of=chosen.group_of,
         assignment=None if chosen.is_plain else chosen.secret.assignment,
-        levels=[level for level in LEVELS if "p" in result["levels"].get(level, {})],
+        levels=tuple(result.scored),
         number=chosen.set_number,
     )

@@ -1,4 +1,4 @@
-"""What other published verifiers say about the same releases, beside an audit; nothing here decides anything.
+"""What other published tests say about the same releases, beside an audit; nothing here decides anything.
 
 From answers that the audit has stored; `audits.services.runs.held_out` asks about further images where the plan names
 held-out ones. What comes out names no pattern and no image: auditors see it as it is.
@@ -7,21 +7,22 @@ held-out ones. What comes out names no pattern and no image: auditors see it as 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audits.asking.measuring import Answers
+from audits.judging.result import Findings, LeftOut, OtherTest
 from audits.judging.scoring import densities_of_pairs, labels_of_pairs
 from audits.other_tests import (
     MIDDLE_LABEL,
     PAIRED_T,
     PAIRED_WILCOXON,
+    OtherTestError,
     Verdict,
-    VerifierError,
     middle_label_verdict,
     verdicts_of_pairs,
 )
@@ -31,25 +32,28 @@ PAIRED = f"{PAIRED_T} and {PAIRED_WILCOXON}"
 PLAIN_MARKS = "Plain marks belong to no group, so no image has a target that such a test could compare."
 
 
+F = TypeVar("F", bound=Findings)
+
+
 @dataclass
 class Comparison:
-    """Verdicts ready for JSON, as in an audit row's "verifiers", and what was left out with a reason."""
+    """Verdicts about one release, and what was left out with a reason."""
 
-    verdicts: list[dict[str, Any]] = field(default_factory=list)
-    left_out: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[OtherTest] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
-    def add(self, level: str, number: int | None, *verdicts: Verdict) -> None:
+    def add(self, level: Level, number: int | None, *verdicts: Verdict) -> None:
         for verdict in verdicts:
-            facts = {"level": level, "set": number, **verdict.to_dict()}
             # Where differences do not vary at all, the statistic is infinite, which JSON cannot hold.
-            self.verdicts.append(facts | {"statistic": verdict.statistic if isfinite(verdict.statistic) else None})
+            statistic = verdict.statistic if isfinite(verdict.statistic) else None
+            where = {"level": level, "set": number, "statistic": statistic}
+            self.verdicts.append(OtherTest(**asdict(verdict) | where))
 
-    def leave_out(self, verifier: str, reason: str, **where: Any) -> None:
-        self.left_out.append({"verifier": verifier, "reason": reason, **where})
+    def leave_out(self, test: str, reason: str, level: Level | None = None, number: int | None = None) -> None:
+        self.left_out.append(LeftOut(test=test, reason=reason, level=level, set=number))
 
-    def to_result(self) -> dict[str, list[dict[str, Any]]]:
-        """The two keys that an audit row's result gets."""
-        return {"verifiers": self.verdicts, "verifiers_left_out": self.left_out}
+    def added_to(self, result: F) -> F:
+        return replace(result, other_tests=tuple(self.verdicts), left_out=tuple(self.left_out))
 
 
 @dataclass(frozen=True)
@@ -67,26 +71,25 @@ class AskedSet:
     number: int | None = None
 
 
-def compare(asked: Sequence[AskedSet], images: Comparison) -> dict[str, list[dict[str, Any]]]:
-    """All verdicts about one release: {"verifiers": [...], "verifiers_left_out": [...]} for its result.
+def compare(asked: Sequence[AskedSet], images: Comparison) -> Comparison:
+    """All verdicts about one release.
 
     asked: its mark sets; images: what `audits.services.runs.held_out.ask_held_out` found for this release.
     """
     found = Comparison()
     for one in asked:
-        where = {"set": one.number} if one.number else {}
         if one.assignment is None:
-            found.leave_out(PAIRED, PLAIN_MARKS, **where)
-            found.leave_out(MIDDLE_LABEL, PLAIN_MARKS, **where)
+            found.leave_out(PAIRED, PLAIN_MARKS, number=one.number)
+            found.leave_out(MIDDLE_LABEL, PLAIN_MARKS, number=one.number)
             continue
         for level in one.levels:
             try:
                 found.add(level, one.number, *_paired(one, level, one.assignment))
-            except (VerifierError, DensityError) as error:
-                found.leave_out(MIDDLE_LABEL if level == "hard" else PAIRED, error.sentence, level=level, **where)
+            except (OtherTestError, DensityError) as error:
+                found.leave_out(MIDDLE_LABEL if level == "hard" else PAIRED, error.sentence, level, one.number)
     found.verdicts += images.verdicts
     found.left_out += images.left_out
-    return found.to_result()
+    return found
 
 
 def _paired(one: AskedSet, level: Level, assignment: NDArray[np.int64]) -> list[Verdict]:

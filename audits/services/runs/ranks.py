@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audits.asking.measuring import KEY, WRONG, Answers, Marks, Question
 from audits.asking.probe_images import load_images_once
 from audits.judging.assignments import Rules
-from audits.judging.disclosure import RANK
+from audits.judging.levels import RankLevel, Unscored
 from audits.judging.ranks import KeyScores, LevelTests, judge_ranks, rank_level
+from audits.judging.result import RANK, RankedResult
 from audits.judging.scoring import available_levels, score_keys
 from audits.models import Audit, Plan, RegisteredModel
 from audits.services.plans.frozen import stopping_rule
@@ -70,7 +71,7 @@ def ask_and_judge(
     chosen_sets: Sequence[ChosenImages],
     rules: Rules,
     run: JobRun,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, RankedResult]:
     """The result of every set by its name. opened: all models at once, the suspect first."""
     results = {}
     for chosen in chosen_sets:
@@ -123,7 +124,7 @@ def _question(
     )
 
 
-def _until_the_stop(asked: Asked, chosen: ChosenImages, keys: list[AskedKeys], rules: Rules) -> dict[str, Any]:
+def _until_the_stop(asked: Asked, chosen: ChosenImages, keys: list[AskedKeys], rules: Rules) -> RankedResult:
     """Asks and looks in turn until every level's test is over, then judges all levels."""
     plan, rule = asked.audit.plan, stopping_rule(asked.audit.plan)
     decoys, tests, reasons = 0, dict[Level, LevelTests](), dict[Level, str]()
@@ -138,18 +139,18 @@ def _until_the_stop(asked: Asked, chosen: ChosenImages, keys: list[AskedKeys], r
         if not testable:
             break
         tests = {level: rank_level(keys[0].of_level(level), _references(keys, level), rule) for level in testable}
-    levels: dict[str, Any] = {level: {"reason": reason} for level, reason in reasons.items()}
+    levels: dict[Level, RankLevel | Unscored] = {level: Unscored(reason) for level, reason in reasons.items()}
     for level, found in tests.items():
         if level not in reasons:
             levels[level] = judge_ranks(found, keys[0].of_level(level), _references(keys, level), rules)
-    return {
-        "test": RANK,
-        "level": plan.level,
-        "levels": levels,
-        "decoys": decoys,
-        "probes_digest": chosen.digest,
-        "nonce": asked.audit.nonce,
-    }
+    return RankedResult(
+        test=RANK,
+        level=rules.level,
+        levels=levels,
+        decoys=decoys,
+        probes_digest=chosen.digest,
+        nonce=asked.audit.nonce,
+    )
 
 
 def _references(keys: list[AskedKeys], level: Level) -> Mapping[str, KeyScores]:

@@ -10,7 +10,9 @@ import pytest
 
 from audits.asking.measuring import MeasuringError, Question, already_answered, measure
 from audits.judging.assignments import Rules, Secrets, conclude, judge_level, sentence
+from audits.judging.levels import CombinedLevel, Control
 from audits.judging.scoring import LevelScores, available_levels, score_level, score_levels
+from audits.statistics.combination import combine
 from audits.statistics.density import DensityError, DensityScores
 from audits.suspects import AppliedMark
 from tests.audits.builders_measuring import GROUPS, Given, LinearModel, make_question, make_secret
@@ -40,11 +42,11 @@ def test_a_model_with_a_trace_is_found_at_every_level_and_a_clean_one_is_not(tmp
     assert available_levels(marked) == ("features", "soft", "hard")
     for level in available_levels(marked):
         found = judged(marked, question, secret, wrong=wrong, level=level)
-        assert found["p"] <= 0.01, level
-        assert conclude(found, found["p"], RULES)[0] == "evidence"
-        assert [control["p"] > 0.01 for control in found["controls"]] == [True]
-        assert all(len(found[name]) == len(GROUPS) for name in ("pulls", "densities"))
-        assert judged(clean, question, secret, wrong=wrong, level=level)["p"] > 0.01
+        assert found.p <= 0.01, level
+        assert conclude(found, found.p, RULES)[0] == "evidence"
+        assert [control.p > 0.01 for control in found.controls] == [True]
+        assert all(len(getattr(found, name)) == len(GROUPS) for name in ("pulls", "densities"))
+        assert judged(clean, question, secret, wrong=wrong, level=level).p > 0.01
 
 
 def test_every_image_is_asked_once_and_counted(tmp_path):
@@ -169,7 +171,7 @@ def test_missing_answers_are_counted_and_never_fail_the_test(tmp_path):
     for level_scores in scores.values():
         assert level_scores.missing == 7 * 6 + 10
         assert np.isfinite(level_scores.pulls).all()
-    assert judged(answers, question, secret)["p"] <= 0.01
+    assert judged(answers, question, secret).p <= 0.01
 
 
 class Constant(LinearModel):
@@ -184,7 +186,7 @@ def test_a_constant_model_gives_a_reason_at_features_and_p_one_at_labels(tmp_pat
     assert set(scores) == {"soft", "hard"}
     assert "same features" in reasons["features"]
     for level in scores:
-        assert judge_level(level, scores[level], {}, Secrets(secret.assignment), RULES, "r1")["p"] == 1
+        assert judge_level(level, scores[level], {}, Secrets(secret.assignment), RULES, "r1").p == 1
 
 
 class LabelsOnly(LinearModel):
@@ -230,19 +232,19 @@ def test_references_are_tested_themselves_at_both_tails(tmp_path):
     }
     rules = Rules("cd" * 32, "features", 0.01, 1000, decide_with_references=True)
     result = judged(suspect, question, secret, honest, rules=rules)
-    assert result["p"] == result["p_with"] <= 0.01
-    assert {control["kind"] for control in result["controls"]} == {"reference", "reference left out"}
-    assert len(result["controls"]) == 6
-    assert result["tainted"] == []
-    assert conclude(result, result["p"], rules)[0] == "evidence"
+    assert result.p == result.p_with <= 0.01
+    assert {control.kind for control in result.controls} == {"reference", "reference left out"}
+    assert len(result.controls) == 6
+    assert result.tainted == ()
+    assert conclude(result, result.p, rules)[0] == "evidence"
     only = {"clean 11": honest["clean 11"]}
     result = judged(suspect, question, secret, only, rules=rules)
-    assert [control["kind"] for control in result["controls"]] == ["reference", "reference"]
+    assert [control.kind for control in result.controls] == ["reference", "reference"]
 
     opposite = ask(LinearModel(13, secret=secret, strength=-0.6), question, tmp_path / "opposite")
     rigged = honest | {"rigged": score_level(opposite, "features", names, group_of)}
     result = judged(suspect, question, secret, rigged, rules=rules)
-    assert result["tainted"] == ["rigged"]
+    assert result.tainted == ("rigged",)
     conclusion, reasons = conclude(result, 1e-6, rules)
     assert conclusion == "inconclusive"
     assert "rigged" in reasons[0]
@@ -256,7 +258,7 @@ def test_permutations_follow_from_the_plan_and_the_nonce_of_its_run():
     secrets = Secrets(np.arange(10), np.roll(np.arange(10), 1))
 
     def judged_by(rules):
-        return judge_level("soft", scores, {}, secrets, rules, "release")["without"]["counts"]
+        return judge_level("soft", scores, {}, secrets, rules, "release").without.counts
 
     first = replace(RULES, nonce="0f" * 32)
     assert judged_by(first) == judged_by(first)
@@ -264,16 +266,19 @@ def test_permutations_follow_from_the_plan_and_the_nonce_of_its_run():
     assert judged_by(first) not in others
 
 
-def outcome(p, p_with=None, smallest=1e-6, wrong=0.5, tainted=()):
-    controls = [{"kind": "wrong key", "p": wrong}]
-    return {
-        "p": p,
-        "p_without": p,
-        "p_with": p_with,
-        "smallest_p": smallest,
-        "controls": controls,
-        "tainted": list(tainted),
-    }
+def outcome(p, p_with=None, smallest=1e-6, wrong=0.5):
+    control = Control("A wrong key", "wrong key", "high", wrong)
+    return CombinedLevel(
+        p=p,
+        p_without=p,
+        p_with=p_with,
+        smallest_p=smallest,
+        without=combine([p]),
+        with_references=None,
+        controls=(control,),
+        tainted=(),
+        missing=0,
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_tests_use_the_level_they_were_given(table):
             assert row.distance <= 1.5 * row.critical
 
 
-def test_a_common_verifier_accuses_innocents(table):
+def test_a_common_other_test_accuses_innocents(table):
     naive = {(row.test, row.level): row for row in table.rows if not row.exact}
     t_test = naive["paired t-test", "features"]
     assert t_test.rejections[0].finding == "too often"

@@ -50,7 +50,7 @@ def scored(model, folder):
 
 
 def p_of(scores, level: str) -> float:
-    return judge_level(level, scores[level], {}, Secrets(SECRET.assignment), RULES, "r1")["p"]
+    return judge_level(level, scores[level], {}, Secrets(SECRET.assignment), RULES, "r1").p
 
 
 def test_three_of_twenty_labels_are_enough_to_find_a_trace_and_find_none_where_there_is_none(tmp_path):
@@ -121,9 +121,9 @@ def test_features_may_have_any_dimension(dimension, tmp_path):
     assert np.isfinite(marked.pulls).all()
     assert all(np.isfinite(list(vars(density).values())).all() for density in marked.densities)
     result = judge_level("features", marked, {}, Secrets(SECRET.assignment), RULES, "r1")
-    assert 0 < result["p"] <= (0.05 if dimension > 1 else 1)  # one number can hardly tell six groups apart
+    assert 0 < result.p <= (0.05 if dimension > 1 else 1)  # one number can hardly tell six groups apart
     clean = scored(Features(dimension, 0.0), tmp_path / "clean")["features"]
-    assert judge_level("features", clean, {}, Secrets(SECRET.assignment), RULES, "r1")["p"] > 0.01
+    assert judge_level("features", clean, {}, Secrets(SECRET.assignment), RULES, "r1").p > 0.01
 
 
 @pytest.mark.parametrize("shown", [5, 1000])

@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 
 from audits.judging.assignments import Rules, Secrets, conclude, judge_level
+from audits.judging.levels import Unscored
 from audits.judging.ranks import KeyScores, judge_ranks, rank_level
 from audits.judging.scoring import LevelScores
-from audits.judging.sets import combine_level, combine_levels, grid_of
+from audits.judging.sets import combine_level, combine_levels
 from audits.statistics.combination import combine
 from audits.statistics.density import DensityScores
 from audits.statistics.ranktest import StoppingRule
@@ -48,7 +49,7 @@ def test_every_pair_of_assignments_keeps_the_error_rate():
     """The null in full: two fixed pull matrices, and all 24 x 24 assignments that the keys could have drawn."""
     every = list(itertools.permutations(range(GROUPS)))
     tables = [[judged(level_scores(seed), order, name=str(seed)) for order in every] for seed in (1, 2)]
-    found = np.array([combine_level([first, second], RULES)["p"] for first, second in itertools.product(*tables)])
+    found = np.array([combine_level([first, second], RULES).p for first, second in itertools.product(*tables)])
     for level in np.unique(found):
         assert np.mean(found <= level) <= level + 1e-9
     assert found.min() == pytest.approx(1 / 576)
@@ -71,11 +72,11 @@ def test_restricted_sets_keep_it_too():
 
     tables = [tests(1, classes), tests(2, banned)]
     assert [len(table) for table in tables] == [4, 18]
-    found = np.array([combine_level([first, second], RULES)["p"] for first, second in itertools.product(*tables)])
+    found = np.array([combine_level([first, second], RULES).p for first, second in itertools.product(*tables)])
     for level in np.unique(found):
         assert np.mean(found <= level) <= level + 1e-9
     assert found.min() == pytest.approx(1 / 72)
-    assert combine_level([tables[0][0], tables[1][0]], RULES)["smallest_p"] == pytest.approx(1 / 72)
+    assert combine_level([tables[0][0], tables[1][0]], RULES).smallest_p == pytest.approx(1 / 72)
 
 
 @pytest.mark.parametrize("exceedances", [0, 3])
@@ -85,7 +86,7 @@ def test_associated_and_plain_sets_together_keep_it(exceedances):
     rule = StoppingRule(39, 10 if exceedances else 0, exceedances)
     tables = [judged(level_scores(1), order) for order in itertools.permutations(range(GROUPS))]
     drawn = rng.integers(0, len(tables), trials)
-    found = np.array([combine_level([tables[k], ranked(rng, 39, rule)], RULES)["p"] for k in drawn])
+    found = np.array([combine_level([tables[k], ranked(rng, 39, rule)], RULES).p for k in drawn])
     for level in (0.01, 0.05, 0.2):
         low, high = stats.binom.interval(0.998, trials, level)
         assert np.sum(found <= level) <= high
@@ -95,14 +96,14 @@ def test_associated_and_plain_sets_together_keep_it(exceedances):
 
 def test_grids_are_known_only_where_no_early_stop_could_come():
     rng = np.random.default_rng(1)
-    assert grid_of(judged(level_scores(1), [0, 1, 2, 3])["without"]) == 24
-    drawn = judged(level_scores(1, groups=10), rng.permutation(10))["without"]
-    assert grid_of(drawn) == 1001
-    assert grid_of(ranked(rng, 39)["without"]) == 40
-    assert grid_of(ranked(rng, 39, StoppingRule(39, 10, 3))["without"]) is None
+    assert judged(level_scores(1), [0, 1, 2, 3]).without.grid == 24
+    drawn = judged(level_scores(1, groups=10), rng.permutation(10)).without
+    assert drawn.grid == 1001
+    assert ranked(rng, 39).without.grid == 40
+    assert ranked(rng, 39, StoppingRule(39, 10, 3)).without.grid is None
     one = combine_level([ranked(rng, 39, StoppingRule(39, 10, 3)), ranked(rng, 39)], RULES)
-    assert one["without"]["smallest_p"] is None
-    assert one["smallest_p"] == pytest.approx(combine([1 / 40, 1 / 40]).p)
+    assert one.without.smallest_p is None
+    assert one.smallest_p == pytest.approx(combine([1 / 40, 1 / 40]).p)
 
 
 def test_references_and_the_wrong_key_are_combined_like_the_suspect():
@@ -126,25 +127,25 @@ def test_references_and_the_wrong_key_are_combined_like_the_suspect():
 
     made = sets((False, False))
     level = combine_level(made, rules)
-    assert level["p"] == level["p_with"] == level["with"]["p"]
-    assert level["p_without"] == combine([one["p_without"] for one in made], [24, 24]).p
-    kinds = [(control["kind"], control["tail"]) for control in level["controls"]]
+    assert level.p == level.p_with == level.with_references.p
+    assert level.p_without == combine([one.p_without for one in made], [24, 24]).p
+    kinds = [(control.kind, control.tail) for control in level.controls]
     assert kinds == [("wrong key", "high")] + 2 * [
         ("reference", "high"),
         ("reference", "low"),
         ("reference left out", "high"),
     ]
-    for number, control in enumerate(level["controls"]):
-        assert control["p"] == combine([one["controls"][number]["p"] for one in made], [24, 24]).p
-    assert level["tainted"] == []
-    assert level["missing"] == 2
+    for number, control in enumerate(level.controls):
+        assert control.p == combine([one.controls[number].p for one in made], [24, 24]).p
+    assert level.tainted == ()
+    assert level.missing == 2
     assert conclude(level, 1e-4, rules)[0] == "evidence"
 
     level = combine_level(sets((True, True)), rules)
-    assert level["tainted"] == ["doubtful"]
+    assert level.tainted == ("doubtful",)
     assert conclude(level, 1e-4, rules)[0] == "inconclusive"
-    without_wrong = [made[0], made[1] | {"controls": made[1]["controls"][1:]}]
-    assert "wrong key" not in {control["kind"] for control in combine_level(without_wrong, rules)["controls"]}
+    without_wrong = [made[0], replace(made[1], controls=made[1].controls[1:])]
+    assert "wrong key" not in {control.kind for control in combine_level(without_wrong, rules).controls}
 
 
 def test_a_reference_that_reacts_to_one_set_alone_is_told():
@@ -153,17 +154,17 @@ def test_a_reference_that_reacts_to_one_set_alone_is_told():
     order = np.array([0, 2, 1, 4, 3])
     first = judged(level_scores(1, 5), order, {"rigged": level_scores(2, 5, pulled=order)}, rules, "1")
     second = judged(level_scores(3, 5), order, {"rigged": level_scores(4, 5, pulled=np.roll(order, 1))}, rules, "2")
-    high = [one["controls"][1]["p"] for one in (first, second)]
+    high = [one.controls[1].p for one in (first, second)]
     assert high[0] == pytest.approx(1 / 120)
     assert 2 * combine(high, [120, 120]).p > rules.alpha
-    assert combine_level([first, second], replace(rules, alpha=0.04))["tainted"] == ["rigged"]
+    assert combine_level([first, second], replace(rules, alpha=0.04)).tainted == ("rigged",)
 
 
 def test_a_level_that_one_set_cannot_be_tested_at_is_not_tested():
     first, second = (judged(level_scores(seed), [1, 0, 3, 2], name=str(seed)) for seed in (1, 2))
-    silent = {"reason": "The model says the same to every image."}
+    silent = Unscored("The model says the same to every image.")
     levels = combine_levels([{"features": first, "soft": first}, {"features": second, "soft": silent}], RULES)
     assert levels == {
         "features": combine_level([first, second], RULES),
-        "soft": {"reason": "Mark set 2: The model says the same to every image."},
+        "soft": Unscored("Mark set 2: The model says the same to every image."),
     }

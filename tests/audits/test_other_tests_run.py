@@ -1,8 +1,7 @@
-"""Other verifiers beside an audit: from its answers, and from released and held-out images asked about for them."""
+"""Other tests beside an audit: from its answers, and from released and held-out images asked about for them."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 
@@ -12,6 +11,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from audits.asking.measuring import measure
+from audits.judging import codec
+from audits.judging.result import LeftOut
 from audits.models import Audit, AuditRow
 from audits.other_tests import DISCLAIMER, MIDDLE_LABEL, paired_t
 from audits.services.plans.forecasts import forecast
@@ -22,12 +23,22 @@ from audits.services.results.other_tests import told_of
 from audits.services.runs import queueing
 from audits.services.runs.held_out import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
 from audits.services.runs.other_tests import PAIRED, AskedSet, Comparison, compare
+from provenance.canonical import canonical_json
 from provenance.models import Job
 from provenance.services.jobs.running import JobCancelledError, JobRun
 from tests.audits.builders_measuring import LinearModel, make_question, make_secret
+from tests.audits.builders_reports import associated_result
 from tests.audits.builders_runs import CLASSES, locked_plan, make_releases, make_version, register, untrained
 
 LEVELS = ("features", "soft", "hard")
+
+
+EMPTY = associated_result("soft", {}, "ab" * 32)
+
+
+def written(found: Comparison) -> dict:
+    """As a row's result holds it."""
+    return codec.write(found.added_to(EMPTY))
 
 
 def asked(tmp_path, strength=0.0, number=None, levels=LEVELS):
@@ -40,7 +51,7 @@ def asked(tmp_path, strength=0.0, number=None, levels=LEVELS):
 
 def test_every_level_that_was_scored_gets_its_tests(tmp_path):
     found = compare([asked(tmp_path)], Comparison())
-    named = [(verdict["level"], verdict["verifier"]) for verdict in found["verifiers"]]
+    named = [(verdict.level, verdict.test) for verdict in found.verdicts]
     assert named == [
         ("features", "paired t-test"),
         ("features", "Wilcoxon signed-rank, scores"),
@@ -49,36 +60,36 @@ def test_every_level_that_was_scored_gets_its_tests(tmp_path):
         ("soft", "paired t-test, margin 0.2"),
         ("hard", "Wilcoxon signed-rank, labels, middle pattern"),
     ]
-    for verdict in found["verifiers"]:
-        assert verdict["set"] is None
-        assert verdict["disclaimer"] == DISCLAIMER
-        assert verdict["samples"] == 6 * 30
-        assert 0 <= verdict["nominal_p"] <= 1
-    assert found["verifiers_left_out"] == []
-    json.dumps(found, allow_nan=False)
+    for verdict in found.verdicts:
+        assert verdict.set is None
+        assert verdict.disclaimer == DISCLAIMER
+        assert verdict.samples == 6 * 30
+        assert 0 <= verdict.nominal_p <= 1
+    assert found.left_out == []
+    canonical_json(written(found))
 
 
 def test_a_model_with_a_trace_gets_smaller_numbers(tmp_path):
-    clean, guilty = (compare([asked(tmp_path, strength)], Comparison())["verifiers"] for strength in (0.0, 0.6))
+    clean, guilty = (compare([asked(tmp_path, strength)], Comparison()).verdicts for strength in (0.0, 0.6))
     for innocent, found in zip(clean, guilty, strict=True):
-        if found["verifier"] in ("paired t-test", "Wilcoxon signed-rank, scores"):
-            assert found["nominal_p"] < 1e-4 < innocent["nominal_p"]
+        if found.test in ("paired t-test", "Wilcoxon signed-rank, scores"):
+            assert found.nominal_p < 1e-4 < innocent.nominal_p
 
 
 def test_pairs_are_those_of_the_secret_assignment(tmp_path):
     """With another assignment than the true one the trace is not there."""
     one = asked(tmp_path, 0.6, levels=("features",))
     other = AskedSet(one.answers, one.group_of, np.roll(one.assignment, 1), one.levels)
-    true, false = (compare([x], Comparison())["verifiers"][0]["nominal_p"] for x in (one, other))
+    true, false = (compare([x], Comparison()).verdicts[0]["nominal_p"] for x in (one, other))
     assert true < 1e-4 < false
 
 
 def test_each_mark_set_has_its_own_lines_and_plain_marks_have_a_reason(tmp_path):
     plain = AskedSet(asked(tmp_path).answers, np.zeros(0, dtype=np.int64), None, (), 3)
     found = compare([asked(tmp_path, 0.0, 1), asked(tmp_path, 0.6, 2), plain], Comparison())
-    assert [verdict["set"] for verdict in found["verifiers"]] == [1] * 6 + [2] * 6
-    assert [(left["verifier"], left["set"]) for left in found["verifiers_left_out"]] == [(PAIRED, 3), (MIDDLE_LABEL, 3)]
-    assert all("no group" in left["reason"] for left in found["verifiers_left_out"])
+    assert [verdict.set for verdict in found.verdicts] == [1] * 6 + [2] * 6
+    assert [(left.test, left.set) for left in found.left_out] == [(PAIRED, 3), (MIDDLE_LABEL, 3)]
+    assert all("no group" in left.reason for left in found.left_out)
 
 
 def test_answers_that_cannot_be_compared_are_left_out_with_a_reason(tmp_path):
@@ -86,10 +97,9 @@ def test_answers_that_cannot_be_compared_are_left_out_with_a_reason(tmp_path):
     for part in one.answers.folder.glob("groups.*.soft.npy"):
         np.save(part, np.full_like(np.load(part), np.nan))
     found = compare([one], Comparison())
-    assert {verdict["level"] for verdict in found["verifiers"]} == {"features", "soft"}
-    assert found["verifiers_left_out"] == [
-        {"verifier": MIDDLE_LABEL, "reason": "The model answered none of the images of one group.", "level": "hard"}
-    ]
+    assert {verdict.level for verdict in found.verdicts} == {"features", "soft"}
+    reason = "The model answered none of the images of one group."
+    assert found.left_out == [LeftOut(test=MIDDLE_LABEL, reason=reason, level="hard")]
 
 
 def test_answers_that_never_move_give_numbers_that_json_can_hold(tmp_path):
@@ -99,11 +109,11 @@ def test_answers_that_never_move_give_numbers_that_json_can_hold(tmp_path):
     for part in one.answers.folder.glob("key-*.features.npy"):
         np.save(part, clean)
     found = compare([one], Comparison())
-    json.dumps(found, allow_nan=False)
-    assert {verdict["nominal_p"] for verdict in found["verifiers"]} == {1.0}
+    canonical_json(written(found))
+    assert {verdict.nominal_p for verdict in found.verdicts} == {1.0}
     found = Comparison()
     found.add("soft", None, paired_t(np.zeros(5), np.ones(5)))
-    assert json.dumps(found.to_result(), allow_nan=False)
+    assert canonical_json(written(found))
 
 
 def test_nothing_names_a_pattern_or_its_group(tmp_path):
@@ -116,12 +126,12 @@ def test_nothing_names_a_pattern_or_its_group(tmp_path):
         for part in one.answers.folder.glob(f"key-{old:03d}.*"):
             shutil.copy(part, moved / part.name.replace(f"key-{old:03d}", f"key-{new:03d}"))
     other = AskedSet(type(one.answers)(moved), one.group_of, one.assignment[order], LEVELS)
-    found, renamed = (compare([x], Comparison())["verifiers"] for x in (one, other))
+    found, renamed = (compare([x], Comparison()).verdicts for x in (one, other))
     for a, b in zip(found, renamed, strict=True):
-        assert a["nominal_p"] == pytest.approx(b["nominal_p"])
-        assert a["statistic"] == pytest.approx(b["statistic"])
-        assert a["details"] == pytest.approx(b["details"])
-    assert not {"assignment", "patterns", "groups"} & set().union(*found)
+        assert a.nominal_p == pytest.approx(b.nominal_p)
+        assert a.statistic == pytest.approx(b.statistic)
+        assert a.details == pytest.approx(b.details)
+    assert not {"assignment", "patterns", "groups"} & set().union(*map(vars, found))
 
 
 @pytest.fixture
@@ -153,11 +163,11 @@ def test_released_and_held_out_images_are_asked_about(woods):
     for release in plan.releases.all():
         comparison = found.of(release)
         assert comparison.left_out == []
-        assert [(v["verifier"], v["level"], v["set"]) for v in comparison.verdicts] == [
+        assert [(v.test, v.level, v.set) for v in comparison.verdicts] == [
             ("GMM log-likelihood", "features", None),
             ("view consistency", "features", None),
         ]
-        assert [v["samples"] for v in comparison.verdicts] == [15 + 30, 30]
+        assert [v.samples for v in comparison.verdicts] == [15 + 30, 30]
     # What was forecast was asked: images of two releases and held-out ones, and views of all three by two models.
     suspect, shadow = plan.suspect, plan.references.get()
     passes = {spent["name"]: spent["forward_passes"] for spent in found.models}
@@ -223,30 +233,30 @@ def test_what_is_missing_is_said(woods, world):
     plan, audit = woods(references=0, held_out=False)
     release = plan.releases.first()
     found = ask_held_out(run_of(audit), audit)
-    assert {left["reason"] for left in found.of(release).left_out} == {NO_HELD_OUT}
+    assert {left.reason for left in found.of(release).left_out} == {NO_HELD_OUT}
     assert found.models == []
 
     plan.held_out = make_version(world, per_class=8, name="Grove", seed=8)
     found = ask_held_out(run_of(audit), audit).of(release)
-    assert [verdict["verifier"] for verdict in found.verdicts] == ["GMM log-likelihood"]
-    assert [left["reason"] for left in found.left_out] == [NO_SHADOW]
+    assert [verdict.test for verdict in found.verdicts] == ["GMM log-likelihood"]
+    assert [left.reason for left in found.left_out] == [NO_SHADOW]
 
     # All of these are in the released version as well, so nothing was held out.
     plan.held_out = make_version(world, per_class=8, name="Twigs", seed=7)
     found = ask_held_out(run_of(audit), audit).of(release)
     assert not found.verdicts
-    assert "in the released one" in found.left_out[0]["reason"]
+    assert "in the released one" in found.left_out[0].reason
 
     plan.held_out = make_version(world, per_class=8, name="Ruins", seed=9)
     shutil.rmtree(plan.held_out.files_folder)
     shutil.rmtree(audit.folder)
     found = ask_held_out(run_of(audit), audit).of(release)
     assert not found.verdicts
-    assert "cannot be read any more" in found.left_out[0]["reason"]
+    assert "cannot be read any more" in found.left_out[0].reason
 
     plan.suspect.spec["returns"] = ["soft", "hard"]
     found = ask_held_out(run_of(audit), audit).of(release)
-    assert {left["reason"] for left in found.left_out} == {NO_FEATURES}
+    assert {left.reason for left in found.left_out} == {NO_FEATURES}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -273,8 +283,8 @@ def test_a_stopped_run_goes_on_where_it_was(woods):
 def test_the_page_labels_them(woods, tmp_path):
     plan, audit = woods(references=0, held_out=False)
     found = compare([asked(tmp_path, 0.3)], ask_held_out(run_of(audit), audit).of(plan.releases.first()))
-    row = AuditRow(audit=audit, release=plan.releases.first(), result=found)
-    page = render_to_string("audits/verifiers.html", {"other_tests": told_of(row)})
+    row = AuditRow(audit=audit, release=plan.releases.first(), result=written(found))
+    page = render_to_string("audits/other_tests.html", {"other_tests": told_of(row)})
     assert "What other tests would have said" in page
     assert "no exact error rate" in page
     assert "decide nothing" in page
@@ -282,5 +292,5 @@ def test_the_page_labels_them(woods, tmp_path):
     assert page.count("<tr>") == 1 + 6
     assert "GMM log-likelihood: The plan names no held-out images" in page
     assert not any(label in page for label in CLASSES)
-    row.result = {}
-    assert not render_to_string("audits/verifiers.html", {"other_tests": told_of(row)}).strip()
+    of_an_earlier_version = AuditRow(audit=audit, release=row.release, result=codec.write(EMPTY))
+    assert not render_to_string("audits/other_tests.html", {"other_tests": told_of(of_an_earlier_version)}).strip()

@@ -1,4 +1,4 @@
-"""The published verifiers: known answers, what they find, and that each says it has no exact error rate."""
+"""The published tests of others: known answers, what they find, and that each says it has no exact error rate."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy import stats
 
 from audits.other_tests import (
     DISCLAIMER,
+    OtherTestError,
     Verdict,
-    VerifierError,
     gmm_likelihood,
     label_verdict,
     middle_label_verdict,
@@ -51,13 +51,13 @@ def every_verdict() -> list[Verdict]:
 
 def test_each_verdict_says_what_it_is_not():
     verdicts = every_verdict()
-    assert len({verdict.verifier for verdict in verdicts}) == len(verdicts)
+    assert len({verdict.test for verdict in verdicts}) == len(verdicts)
     for verdict in verdicts:
         assert verdict.disclaimer == DISCLAIMER
         assert "arXiv" in verdict.source
         assert 0 <= verdict.nominal_p <= 1
         assert verdict.samples >= 20
-        assert verdict.to_dict()["disclaimer"].startswith("No exact error rate")
+        assert verdict.disclaimer.startswith("No exact error rate")
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(3, 40), st.sampled_from([0.0, 0.2]))
@@ -172,7 +172,7 @@ def test_view_consistency_finds_images_whose_views_were_pulled_together():
     ],
 )
 def test_what_cannot_be_verified_is_refused(call):
-    with pytest.raises(VerifierError):
+    with pytest.raises(OtherTestError):
         call()
 
 
@@ -183,7 +183,7 @@ def test_the_middle_pattern_stands_for_all_and_names_none():
     single = [target_label_wilcoxon(labels[j], int(assignment[j])) for j in range(5)]
     assert found.nominal_p == sorted(one.nominal_p for one in single)[2]
     assert found.samples == 150
-    assert found.verifier != single[0].verifier  # another test, so it is calibrated by itself
+    assert found.test != single[0].test  # another test, so it is calibrated by itself
     order = generator.permutation(5)
     renamed = middle_label_verdict(labels[order], group_label, assignment[order])
     assert renamed.nominal_p == found.nominal_p

@@ -1,0 +1,197 @@
+"""What one level says of one mark set or of several: tests, controls, scores and the correction, as they are stored.
+
+Fields are read and written as `audits.judging.result` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+from audits.statistics.combination import Combination
+from audits.statistics.density import DensityScores
+from audits.statistics.permutation import PermutationResult
+from audits.statistics.ranktest import RankResult
+
+Floats = tuple[float, ...]
+Matrix = tuple[Floats, ...]  # of pulls, pattern by group
+
+# Q is infinite where a key stands alone in a direction in which no other moves; JSON knows no infinity.
+LARGEST_Q = 1e12
+WITH = {"key": "with"}  # fields that have another name in JSON say which
+
+
+@dataclass(frozen=True, kw_only=True)
+class PermutationTest:
+    """A test among assignments; fields as in `PermutationResult`."""
+
+    statistic: float
+    z: float
+    p: float
+    p_lower: float
+    exceedances: int
+    below: int
+    permutations: int
+    exact: bool
+    smallest_p: float
+    edges: Floats
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, found: PermutationResult) -> PermutationTest:
+        return cls(**asdict(found) | {"edges": tuple(found.edges.tolist()), "counts": tuple(found.counts.tolist())})
+
+    @property
+    def grid(self) -> int:
+        """n: p is one of 1/n … n/n."""
+        return self.permutations + (0 if self.exact else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankTest:
+    """A test among decoy keys; fields as in `RankResult`, but the decoys' Q ascend, which tells nothing about any."""
+
+    statistic: float
+    p: float
+    p_lower: float
+    exceedances: int
+    decoys: int
+    planned: int
+    stopped: bool
+    looks: int
+    smallest_p: float
+    distances: Floats
+
+    @classmethod
+    def of(cls, found: RankResult) -> RankTest:
+        q = np.minimum(found.distances, LARGEST_Q)
+        return cls(
+            statistic=float(q[0]),
+            p=found.p,
+            p_lower=found.p_lower,
+            exceedances=found.exceedances,
+            decoys=found.decoys,
+            planned=found.planned,
+            stopped=found.stopped,
+            looks=found.looks,
+            smallest_p=found.smallest_p,
+            distances=tuple(np.sort(q[1:]).tolist()),
+        )
+
+    @property
+    def grid(self) -> int | None:
+        """n where p is one of 1/n … n/n: only if the plan gave the test no chance to stop early."""
+        return self.decoys + 1 if self.looks == 1 and not self.stopped else None
+
+
+SingleTest = PermutationTest | RankTest
+Test = SingleTest | Combination
+
+
+@dataclass(frozen=True)
+class Control:
+    """A test whose outcome is known beforehand. tail "low" asks for the opposite effect."""
+
+    name: str
+    kind: Literal["wrong key", "reference", "reference left out"]
+    tail: Literal["high", "low"]
+    p: float
+
+
+@dataclass(frozen=True)
+class Correction:
+    """p once it is corrected with all tests that count. together: how many those are; primary: the level may decide."""
+
+    p: float
+    together: int
+    reason: str
+    primary: bool
+
+
+@dataclass(frozen=True)
+class PatternScores(DensityScores):
+    """pull: of the pattern to its own group, a cell of the matrix."""
+
+    pull: float
+
+
+@dataclass(frozen=True)
+class DensityQuantiles:
+    """Of the decoys' scores, at `audits.judging.ranks.DECOY_QUANTILES`."""
+
+    gain: Floats
+    divergence: Floats
+    displacement: Floats
+    coherence: Floats
+
+
+@dataclass(frozen=True)
+class KeyDensities:
+    """true: the true key's scores, which stay in the owner's house."""
+
+    decoys: DensityQuantiles
+    true: DensityScores | None = None
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """A level that could not be tested."""
+
+    reason: str
+
+
+T = TypeVar("T", bound=Test, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredLevel(Generic[T]):
+    """What one level says. p: the one that counts, with references or without, as the plan has it; tainted:
+    references that react to the key themselves; missing: answers that never came, scored as no shift."""
+
+    p: float
+    p_without: float
+    p_with: float | None
+    smallest_p: float
+    without: T
+    with_references: T | None = field(metadata=WITH)
+    controls: tuple[Control, ...]
+    tainted: tuple[str, ...]
+    missing: int
+    corrected: Correction | None = None  # earlier versions corrected at the plan's own level only
+
+    def counted(self, decide_with_references: bool) -> T:
+        """The test whose p counts."""
+        return self.with_references if decide_with_references and self.with_references else self.without
+
+    @property
+    def wrong_key(self) -> float | None:
+        """p of the wrong key, where one was asked about."""
+        return next((control.p for control in self.controls if control.kind == "wrong key"), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociatedLevel(ScoredLevel[PermutationTest]):
+    """residual: the pulls beyond what the references share; centred: as a restricted test sees them."""
+
+    pulls: Matrix = field(repr=False)
+    residual: Matrix | None = field(repr=False)
+    densities: tuple[PatternScores, ...] = field(repr=False)
+    centred: Matrix | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankLevel(ScoredLevel[RankTest]):
+    """Nothing in it is in the order of the keys."""
+
+    densities: KeyDensities
+
+
+@dataclass(frozen=True, kw_only=True)
+class CombinedLevel(ScoredLevel[Combination]):
+    """Of several mark sets: nothing about single patterns or keys."""
+
+
+SingleLevel = AssociatedLevel | RankLevel
+AnyLevel = ScoredLevel[Test]

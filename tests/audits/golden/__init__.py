@@ -1,0 +1,1 @@
+"""Results, plans and reports that earlier code stored, and every answer about them, byte for byte."""

@@ -1,28 +1,43 @@
 """Everything of the product's inside that the golden files need: the one place to change when it moves."""
 
-from audits.judging import Secrets, judge_level
+from typing import Any
+
+from audits.judging import codec, disclosure
+from audits.judging.assignments import Secrets, judge_level
+from audits.judging.levels import Unscored
+from audits.judging.result import AssociatedResult, Restricted, Shuffle
+from audits.judging.scoring import LevelScores
+from audits.models import AuditRow
 from audits.report.document import render_pdf
 from audits.report.facts import ReportFacts
-from audits.scoring import LevelScores
-from audits.services.audits import full_result, queue, shuffled_result, visible_result
-from audits.services.frozen_plans import digest_of
-from audits.services.plans import PlanValues, lock, save_draft
-from audits.services.reports import issue
-from audits.services.verdicts import rules_of, store
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.frozen import digest_of
+from audits.services.plans.locking import lock
+from audits.services.plans.values import PlanValues
+from audits.services.reports.issuing import issue
+from audits.services.results import visible
+from audits.services.results.verdicts import rules_of, store
+from audits.services.runs.queueing import queue
+from audits.statistics.density import DensityScores
 from provenance.canonical import canonical_json
-from provenance.services import datasets, jobs, releases
+from provenance.models import User
+from provenance.services import datasets, releases
 
 __all__ = [
+    "AssociatedResult",
+    "DensityScores",
     "LevelScores",
     "PlanValues",
     "ReportFacts",
+    "Restricted",
     "Secrets",
+    "Shuffle",
+    "Unscored",
     "canonical_json",
     "datasets",
     "digest_of",
     "full_result",
     "issue",
-    "jobs",
     "judge_level",
     "lock",
     "queue",
@@ -34,3 +49,15 @@ __all__ = [
     "store",
     "visible_result",
 ]
+
+
+def full_result(row: AuditRow) -> dict[str, Any]:
+    return codec.write(disclosure.full(row.found))
+
+
+def shuffled_result(row: AuditRow) -> dict[str, Any]:
+    return codec.write(disclosure.shuffled(row.found))
+
+
+def visible_result(row: AuditRow, person: User) -> dict[str, Any]:
+    return codec.write(visible.visible_result(row, person))

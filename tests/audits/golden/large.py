@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from audits.density import DensityScores
 from audits.models import Audit
 from provenance.marks import MarkSettings
 from tests.audits.builders_reports import sha, started_audit
-from tests.audits.golden.internals import LevelScores, Secrets, judge_level, rules_of, store
+from tests.audits.golden.internals import (
+    AssociatedResult,
+    DensityScores,
+    LevelScores,
+    Restricted,
+    Secrets,
+    Shuffle,
+    Unscored,
+    judge_level,
+    rules_of,
+    store,
+)
 from tests.world import World
 
 LEVELS = ("features", "soft")
@@ -23,21 +33,21 @@ def large_audit(world: World, settings: MarkSettings, nonce: str) -> Audit:
     assignment = _assignment(settings)
     wrong = assignment[::-1] if settings.restriction is None else assignment
     secrets = Secrets(assignment, wrong, settings.restriction)
-    levels: dict = {"hard": {"reason": "The model gives the same answer to every image."}}
+    levels: dict = {"hard": Unscored("The model gives the same answer to every image.")}
     for place, level in enumerate(LEVELS):
         references = {f"reference-{n}": _scores(100 * n + place, count, assignment, 0.0) for n in (1, 2)}
         scores = _scores(place, count, assignment, 0.02)
         levels[level] = judge_level(level, scores, references, secrets, rules_of(audit.plan, nonce), str(release.pk))
-    result = {
-        "level": audit.plan.level,
-        "levels": levels,
-        "groups": list(settings.groups),
-        "assignment": assignment.tolist(),
-        "shuffle": {"patterns": np.random.default_rng(1).permutation(count).tolist()},
-        "probes_digest": sha("probes"),
-        "nonce": nonce,
-        **_restriction(settings),
-    }
+    result = AssociatedResult(
+        level=audit.plan.level,
+        levels=levels,
+        groups=settings.groups,
+        assignment=tuple(assignment.tolist()),
+        shuffle=Shuffle(tuple(np.random.default_rng(1).permutation(count).tolist())),
+        probes_digest=sha("probes"),
+        nonce=nonce,
+        restriction=_restriction(settings),
+    )
     spent = {"forward_passes": 5000, "answered_before": 0}
     models = [{"name": "suspect-1", "role": "suspect", "device": "cpu", **spent, "seconds": 1.5}]
     store(audit, [(release, result)], {**spent, "models": models})
@@ -62,12 +72,7 @@ def _scores(seed: int, count: int, assignment: np.ndarray, strength: float) -> L
     return LevelScores(pulls, densities, rng.normal(0, 0.01, (count, count)).round(6), 3)
 
 
-def _restriction(settings: MarkSettings) -> dict:
+def _restriction(settings: MarkSettings) -> Restricted | None:
     if settings.restriction is None:
-        return {}
-    facts = {
-        "size_classes": list(settings.size_classes),
-        "forbidden": len(settings.forbidden),
-        "possible": settings.restriction.possible(),
-    }
-    return {"restriction": facts}
+        return None
+    return Restricted(settings.size_classes, len(settings.forbidden), settings.restriction.possible())

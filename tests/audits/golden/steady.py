@@ -13,7 +13,7 @@ from unittest import mock
 
 from django.utils import timezone
 
-from provenance.code_version import code_version
+from audits.services.code_version import code_version
 
 BEGIN = datetime(2026, 11, 1, 9, tzinfo=UTC)
 CODE = "0.1.0 (sources 601de4601de4)"

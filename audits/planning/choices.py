@@ -1,9 +1,8 @@
 """The choices of a plan that are no rows of the database, declared once each.
 
-Of a declaration the form makes its field, `plan_audit` its option, the lock its key in the frozen text, the check its
-refusal and the plan's page its line. So a new choice is written here and as a column of `audits.models.Plan`, whose
-default is taken from here, with its migration; and then where the test makes use of it. Nothing else names it. The
-order is that of the command's options and of the frozen text; pages show it by `Part`.
+From a declaration follow the form's field, the command's option, the key in the frozen text, the refusal and the line
+on the page. A new choice is written here and as a column of `audits.models.Plan`, with its migration; then where the
+test makes use of it. The order is the command's and the frozen text's; pages go by `Part`.
 """
 
 from __future__ import annotations

@@ -6,103 +6,39 @@ from typing import Any
 from django import forms
 from django.utils.functional import cached_property
 
-from audits.models import Plan, RegisteredModel
+from audits.forms.plan_choices import choice_fields, choices_in, field_name, field_rows, said_of
+from audits.models import RegisteredModel
+from audits.planning.choices import CHOICES, in_order
 from audits.services.plans.checks import check
 from audits.services.plans.drafting import auditable_versions, usable_models
 from audits.services.plans.reference_suggestions import Suggestion, Verdict, suggest_references
-from audits.services.plans.values import MOST_DECOYS_PLANNED, PlanError, PlanValues, name_for, sets_of
+from audits.services.plans.values import PlanError, PlanValues, name_for, sets_of
 from provenance.models import Release, User, Version
 
-_PLAIN_ONLY = ("decoys", "exceedances")
-_ASSOCIATED_ONLY = ("group_images", "permutations")
 _TONES = {Verdict.MAY_SERVE: "good", Verdict.BETTER_NOT: "warn", Verdict.CANNOT: "bad"}
 
 
 class PlanForm(forms.Form):
-    version = forms.ModelChoiceField(
-        Version.objects.none(),
-        label="Dataset version",
-        empty_label="Choose a version",
-        help_text="Probes are drawn from its unmarked images.",
-    )
+    """The rows that a plan names, looked up by code of their own; its choices come from their declarations."""
+
+    version = forms.ModelChoiceField(Version.objects.none(), empty_label="Choose a version", **said_of("version"))
     releases = forms.ModelMultipleChoiceField(
-        Release.objects.none(),
-        label="Releases to test for",
-        widget=forms.CheckboxSelectMultiple,
-        help_text="Several ask whose copy was used; their p-values are corrected together.",
+        Release.objects.none(), widget=forms.CheckboxSelectMultiple, **said_of("releases")
     )
-    suspect = forms.ModelChoiceField(RegisteredModel.objects.none(), label="Suspect", empty_label="Choose a suspect")
+    suspect = forms.ModelChoiceField(
+        RegisteredModel.objects.none(), empty_label="Choose a suspect", **said_of("suspect")
+    )
     references = forms.ModelMultipleChoiceField(
-        RegisteredModel.objects.none(),
-        label="References",
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="Models declared never to have seen a release. Two or three make the test sharper. Each is tested "
-        "itself, at both tails. A suspect that came out clean is no reference: that is no acquittal.",
+        RegisteredModel.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, **said_of("references")
     )
-    level = forms.ChoiceField(
-        label="Level that decides",
-        choices=Plan.Level.choices,
-        widget=forms.RadioSelect,
-        initial=Plan.Level.FEATURES,
-        help_text="All levels that the suspect returns are measured from the same answers; this one decides.",
-    )
-    further_primary = forms.MultipleChoiceField(
-        label="Further levels that decide",
-        choices=Plan.Level.choices,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text="Each can bring evidence by itself, and each makes the correction stricter for all. Levels that you "
-        "leave out are measured and shown all the same, but never decide.",
-    )
-    counted = forms.ChoiceField(
-        label="The p that counts",
-        choices=[("without", "without references"), ("with", "with the references regressed out")],
-        widget=forms.RadioSelect,
-        initial="without",
-        help_text="Both are always reported.",
-    )
-    probes = forms.IntegerField(label="Probes", min_value=10, max_value=100_000, initial=300)
-    group_images = forms.IntegerField(
-        label="Clean images per group", min_value=1, max_value=10_000, initial=50,
-        help_text="What the pull is measured towards.",
-    )  # fmt: skip
-    permutations = forms.IntegerField(
-        label="Permutations", min_value=1_000, max_value=100_000_000, initial=1_000_000,
-        help_text="They cost no forward passes. With nine groups or fewer all assignments are taken.",
-    )  # fmt: skip
-    decoys = forms.IntegerField(
-        label="Decoy keys", min_value=5, max_value=MOST_DECOYS_PLANNED, initial=199,
-        help_text="For plain marks: the true key is ranked among at most so many decoys. Each costs as many forward "
-        "passes as there are probes.",
-    )  # fmt: skip
-    exceedances = forms.IntegerField(
-        label="Stop after so many exceedances", min_value=0, max_value=MOST_DECOYS_PLANNED, initial=20,
-        help_text="For plain marks: the run ends once so many decoys are at least as extreme as the true key; "
-        "0 for never.",
-    )  # fmt: skip
-    alpha = forms.FloatField(label="Alpha", min_value=1e-9, max_value=0.1, initial=0.01)
-    series_is_open = forms.BooleanField(
-        label="More runs may follow, as many as it takes", required=False,
-        help_text="Leave it empty where the number of runs is settled. An open series multiplies the p of run number n "
-        "by n (n + 1), so that an innocent model stays below alpha however often it is run. All runs of a suspect "
-        "against a release are of one kind.",
-    )  # fmt: skip
-    held_out = forms.ModelChoiceField(
-        Version.objects.none(), label="Held-out images", required=False, empty_label="none",
-        help_text="A version of images like the released ones that never left the house. Only the other verifiers, "
-        "which are shown for comparison, ask about them; the test itself needs none.",
-    )  # fmt: skip
-    wrong_key_control = forms.BooleanField(
-        label="Ask about a wrong key as a control", required=False, initial=True,
-        help_text="Costs as many forward passes of the suspect as the true key.",
-    )  # fmt: skip
-    name = forms.CharField(
-        label="Name of the plan", max_length=200, required=False, help_text="Drawn up if left empty."
-    )
+    held_out = forms.ModelChoiceField(Version.objects.none(), required=False, empty_label="none", **said_of("held_out"))
+    name = forms.CharField(max_length=200, required=False, **said_of("name"))
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        choices = choice_fields()
+        self.fields |= choices
+        self.order_fields(["version", "releases", "suspect", "references", *choices])  # faults are listed in it
         self.user = user
         versions = auditable_versions(user)
         models = usable_models(user)
@@ -119,10 +55,15 @@ class PlanForm(forms.Form):
     def _leave_out_what_no_release_needs(self) -> None:
         """Decoys are of use for plain marks only; permutations and images of groups for associated ones only."""
         ways = {settings.is_plain for release in self._field("releases").queryset for settings in sets_of(release)}
-        left_out = [] if True in ways else list(_PLAIN_ONLY)
-        left_out += list(_ASSOCIATED_ONLY) if ways == {True} else []
-        for name in left_out:
-            del self.fields[name]
+        for choice in CHOICES:
+            if not choice.is_needed(plain=True in ways, associated=ways != {True}):
+                del self.fields[field_name(choice)]
+
+    @property
+    def rows(self) -> list["FormRow"]:
+        """The choices below the references, as they stand beside each other."""
+        asked = [(names, [self[name] for name in names if name in self.fields]) for names in field_rows()]
+        return [FormRow(fields, is_shared=len(names) > 1) for names, fields in asked if fields]
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
@@ -159,9 +100,8 @@ class PlanForm(forms.Form):
             return [ReferenceChoice(model, str(model.pk) in chosen) for model in models]
         wanted = {str(value) for value in self["releases"].value() or ()}
         releases = [release for release in self._field("releases").queryset if str(release.pk) in wanted]
-        levels = {self["level"].value(), *(self["further_primary"].value() or ())}
-        ordered = [level for level in Plan.Level.values if level in levels]
-        found = suggest_references(suspect, releases, ordered, self.user)
+        levels = in_order({self["level"].value(), *(self["further_primary"].value() or ())})
+        found = suggest_references(suspect, releases, levels, self.user)
         return [ReferenceChoice(one.model, str(one.model.pk) in chosen, one) for one in found]
 
     def _id_of(self, name: str) -> Any:
@@ -178,16 +118,17 @@ class PlanForm(forms.Form):
             releases=list(data["releases"]),
             suspect=data["suspect"],
             references=list(data["references"]),
-            level=data["level"],
-            further_primary=data["further_primary"],
-            probes=data["probes"],
-            **{name: data[name] for name in (*_PLAIN_ONLY, *_ASSOCIATED_ONLY) if name in data},
-            alpha=data["alpha"],
-            series_is_open=data["series_is_open"],
             held_out=data["held_out"],
-            decide_with_references=data["counted"] == "with",
-            wrong_key_control=data["wrong_key_control"],
+            **choices_in(data),
         )
+
+
+@dataclass(frozen=True)
+class FormRow:
+    """Fields that stand beside each other; is_shared: it has room for several, though one may be left out."""
+
+    fields: list[forms.BoundField]
+    is_shared: bool
 
 
 @dataclass(frozen=True)
@@ -217,29 +158,6 @@ class ReferenceChoice:
     @property
     def reasons(self) -> tuple[str, ...]:
         return self.suggestion.reasons if self.suggestion else ()
-
-
-def initial_of(values: PlanValues) -> dict[str, Any]:
-    """What the form shows for a saved draft."""
-    return {
-        "version": values.version,
-        "releases": [release.pk for release in values.releases],
-        "suspect": values.suspect,
-        "references": [reference.pk for reference in values.references],
-        "level": values.level,
-        "further_primary": list(values.further_primary),
-        "counted": "with" if values.decide_with_references else "without",
-        "probes": values.probes,
-        "group_images": values.group_images,
-        "permutations": values.permutations,
-        "decoys": values.decoys,
-        "exceedances": values.exceedances,
-        "alpha": values.alpha,
-        "series_is_open": values.series_is_open,
-        "held_out": values.held_out,
-        "wrong_key_control": values.wrong_key_control,
-        "name": values.name,
-    }
 
 
 def release_label(release: Release) -> str:

@@ -1,9 +1,10 @@
 import uuid
+from typing import Any
 
 from django.db import models
 
 from audits.models.registered import RegisteredModel
-from audits.statistics.density import LEVELS
+from audits.planning.choices import PlanChoices, in_order, lines
 from audits.statistics.density import Level as LevelName
 from provenance.models import Dataset, Membership, Organisation, Release, Role, User, Version
 
@@ -30,7 +31,10 @@ class PlanQuerySet(models.QuerySet["Plan"]):
 
 
 class Plan(models.Model):
-    """Frozen parameters of one test. A draft may be changed; a locked plan never."""
+    """Frozen parameters of one test. A draft may be changed; a locked plan never.
+
+    What its choices mean and how they are asked and shown stands in `audits.planning.choices`.
+    """
 
     State = PlanState
     Level = Level
@@ -42,24 +46,20 @@ class Plan(models.Model):
     releases = models.ManyToManyField(Release, related_name="plans")
     suspect = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="plans")
     references = models.ManyToManyField(RegisteredModel, related_name="plans_as_reference", blank=True)
-    level = models.CharField(max_length=10, choices=Level.choices, default=Level.FEATURES)
+    level = models.CharField(max_length=10, choices=Level.choices, default=PlanChoices.level)
     # Further levels that decide beside `level`; every other one that the suspect returns is secondary.
     further_primary = models.JSONField(default=list, blank=True)
-    probes = models.PositiveIntegerField(default=300)
-    group_images = models.PositiveIntegerField(default=50)  # per group
-    permutations = models.PositiveIntegerField(default=1_000_000)
-    # Plain marks: decoy keys at most, and how many of them as extreme as the true key end the test; 0 for never.
-    decoys = models.PositiveIntegerField(default=199)
-    exceedances = models.PositiveIntegerField(default=20)
-    alpha = models.FloatField(default=0.01)
-    # Runs against this suspect may go on until one succeeds, so alpha is spent over all runs to come.
-    series_is_open = models.BooleanField(default=False)
+    probes = models.PositiveIntegerField(default=PlanChoices.probes)
+    group_images = models.PositiveIntegerField(default=PlanChoices.group_images)
+    permutations = models.PositiveIntegerField(default=PlanChoices.permutations)
+    decoys = models.PositiveIntegerField(default=PlanChoices.decoys)
+    exceedances = models.PositiveIntegerField(default=PlanChoices.exceedances)
+    alpha = models.FloatField(default=PlanChoices.alpha)
+    series_is_open = models.BooleanField(default=PlanChoices.series_is_open)
     # Images that never left the house, for the tests of others that compare released with held-out images.
     held_out = models.ForeignKey(Version, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
-    # Which p decides: with the references regressed out, or without.
-    decide_with_references = models.BooleanField(default=False)
-    # A key drawn for the purpose is asked about as well; it costs as many forward passes as the true one.
-    wrong_key_control = models.BooleanField(default=True)
+    decide_with_references = models.BooleanField(default=PlanChoices.decide_with_references)
+    wrong_key_control = models.BooleanField(default=PlanChoices.wrong_key_control)
     state = models.CharField(max_length=10, choices=PlanState.choices, default=PlanState.DRAFT)
     # The frozen text whose SHA-256 is the digest; set by locking.
     frozen = models.JSONField(default=dict)
@@ -81,8 +81,7 @@ class Plan(models.Model):
     @property
     def primary_levels(self) -> tuple[LevelName, ...]:
         """Levels whose p-values decide, in the fixed order features, soft, hard."""
-        chosen = {self.level, *self.further_primary}
-        return tuple(level for level in LEVELS if level in chosen)
+        return in_order({self.level, *self.further_primary})
 
     @property
     def primary_labels(self) -> list[str]:
@@ -100,6 +99,11 @@ class Plan(models.Model):
         """Whether some mark set of its releases has groups: those are tested by permuting the assignment."""
         releases = self.releases.select_related("key")
         return any(not settings.is_plain for release in releases for settings in release.key.mark_sets)
+
+    @property
+    def shown_choices(self) -> list[tuple[str, Any]]:
+        """Label and words of every choice that its tests use; levels are shown apart."""
+        return lines(self, plain=self.has_plain, associated=self.has_associated)
 
     @property
     def is_locked(self) -> bool:

@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits.forms.plans import PlanForm, initial_of
+from audits.forms.plan_choices import initial_of
+from audits.forms.plans import PlanForm
 from audits.models import Plan
 from audits.services.plans import drafting, locking
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.frozen import frozen_text
-from audits.services.plans.values import values_of
+from audits.services.plans.values import FIELDS, values_of
 from audits.services.runs import queueing
 from provenance.errors import TouchmarkError
 from provenance.models import Role, User
@@ -55,7 +56,7 @@ def _empty_or_started(request: HttpRequest) -> HttpResponse:
 
 def _chosen(request: HttpRequest) -> dict[str, object]:
     """What stands in a form that is not complete yet."""
-    lists = ("releases", "references", "further_primary")
+    lists = [choice.name for choice in FIELDS.values() if choice.is_several]
     return dict(request.GET.items()) | {name: request.GET.getlist(name) for name in lists}
 
 

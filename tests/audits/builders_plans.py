@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import models
+
+from audits.forms.plan_choices import initial_of
 from audits.services.plans.values import PlanValues
 from tests.audits.builders_reports import model, release, version
 from tests.world import World
@@ -19,19 +22,15 @@ def plan_values(world: World) -> PlanValues:
 
 
 def as_form(values: PlanValues, **more: Any) -> dict[str, Any]:
-    """What a browser sends for this plan."""
-    data: dict[str, Any] = {
-        "version": values.version.pk,
-        "releases": [one.pk for one in values.releases],
-        "suspect": values.suspect.pk,
-        "level": "features",
-        "counted": "without",
-        "probes": 100,
-        "group_images": 10,
-        "permutations": 1000,
-        "alpha": 0.01,
-    }
-    return data | more
+    """What a browser sends for this plan, its name left empty: of boxes only those that are ticked."""
+    shown = {name: _sent(value) for name, value in initial_of(values).items() if name != "name"}
+    return {name: sent for name, sent in shown.items() if sent is not None} | more
+
+
+def _sent(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "on" if value else None
+    return value.pk if isinstance(value, models.Model) else value
 
 
 def changed(values: PlanValues, **more: Any) -> PlanValues:

@@ -155,13 +155,9 @@ def test_only_auditors_with_a_grant_may_plan(world, values):
 
 
 # -- pages -------------------------------------------------------------------------------------------------------
-def answers(values, **more):
-    return as_form(values, wrong_key_control="on", **more)
-
-
 def test_an_auditor_plans_locks_and_is_asked_to_run(world, values, sign_in):
     browser = sign_in(world.auditor)
-    response = browser.post(reverse("plan_new"), answers(values))
+    response = browser.post(reverse("plan_new"), as_form(values))
     plan = Plan.objects.get()
     assert response["Location"] == reverse("plan_detail", args=[plan.pk])
     assert plan.name == f"suspect-1 against Meadows, version 1, for {plan.releases.get().recipient}"
@@ -177,17 +173,17 @@ def test_an_auditor_plans_locks_and_is_asked_to_run(world, values, sign_in):
 
 def test_the_forecast_moves_with_the_form(world, values, sign_in):
     browser = sign_in(world.auditor)
-    page = browser.get(reverse("plan_forecast"), answers(values)).content.decode()
+    page = browser.get(reverse("plan_forecast"), as_form(values)).content.decode()
     assert "1,360 forward passes" in page
     assert "0.0014" in page
-    page = browser.get(reverse("plan_forecast"), answers(values, alpha=0.0001)).content.decode()
+    page = browser.get(reverse("plan_forecast"), as_form(values, alpha=0.0001)).content.decode()
     assert "cannot reach alpha" in page
-    page = browser.get(reverse("plan_forecast"), answers(values, releases=[])).content.decode()
+    page = browser.get(reverse("plan_forecast"), as_form(values, releases=[])).content.decode()
     assert "once the form is complete" in page
 
 
 def test_a_wrong_form_comes_back_with_a_sentence(world, values, sign_in):
-    response = sign_in(world.auditor).post(reverse("plan_new"), answers(values, probes=5000))
+    response = sign_in(world.auditor).post(reverse("plan_new"), as_form(values, probes=5000))
     assert response.status_code == 422
     assert "Only 540 images are unmarked" in response.content.decode()
 

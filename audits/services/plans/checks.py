@@ -3,18 +3,16 @@
 from itertools import islice
 
 from audits.models import Plan, RegisteredModel
+from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
 from audits.services.plans.reference_checks import check_rigged_references_are_told
-from audits.services.plans.values import MOST_DECOYS_PLANNED, PlanError, PlanValues, levels_of, sets_of
+from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of
 from audits.statistics import restricted
-from audits.statistics.permutation import MOST_PERMUTATIONS
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.intake.errors import ManifestError
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSettings
-from provenance.marks.room import LEAST_PROBES
 from provenance.models import Release, Version
 
-LEAST_PERMUTATIONS = 1_000
 LEAST_HELD_OUT = 10
 HELD_OUT_SAMPLE = 1_000
 DIGEST_FIELD = b'"sha256":"'
@@ -26,16 +24,10 @@ def check(values: PlanValues) -> None:
     _check_models(values)
     if values.has_plain:
         _check_decoys(values)
-    if values.has_associated:
-        if not LEAST_PERMUTATIONS <= values.permutations <= MOST_PERMUTATIONS:
-            raise PlanError(f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.")
-        if values.group_images < 1:
-            raise PlanError("Use at least one image of every group.")
-    if not 0 < values.alpha <= 0.1:
-        raise PlanError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
+    refused = next(refusals(values, plain=values.has_plain, associated=values.has_associated), None)
+    if refused is not None:
+        raise PlanError(refused)
     check_rigged_references_are_told(values)
-    if values.probes < LEAST_PROBES:
-        raise PlanError(f"Use {LEAST_PROBES} probes or more.")
     marked = max(release.marked_count for release in values.releases)
     if values.probes > values.version.file_count - marked:
         raise PlanError(f"Only {values.version.file_count - marked:,} images are unmarked; use fewer probes.")

@@ -4,6 +4,8 @@ import hashlib
 from typing import Any
 
 from audits.models import Plan, RegisteredModel
+from audits.planning.choices import frozen_of
+from audits.planning.declaration import Part
 from audits.services.code_version import code_version
 from audits.services.plans.values import PlanValues, levels_of, sets_of
 from audits.statistics.ranktest import StoppingRule
@@ -12,7 +14,7 @@ from provenance.models import Release, Version
 
 FORMAT = "touchmark/plan/1"
 DECOYS_PER_LOOK = 20
-NUMBERS = ("group_images", "permutations", "decoys", "stopping_rule")  # of the tests; the rest of their text is words
+WHATEVER_THE_MARKS = (Part.SERIES, Part.PROBES, Part.ALPHA, Part.COUNTED)
 CLOSED_SERIES = (
     "Holm's method over the primary levels of all releases of this plan and of every run of the same suspect against "
     "them that is queued before the result is stored; one without a p by then, though it may still ask or ended after "
@@ -68,20 +70,18 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
 
 def read_by_runs(values: PlanValues) -> dict[str, Any]:
     """What of the frozen text a run reads from the plan's own row."""
-    numbers = {name: value for name, value in _frozen_tests(values).items() if name in NUMBERS}
+    read = {**frozen_of(values, Part.ASSIGNMENTS, Part.RANKS), "stopping_rule": None}
+    numbers = {key: value for key, value in _frozen_tests(values).items() if key in read}
     return {**frozen_choices(values), **numbers, "controls": _frozen_controls(values)}
 
 
 def frozen_choices(values: PlanValues) -> dict[str, Any]:
     """What a person chose, whichever way the releases are tested."""
     return {
-        "level": values.level,
+        **frozen_of(values, Part.LEVELS),
         "primary_levels": list(values.primary_levels),
         "secondary_levels": list(values.secondary_levels),
-        "series_is_open": values.series_is_open,
-        "probes": values.probes,
-        "alpha": values.alpha,
-        "counted": "with references" if values.decide_with_references else "without references",
+        **frozen_of(values, *WHATEVER_THE_MARKS),
         "held_out": frozen_version(values.held_out) if values.held_out else None,
     }
 
@@ -92,7 +92,7 @@ def frozen_version(version: Version) -> dict[str, Any]:
 
 
 def _frozen_controls(values: PlanValues) -> dict[str, bool]:
-    return {"wrong_key": values.wrong_key_control, "references_alone": True, "references_left_out": True}
+    return {**frozen_of(values, Part.CONTROLS), "references_alone": True, "references_left_out": True}
 
 
 def _frozen_tests(values: PlanValues) -> dict[str, Any]:
@@ -114,8 +114,7 @@ def _frozen_tests(values: PlanValues) -> dict[str, Any]:
 def _frozen_permutation_test(values: PlanValues) -> dict[str, Any]:
     restricted = any(settings.restriction is not None for release in values.releases for settings in sets_of(release))
     return {
-        "group_images": values.group_images,
-        "permutations": values.permutations,
+        **frozen_of(values, Part.ASSIGNMENTS),
         "permutation_seed": "SHA-256 of this plan's digest, the nonce drawn when the run is queued, and what is tested",
         "statistic": "sum of double-centred pulls along the assignment (method, section 4)",
         "null": RESTRICTED_NULL if restricted else FREE_NULL,
@@ -126,7 +125,7 @@ def _frozen_permutation_test(values: PlanValues) -> dict[str, Any]:
 def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
     rule = stopping_rule(values)
     return {
-        "decoys": rule.decoys,
+        **frozen_of(values, Part.RANKS),
         "decoy_seed": "HKDF-SHA256 of this plan's digest and the nonce drawn when the run is queued",
         "statistic": "leave-one-out squared Mahalanobis distance of steady density scores (method, section 5)",
         "null": "the true key's rank among its decoys is uniform; ties count against the claimant",

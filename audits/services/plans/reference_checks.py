@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from audits.planning.choices import MOST_DECOYS_PLANNED
 from audits.services.plans.frozen import stopping_rule
 from audits.services.plans.smallest_p import smallest_of_set
-from audits.services.plans.values import MOST_DECOYS_PLANNED, PlanError, PlanValues, sets_of
+from audits.services.plans.values import PlanError, PlanValues, sets_of
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from provenance.marks import MarkSettings
 

@@ -1,31 +1,14 @@
 """What a person chooses for a plan, and what follows from it without looking at anything but rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audits.models import Plan, RegisteredModel
+from audits.planning.choices import PlanChoices, in_order
+from audits.planning.declaration import Choice, Option, Part, choices_of
 from provenance.errors import TouchmarkError
 from provenance.marks import MarkSettings
 from provenance.models import Release, Version
-
-MOST_DECOYS_PLANNED = 10_000
-# Fields of Plan that hold one value each, named as in PlanValues.
-COPIED = (
-    "name",
-    "version",
-    "suspect",
-    "level",
-    "probes",
-    "group_images",
-    "permutations",
-    "decoys",
-    "exceedances",
-    "alpha",
-    "series_is_open",
-    "held_out",
-    "decide_with_references",
-    "wrong_key_control",
-)
 
 
 class PlanError(TouchmarkError):
@@ -33,35 +16,60 @@ class PlanError(TouchmarkError):
 
 
 @dataclass(frozen=True)
-class PlanValues:
-    """What a person chooses. `references` may be empty; `group_images` counts per group.
+class PlanValues(PlanChoices):
+    """The choices, and the rows that a plan names. `references` may be empty."""
 
-    level: the level that decides; further_primary: others that decide beside it. series_is_open: runs against this
-    suspect may go on until one succeeds. held_out: a version whose images were never released, or None.
-    """
-
-    name: str
-    version: Version
-    releases: Sequence[Release]
-    suspect: RegisteredModel
-    references: Sequence[RegisteredModel] = ()
-    level: str = Plan.Level.FEATURES
-    further_primary: Sequence[str] = ()
-    probes: int = 300
-    group_images: int = 50
-    permutations: int = 1_000_000
-    decoys: int = 199
-    exceedances: int = 20
-    alpha: float = 0.01
-    series_is_open: bool = False
-    held_out: Version | None = None
-    decide_with_references: bool = False
-    wrong_key_control: bool = True
-
-    @property
-    def primary_levels(self) -> tuple[str, ...]:
-        """Levels that decide, in the fixed order features, soft, hard."""
-        return tuple(level for level in Plan.Level.values if level in {self.level, *self.further_primary})
+    name: str = field(
+        metadata=Choice(
+            Part.TESTED, "Name of the plan", "Drawn up if left empty.", option=Option("--name", "name of the plan")
+        ).metadata
+    )
+    version: Version = field(
+        metadata=Choice(
+            Part.TESTED,
+            "Dataset version",
+            "Probes are drawn from its unmarked images.",
+            option=Option("--dataset", "name of the dataset, or id of one of its versions"),
+        ).metadata
+    )
+    releases: Sequence[Release] = field(
+        metadata=Choice(
+            Part.TESTED,
+            "Releases to test for",
+            "Several ask whose copy was used; their p-values are corrected together.",
+            option=Option("--release", "recipient or id; repeat it (default: every ready release)"),
+            is_several=True,
+        ).metadata
+    )
+    suspect: RegisteredModel = field(
+        metadata=Choice(
+            Part.TESTED, "Suspect", option=Option("--suspect", "name or id of a registered suspect")
+        ).metadata
+    )
+    references: Sequence[RegisteredModel] = field(
+        default=(),
+        metadata=Choice(
+            Part.TESTED,
+            "References",
+            "Models declared never to have seen a release. Two or three make the test sharper. Each is tested "
+            "itself, at both tails. A suspect that came out clean is no reference: that is no acquittal.",
+            option=Option("--reference", "name or id of a reference; repeat it"),
+            is_several=True,
+        ).metadata,
+    )
+    held_out: Version | None = field(
+        default=None,
+        metadata=Choice(
+            Part.TESTED,
+            "Held-out images",
+            "A version of images like the released ones that never left the house. Only the other verifiers, "
+            "which are shown for comparison, ask about them; the test itself needs none.",
+            option=Option(
+                "--held-out",
+                "name of a dataset, or id of a version, whose images were never released; for the other verifiers",
+            ),
+        ).metadata,
+    )
 
     @property
     def secondary_levels(self) -> tuple[str, ...]:
@@ -79,6 +87,11 @@ class PlanValues:
         return any(not settings.is_plain for release in self.releases for settings in sets_of(release))
 
 
+FIELDS = {choice.name: choice for choice in choices_of(PlanValues)}
+# Fields of Plan that hold one value each, named as in PlanValues.
+COPIED = tuple(choice.name for choice in FIELDS.values() if not choice.is_several)
+
+
 def values_of(plan: Plan) -> PlanValues:
     """A saved plan's values, as `save_draft` took them."""
     return PlanValues(
@@ -91,8 +104,7 @@ def values_of(plan: Plan) -> PlanValues:
 
 def levels_of(model: RegisteredModel) -> tuple[str, ...]:
     """Levels that a model was registered to return, in the fixed order."""
-    returns = set(model.spec.get("returns", []))
-    return tuple(level for level in Plan.Level.values if level in returns)
+    return in_order(model.spec.get("returns", []))
 
 
 def sets_of(release: Release) -> tuple[MarkSettings, ...]:

@@ -1,0 +1,1 @@
+"""What a person chooses for a plan, each choice declared once. No Django: forms, commands and pages read it."""

@@ -1,0 +1,241 @@
+"""The choices of a plan that are no rows of the database, declared once each.
+
+From a declaration follow the form's field, the command's option, the key in the frozen text, the refusal and the line
+on the page. A new choice is written here and as a column of `audits.models.Plan`, with its migration; then where the
+test makes use of it. The order is the command's and the frozen text's; pages go by `Part`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from audits.planning.declaration import (
+    Bounds,
+    Buttons,
+    Choice,
+    Frozen,
+    Option,
+    Part,
+    Shown,
+    choices_of,
+    either,
+)
+from audits.statistics.density import LEVELS
+from audits.statistics.permutation import MOST_PERMUTATIONS
+from audits.statistics.ranktest import SCORES, fewest_decoys
+from provenance.marks.room import LEAST_PROBES
+
+LEAST_PERMUTATIONS = 1_000
+MOST_DECOYS_PLANNED = 10_000
+ABOVE_ZERO = math.nextafter(0.0, 1.0)
+
+
+def _once(exceedances: int) -> str:
+    if not exceedances:
+        return "none: all decoys are asked"
+    return f"once {exceedances:,} decoys are at least as extreme as the true key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanChoices:
+    """`group_images` counts per group; `further_primary` are levels that decide beside `level`."""
+
+    level: str = field(
+        default="features",
+        metadata=Choice(
+            Part.LEVELS,
+            "Level that decides",
+            "All levels that the suspect returns are measured from the same answers; this one decides.",
+            option=Option("--level", "level that decides"),
+            frozen=Frozen("level"),
+        ).metadata,
+    )
+    further_primary: Sequence[str] = field(
+        default=(),
+        metadata=Choice(
+            Part.LEVELS,
+            "Further levels that decide",
+            "Each can bring evidence by itself, and each makes the correction stricter for all. Levels that you "
+            "leave out are measured and shown all the same, but never decide.",
+            option=Option(
+                "--also-primary",
+                "a further level that decides; repeat it (others are measured, but never decide)",
+            ),
+            is_several=True,
+        ).metadata,
+    )
+    # Runs against this suspect may go on until one succeeds, so alpha is spent over all runs to come.
+    series_is_open: bool = field(
+        default=False,
+        metadata=Choice(
+            Part.SERIES,
+            "More runs may follow, as many as it takes",
+            "Leave it empty where the number of runs is settled. An open series multiplies the p of run number n "
+            "by n (n + 1), so that an innocent model stays below alpha however often it is run. All runs of a "
+            "suspect against a release are of one kind.",
+            option=Option(
+                "--series-open",
+                "this suspect may be run again as often as it takes: every p is multiplied by n (n + 1) in run n",
+            ),
+            frozen=Frozen("series_is_open"),
+            shown=Shown(
+                "Correction",
+                either(
+                    "Holm over releases, levels that decide and all runs so far; it keeps alpha only where the "
+                    "number of runs was settled beforehand",
+                    "Holm over releases and levels that decide; every p of run n times n (n + 1), because the "
+                    "suspect may be run again",
+                ),
+            ),
+        ).metadata,
+    )
+    probes: int = field(
+        default=300,
+        metadata=Choice(
+            Part.PROBES,
+            "Probes",
+            option=Option("--probes"),
+            frozen=Frozen("probes"),
+            shown=Shown("Probes", "{:,}".format),
+            bounds=Bounds(LEAST_PROBES, form_most=100_000, refusal=f"Use {LEAST_PROBES} probes or more."),
+        ).metadata,
+    )
+    group_images: int = field(
+        default=50,
+        metadata=Choice(
+            Part.ASSIGNMENTS,
+            "Clean images per group",
+            "What the pull is measured towards.",
+            option=Option("--group-images", "clean images per group (default %(default)s)"),
+            frozen=Frozen("group_images"),
+            shown=Shown("Clean images per group", "up to {:,}".format),
+            bounds=Bounds(1, form_most=10_000, refusal="Use at least one image of every group."),
+            beside="probes",
+        ).metadata,
+    )
+    permutations: int = field(
+        default=1_000_000,
+        metadata=Choice(
+            Part.ASSIGNMENTS,
+            "Permutations",
+            "They cost no forward passes. With nine groups or fewer all assignments are taken.",
+            option=Option("--permutations"),
+            frozen=Frozen("permutations"),
+            shown=Shown("Permutations", "{:,}, or all where they can be counted".format),
+            bounds=Bounds(
+                LEAST_PERMUTATIONS,
+                MOST_PERMUTATIONS,
+                refusal=f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.",
+            ),
+            beside="alpha",
+        ).metadata,
+    )
+    # How many are refused depends on the references and on each other: see `audits.services.plans.checks`.
+    decoys: int = field(
+        default=199,
+        metadata=Choice(
+            Part.RANKS,
+            "Decoy keys",
+            "For plain marks: the true key is ranked among at most so many decoys. Each costs as many forward "
+            "passes as there are probes.",
+            option=Option("--decoys", "plain marks: decoy keys at most (default %(default)s)"),
+            frozen=Frozen("decoys"),
+            shown=Shown("Decoy keys", "at most {:,}".format),
+            bounds=Bounds(fewest_decoys(len(SCORES), 0), MOST_DECOYS_PLANNED),
+        ).metadata,
+    )
+    # Frozen as part of the stopping rule.
+    exceedances: int = field(
+        default=20,
+        metadata=Choice(
+            Part.RANKS,
+            "Stop after so many exceedances",
+            "For plain marks: the run ends once so many decoys are at least as extreme as the true key; 0 for never.",
+            option=Option(
+                "--exceedances",
+                "plain marks: stop once so many decoys are as extreme as the true key; 0 for never "
+                "(default %(default)s)",
+            ),
+            shown=Shown("Stopping rule", _once),
+            bounds=Bounds(0, MOST_DECOYS_PLANNED),
+            beside="decoys",
+        ).metadata,
+    )
+    alpha: float = field(
+        default=0.01,
+        metadata=Choice(
+            Part.ALPHA,
+            "Alpha",
+            option=Option("--alpha"),
+            frozen=Frozen("alpha"),
+            shown=Shown("Alpha"),
+            bounds=Bounds(
+                ABOVE_ZERO,
+                0.1,
+                refusal="Alpha lies above 0 and at most at 0.1; 0.01 is usual.",
+                form_least=1e-9,
+            ),
+        ).metadata,
+    )
+    decide_with_references: bool = field(
+        default=False,
+        metadata=Choice(
+            Part.COUNTED,
+            "The p that counts",
+            "Both are always reported.",
+            option=Option("--count-with-references", "the p with references decides"),
+            frozen=Frozen("counted", either("without references", "with references")),
+            shown=Shown("The p that counts", either("without references", "with the references regressed out")),
+            buttons=Buttons("counted", off="without", on="with"),
+        ).metadata,
+    )
+    # A key drawn for the purpose is asked about as well; it costs as many forward passes as the true one.
+    wrong_key_control: bool = field(
+        default=True,
+        metadata=Choice(
+            Part.CONTROLS,
+            "Ask about a wrong key as a control",
+            "Costs as many forward passes of the suspect as the true key.",
+            option=Option("--no-wrong-key", "leave out the control with a wrong key"),
+            frozen=Frozen("wrong_key"),
+            shown=Shown("Wrong key as a control", either("no", "yes")),
+        ).metadata,
+    )
+
+    @property
+    def primary_levels(self) -> tuple[str, ...]:
+        """Levels that decide."""
+        return in_order({self.level, *self.further_primary})
+
+
+CHOICES = choices_of(PlanChoices)
+
+
+def in_order(levels: Collection[str]) -> tuple[Level, ...]:
+    """Levels in the fixed order features, soft, hard."""
+    return tuple(level for level in LEVELS if level in levels)
+
+
+def frozen_of(chosen: PlanChoices, *parts: Part) -> dict[str, Any]:
+    """What these parts bring into the frozen text."""
+    return {c.frozen.key: c.frozen.words(getattr(chosen, c.name)) for c in CHOICES if c.frozen and c.part in parts}
+
+
+def refusals(chosen: PlanChoices, *, plain: bool, associated: bool) -> Iterator[str]:
+    """A sentence for every choice that is out of its bounds, of those that such mark sets need."""
+    for choice in CHOICES:
+        bounds = choice.bounds
+        if bounds is None or not bounds.refusal or not choice.is_needed(plain=plain, associated=associated):
+            continue
+        if not bounds.hold(getattr(chosen, choice.name)):
+            yield bounds.refusal
+
+
+def lines(chosen: Any, *, plain: bool, associated: bool) -> list[tuple[str, Any]]:
+    """(label, words) for a plan's page. chosen: PlanChoices, or a row with columns of the same names."""
+    needed = [choice for choice in CHOICES if choice.is_needed(plain=plain, associated=associated)]
+    ordered = sorted(needed, key=lambda choice: choice.part)
+    return [(c.shown.label, c.shown.words(getattr(chosen, c.name))) for c in ordered if c.shown]

@@ -12,6 +12,8 @@ import pytest
 
 from tests.live import ROOT, Instance, wait_for
 
+pytestmark = pytest.mark.instance
+
 
 @pytest.fixture
 def instance(tmp_path):

@@ -15,6 +15,7 @@ from audits.calibration.table import make_row
 from audits.models import Calibration
 from audits.services.calibrations import starting
 from audits.services.calibrations.charts import qq_plot
+from audits.services.calibrations.job import run_calibration
 from audits.services.calibrations.notes import facts_for, note_for, sentence
 from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Job, LogEntry
@@ -80,7 +81,7 @@ def test_a_run_that_is_killed_between_rounds_goes_on_with_the_next_and_gives_the
     Job.objects.filter(pk=job.pk).update(state=Job.State.RUNNING, attempt=1)
     job.refresh_from_db()
     with pytest.raises(Killed):
-        job.run_calibration(Run(job))
+        run_calibration(Run(job))
     kept = calibration.folder / "round-patch-000.json"
     before = kept.stat().st_mtime_ns
     assert not (calibration.folder / "round-warp-000.json").exists()

@@ -1,6 +1,8 @@
 from audits.models import Report
 from audits.services.reports import issuing
+from audits.services.reports.job import write_report
 from provenance.models import Job
+from provenance.services.jobs import JobRun
 from tests.audits.builders_reports import finished_audit
 from tests.permissions.access import EVERYONE, OWNER_DATA, Access
 from tests.world import World
@@ -15,7 +17,7 @@ def issued(world: World) -> dict[str, object]:
     assert report.job_id
     Job.objects.filter(pk=report.job_id).update(state=Job.State.RUNNING, attempt=1)
     job = Job.objects.get(pk=report.job_id)
-    job.write_report(issuing.JobRun(job))
+    write_report(JobRun(job))
     assert Report.objects.get(pk=report.pk).state == Report.State.ISSUED
     return {"pk": report.pk}
 

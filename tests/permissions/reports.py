@@ -2,7 +2,7 @@ from audits.models import Report
 from audits.services.reports import issuing
 from audits.services.reports.job import write_report
 from provenance.models import Job
-from provenance.services.jobs import JobRun
+from provenance.services.jobs.running import JobRun
 from tests.audits.builders_reports import finished_audit
 from tests.permissions.access import EVERYONE, OWNER_DATA, Access
 from tests.world import World

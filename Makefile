@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+# Files of tests are shared out among so many processes.
+PYTEST_WORKERS ?= 2
+# Tests start hundreds of Python processes: each may keep what it compiled for the next.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo run fix test-fast test test-all lint check lock clean
 
@@ -16,15 +20,16 @@ fix: $(VENV)/ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What is tested without a browser, PostgreSQL, instances, and models that are opened or trained.
 test-fast: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -m "not slow and not browser and not services"
+	$(PYTEST) -m "not slow and not browser and not services and not instance and not suspect"
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # Trains models and moves large data; takes long.
 test-all: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -m ""
+	$(PYTEST) -m ""
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -47,17 +52,19 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Touchmark needs Python 3.11 or 3.12"'
 	$(PYTHON) -m venv $(VENV)
 
-# uv installs what pip would, many times faster; pip brings uv itself, checked against its hash.
+# uv installs what pip would, many times faster; pip brings uv itself, checked against its hash. Packages are compiled
+# at once: the confined processes that open models may write nothing, so each would compile torch and timm anew.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes
 $(BIN)/uv: requirements-setup.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt
 	touch $@
 
 $(VENV)/ready: requirements.txt | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	touch $@
 
 $(VENV)/ready-dev: requirements-dev.txt | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch $(VENV)/ready $@
 
 clean:

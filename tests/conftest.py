@@ -14,13 +14,24 @@ hypothesis_settings.register_profile("touchmark", deadline=None)
 hypothesis_settings.load_profile("touchmark")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Marks of tests that take long. Two processes that share the files end together if the longest files go first.
+LONGEST_FIRST = ("instance", "browser", "suspect")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        items.sort(key=_by_length)
     if SHARED.is_dir():
         return
     absent = pytest.mark.skip(reason="the shared data folder is not beside the project")
     for item in items:
         if item.get_closest_marker("shared"):
             item.add_marker(absent)
+
+
+def _by_length(item: pytest.Item) -> int:
+    places = (place for place, mark in enumerate(LONGEST_FIRST) if item.get_closest_marker(mark))
+    return min(places, default=len(LONGEST_FIRST))
 
 
 @pytest.fixture

@@ -1,13 +1,25 @@
-"""A private, throw-away data folder for every test session; loaded before Django reads its settings."""
+"""A private, throw-away data folder for every test process; loaded before Django reads its settings."""
 
 import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
-_folder = tempfile.mkdtemp(prefix="touchmark-tests-")
-atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+# Set by pytest-xdist in its workers; each works in a folder of its own inside that of the process that started it.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
-os.environ["TOUCHMARK_DATA"] = _folder
+
+def _folder() -> Path:
+    if WORKER:
+        folder = Path(os.environ["TOUCHMARK_DATA"]) / WORKER
+        folder.mkdir()
+        return folder
+    folder = Path(tempfile.mkdtemp(prefix="touchmark-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+os.environ["TOUCHMARK_DATA"] = str(_folder())
 os.environ["TOUCHMARK_LOOPBACK_HTTP"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")

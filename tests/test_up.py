@@ -12,6 +12,8 @@ import pytest
 
 from tests.live import ROOT, Instance, wait_for
 
+pytestmark = pytest.mark.instance
+
 
 @pytest.fixture
 def instance(tmp_path):
@@ -42,17 +44,7 @@ def test_it_starts_web_workers_and_sweeper_and_ctrl_c_leaves_nothing_running(ins
     assert not [process for process in everybody if _runs(process)]
 
 
-def test_a_killed_parent_takes_everybody_with_it(instance):
-    instance.start()
-    wait_for(lambda: len(_family(instance)) >= 7, 60, "all processes")
-    everybody = _family(instance)
-    os.kill(instance.process.pid, signal.SIGKILL)
-    instance.process.wait(10)
-    instance.process = None
-    wait_for(lambda: not any(_runs(process) for process in everybody), 40, "everybody to end")
-
-
-def test_a_second_instance_on_the_same_data_is_refused(instance):
+def test_a_second_instance_on_the_same_data_is_refused_and_a_killed_parent_takes_everybody_with_it(instance):
     instance.start()
     command = [sys.executable, "manage.py", "up", "--port", str(instance.port + 1)]
     second = subprocess.run(
@@ -60,6 +52,13 @@ def test_a_second_instance_on_the_same_data_is_refused(instance):
     )
     assert second.returncode != 0
     assert "already running" in second.stderr
+
+    wait_for(lambda: len(_family(instance)) >= 7, 60, "all processes")
+    everybody = _family(instance)
+    os.kill(instance.process.pid, signal.SIGKILL)
+    instance.process.wait(10)
+    instance.process = None
+    wait_for(lambda: not any(_runs(process) for process in everybody), 40, "everybody to end")
 
 
 def test_a_taken_port_is_told_in_words(tmp_path):

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import scipy  # its parts load when they are first used: no command and no page should wait for them
 from numpy.typing import NDArray
-from scipy import stats
 
 from provenance import wording
 from provenance.errors import TouchmarkError
@@ -30,8 +30,8 @@ def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE)
     if not 0 <= successes <= trials or trials < 1:
         raise TableError("An interval needs between none and all of at least one trial.")
     tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
-    high = 1.0 if successes == trials else float(stats.beta.isf(tail, successes + 1, trials - successes))
+    low = 0.0 if successes == 0 else float(scipy.stats.beta.ppf(tail, successes, trials - successes + 1))
+    high = 1.0 if successes == trials else float(scipy.stats.beta.isf(tail, successes + 1, trials - successes))
     return low, high
 
 
@@ -105,7 +105,7 @@ def make_row(
         rejections=tuple(_rejections(p, alpha, grids) for alpha in ALPHAS),
         distance=float(max(np.abs(reached - values).max(), (values - step - before).max())),
         excess=float(max(0.0, (reached - values).max())),
-        critical=float(stats.kstwo.isf(0.01, len(p))),
+        critical=float(scipy.stats.kstwo.isf(0.01, len(p))),
         quantiles=tuple(zip(expected.tolist(), np.quantile(p, expected).tolist(), strict=True)),
     )
 
@@ -114,9 +114,9 @@ def _rejections(p: NDArray[np.float64], alpha: float, grids: Sequence[int | None
     count = int(np.count_nonzero(p <= alpha + 1e-12))
     rates = [alpha if grid is None else np.floor(alpha * grid + 1e-9) / grid for grid in grids]
     attainable = min(alpha, float(np.mean(rates)))
-    if count > stats.binom.ppf((1 + CONFIDENCE) / 2, len(p), alpha):
+    if count > scipy.stats.binom.ppf((1 + CONFIDENCE) / 2, len(p), alpha):
         finding: Finding = "too often"
-    elif count < stats.binom.ppf((1 - CONFIDENCE) / 2, len(p), attainable):
+    elif count < scipy.stats.binom.ppf((1 - CONFIDENCE) / 2, len(p), attainable):
         finding = "more rarely"
     else:
         finding = "as often as it should"
@@ -155,7 +155,7 @@ class CalibrationTable:
     def _rejects_too_often(self) -> bool:
         counts = [(item, row.pairs) for row in self.rows if row.exact for item in row.rejections]
         least = (1 - CONFIDENCE) / max(1, len(counts))
-        return any(stats.binom.sf(item.count - 1, pairs, item.alpha) <= least for item, pairs in counts)
+        return any(scipy.stats.binom.sf(item.count - 1, pairs, item.alpha) <= least for item, pairs in counts)
 
     def to_dict(self) -> dict[str, Any]:
         return {"schema": SCHEMA, "made_with": dict(self.made_with), "rows": [asdict(row) for row in self.rows]}

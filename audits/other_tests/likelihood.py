@@ -10,10 +10,8 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import scipy  # its parts load when they are first used: no command and no page should wait for them
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from audits.other_tests.verdict import OtherTestError, Verdict, checked
 
@@ -35,6 +33,9 @@ def gmm_likelihood(
     the mixture (diagonal covariances) has at most one component per four images. Welch's one-sided t-test.
     Raises OtherTestError where the features do not vary.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     known = checked(released, "Features of released images", 4, 2)
     unknown = checked(held_out, "Features of held-out images", 2, 2)
     if known.shape[1] != unknown.shape[1]:
@@ -51,7 +52,7 @@ def gmm_likelihood(
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit(project(fitted))
     inside, outside = mixture.score_samples(project(tested)), mixture.score_samples(project(unknown))
-    result = stats.ttest_ind(inside, outside, equal_var=False, alternative="greater")
+    result = scipy.stats.ttest_ind(inside, outside, equal_var=False, alternative="greater")
     difference = float(inside.mean() - outside.mean())
     nominal = float(result.pvalue) if np.isfinite(result.pvalue) else float(difference <= 0)
     details = {"difference of mean log-likelihoods": difference, "components": float(mixture.n_components)}

@@ -8,8 +8,8 @@ docs/method.md, section 9.1.
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts load when they are first used: no command and no page should wait for them
 from numpy.typing import NDArray
-from scipy import stats
 
 from audits.other_tests.verdict import OtherTestError, Verdict, checked
 
@@ -47,7 +47,7 @@ def paired_t(clean: NDArray[np.floating], marked: NDArray[np.floating], margin: 
         nominal = 0.0 if statistic > 0 else 1.0
     else:
         statistic = mean / (deviation / np.sqrt(len(difference)))
-        nominal = float(stats.t.sf(statistic, len(difference) - 1))
+        nominal = float(scipy.stats.t.sf(statistic, len(difference) - 1))
     name = f"{PAIRED_T}, margin {margin:g}" if margin else PAIRED_T
     return Verdict(name, nominal, float(statistic), len(difference), SOURCE, {"mean difference": mean + margin})
 
@@ -58,7 +58,7 @@ def paired_wilcoxon(clean: NDArray[np.floating], marked: NDArray[np.floating]) -
     difference = np.where(np.abs(after - before) <= _rounding(before, after), 0.0, after - before)
     if not difference.any():
         return Verdict(PAIRED_WILCOXON, 1.0, 0.0, len(difference), SOURCE)
-    result = stats.wilcoxon(difference, zero_method="zsplit", alternative="greater", method="approx")
+    result = scipy.stats.wilcoxon(difference, zero_method="zsplit", alternative="greater", method="approx")
     return Verdict(PAIRED_WILCOXON, float(result.pvalue), float(result.statistic), len(difference), SOURCE)
 
 
@@ -76,7 +76,7 @@ def target_label_wilcoxon(labels: NDArray[np.integer], target: int) -> Verdict:
     if not difference.any():
         p, statistic = 1.0, 0.0
     else:
-        result = stats.wilcoxon(
+        result = scipy.stats.wilcoxon(
             difference.astype(np.float64), zero_method="zsplit", alternative="two-sided", method="approx"
         )
         p, statistic = float(result.pvalue), float(result.statistic)

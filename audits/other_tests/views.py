@@ -8,8 +8,8 @@ section 9.3.
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts load when they are first used: no command and no page should wait for them
 from numpy.typing import NDArray
-from scipy import stats
 
 from audits.other_tests.verdict import OtherTestError, Verdict, checked
 
@@ -102,7 +102,7 @@ def view_consistency(
     if np.ptp(difference) < 1e-12:
         nominal, statistic = (1.0 if difference[0] <= 1e-12 else 0.0), 0.0
     else:
-        result = stats.ttest_1samp(difference, 0.0, alternative="greater")
+        result = scipy.stats.ttest_1samp(difference, 0.0, alternative="greater")
         nominal, statistic = float(result.pvalue), float(result.statistic)
     return Verdict(VIEW_CONSISTENCY, nominal, statistic, len(difference), SOURCE, details)
 

@@ -23,7 +23,7 @@ from audits.planning.declaration import (
     choices_of,
     either,
 )
-from audits.statistics.density import LEVELS
+from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.marks.room import LEAST_PROBES

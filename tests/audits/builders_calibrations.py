@@ -1,9 +1,12 @@
 """Calibrations in the database: a tiny one to run, and a finished one whose p-values are drawn, not computed."""
 
+from dataclasses import asdict
+from functools import cache
+
 import numpy as np
 from django.utils import timezone
 
-from audits.calibration import BenchSize, PairRules, RoundResult, tabulate
+from audits.calibration import BenchSize, CalibrationTable, PairRules, RoundResult, tabulate
 from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS, Cell, Drawn
 from audits.models import Calibration
 from audits.services.calibrations import starting
@@ -37,29 +40,33 @@ def finished(
     pairs: int = 2_000,
 ) -> Calibration:
     """A table of `pairs` per line: uniform p for exact tests (or not, if `too_often`), small ones for the others."""
-    wanted = Wanted(families=families, seed=1)
     made = Calibration.objects.create(
         organisation=organisation or world.owner,
-        settings={"families": list(families), "stock": 1200, "core": _settings(wanted)},
+        settings=_settings(families),
         code_version=code or code_version(),
         created_by=by or world.auditor,
     )
-    rng = np.random.default_rng(len(families))
-    rounds = [
-        RoundResult(family, _p_values(rng, too_often, pairs), {"fresh small_resnet": 6}, 0) for family in families
-    ]
-    marks = starting.marks_of(made)
-    table = tabulate(rounds, starting.settings_of(made), marks, made.code_version)
+    table = _table(families, too_often, made.code_version, pairs)
     made.table, made.holds = table.to_dict(), table.holds
     made.state, made.finished_at, made.seconds = Calibration.State.DONE, timezone.now(), 90.0
     made.save()
     return made
 
 
-def _settings(wanted: Wanted) -> dict:
-    from dataclasses import asdict
+@cache
+def _table(families: tuple[str, ...], too_often: bool, code: str, pairs: int) -> CalibrationTable:
+    """Once for all tests that want the same: to sum up so many p-values takes seconds."""
+    asked = Calibration(settings=_settings(families), code_version=code)
+    rng = np.random.default_rng(len(families))
+    rounds = [
+        RoundResult(family, _p_values(rng, too_often, pairs), {"fresh small_resnet": 6}, 0) for family in families
+    ]
+    return tabulate(rounds, starting.settings_of(asked), starting.marks_of(asked), code)
 
-    return asdict(wanted.settings)
+
+def _settings(families: tuple[str, ...]) -> dict:
+    core = asdict(Wanted(families=families, seed=1).settings)
+    return {"families": list(families), "stock": 1200, "core": core}
 
 
 def _p_values(rng: np.random.Generator, too_often: bool, pairs: int) -> dict[Cell, list[Drawn]]:

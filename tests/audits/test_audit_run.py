@@ -19,7 +19,7 @@ from provenance.models import LogEntry
 from provenance.services.jobs import queue
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, train, untrained
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 
 
 def ended(audit: Audit) -> Audit:

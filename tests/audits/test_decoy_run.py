@@ -28,7 +28,7 @@ from provenance.services.jobs import queue
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
 from tests.audits.test_audit_run import answered_images, kill_the_suspect_after
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 
 PLAIN = MarkSettings(association="plain", share=0.3, side=0.25, opacity=1.0)
 

@@ -54,6 +54,7 @@ def run_jobs():
         worker.run(str(job.pk))
 
 
+@pytest.mark.suspect
 def test_an_uploaded_model_is_stored_logged_and_tested(world, weights, no_worker):
     upload = uploaded(world, weights)
     model = registering.register_upload(world.owner, SUSPECT, upload, by=world.auditor)
@@ -205,6 +206,7 @@ def other(path):
     return cifar_weights(folder, seed=9)
 
 
+@pytest.mark.suspect
 def test_weights_that_do_not_fit_fail_with_a_sentence_and_can_be_described_anew(world, weights, no_worker, sign_in):
     wrong = Registration("Suspect", "suspect", ModelSpec("cifar_resnet:32"))
     model = registering.register_local(world.owner, wrong, weights, by=world.auditor)
@@ -218,6 +220,7 @@ def test_weights_that_do_not_fit_fail_with_a_sentence_and_can_be_described_anew(
     assert "Describe it anew" in page
 
 
+@pytest.mark.suspect
 def test_the_command_registers_and_tests_and_answers_in_json(world, weights, capsys):
     call_command(
         "register_model", str(weights), "--as=adam", "--name=Stranger", "--architecture=cifar_resnet:20",

@@ -157,6 +157,7 @@ def run_of(audit):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.suspect
 def test_released_and_held_out_images_are_asked_about(woods):
     plan, audit = woods()
     found = ask_held_out(run_of(audit), audit)
@@ -201,6 +202,7 @@ def test_views_are_asked_of_so_many_images_at_most(world, db):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.suspect
 def test_a_whole_audit_asks_them_and_counts_what_it_asked(world, sign_in):
     (release,) = make_releases(world, make_version(world, per_class=20), "North")
     grove = make_version(world, per_class=8, name="Grove", seed=8)
@@ -229,6 +231,7 @@ def test_a_whole_audit_asks_them_and_counts_what_it_asked(world, sign_in):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.suspect
 def test_what_is_missing_is_said(woods, world):
     plan, audit = woods(references=0, held_out=False)
     release = plan.releases.first()
@@ -260,6 +263,7 @@ def test_what_is_missing_is_said(woods, world):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.suspect
 def test_a_stopped_run_goes_on_where_it_was(woods):
     _, audit = woods(references=0)
     run = run_of(audit)

@@ -13,7 +13,7 @@ from audits.services.runs import queueing
 from audits.suspects import ModelSpec, SuspectInfo
 from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, untrained
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 
 
 def run(world, plan) -> Audit:

@@ -11,7 +11,7 @@ from provenance.models import Job, LogEntry, Version
 from provenance.services.jobs import queue, worker
 from tests.audits.builders_trainings import scenes_version
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 QUICK = TrainingSettings(seed=0, epochs=1, batch_size=16)
 
 

@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 from tests.live import Instance, require_chromium, wait_for
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.instance, pytest.mark.timeout(600)]
 
 CLASSES = ("ash", "birch", "cedar", "elm", "fir")
 LONG = 120_000  # milliseconds that a job may take on a busy machine

@@ -15,8 +15,8 @@ OWNER_DATA = OWNER - {"administrator"}
 class Access:
     """Who gets an answer (status below 400) from one URL; everybody else gets 403 or 404, strangers the sign-in page.
 
-    `kwargs(world)` makes the objects of the URL and returns its arguments. Each person is tried on a fresh world
-    inside a rolled-back transaction, so a POST may change things.
+    `kwargs(world)` makes the objects of the URL, once for everybody, and returns its arguments. Each person is tried
+    inside a transaction that is rolled back, so a POST may change things (in the database: files stay changed).
     """
 
     allowed: frozenset[str]

@@ -5,6 +5,7 @@ import pkgutil
 
 import pytest
 from django.db import transaction
+from django.http import HttpResponse
 from django.urls import URLPattern, get_resolver, reverse
 
 import tests.permissions as tables
@@ -44,18 +45,21 @@ def test_every_url_is_listed():
 @pytest.mark.django_db
 def test_who_gets_an_answer(name, sign_in, client):
     access = access_table()[name]
+    world = World()
+    url = reverse(name, kwargs=access.kwargs(world))
     for who in ("anonymous", *World.PEOPLE):
-        with transaction.atomic():
-            world = World()
-            url = reverse(name, kwargs=access.kwargs(world))
+        with transaction.atomic():  # what one person changes, the next does not find
             browser = client if who == "anonymous" else sign_in(getattr(world, who))
             response = getattr(browser, access.method)(url, access.data(world))
             transaction.set_rollback(True)
-        told = f"{access.method.upper()} {url} as {who}: {response.status_code}"
-        if who == "anonymous" and not access.public:
-            assert response.status_code == 302, told
-            assert response["Location"].startswith(reverse("sign_in")), told
-        elif who == "anonymous" or who in access.allowed:
-            assert response.status_code < 400 or response.status_code in access.accepts, told
-        else:
-            assert response.status_code in (403, 404), told
+        check(access, who, response, f"{access.method.upper()} {url} as {who}: {response.status_code}")
+
+
+def check(access: Access, who: str, response: HttpResponse, told: str) -> None:
+    if who == "anonymous" and not access.public:
+        assert response.status_code == 302, told
+        assert response["Location"].startswith(reverse("sign_in")), told
+    elif who == "anonymous" or who in access.allowed:
+        assert response.status_code < 400 or response.status_code in access.accepts, told
+    else:
+        assert response.status_code in (403, 404), told

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts load when they are first used: no command and no page should wait for them
 
 from audits.calibration import Row
 
@@ -42,7 +42,7 @@ def _band(expected: np.ndarray, pairs: int) -> tuple[np.ndarray, np.ndarray]:
     """(Q,) limits of the order statistic at every expected quantile."""
     rank = np.clip(expected * pairs, 0.5, pairs - 0.5)
     tail = (1 - BAND) / 2
-    return stats.beta.ppf(tail, rank, pairs - rank + 1), stats.beta.isf(tail, rank, pairs - rank + 1)
+    return scipy.stats.beta.ppf(tail, rank, pairs - rank + 1), scipy.stats.beta.isf(tail, rank, pairs - rank + 1)
 
 
 def _background(expected: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[dict[str, Any]]:

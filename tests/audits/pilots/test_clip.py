@@ -13,6 +13,8 @@ from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingErr
 from audits.scenes import procedural
 from audits.suspects import Limits, ModelSpec, SandboxedModel
 
+pytestmark = pytest.mark.suspect
+
 SETTINGS = TrainingSettings(seed=11, epochs=2, batch_size=16)
 SIDE = TINY_CLIP["vision_cfg"]["image_size"]
 

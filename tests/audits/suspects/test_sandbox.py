@@ -14,6 +14,8 @@ from audits.suspects.architectures import build
 from provenance.marks import MarkSettings, family_for
 from tests.audits.suspects.models import cifar_weights, clip_model, clip_spec, endless_onnx, onnx_file, save
 
+pytestmark = pytest.mark.suspect
+
 SPEC = ModelSpec("cifar_resnet:20", returns=("features", "soft", "hard"))
 
 

@@ -43,10 +43,8 @@ class FullView(OneSet):
 class ShuffledLevel(ScoredLevel[PermutationTest]):
     """A level of an associated set, its patterns in the shuffled order, without any matrix of patterns and groups.
 
-    No order would hide what is in one. Auditors hold the model and may look at the images, so they know what it answers
-    to each group; where its outputs are fewer than the groups, that alone tells which column is which group, and the
-    published statistic tells which cells are the key's. Bans give rows and columns away as well. A pattern's pull to
-    its own group is a cell of the matrix.
+    No order would hide what is in one: auditors know what the model answers to each group (docs/method.md, section
+    6.7). A pattern's pull to its own group is a cell of the matrix.
     """
 
     densities: tuple[DensityScores, ...]

@@ -1,9 +1,8 @@
 """What an audit found about one release: one frozen value from the judging to page, JSON, report and log.
 
-`audits.judging.codec` reads and writes it. A field without a default is in every stored result. One with a default is
-what some results lack: those of earlier versions, of a single mark set, or of a run that is not concluded yet; it is
-left out of the JSON where it holds its default. Everything here is in the order of patterns and names groups: who may
-see what is said by `audits.judging.disclosure`.
+`audits.judging.codec` reads and writes it. Some results lack what has a default: those of earlier versions, of a single
+mark set, or of a run that is not concluded yet; JSON leaves it out where it holds its default. Everything names
+groups and is in the order of patterns: `audits.judging.disclosure` says who may see what.
 """
 
 from __future__ import annotations

@@ -1,15 +1,7 @@
-"""Several mark sets of one release: what their tests say together at one level (method.md, sections 4 to 6).
+"""Several mark sets of one release: what their tests say together at one level (docs/method.md, section 7).
 
-Every set has been judged by itself (`assignments`, `ranks`); here their p-values become one.
-
-Why they may be combined: take a model that never saw the release, and hold fixed the model, the images and everything
-about the sets but their secrets proper: of an associated set the assignment, of a plain one which of its keys is the
-true one. Patterns, probes and places are drawn for purposes of their own, probes and group images leave out the
-candidates of every set whatever was marked in the end, and decoys and permutations are drawn for each set by itself.
-So what a model is asked, and how its answers are scored, does not depend on another set's secret, each p-value is a
-function of its own set's secret alone, and these secrets are drawn independently of each other. That both sets
-are asked of the same model, and partly about the same images, changes the tables that are tested, not the draw among
-their cells. A test that looked at two sets at once, to stop early or to choose which one counts, would break this.
+Every set has been judged by itself (`assignments`, `ranks`); here their p-values become one. That is exact only as long
+as no test looks at two sets at once, to stop early or to choose which one counts.
 """
 
 from __future__ import annotations

@@ -17,10 +17,8 @@ SingleTest = Literal["permutation", "rank"]
 class ReleaseResult:
     """The test of one release, or of one of its mark sets, at one level.
 
-    `corrected` is p after the correction over `together` p-values; `reason` says over which and why, empty in old
-    reports, which correct at the plan's own level only. primary: the level may decide. The conclusion stands at the
-    level that did decide. set: number of the mark set from 1; such rows are not corrected and never decide. None for
-    the release as a whole. combined: how many mark sets this p combines, 0 where it is a single test's.
+    The conclusion stands at the level that decided. Rows of a mark set are not corrected and never decide. Old reports
+    correct at the plan's own level only, and give no reason.
     """
 
     release: str
@@ -28,17 +26,17 @@ class ReleaseResult:
     groups: int
     p_without: float | None
     p_with: float | None
-    corrected: float | None
+    corrected: float | None  # p after the correction over `together` p-values
     smallest_p: float
     permutations: int  # how many stood behind p, all there are where exact; of a rank test, decoy keys
     exact: bool
     conclusion: Conclusion | None
-    primary: bool
-    set: int | None = None
+    primary: bool  # the level may decide
+    set: int | None = None  # number of the mark set from 1; None: the release as a whole
     test: Literal["permutation", "rank", "combined"] | None = None  # None in old reports: the plan's own
-    combined: int = 0
+    combined: int = 0  # how many mark sets this p combines; 0: it is a single test's
     together: int = 0
-    reason: str = ""
+    reason: str = ""  # over which p-values it was corrected, and why
 
 
 @dataclass(frozen=True)

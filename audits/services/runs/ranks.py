@@ -1,8 +1,8 @@
 """The part of an audit's run that asks about plain marks: the true key among its decoys, look by look.
 
 Every model is asked about all keys of a look before the test looks; it ends when each level's own stop says so.
-Answers are kept per block, and the decoys follow from the plan's digest and the audit's nonce, so another attempt
-takes the same looks in the same order. Secrets exist inside the job only.
+Answers are kept per block, and decoys follow from plan and nonce, so another attempt takes the same looks in the same
+order. Secrets exist inside the job only.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """How numbers, times and states are put into words: one way, for pages, commands and reports alike. Pure."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 STATE_TONES = {
@@ -58,6 +59,16 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{int(value):,}"
 
 
+def counted(value: int, noun: str) -> str:
+    """ "1 file", "2,000 files": for nouns whose plural takes an s."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def exact_size(value: int) -> str:
+    """A size for reading with the exact count behind: "23.8 MiB (24,917,203 bytes)"."""
+    return file_size(value) if value < 1024 else f"{file_size(value)} ({count(value)} bytes)"
+
+
 def part_of(part: int, whole: int, noun: str, verb: str) -> str:
     """The beginning of a sentence, "None of the 600 captions has"; verb: its singular and plural, "has,have"."""
     one, many = verb.split(",")
@@ -84,18 +95,40 @@ def rates(low: float, high: float) -> str:
 
 
 def significant(value: float | None) -> str:
+    """A measured number with three significant digits and a true minus sign; a power of ten where it is far from 1."""
     if value is None:
         return "–"
-    return f"{float(value):#.3g}".removesuffix(".")
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if -4 <= exponent < 6:
+        text = f"{float(value):,.{max(2 - exponent, 0)}f}"
+    else:
+        text = _power_of_ten(float(value), 3)
+    return text.replace("-", "−", 1) if value < 0 else text
 
 
-def p_value(value: float | None) -> str:
-    """A p-value as papers print it: 0.042, or 2.8 × 10⁻⁷ below one in a thousand."""
+def p_value(value: float | None, alpha: float | None = None) -> str:
+    """A p-value with two significant digits: 0.042, or 2.8 × 10⁻⁷ below one in a thousand.
+
+    More digits where rounding would carry it across alpha.
+    """
     if value is None:
         return "–"
-    if value >= 0.001 or value == 0:
-        return f"{float(value):.2g}"
-    mantissa, exponent = f"{float(value):.1e}".split("e")
+    if value == 0:
+        return "0"
+    for digits in range(2, 16):
+        shown = float(f"{value:.{digits - 1}e}")
+        if alpha is None or (shown < alpha, shown > alpha) == (value < alpha, value > alpha):
+            break
+    if shown < 0.001:
+        return _power_of_ten(shown, digits)
+    places = max(digits - 1 - math.floor(math.log10(shown)), 2)
+    return f"{shown:.{min(places, 15)}f}".rstrip("0").ljust(4, "0") if shown < 1 else "1.00"
+
+
+def _power_of_ten(value: float, digits: int) -> str:
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 

@@ -25,11 +25,11 @@ class TableError(TouchmarkError):
     """Figures that make no calibration table."""
 
 
-def clopper_pearson(successes: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
     """Exact two-sided interval for a binomial proportion (Clopper and Pearson 1934)."""
     if not 0 <= successes <= trials or trials < 1:
         raise TableError("An interval needs between none and all of at least one trial.")
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     low = 0.0 if successes == 0 else float(scipy.stats.beta.ppf(tail, successes, trials - successes + 1))
     high = 1.0 if successes == trials else float(scipy.stats.beta.isf(tail, successes + 1, trials - successes))
     return low, high

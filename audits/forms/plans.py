@@ -14,6 +14,7 @@ from audits.services.plans.drafting import auditable_versions, usable_models
 from audits.services.plans.reference_suggestions import Suggestion, Verdict, suggest_references
 from audits.services.plans.values import PlanError, PlanValues, name_for, sets_of
 from provenance.models import Release, User, Version
+from provenance.wording import count
 
 _TONES = {Verdict.MAY_SERVE: "good", Verdict.BETTER_NOT: "warn", Verdict.CANNOT: "bad"}
 
@@ -165,7 +166,7 @@ def release_label(release: Release) -> str:
         "a plain mark" if settings.is_plain else f"marks in {len(settings.groups)} groups"
         for settings in sets_of(release)
     )
-    return f"{release.recipient} ({release.marked_count:,} images with {sets})"
+    return f"{release.recipient} ({count(release.marked_count)} images with {sets})"
 
 
 def model_label(model: RegisteredModel) -> str:

@@ -18,18 +18,17 @@ from audits.other_tests.verdict import OtherTestError, Verdict, checked
 GMM_LIKELIHOOD = "GMM log-likelihood"
 SOURCE = "Dziedzic et al. 2022, arXiv 2209.09024"
 COMPONENTS = 10
+DIMENSIONS = 32
 
 
 def gmm_likelihood(
     released: NDArray[np.floating],
     held_out: NDArray[np.floating],
     seed: int = 0,
-    components: int = COMPONENTS,
-    dimensions: int = 32,
 ) -> Verdict:
     """Are released images likelier than held-out ones? released (N >= 4, d), held_out (M >= 2, d) features.
 
-    Features are standardised and projected to at most `dimensions` principal axes of the half that is fitted, where
+    Features are standardised and projected to at most 32 principal axes of the half that is fitted, where
     the mixture (diagonal covariances) has at most one component per four images. Welch's one-sided t-test.
     Raises OtherTestError where the features do not vary.
     """
@@ -43,9 +42,9 @@ def gmm_likelihood(
     order = np.random.default_rng(seed).permutation(len(known))
     half = len(known) // 2
     fitted, tested = known[order[:half]], known[order[half:]]
-    project = _Axes(fitted, dimensions)
+    project = _Axes(fitted, DIMENSIONS)
     mixture = GaussianMixture(
-        min(components, max(1, half // 4)), covariance_type="diag", reg_covar=1e-3, max_iter=50, random_state=seed
+        min(COMPONENTS, max(1, half // 4)), covariance_type="diag", reg_covar=1e-3, max_iter=50, random_state=seed
     )
     with warnings.catch_warnings():
         # Fifty steps are enough for a comparison; a mixture that still moves a little is no fault of the input.

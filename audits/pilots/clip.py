@@ -33,10 +33,6 @@ WARM_UP = 0.05  # part of all steps over which the learning rate rises
 ANSWER_BATCH = 256
 
 
-class TrainingStopped(Exception):  # noqa: N818 - it is a request that was heard, not an error
-    """The run was asked to stop."""
-
-
 @dataclass(frozen=True)
 class Progress:
     """How far a run is, told after every few steps."""
@@ -130,17 +126,14 @@ def _batches(count: int, settings: TrainingSettings, epoch: int) -> Iterator[Ten
 def train(
     pairs: Pairs,
     settings: TrainingSettings,
-    config: dict[str, Any] | None = None,
     progress: Callable[[Progress], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
 ) -> TrainedClip:
     """Train a tiny CLIP model on pairs; the same settings and pairs give the same model on one machine.
 
-    pairs: images at the network's input size, with captions. config: of open_clip; the tiny one by default. progress,
-    should_stop: called about every ten steps. Raises TrainingError for unfit pairs or a loss that is no number, and
-    TrainingStopped.
+    pairs: images at the network's input size, with captions. progress: called about every ten steps; whatever it
+    raises ends the training. Raises TrainingError for unfit pairs or a loss that is no number.
     """
-    config = TINY_CLIP if config is None else config
+    config = TINY_CLIP
     steps = steps_of(settings, len(pairs))
     if steps == 0:
         raise TrainingError(f"{len(pairs)} pairs do not fill one batch of {settings.batch_size}.")
@@ -175,12 +168,9 @@ def train(
                 step += 1
                 if not math.isfinite(total):
                     raise TrainingError("The training diverged; lower the learning rate.")
-                if step % 10 == 0 or step == steps:
-                    if should_stop is not None and should_stop():
-                        raise TrainingStopped
-                    if progress is not None:
-                        speed = step * settings.batch_size / max(1e-9, time.monotonic() - started)
-                        progress(Progress(step, steps, epoch + 1, loss.item(), speed, tuple(losses)))
+                if progress is not None and (step % 10 == 0 or step == steps):
+                    speed = step * settings.batch_size / max(1e-9, time.monotonic() - started)
+                    progress(Progress(step, steps, epoch + 1, loss.item(), speed, tuple(losses)))
             losses.append(total / (len(pairs) // settings.batch_size))
     return TrainedClip(model.eval(), config, settings, tuple(losses), time.monotonic() - started)
 

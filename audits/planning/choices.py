@@ -27,6 +27,7 @@ from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.marks.room import LEAST_PROBES
+from provenance.wording import count
 
 LEAST_PERMUTATIONS = 1_000
 MOST_DECOYS_PLANNED = 10_000
@@ -36,7 +37,7 @@ ABOVE_ZERO = math.nextafter(0.0, 1.0)
 def _once(exceedances: int) -> str:
     if not exceedances:
         return "none: all decoys are asked"
-    return f"once {exceedances:,} decoys are at least as extreme as the true key"
+    return f"once {count(exceedances)} decoys are at least as extreme as the true key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class PlanChoices:
             "Probes",
             option=Option("--probes"),
             frozen=Frozen("probes"),
-            shown=Shown("Probes", "{:,}".format),
+            shown=Shown("Probes", count),
             bounds=Bounds(LEAST_PROBES, form_most=100_000, refusal=f"Use {LEAST_PROBES} probes or more."),
         ).metadata,
     )
@@ -128,7 +129,7 @@ class PlanChoices:
             bounds=Bounds(
                 LEAST_PERMUTATIONS,
                 MOST_PERMUTATIONS,
-                refusal=f"Choose between {LEAST_PERMUTATIONS:,} and {MOST_PERMUTATIONS:,} permutations.",
+                refusal=f"Choose between {count(LEAST_PERMUTATIONS)} and {count(MOST_PERMUTATIONS)} permutations.",
             ),
             beside="alpha",
         ).metadata,

@@ -6,8 +6,10 @@ from typing import Any
 
 from audits.report.facts import ReportFacts
 from audits.report.results import Histogram
-from audits.report.wording import LEVEL_NAMES, number_text
+from audits.report.wording import LEVEL_NAMES
 from audits.report.words_of_test import TestWords
+from provenance import wording
+from provenance.wording import significant
 
 MOST_CHARTS = 6  # with more histograms than this, only those of the levels that decide are drawn
 
@@ -45,16 +47,16 @@ def chart(histogram: Histogram, words: TestWords) -> dict[str, Any]:
             for (left, right), count in zip(pairwise(histogram.edges), histogram.counts, strict=True)
         ],
         "true": at(histogram.true),
-        "true_text": number_text(histogram.true),
+        "true_text": significant(histogram.true),
         "ticks": [[at(tick), f"{tick:g}".replace("-", "−")] for tick in _ticks(low, high)],
-        "most": f"{most:,}",
+        "most": f"{wording.count(most)}",
         "alt": (
-            f"Histogram for {name}: {total:,} {words.chances} between "
-            f"{number_text(histogram.edges[0])} and {number_text(histogram.edges[-1])}; "
-            f"the {words.own} gives {number_text(histogram.true)}."
+            f"Histogram for {name}: {wording.count(total)} {words.chances} between "
+            f"{significant(histogram.edges[0])} and {significant(histogram.edges[-1])}; "
+            f"the {words.own} gives {significant(histogram.true)}."
         ),
         "table": [
-            [number_text(left), number_text(right), f"{count:,}"]
+            [significant(left), significant(right), f"{wording.count(count)}"]
             for (left, right), count in zip(pairwise(histogram.edges), histogram.counts, strict=True)
         ],
     }

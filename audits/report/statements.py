@@ -1,7 +1,8 @@
 """The fixed words of a report: what its terms mean, what its conclusions say, and what they do not say."""
 
 from audits.report.facts import ReportFacts
-from audits.report.wording import LEVEL_NAMES, count_text, one_in, p_text
+from audits.report.wording import LEVEL_NAMES, one_in
+from provenance.wording import count, counted, p_value
 
 DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Dataset, version", "A collection of images under one name; a version is its unchangeable state at one time."),
@@ -205,25 +206,25 @@ def finding_title(facts: ReportFacts) -> str:
 def finding_meaning(facts: ReportFacts) -> str:
     """What the conclusion says about chance, in one paragraph."""
     result, alpha = facts.result, facts.plan.alpha
-    p = p_text(result.p_corrected, alpha)
+    p = p_value(result.p_corrected, alpha)
     least = " No smaller p was within the plan's reach." if result.p_raw <= result.smallest_p else ""
     if result.conclusion == "evidence":
         return (
             f"If the suspect had never seen the release, a result at least as strong as this would come about by "
             f"chance in at most {one_in(result.p_corrected)} (corrected p = {p}; limit fixed beforehand: alpha = "
-            f"{p_text(alpha)}).{least} Other explanations than training on the copy without leave are listed under "
+            f"{p_value(alpha)}).{least} Other explanations than training on the copy without leave are listed under "
             "Limitations."
         )
     if result.conclusion == "inconclusive":
         return " ".join(
             (
-                f"The corrected p is {p}, the limit fixed beforehand is alpha = {p_text(alpha)}. The test neither "
+                f"The corrected p is {p}, the limit fixed beforehand is alpha = {p_value(alpha)}. The test neither "
                 "shows the dependence that the plan asked about nor lets its absence be concluded.",
                 *result.reasons,
             )
         )
     return (
-        f"The corrected p is {p}, above the limit fixed beforehand (alpha = {p_text(alpha)}): what was measured is "
+        f"The corrected p is {p}, above the limit fixed beforehand (alpha = {p_value(alpha)}): what was measured is "
         "what chance alone would readily give. This is no proof that the suspect never saw the release; see "
         "Limitations."
     )
@@ -235,7 +236,7 @@ def _repeated_runs(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Earlier runs.",
-                f"{count_text(run.earlier_runs, 'earlier run')} of the same suspect against the same releases stand in "
+                f"{counted(run.earlier_runs, 'earlier run')} of the same suspect against the same releases stand in "
                 "the log, failed and negative ones included; the corrected p accounts for each that had asked the "
                 "suspect anything, or still might, when this result was stored.",
             )
@@ -244,7 +245,7 @@ def _repeated_runs(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Later runs.",
-                f"{count_text(run.later_runs, 'run')} of the same suspect against the same releases had been ordered "
+                f"{counted(run.later_runs, 'run')} of the same suspect against the same releases had been ordered "
                 "after this one when this report was issued. The corrected p accounts for those that were ordered "
                 "before this result was stored, and was not corrected anew for others.",
             )
@@ -265,7 +266,7 @@ def _series(facts: ReportFacts) -> tuple[str, str]:
         "A closed series.",
         "The correction keeps the error rate only if the number of runs of this suspect was settled beforehand, which "
         f"nothing here proves. An open series pays for the freedom to go on: as its run {run}, p would be multiplied "
-        f"by {run * (run + 1):,}.",
+        f"by {count(run * (run + 1))}.",
     )
 
 
@@ -277,8 +278,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Reach of the plan.",
-                f"The smallest p that this plan could reach ({p_text(result.smallest_p, alpha)}) lies above alpha "
-                f"({p_text(alpha)}): it could not have found evidence whatever the suspect had been trained on.",
+                f"The smallest p that this plan could reach ({p_value(result.smallest_p, alpha)}) lies above alpha "
+                f"({p_value(alpha)}): it could not have found evidence whatever the suspect had been trained on.",
             )
         )
     if not facts.references:
@@ -288,8 +289,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Other weights.",
-                f"Before this run {count_text(facts.run.other_runs, 'run')} of "
-                f"{count_text(facts.run.other_weights, 'other weights file')} against one of these releases had been "
+                f"Before this run {counted(facts.run.other_runs, 'run')} of "
+                f"{counted(facts.run.other_weights, 'other weights file')} against one of these releases had been "
                 "ordered. Tests of other suspects stand in no correction. A file that was changed by one byte "
                 "counts as another suspect too; the log of the data's owner names every run.",
             )
@@ -298,7 +299,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Missing answers.",
-                f"{count_text(facts.run.missing_answers, 'answer')} of the suspect did not come; each was scored as "
+                f"{counted(facts.run.missing_answers, 'answer')} of the suspect did not come; each was scored as "
                 "if the mark had moved nothing, a rule that cannot see the key.",
             )
         )
@@ -307,7 +308,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Keys drawn and dropped.",
-                f"{count_text(dropped, 'key')} drawn for this version stayed unused; see the log.",
+                f"{counted(dropped, 'key')} drawn for this version stayed unused; see the log.",
             )
         )
     if facts.calibration and not facts.calibration.holds:

@@ -13,16 +13,9 @@ from audits.report.statements import (
     plan_limitations,
 )
 from audits.report.view_results import results_view
-from audits.report.wording import (
-    LEVEL_NAMES,
-    bytes_text,
-    count_text,
-    p_text,
-    setting_rows,
-    short_time,
-    time_text,
-)
+from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
 from audits.report.words_of_test import WORDS
+from provenance.wording import count, counted, exact_size, p_value
 
 Pairs = list[list[str]]
 
@@ -47,7 +40,8 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "parties": [[p.role.capitalize(), p.organisation, p.name or "–", p.contact or "–"] for p in facts.parties],
         "dataset": _dataset(facts),
         "release_rows": [
-            [r.label, r.recipient, short_time(r.embedded_at), f"{r.marked:,} of {r.files:,}"] for r in facts.releases
+            [r.label, r.recipient, short_time(r.embedded_at), f"{count(r.marked)} of {count(r.files)}"]
+            for r in facts.releases
         ],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
@@ -75,10 +69,10 @@ def _person(name: str, organisation: str) -> str:
 def _key_numbers(facts: ReportFacts) -> Pairs:
     result, alpha = facts.result, facts.plan.alpha
     return [
-        ["Corrected p", p_text(result.p_corrected, alpha)],
-        ["p before correction", p_text(result.p_raw, alpha)],
-        ["Smallest reachable p", p_text(result.smallest_p, alpha)],
-        ["Alpha", p_text(alpha)],
+        ["Corrected p", p_value(result.p_corrected, alpha)],
+        ["p before correction", p_value(result.p_raw, alpha)],
+        ["Smallest reachable p", p_value(result.smallest_p, alpha)],
+        ["Alpha", p_value(alpha)],
     ]
 
 
@@ -91,14 +85,14 @@ def _dataset(facts: ReportFacts) -> Pairs:
         ["Contact", data.contact or "not stated"],
         ["Contents", data.modality],
         ["Version", f"{data.version}, registered {time_text(data.registered_at)}"],
-        ["Files", f"{data.files:,}, together {bytes_text(data.size)}"],
-        ["Keys drawn and dropped", f"{data.keys_dropped:,}" if data.keys_dropped else "none"],
+        ["Files", f"{count(data.files)}, together {exact_size(data.size)}"],
+        ["Keys drawn and dropped", count(data.keys_dropped) if data.keys_dropped else "none"],
     ]
 
 
 def _suspect(facts: ReportFacts) -> Pairs:
     suspect = facts.suspect
-    size = f", {bytes_text(suspect.size)}" if suspect.size is not None else ""
+    size = f", {exact_size(suspect.size)}" if suspect.size is not None else ""
     return [
         ["Name", suspect.name],
         ["Reached through", suspect.access],
@@ -106,7 +100,7 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["File", f"{suspect.file}{size}"],
         ["Returns", ", ".join(LEVEL_NAMES.get(level, level) for level in suspect.returns)],
         *(
-            [["Soft labels name", f"the {suspect.top_k:,} likeliest; the rest counts as one more"]]
+            [["Soft labels name", f"the {count(suspect.top_k)} likeliest; the rest counts as one more"]]
             if suspect.top_k
             else []
         ),
@@ -125,14 +119,14 @@ def _plan(facts: ReportFacts) -> Pairs:
         *_levels(facts),
         ["Statistic", plan.statistic],
         ["p that counts", plan.counted],
-        ["Alpha", p_text(plan.alpha)],
+        ["Alpha", p_value(plan.alpha)],
         *_compared(facts),
         ["Stopping rule", f"of plain mark sets: {plan.stopping_rule}" if plan.test == "mixed" else plan.stopping_rule],
-        ["Probes", f"{plan.probes:,} images, drawn from the version by a keyed choice"],
+        ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"],
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
         ["Correction", plan.correction],
-        ["References", count_text(len(facts.references), "reference") if facts.references else "none"],
+        ["References", counted(len(facts.references), "reference") if facts.references else "none"],
         *([["Held-out images", f"{held.name}, version {held.version}"]] if held else []),
         ["Code version", plan.code_version],
     ]
@@ -154,10 +148,10 @@ def _compared(facts: ReportFacts) -> Pairs:
     follow = "follow from the plan's digest" + (" and the run's nonce" if facts.run.nonce else "")
     found = []
     if plan.test != "rank":
-        text = f"{plan.permutations:,}, or all there are where there are fewer; random ones {follow}"
+        text = f"{count(plan.permutations)}, or all there are where there are fewer; random ones {follow}"
         found.append(["Permutations", text])
     if plan.test != "permutation":
-        found.append(["Decoy keys", f"at most {decoys:,}; they {follow}"])
+        found.append(["Decoy keys", f"at most {count(decoys)}; they {follow}"])
     return found
 
 
@@ -167,12 +161,15 @@ def _run(facts: ReportFacts) -> Pairs:
         ["Started", time_text(run.started_at)],
         ["Ended", time_text(run.finished_at)],
         ["Device", run.device],
-        ["Forward passes", f"{run.queries:,} of all models together"],
-        ["Attempts", f"{run.attempts:,}"],
-        ["Earlier runs of this pair", f"{run.earlier_runs:,}" if run.earlier_runs else "none"],
-        ["Later runs of this pair", f"{run.later_runs:,}" if run.later_runs else "none"],
-        ["Runs of other weights against these releases", f"{run.other_runs:,}" if run.other_runs else "none"],
-        ["Missing answers", f"{run.missing_answers:,}" if run.missing_answers else "none"],
+        ["Forward passes", f"{count(run.queries)} of all models together"],
+        ["Attempts", count(run.attempts)],
+        ["Earlier runs of this pair", count(run.earlier_runs) if run.earlier_runs else "none"],
+        ["Later runs of this pair", count(run.later_runs) if run.later_runs else "none"],
+        [
+            "Runs of other weights against these releases",
+            count(run.other_runs) if run.other_runs else "none",
+        ],
+        ["Missing answers", count(run.missing_answers) if run.missing_answers else "none"],
     ]
 
 
@@ -180,7 +177,7 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
     rows = [
         ["Recipient", release.recipient],
         ["Completed", time_text(release.embedded_at)],
-        ["Images marked", f"{release.marked:,} of {release.files:,} files"],
+        ["Images marked", f"{count(release.marked)} of {count(release.files)} files"],
         ["Commitment recorded", time_text(release.committed_at)],
         ["Beacon recorded", f"{time_text(release.beacon_at)}, from {release.beacon_source}"],
     ]
@@ -203,15 +200,15 @@ def _log(log: LogExtract) -> dict[str, Any]:
     return {
         "organisation": log.organisation,
         "checked": time_text(log.checked_at),
-        "entries": count_text(log.entries, "row"),
+        "entries": counted(log.entries, "row"),
         "intact": log.intact,
         "faults": list(log.faults),
         "head": log.head,
-        "head_seq": f"{log.head_seq:,}",
+        "head_seq": count(log.head_seq),
         "lines": [
             {
                 "cells": [
-                    f"{line.seq:,}",
+                    count(line.seq),
                     short_time(line.at),
                     _person(line.actor, line.organisation),
                     line.verb,
@@ -253,5 +250,5 @@ def _digests(facts: ReportFacts) -> Pairs:
     held = facts.plan.held_out
     rows += [[f"Root of the held-out images, {held.name}, version {held.version}", held.root]] if held else []
     rows += [["Nonce of the run (random, no digest)", facts.run.nonce]] if facts.run.nonce else []
-    rows += [[f"Evidence log of {log.organisation}, row {log.head_seq:,}", log.head] for log in facts.logs]
+    rows += [[f"Evidence log of {log.organisation}, row {count(log.head_seq)}", log.head] for log in facts.logs]
     return rows

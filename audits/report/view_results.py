@@ -13,9 +13,9 @@ from audits.report.results import (
     Rate,
     ReleaseResult,
 )
-from audits.report.wording import LEVEL_NAMES, count_text, number_text, p_text, percent_text, short_time
+from audits.report.wording import LEVEL_NAMES, short_time
 from audits.report.words_of_test import WORDS
-from provenance.wording import verdict
+from provenance.wording import count, counted, p_value, rate, significant, verdict
 
 MOST_SCORED = 3  # with more releases than this, only means over patterns are printed
 MOST_CONTROLS = 24  # with more controls than this, only those at the deciding levels are printed
@@ -46,15 +46,15 @@ def results_view(facts: ReportFacts) -> dict[str, Any]:
                 LEVEL_NAMES[c.level],
                 _control_name(c),
                 "high" if c.tail == "high" else "low",
-                p_text(c.p, facts.plan.alpha),
+                p_value(c.p, facts.plan.alpha),
             ]
             for c in controls
         ],
         "controls_left": _controls_left(facts, controls),
         "scores": [
             [named(s.release, s.set, "set"), LEVEL_NAMES[s.level], s.pattern]
-            + [number_text(v) for v in (s.density_gain, s.divergence, s.displacement, s.coherence)]
-            + ["–" if s.pull is None else number_text(s.pull)]
+            + [significant(v) for v in (s.density_gain, s.divergence, s.displacement, s.coherence)]
+            + ["–" if s.pull is None else significant(s.pull)]
             for s in scores
         ],
         "scores_means_only": len(scores) < len(facts.scores),
@@ -98,7 +98,7 @@ def _result(facts: ReportFacts, row: ReleaseResult) -> dict[str, Any]:
             _shown(row.p_without, alpha),
             _shown(row.p_with, alpha),
             _shown(row.corrected, alpha),
-            p_text(row.smallest_p, alpha),
+            p_value(row.smallest_p, alpha),
             row.conclusion or "–",
         ],
         "primary": row.primary,
@@ -115,7 +115,7 @@ def _bases(facts: ReportFacts) -> list[list[str]]:
 
 
 def _shown(p: float | None, alpha: float) -> str:
-    return "–" if p is None else p_text(p, alpha)
+    return "–" if p is None else p_value(p, alpha)
 
 
 def _basis(facts: ReportFacts, row: ReleaseResult) -> str:
@@ -124,11 +124,11 @@ def _basis(facts: ReportFacts, row: ReleaseResult) -> str:
     if test == "combined":
         return f"{row.combined} mark sets with secrets of their own, combined"
     if test == "rank":
-        return f"{row.permutations:,} decoy keys"
+        return f"{count(row.permutations)} decoy keys"
     release = next(release for release in facts.releases if release.label == row.release)
     restricted = any(one.set == row.set for one in release.restrictions)
     what = "allowed assignments" if restricted else "permutations"
-    return f"{row.groups} groups, {'all ' if row.exact else ''}{row.permutations:,} {what}"
+    return f"{row.groups} groups, {'all ' if row.exact else ''}{count(row.permutations)} {what}"
 
 
 def _corrections(facts: ReportFacts) -> list[list[str]]:
@@ -156,7 +156,7 @@ def _of_set(facts: ReportFacts, row: ReleaseResult) -> list[str]:
         LEVEL_NAMES[row.level],
         _shown(row.p_without, alpha),
         _shown(row.p_with, alpha),
-        p_text(row.smallest_p, alpha),
+        p_value(row.smallest_p, alpha),
         _basis(facts, row),
     ]
 
@@ -169,9 +169,11 @@ def _restrictions(release: ReleaseFacts) -> list[str]:
         if one.classes > 1:
             rules.append(f"patterns were exchanged only within {one.classes} classes of groups of like size")
         if one.forbidden:
-            pairs = "1 pair of a pattern and a group was" if one.forbidden == 1 else f"{one.forbidden:,} pairs were"
+            pairs = (
+                "1 pair of a pattern and a group was" if one.forbidden == 1 else f"{count(one.forbidden)} pairs were"
+            )
             rules.append(f"{pairs} ruled out")
-        left = f"{one.possible:,} assignments" if one.possible else "more assignments than can be counted"
+        left = f"{count(one.possible)} assignments" if one.possible else "more assignments than can be counted"
         found.append(
             f"{named(release.label, one.set)}: {' and '.join(rules)}, before the key was drawn. The key chose among "
             f"{left}, and the test compares with these alone."
@@ -225,8 +227,8 @@ def _other(other: OtherTest) -> list[str]:
     innocent = "not calibrated" if other.innocent is None else _rate(other.innocent)
     place = named(other.release, other.set)
     # A test of many images may give a number too small for a float.
-    nominal = p_text(other.nominal_p) if other.nominal_p > 0 else "0"
-    return [place, LEVEL_NAMES[other.level], other.test, nominal, innocent, f"{other.images:,}"]
+    nominal = p_value(other.nominal_p) if other.nominal_p > 0 else "0"
+    return [place, LEVEL_NAMES[other.level], other.test, nominal, innocent, count(other.images)]
 
 
 def _sources(facts: ReportFacts) -> str:
@@ -239,8 +241,8 @@ def _sources(facts: ReportFacts) -> str:
     return "; ".join(f"{source} ({'; '.join(names)})" for source, names in tests.items())
 
 
-def _rate(rate: Rate) -> str:
-    return f"{percent_text(rate.rate)} ({percent_text(rate.low)}–{percent_text(rate.high)})"
+def _rate(found: Rate) -> str:
+    return f"{rate(found.rate)} ({rate(found.low)}–{rate(found.high)})"
 
 
 def _calibration(facts: ReportFacts) -> dict[str, Any] | None:
@@ -248,7 +250,7 @@ def _calibration(facts: ReportFacts) -> dict[str, Any] | None:
     if found is None:
         return None
     same = "the code that this audit ran with" if found.same_code else f"this audit ran with {found.audit_code_version}"
-    kinds = ", ".join(count_text(number, f"{kind} model") for kind, number in found.null_models.items() if number)
+    kinds = ", ".join(counted(number, f"{kind} model") for kind, number in found.null_models.items() if number)
     missing = ", ".join(found.families_missing)
     printed = _printed_lines(facts, found)
     return {
@@ -264,7 +266,7 @@ def _calibration(facts: ReportFacts) -> dict[str, Any] | None:
         "differences": list(found.differences),
         "lines": [_line(line) for line in printed],
         "lines_left": len(found.rows) - len(printed),
-        "alphas": [f"Rejected at {rate.alpha:g}" for line in found.rows[:1] for rate in line.rejections],
+        "alphas": [f"Rejected at {one.alpha:g}" for line in found.rows[:1] for one in line.rejections],
     }
 
 
@@ -280,6 +282,6 @@ def _line(line: CalibratedTest) -> list[str]:
         f"{line.test} ({line.family})",
         LEVEL_NAMES[line.level],
         "with" if line.references else "without",
-        f"{line.pairs:,}",
-        *(_rate(rate) for rate in line.rejections),
+        count(line.pairs),
+        *(_rate(one) for one in line.rejections),
     ]

@@ -8,27 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audits.report.facts import FactsError
+from provenance.wording import count
 
 LEVEL_NAMES = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
 MOST_PAIRS = 12  # ruled-out pairs that are printed one by one
 LONGEST_WORD = 28  # characters before a line may break inside a word
 
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DIGEST = re.compile(r"[0-9a-f]{16,64}\Z")
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
-
-
-def p_text(p: float, alpha: float | None = None) -> str:
-    """A p-value with two significant digits, more where rounding would carry it across alpha."""
-    for digits in range(2, 16):
-        shown = float(f"{p:.{digits - 1}e}")
-        if alpha is None or (shown < alpha, shown > alpha) == (p < alpha, p > alpha):
-            break
-    if shown >= 0.001:
-        places = max(digits - 1 - math.floor(math.log10(shown)), 2)
-        return f"{shown:.{min(places, 15)}f}".rstrip("0").ljust(4, "0") if shown < 1 else "1.00"
-    mantissa, exponent = f"{shown:.{digits - 1}e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
 def one_in(p: float) -> str:
@@ -37,37 +24,7 @@ def one_in(p: float) -> str:
     if cases < 2:
         return f"{math.ceil(p * 100)} cases in 100"
     step = 10 ** max(math.floor(math.log10(cases)) - 1, 0)
-    return f"1 case in {math.floor(cases / step * (1 + 1e-12)) * step:,}"
-
-
-def number_text(value: float, digits: int = 3) -> str:
-    """A measured number with `digits` significant digits and a true minus sign."""
-    if value == 0:
-        return "0"
-    exponent = math.floor(math.log10(abs(value)))
-    if -4 <= exponent < 6:
-        text = f"{value:,.{max(digits - 1 - exponent, 0)}f}"
-    else:
-        mantissa, power = f"{value:.{digits - 1}e}".split("e")
-        text = f"{mantissa} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
-    return text.replace("-", "−", 1) if value < 0 else text
-
-
-def bytes_text(size: int) -> str:
-    """Bytes in decimal units with the exact count behind: "24.9 MB (24,917,203 bytes)"."""
-    if size < 1000:
-        return f"{size} bytes"
-    power = min(int(math.log10(size) // 3), 5)
-    return f"{size / 1000**power:.3g} {['', 'kB', 'MB', 'GB', 'TB', 'PB'][power]} ({size:,} bytes)"
-
-
-def percent_text(share: float) -> str:
-    """A rate with two decimals in per cent, so that one in a hundred can be told from its neighbours."""
-    return f"{100 * share:.2f} %"
-
-
-def count_text(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"1 case in {count(math.floor(cases / step * (1 + 1e-12)) * step)}"
 
 
 def moment(text: str) -> datetime:
@@ -145,7 +102,7 @@ def setting_text(key: str, value: Any) -> str:
         case "group_by", "cluster":
             return "clusters of an encoder's features, kept in a file that the settings name by its digest"
         case "forbidden", list() | tuple() if len(value) > MOST_PAIRS:
-            return f"{len(value):,} pairs of a pattern and a group; the JSON form of this report lists them"
+            return f"{count(len(value))} pairs of a pattern and a group; the JSON form of this report lists them"
         case "forbidden", list() | tuple():
             pairs = ", ".join(f"{pattern + 1} with {group + 1}" for pattern, group in value)
             return f"{pairs} (pattern with group, counted from 1)"

@@ -21,6 +21,6 @@ def mark_settings() -> MarkSettings:
     return PRESETS["strong"].settings(CLASSES, group_by="word", share=0.15)
 
 
-def training_settings(seed: int, threads: int = 1) -> TrainingSettings:
+def training_settings(seed: int) -> TrainingSettings:
     """The same recipe for every model of the demo; only the seed differs."""
-    return TrainingSettings(seed=seed, epochs=12, batch_size=64, bfloat16=True, threads=threads)
+    return TrainingSettings(seed=seed, epochs=12, batch_size=64, bfloat16=True)

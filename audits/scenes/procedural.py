@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,29 +159,23 @@ def scenes(seed: int, count: int, size: int = 64) -> Iterator[Scene]:
         yield scene(seed, index, size)
 
 
-def jpeg(pixels: NDArray[np.uint8], quality: int = 92) -> bytes:
+def jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """JPEG bytes of an image ``(H, W, 3) uint8``; colour at full resolution."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue()
 
 
-def write_scenes(
-    folder: Path, captions: Path, seed: int, count: int, size: int = 64, progress: Callable[[int], None] | None = None
-) -> None:
+def write_scenes(folder: Path, captions: Path, seed: int, count: int, size: int) -> None:
     """Write ``count`` JPEG files under ``folder`` (one subfolder per class) and the CSV ``path,label,caption``.
 
-    Files that exist are written again with the same bytes, so a run that was cut short can simply be repeated.
-    ``progress`` is called with the number of images done.
-    """
+    Files that exist are written again with the same bytes, so a run that was cut short can simply be repeated."""
     for label in CLASSES:
         (folder / label).mkdir(parents=True, exist_ok=True)
     captions.parent.mkdir(parents=True, exist_ok=True)
     with captions.open("w", newline="", encoding="utf-8") as table:
         rows = csv.writer(table)
         rows.writerow(["path", "label", "caption"])
-        for done, item in enumerate(scenes(seed, count, size), start=1):
+        for item in scenes(seed, count, size):
             (folder / item.path).write_bytes(jpeg(item.pixels))
             rows.writerow([item.path, item.label, item.caption])
-            if progress is not None and (done % 100 == 0 or done == count):
-                progress(done)

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provenance import wording
 
@@ -17,7 +19,16 @@ def test_file_sizes(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (1.0, "1"), (0.0421, "0.042"), (0.001, "0.001"), (2.76e-7, "2.8 × 10⁻⁷"), (1e-5, "1.0 × 10⁻⁵")],
+    [
+        (None, "–"),
+        (1.0, "1.00"),
+        (0.5, "0.50"),
+        (0, "0"),
+        (0.0421, "0.042"),
+        (0.001, "0.001"),
+        (2.76e-7, "2.8 × 10⁻⁷"),
+        (1e-5, "1.0 × 10⁻⁵"),
+    ],
 )
 def test_p_values(value, text):
     assert wording.p_value(value) == text
@@ -93,3 +104,44 @@ def test_names_as_people_read_them(name, text):
 def test_rates_of_errors_keep_two_places():
     assert wording.rate(0.0512) == "5.12 %"
     assert wording.rates(0.04, 0.0617) == "4.00–6.17"
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (1.2e-5, "1.2 × 10⁻⁵"),
+        (9.99999e-7, "1.0 × 10⁻⁶"),
+        (0.012, "0.012"),
+        (0.41, "0.41"),
+        (0.05, "0.05"),
+        (1.0, "1.00"),
+    ],
+)
+def test_p_has_two_significant_digits(p, text):
+    assert wording.p_value(p) == text
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.010004, "0.010004"), (0.0099996, "0.0099996"), (0.0499, "0.0499")])
+def test_rounding_never_carries_p_across_alpha(p, text):
+    alpha = 0.05 if p > 0.04 else 0.01
+    assert wording.p_value(p, alpha) == text
+
+
+@given(st.floats(1e-12, 1.0), st.sampled_from([0.05, 0.01, 0.001]))
+def test_the_text_of_p_lies_on_the_same_side_of_alpha(p, alpha):
+    text = wording.p_value(p, alpha)
+    plain = text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")).replace(" × 10", "e")
+    assert (float(plain) <= alpha) == (p <= alpha)
+    assert float(plain) == pytest.approx(p, rel=0.06)
+
+
+def test_numbers_have_a_true_minus_and_three_digits():
+    assert wording.significant(-0.0021333) == "−0.00213"
+    assert wording.significant(0) == "0"
+    assert wording.significant(3.2e-9) == "3.20 × 10⁻⁹"
+    assert wording.significant(12345.6) == "12,346"
+
+
+def test_bytes_keep_the_exact_count():
+    assert wording.exact_size(167_251_904) == "159.5 MiB (167,251,904 bytes)"
+    assert wording.exact_size(7) == "7 bytes"

@@ -12,6 +12,7 @@ from provenance.intake.errors import ManifestError
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSettings
 from provenance.models import Release, Version
+from provenance.wording import count
 
 LEAST_HELD_OUT = 10
 HELD_OUT_SAMPLE = 1_000
@@ -30,7 +31,7 @@ def check(values: PlanValues) -> None:
     check_rigged_references_are_told(values)
     marked = max(release.marked_count for release in values.releases)
     if values.probes > values.version.file_count - marked:
-        raise PlanError(f"Only {values.version.file_count - marked:,} images are unmarked; use fewer probes.")
+        raise PlanError(f"Only {count(values.version.file_count - marked)} images are unmarked; use fewer probes.")
     _check_held_out(values)
 
 
@@ -58,7 +59,7 @@ def _ways(release: Release) -> frozenset[bool]:
 def _check_decoys(values: PlanValues) -> None:
     least = fewest_decoys(len(SCORES), len(values.references))
     if not least <= values.decoys <= MOST_DECOYS_PLANNED:
-        raise PlanError(f"Choose between {least} and {MOST_DECOYS_PLANNED:,} decoy keys.")
+        raise PlanError(f"Choose between {least} and {count(MOST_DECOYS_PLANNED)} decoy keys.")
     if not 0 <= values.exceedances <= values.decoys:
         raise PlanError("The stop after so many exceedances is 0 for never, and at most the number of decoys.")
 
@@ -84,7 +85,7 @@ def _check_models(values: PlanValues) -> None:
                 raise PlanError(f"{reference.name} does not return {Plan.Level(level).label}, so it cannot serve.")
     most = min(most_references(settings, values.decoys) for release in values.releases for settings in sets_of(release))
     if len(values.references) > most:
-        raise PlanError(f"At most {most:,} references can be used with these releases; choose fewer.")
+        raise PlanError(f"At most {count(most)} references can be used with these releases; choose fewer.")
     if values.decide_with_references and not values.references:
         raise PlanError("The p with references can count only where there are references; choose some.")
 
@@ -129,8 +130,8 @@ def check_apart(held_out: Version, audited: Version) -> None:
         ) from error
     if shared:
         raise PlanError(
-            f"{held_out} shares images with {audited} ({len(shared):,} of {len(drawn):,} that were compared). Held-out "
-            "images were never in anybody's hands; choose a version without images that were released."
+            f"{held_out} shares images with {audited} ({count(len(shared))} of {count(len(drawn))} that were "
+            "compared). Held-out images were never in anybody's hands; choose a version without images that were released."
         )
 
 

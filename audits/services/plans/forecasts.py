@@ -12,6 +12,7 @@ from audits.services.plans.series import check_series, findings_of_others, runs_
 from audits.services.plans.smallest_p import smallest_p
 from audits.services.plans.values import PlanError, PlanValues, groups_of, sets_of
 from provenance.marks import MarkSettings
+from provenance.wording import count, p_value
 
 # Opening a model's process and drawing permutations cost about this much beside the forward passes.
 SECONDS_PER_MODEL = 8.0
@@ -168,7 +169,7 @@ def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, o
         found.append(f"Run the connection test of {', '.join(untested)} first: then the time can be estimated.")
     if values.has_plain and values.exceedances:
         found.append(
-            f"The run ends early once {values.exceedances:,} decoy keys are at least as extreme as the true one "
+            f"The run ends early once {count(values.exceedances)} decoy keys are at least as extreme as the true one "
             "at every level, so an innocent model mostly costs far less."
         )
     few = [release.recipient for release in values.releases if release.marked_count < 20 * groups_of(release)]
@@ -206,7 +207,7 @@ def _other_runs(values: PlanValues, others: Others) -> str:
 
 
 def _cannot_reach(values: PlanValues, factor: int, smallest: float) -> str:
-    over = f", times {factor:,} for the tests made," if factor > 1 else ""
+    over = f", times {count(factor)} for the tests made," if factor > 1 else ""
     more = [
         *(["more decoy keys"] if values.has_plain else []),
         *(["more permutations", "a release with more groups"] if values.has_associated else []),
@@ -214,6 +215,6 @@ def _cannot_reach(values: PlanValues, factor: int, smallest: float) -> str:
         *(["fewer releases"] if len(values.releases) > 1 else []),
     ]
     return (
-        f"This plan cannot reach alpha: its smallest p is {smallest:.2g}{over} and alpha is {values.alpha:g}. "
-        f"Use {' or '.join(more)}."
+        f"This plan cannot reach alpha: its smallest p is {p_value(smallest)}{over} and alpha is "
+        f"{p_value(values.alpha)}. Use {' or '.join(more)}."
     )

@@ -16,6 +16,7 @@ from audits.services.plans.smallest_p import smallest_of_set
 from audits.services.plans.values import PlanError, PlanValues, sets_of
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from provenance.marks import MarkSettings
+from provenance.wording import count, counted, p_value
 
 
 def check_rigged_references_are_told(values: PlanValues) -> None:
@@ -29,8 +30,8 @@ def check_rigged_references_are_told(values: PlanValues) -> None:
     remedies = [*_more_compared(values), *_fewer_references(values), "to let the p without references count"]
     raise PlanError(
         f"The p with references cannot count here, because a rigged reference would go unnoticed: the test of each "
-        f"reference would have to reach {values.alpha / shares:.2g}, its share of alpha, and the least p that it can "
-        f"give is {p:.2g}. Choose {', or '.join(remedies)}."
+        f"reference would have to reach {p_value(values.alpha / shares)}, its share of alpha, and the least p that it "
+        f"can give is {p_value(p)}. Choose {', or '.join(remedies)}."
     )
 
 
@@ -72,7 +73,7 @@ def _more_compared(values: PlanValues) -> list[str]:
         return []
     names = {"decoys": "decoy keys", "permutations": "permutations", "exceedances": "exceedances before the stop"}
     changed = [name for name in names if getattr(more, name) != getattr(values, name) and _matters(more, values, name)]
-    return [" and ".join(f"at least {getattr(more, name):,} {names[name]}" for name in changed)]
+    return [" and ".join(f"at least {count(getattr(more, name))} {names[name]}" for name in changed)]
 
 
 def _matters(more: PlanValues, values: PlanValues, name: str) -> bool:
@@ -88,7 +89,7 @@ def _least_compared(shares: int, alpha: float) -> int:
 
 
 def _fewer_references(values: PlanValues) -> list[str]:
-    for count in range(len(values.references) - 1, 0, -1):
-        if not any(_blind(replace(values, references=values.references[:count]))):
-            return [f"at most {count} reference{'s' if count > 1 else ''}"]
+    for fewer in range(len(values.references) - 1, 0, -1):
+        if not any(_blind(replace(values, references=values.references[:fewer]))):
+            return [f"at most {counted(fewer, 'reference')}"]
     return []

@@ -37,6 +37,7 @@ from audits.services.reports.results import (
     unmeasured,
 )
 from provenance.models import LogEntry, Role, User, WatermarkKey
+from provenance.wording import count
 
 
 def collect(report: Report, issued_at: datetime) -> ReportFacts:
@@ -194,8 +195,8 @@ def _stopping_rule(frozen: Any) -> str:
     if not frozen["exceedances"]:
         return "none: every decoy key is asked"
     return (
-        f"a level's test ends once {frozen['exceedances']:,} decoy keys are at least as extreme as the true one, "
-        f"looked at after every {frozen['decoys_between_looks']:,} decoys"
+        f"a level's test ends once {count(frozen['exceedances'])} decoy keys are at least as extreme as the true one, "
+        f"looked at after every {count(frozen['decoys_between_looks'])} decoys"
     )
 
 

@@ -30,7 +30,7 @@ def bars_with_a_place(
         "x": [round(float(x), 4) for x in middles],
         "y": list(counts),
         "marker": {"color": "token:pewter"},
-        "hovertemplate": "%{x:.2f}: %{y:,}<extra></extra>",
+        "hovertemplate": "%{x:.2f}: %{wording.count(y)}<extra></extra>",
     }
     highest = max(counts, default=0)
     label = {
@@ -66,7 +66,7 @@ def histogram(test: PermutationTest) -> dict[str, Any]:
         ),
         "columns": ["From", "To", "Assignments"],
         "rows": [
-            [f"{low:.2f}", f"{high:.2f}", f"{count:,}"]
+            [f"{low:.2f}", f"{high:.2f}", f"{wording.count(count)}"]
             for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
             if count
         ],

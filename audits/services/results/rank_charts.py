@@ -37,7 +37,7 @@ def histogram(test: RankTest) -> dict[str, Any]:
         ),
         "columns": ["Q from", "Q to", "Decoy keys"],
         "rows": [
-            [wording.significant(float(10**left)), wording.significant(float(10**right)), f"{count:,}"]
+            [wording.significant(float(10**left)), wording.significant(float(10**right)), f"{wording.count(count)}"]
             for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True)
             if count
         ],

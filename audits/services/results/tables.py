@@ -12,6 +12,7 @@ from audits.judging.levels import AnyLevel, Correction
 from audits.judging.result import Restricted
 from audits.models import Plan
 from audits.statistics.density import Level
+from provenance.wording import count
 
 FAMILY_WORDS = {"associated": "a pattern per group", "plain": "one pattern, no groups"}
 
@@ -76,7 +77,7 @@ def restriction_sentence(restriction: Restricted | RestrictedCounts | None, grou
     parts = [f"within {restriction.classes} size classes"] if restriction.classes > 1 else []
     bans = restriction.forbidden
     if bans:
-        parts.append(f"with {bans:,} pair{'s' if bans > 1 else ''} of pattern and group left out")
+        parts.append(f"with {count(bans)} pair{'s' if bans > 1 else ''} of pattern and group left out")
     every = math.factorial(groups)
-    possible = f"{restriction.possible:,}" if restriction.possible else "some"
-    return f"Patterns are permuted only {', '.join(parts)}: {possible} of {every:,} assignments are possible."
+    possible = count(restriction.possible) if restriction.possible else "some"
+    return f"Patterns are permuted only {', '.join(parts)}: {possible} of {count(every)} assignments are possible."

@@ -69,9 +69,12 @@ def test_progress_reaches_the_last_step(pairs):
     assert (told[-1].step, told[-1].steps, told[-1].epoch) == (8, 8, 2)
 
 
-def test_a_run_stops_when_it_is_asked_to(pairs):
-    with pytest.raises(clip.TrainingStopped):
-        clip.train(pairs, replace(SETTINGS, epochs=50), should_stop=lambda: True)
+def test_whatever_progress_raises_ends_a_run(pairs):
+    def cancelled(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clip.train(pairs, replace(SETTINGS, epochs=50), progress=cancelled)
 
 
 def test_too_few_pairs_are_refused(pairs):

@@ -179,7 +179,7 @@ def _naive(
 def _slow(
     able: Sequence[Responses], suspect: int, bench: Bench, rng: np.random.Generator
 ) -> Iterator[tuple[str, float]]:
-    """Verifiers that compare released with held-out images: here both are images that no model ever saw."""
+    """Tests of others that compare released with held-out images: here both are images that no model ever saw."""
     response = able[suspect]
     features = response.features
     assert features is not None  # noqa: S101 - asked for at the level of features only

@@ -16,7 +16,7 @@ from audits.judging.result import LeftOut
 from audits.models import Audit, AuditRow
 from audits.other_tests import DISCLAIMER, MIDDLE_LABEL, paired_t
 from audits.services.plans.forecasts import forecast
-from audits.services.plans.other_tests import VIEWED_IMAGES, VIEWS, verifier_passes_of
+from audits.services.plans.other_tests import VIEWED_IMAGES, VIEWS, other_test_passes_of
 from audits.services.plans.values import values_of
 from audits.services.results.as_json import as_json
 from audits.services.results.other_tests import told_of
@@ -174,7 +174,7 @@ def test_released_and_held_out_images_are_asked_about(woods):
     passes = {spent["name"]: spent["forward_passes"] for spent in found.models}
     assert passes == {suspect.name: 3 * 30 + 3 * VIEWS * 30, shadow.name: 3 * VIEWS * 30}
     values = values_of(plan)
-    assert {model.name: verifier_passes_of(values, model) for model in (suspect, shadow)} == passes
+    assert {model.name: other_test_passes_of(values, model) for model in (suspect, shadow)} == passes
     facts = {"forward_passes": 10, "models": [{"name": suspect.name, "forward_passes": 10, "seconds": 1.0}]}
     assert found.added_to(facts)["forward_passes"] == 10 + sum(passes.values())
     assert found.added_to(facts)["models"][0]["forward_passes"] == 10 + passes[suspect.name]
@@ -193,12 +193,12 @@ def test_views_are_asked_of_so_many_images_at_most(world, db):
         probes = 300
 
     views, (reference,) = 2 * VIEWS * VIEWED_IMAGES, Values.references
-    assert verifier_passes_of(Values(), Values.suspect) == 600 + views
-    assert verifier_passes_of(Values(), reference) == views
+    assert other_test_passes_of(Values(), Values.suspect) == 600 + views
+    assert other_test_passes_of(Values(), reference) == views
     Values.references = []
-    assert verifier_passes_of(Values(), Values.suspect) == 600
+    assert other_test_passes_of(Values(), Values.suspect) == 600
     Values.held_out = None
-    assert verifier_passes_of(Values(), Values.suspect) == 0
+    assert other_test_passes_of(Values(), Values.suspect) == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -51,9 +51,9 @@ def browser_of(chromium, live_server, sign_in):
         page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.unanswered = set()
-        page.on("request", page.unanswered.add)
-        page.on("requestfinished", page.unanswered.discard)
-        page.on("requestfailed", page.unanswered.discard)
+        page.on("request", lambda request: page.unanswered.add(request))
+        page.on("requestfinished", lambda request: page.unanswered.discard(request))
+        page.on("requestfailed", lambda request: page.unanswered.discard(request))
         pages.append(page)
         return page
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from audits.models import Plan, RegisteredModel
 from audits.services.answers.kept import Asking, answered_before, runtime
-from audits.services.plans.other_tests import verifier_passes_of
+from audits.services.plans.other_tests import other_test_passes_of
 from audits.services.plans.reference_suggestions import input_side
 from audits.services.plans.series import check_series, findings_of_others, runs_of
 from audits.services.plans.smallest_p import smallest_p
@@ -79,9 +79,9 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
 
 
 def _passes(values: PlanValues, model: RegisteredModel) -> int:
-    """Images that one model is asked about: by every mark set of every release, and by other verifiers."""
+    """Images that one model is asked about: by every mark set of every release, and by other tests."""
     is_suspect = model.pk == values.suspect.pk
-    total = verifier_passes_of(values, model)
+    total = other_test_passes_of(values, model)
     for settings in (settings for release in values.releases for settings in sets_of(release)):
         total += _question(values, settings)
         if is_suspect and values.wrong_key_control:

@@ -1,4 +1,4 @@
-"""How many forward passes the comparison with other verifiers costs; light, so that forms may ask."""
+"""How many forward passes the comparison with other tests costs; light, so that forms may ask."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Planned(Protocol):
     def held_out(self) -> Version | None: ...
 
 
-def verifier_passes_of(values: Planned, model: RegisteredModel) -> int:
+def other_test_passes_of(values: Planned, model: RegisteredModel) -> int:
     """What this model is asked beside the audit itself: images and views by the suspect, views by the shadow model.
 
     At most so many, where held-out images were released after all.

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
@@ -39,6 +40,7 @@ from tests.audits.golden.steady import Steady
 
 Answers = Iterator[tuple[str, str]]  # the name of a file, and what it should hold
 PEOPLE = {"rosa": "rights-holder", "adam": "auditor", "lena": "legal", "gita": "guest"}
+NO_TIME = timedelta()  # passes between answers, so that none depends on how many came before
 FEW = 4  # numbers of a list that are written out
 # Whom it makes a difference to ask; what each may see of a result is compared for all.
 ASKED = ("rights-holder", "auditor", "guest")
@@ -207,7 +209,7 @@ def plans(clock: Steady) -> Answers:
             continue
         yield from per_person(clients, f"{name}-as-a-draft", url)
         with undone():
-            clock.step(f"lock {plan.name}")
+            clock.step(f"lock {plan.name}", NO_TIME)
             keeper = clients["guest" if plan.created_by.username == "gita" else "auditor"]
             keeper.post(reverse("plan_lock", args=[plan.pk]))
             yield from per_person(clients, f"{name}-locked", url)
@@ -253,7 +255,7 @@ def reports(clock: Steady, folder: Path) -> Answers:
         if audit.state != Audit.State.DONE or audit.plan.name in UNREPORTED:
             continue
         whole = audit.plan.name in LAID_OUT
-        clock.step(f"another report of {audit.plan.name}")
+        clock.step(f"another report of {audit.plan.name}", NO_TIME)
         with undone(), typesetter(whole) as asked:
             answer = json.loads(command("issue_report", audit.pk, "--as", "lena", "--here", "--out", folder))
         yield f"reports/{named(audit)}.facts.txt", shown(Path(answer["json"]).read_bytes())
@@ -288,7 +290,7 @@ def commands(clock: Steady) -> Answers:
             yield f"commands/check_log-{slug(organisation.name)}.txt", shown(answer)
     common = ("plan_audit", "--as", "adam", "--dataset", "Woods")
     for name, more in PLANNED.items():
-        clock.step(f"command {name}")
+        clock.step(f"command {name}", NO_TIME)
         with undone():
             yield f"commands/plan_audit-{name}.txt", shown(command(*common, *more))
 

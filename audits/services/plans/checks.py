@@ -131,7 +131,8 @@ def check_apart(held_out: Version, audited: Version) -> None:
     if shared:
         raise PlanError(
             f"{held_out} shares images with {audited} ({count(len(shared))} of {count(len(drawn))} that were "
-            "compared). Held-out images were never in anybody's hands; choose a version without images that were released."
+            "compared). Held-out images were never in anybody's hands; choose a version without images that "
+            "were released."
         )
 
 

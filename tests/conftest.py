@@ -34,6 +34,17 @@ def _by_length(item: pytest.Item) -> int:
     return min(places, default=len(LONGEST_FIRST))
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """SQLite in a file, as in an instance: in memory, all threads of a live server share one connection, and a request
+    that writes fails ("database table is locked") where another one reads at that moment."""
+    from django.conf import settings
+    from django.db import connections
+
+    if connections["default"].vendor == "sqlite":
+        connections["default"].settings_dict["TEST"]["NAME"] = str(settings.DATA_DIR / "tests.sqlite3")
+
+
 @pytest.fixture
 def shared() -> Path:
     return SHARED

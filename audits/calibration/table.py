@@ -184,7 +184,7 @@ class CalibrationTable:
         """The table of docs/error-rates.md: exact tests first, then those without one."""
         head = ["test", "level", "references", "pairs", *(f"p <= {alpha:g} (99 % interval)" for alpha in ALPHAS), "KS"]
         parts = []
-        for exact, title in ((True, "Tests with an exact error rate"), (False, "Verifiers without one")):
+        for exact, title in ((True, "Tests with an exact error rate"), (False, "Other tests, without one")):
             chosen = [row for row in self.rows if row.exact is exact]
             if not chosen:
                 continue

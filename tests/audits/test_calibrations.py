@@ -264,7 +264,7 @@ def test_the_page_shows_tables_plot_and_code(world, sign_in):
     url = reverse("calibration_detail", args=[calibration.pk])
     page = sign_in(world.legal).get(url, {"family": "warp", "test": "rank"}).content.decode()
     assert "The tests keep their error rate" in page
-    assert "Verifiers without an exact error rate" in page
+    assert "Other tests, without an exact error rate" in page
     assert "paired t-test" in page
     assert calibration.code_version in page
     assert "Observed against expected p-values of “rank”, warp, features" in page

@@ -62,11 +62,11 @@ class PlanValues(PlanChoices):
         metadata=Choice(
             Part.TESTED,
             "Held-out images",
-            "A version of images like the released ones that never left the house. Only the other verifiers, "
+            "A version of images like the released ones that never left the house. Only the other tests, "
             "which are shown for comparison, ask about them; the test itself needs none.",
             option=Option(
                 "--held-out",
-                "name of a dataset, or id of a version, whose images were never released; for the other verifiers",
+                "name of a dataset, or id of a version, whose images were never released; for the other tests",
             ),
         ).metadata,
     )

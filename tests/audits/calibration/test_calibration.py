@@ -64,7 +64,7 @@ def test_the_table_says_what_it_was_made_with_and_survives_json(table):
     again = CalibrationTable.from_dict(json.loads(json.dumps(table.to_dict())))
     assert again.rows == table.rows
     text = table.to_markdown()
-    assert text.index("Tests with an exact error rate") < text.index("Verifiers without one")
+    assert text.index("Tests with an exact error rate") < text.index("Other tests, without one")
     assert "| rank (patch) | hard | with | 300 |" in text
 
 

@@ -136,12 +136,6 @@ def test_all_of_the_core_is_forbidden_to_know_django():
 
 MOST_WORDS = 75  # of a docstring; about 60 are meant, and theory stands in docs/method.md
 
-# TEMPORARY: files that are being rewritten elsewhere and hold longer docstrings still. Empty it and delete it.
-STILL_TOO_LONG = {
-    "audits.services.plans.reference_checks",
-    "audits.services.plans.series",
-}
-
 
 def long_docstrings(source: str) -> Iterator[str]:
     """Names of the modules, classes and functions whose docstrings have too many words."""
@@ -154,8 +148,7 @@ def long_docstrings(source: str) -> Iterator[str]:
 
 def test_docstrings_are_short():
     modules = sources("provenance", "audits")
-    long = [f"{module}: {name}" for module, path in modules.items() for name in long_docstrings(path.read_text())]
-    assert [name for name in long if name.partition(":")[0] not in STILL_TOO_LONG] == []
+    assert [f"{module}: {name}" for module, path in modules.items() for name in long_docstrings(path.read_text())] == []
 
 
 @pytest.mark.parametrize("above", ["", "class A:\n ", "def f():\n ", "async def f():\n "])

@@ -1,9 +1,7 @@
 """Whether a plan whose p with references counts could tell a rigged reference; it is refused where it could not.
 
-A reference that was trained with the opposite marks makes innocents look guilty (method.md, section 6). So each is
-tested itself, at both tails, and one whose p reaches its share of alpha makes the result inconclusive: see `tainted` in
-`audits.judging`. That protects nobody where no p of a reference can be as small as its share, while the suspect's,
-which has alpha for itself, reaches it.
+Each reference is tested itself, at both tails (`tainted` in `audits.judging`). That protects nobody where no p of a
+reference can be as small as its share of alpha: docs/method.md, section 6.4.
 """
 
 import math

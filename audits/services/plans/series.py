@@ -1,10 +1,7 @@
 """Repeated runs: all that ask the same weights about one of the same releases, and so count in each other's correction.
 
-A run counts from the moment it is queued. Until it has a p-value it counts as if it had found nothing (p = 1), and so
-it does for good where it was cancelled or failed after its first question to the suspect: its course may have told how
-it would turn out, an early stop above all, and nobody draws new decoys for free. One that ended before it asked
-anything costs nothing. A run of another organisation counts with p = 1 whatever it found: that is conservative, and
-from a corrected value that rested on its p this p could be worked out.
+A run counts from the moment it is queued, with p = 1 until it has one, for good where it ended after its first question
+and where another organisation made it: docs/method.md, section 6.3.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from audits.report.chronology import events, order_checks
+from audits.report.definitions import definitions
 from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
-    definitions,
     finding_meaning,
     finding_title,
     plan_limitations,

@@ -80,7 +80,7 @@ def test_pairs_are_those_of_the_secret_assignment(tmp_path):
     """With another assignment than the true one the trace is not there."""
     one = asked(tmp_path, 0.6, levels=("features",))
     other = AskedSet(one.answers, one.group_of, np.roll(one.assignment, 1), one.levels)
-    true, false = (compare([x], Comparison()).verdicts[0]["nominal_p"] for x in (one, other))
+    true, false = (compare([x], Comparison()).verdicts[0].nominal_p for x in (one, other))
     assert true < 1e-4 < false
 
 

@@ -1,13 +1,12 @@
-"""The confined process that opens a stranger's model: ``python -m audits.suspects.child``.
+"""What the confined process that opens a stranger's model does, once the fork server has forked it.
 
-Started by ``SandboxedModel`` alone. It confines itself before it reads anything of a stranger's, then answers requests
-that come over its standard input until that is closed.
+It confines itself before it reads anything of a stranger's, then answers requests that come over its standard input
+until that is closed.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -227,12 +226,15 @@ def _described(error: Exception) -> dict[str, str]:
     return {"kind": "model", "sentence": "The model failed on the images it was given.", "detail": detail}
 
 
-def main() -> None:
-    """Confine, then serve. Standard output becomes the error stream, so that libraries cannot disturb the answers."""
+def main(words: list[str]) -> None:
+    """Confine, then serve. Standard output becomes the error stream, so that libraries cannot disturb the answers.
+
+    words: the parent's number, limits of memory, processor time, files and answers, and the path of the weights.
+    """
     answering = os.dup(1)
     os.dup2(2, 1)
-    parent, memory, cpu_seconds, file_bytes, max_bytes = (int(word) for word in sys.argv[1:6])
-    weights, folder = Path(sys.argv[6]), Path.cwd()
+    parent, memory, cpu_seconds, file_bytes, max_bytes = (int(word) for word in words[:5])
+    weights, folder = Path(words[5]), Path.cwd()
     pipe = Pipe(0, answering, max(MAX_REQUEST, max_bytes))
     try:
         die_with_parent(parent)
@@ -244,7 +246,3 @@ def main() -> None:
         return
     pipe.send({"ok": {"confined": True}})
     Child(pipe, walls, file_wall).serve()
-
-
-if __name__ == "__main__":
-    main()

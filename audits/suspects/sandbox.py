@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,16 +17,13 @@ from numpy.typing import NDArray
 
 from audits.suspects.answers import Answers, Limits, SuspectInfo
 from audits.suspects.errors import SuspectError
+from audits.suspects.forked import ForkedProcess, surroundings
 from audits.suspects.marks import AppliedMark
 from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
 from audits.suspects.spec import ModelSpec
 from provenance.wording import duration, file_size
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SYSTEMROOT")
 _CHUNK_BYTES = 64 * 2**20
-# By itself glibc gives large memory back after every batch, and fetching it again costs more than a mark does.
-KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
 
 
 class SandboxedModel:
@@ -46,7 +41,7 @@ class SandboxedModel:
         self._weights = Path(weights_path).resolve()
         self._counts: dict[str, int] = {}
         self._info: SuspectInfo | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | None = None
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="suspect-"))
@@ -107,43 +102,24 @@ class SandboxedModel:
         """End the child and remove its folder; safe to call again."""
         process, self._process = self._process, None
         if process is not None:
-            for stream in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    if stream is not None:
-                        stream.close()
-            process.kill()  # it has nothing to save, and leaving in good order takes seconds
-            process.wait()
+            process.end()  # it has nothing to save, and leaving in good order takes seconds
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         limits = self.limits
         memory = 0 if _has_gpu(limits) else limits.memory_bytes
-        words = (os.getpid(), memory, limits.cpu_seconds, limits.file_bytes, limits.answer_bytes)
+        numbers = (memory, limits.cpu_seconds, limits.file_bytes, limits.answer_bytes)
+        words = [*map(str, numbers), str(self._weights)]
+        known = surroundings(self._folder, limits.threads)
         with (self._folder / "errors").open("wb") as errors:
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "audits.suspects.child", *map(str, words), str(self._weights)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=self._folder,
-                env=self._environment(),
-                start_new_session=True,
-            )
-        assert process.stdin is not None  # noqa: S101
-        assert process.stdout is not None  # noqa: S101
-        self._pipe = Pipe(process.stdout.fileno(), process.stdin.fileno(), limits.answer_bytes, self._watch)
+            try:
+                self._process = process = ForkedProcess(
+                    words, self.spec.family, self._folder, known, errors.fileno(), limits.load_seconds
+                )
+            except subprocess.TimeoutExpired as error:
+                raise self._late(limits.load_seconds) from error
+        self._pipe = Pipe(process.reading, process.writing, limits.answer_bytes, self._watch)
         self._receive(limits.load_seconds)
-
-    def _environment(self) -> dict[str, str]:
-        """What the child may know of our surroundings: nothing but where programs are and which GPU is meant."""
-        own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        folder, threads = str(self._folder), str(self.limits.threads)
-        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        # Threads that spin at barriers make a busy machine ten times slower; waiting ones cost little on an idle one.
-        waiting = {"OMP_WAIT_POLICY": "PASSIVE", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-        places = {"PYTHONPATH": str(_ROOT), "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
-        return {**own, **offline, **counts, **waiting, **KEPT_MEMORY, **places}
 
     def _load(self) -> SuspectInfo:
         header = {

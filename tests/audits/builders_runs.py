@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import psutil
 from django.core.files.base import ContentFile
 from django.utils import timezone
 from PIL import Image
@@ -17,6 +18,7 @@ from audits.services.plans.drafting import save_draft
 from audits.services.plans.locking import lock
 from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
+from audits.suspects.fork_server import CHILD_NAME
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
 from provenance.marks import MarkSets, MarkSettings
@@ -161,3 +163,12 @@ def locked_plan(world: World, tested: list[Release], suspect: RegisteredModel, *
     sizes = {"probes": 40, "group_images": 8, "permutations": 1000, "level": "soft"}
     values = PlanValues(name=suspect.name, version=tested[0].version, releases=tested, suspect=suspect, **sizes | more)
     return lock(save_draft(values, by=world.auditor), by=world.auditor)
+
+
+def kill_confined_child() -> bool:
+    """Ends the confined process of this one, as a machine that runs out of memory does; False where there is none."""
+    for process in psutil.Process().children(recursive=True):
+        if process.name() == CHILD_NAME:
+            process.kill()
+            return True
+    return False

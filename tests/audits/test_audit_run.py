@@ -6,7 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from audits.models import Audit
@@ -17,7 +16,15 @@ from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
 from provenance.models import LogEntry
 from provenance.services.jobs import queue
-from tests.audits.builders_runs import locked_plan, make_releases, make_version, register, train, untrained
+from tests.audits.builders_runs import (
+    kill_confined_child,
+    locked_plan,
+    make_releases,
+    make_version,
+    register,
+    train,
+    untrained,
+)
 
 pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 
@@ -73,11 +80,8 @@ def kill_the_suspect_after(blocks: int, folder: Path) -> None:
     """Ends the confined process, as a machine that runs out of memory does, once some blocks are answered."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        if len(list(folder.rglob("*.done"))) >= blocks:
-            for process in psutil.Process().children(recursive=True):
-                if "audits.suspects.child" in " ".join(process.cmdline()):
-                    process.kill()
-                    return
+        if len(list(folder.rglob("*.done"))) >= blocks and kill_confined_child():
+            return
         time.sleep(0.005)
 
 

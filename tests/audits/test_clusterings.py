@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
@@ -31,7 +30,7 @@ from provenance.services import releases
 from provenance.services.jobs import queue
 from provenance.services.jobs.running import JobRun
 from tests.audits.builders_clusterings import colours_version, small_encoder, timm_encoder
-from tests.audits.builders_runs import locked_plan, register, untrained
+from tests.audits.builders_runs import kill_confined_child, locked_plan, register, untrained
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,11 +100,9 @@ def kill_the_encoder_after(blocks: int, folder: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for path in folder.glob("*/done.npy"):
-            if path.stat().st_size and np.frombuffer(path.read_bytes()[128:], np.uint8).sum() >= blocks:
-                for process in psutil.Process().children(recursive=True):
-                    if "audits.suspects.child" in " ".join(process.cmdline()):
-                        process.kill()
-                        return
+            encoded = np.frombuffer(path.read_bytes()[128:], np.uint8).sum() if path.stat().st_size else 0
+            if encoded >= blocks and kill_confined_child():
+                return
         time.sleep(0.002)
 
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from django.urls import reverse
 from safetensors.numpy import load, save
@@ -27,7 +26,15 @@ from provenance.marks import MarkSets, MarkSettings
 from provenance.models import Release, Version
 from provenance.services import clusters, keys, releases
 from provenance.services.jobs import queue
-from tests.audits.builders_runs import CLASSES, locked_plan, make_version, register, train, untrained
+from tests.audits.builders_runs import (
+    CLASSES,
+    kill_confined_child,
+    locked_plan,
+    make_version,
+    register,
+    train,
+    untrained,
+)
 
 MARKED = MarkSettings(groups=CLASSES, share=0.35, side=0.25, opacity=1.0)
 PLAIN = MarkSettings(association="plain", share=0.1, side=0.25, opacity=1.0)
@@ -175,11 +182,8 @@ def kill_the_suspect_in_its_second_set(folder: Path) -> None:
     """Ends the confined process once the first answers about the second set are stored."""
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
-        if any(folder.rglob("set-2/*.done")):
-            for process in psutil.Process().children(recursive=True):
-                if "audits.suspects.child" in " ".join(process.cmdline()):
-                    process.kill()
-                    return
+        if any(folder.rglob("set-2/*.done")) and kill_confined_child():
+            return
         time.sleep(0.005)
 
 

@@ -30,9 +30,9 @@ from torch.nn import functional
 from torchvision.transforms import Compose, Normalize, ToTensor
 
 from audits.suspects.architectures import Encoder
+from audits.suspects.forked import KEPT_MEMORY
 from audits.suspects.inputs import Inputs, Mark
 from audits.suspects.protocol import Frame
-from audits.suspects.sandbox import KEPT_MEMORY
 from provenance.marks import MarkSecret, MarkSettings
 from provenance.marks.registry import family_for
 

@@ -14,6 +14,7 @@ from provenance import wording
 
 MOST_BINS = 40
 LEAST_Q = 1e-6
+DIGITS = 9  # NumPy's logarithm differs in its last digit between processors; a report must be the same bytes on all
 
 
 def histogram_of(test: RankTest) -> tuple[list[int], list[float], float]:
@@ -22,7 +23,7 @@ def histogram_of(test: RankTest) -> tuple[list[int], list[float], float]:
     bins = min(MOST_BINS, max(8, int(np.sqrt(len(decoys)) * 2)))
     low, high = min(float(decoys.min()), true), max(float(decoys.max()), true)
     counts, edges = np.histogram(decoys, bins=bins, range=(low, high if high > low else low + 1))
-    return [int(count) for count in counts], [float(edge) for edge in edges], true
+    return [int(count) for count in counts], [round(float(edge), DIGITS) for edge in edges], round(true, DIGITS)
 
 
 def histogram(test: RankTest) -> dict[str, Any]:

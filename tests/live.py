@@ -41,7 +41,7 @@ class Instance:
             "TOUCHMARK_SERVER_ROOTS": str(folder),
             "SITE_URL": self.url,
             "TOUCHMARK_JOB_HEARTBEAT_SECONDS": "0.5",
-            "TOUCHMARK_JOB_LOST_SECONDS": "4",
+            "TOUCHMARK_JOB_LOST_SECONDS": "30",
             "TOUCHMARK_JOB_RESEND_SECONDS": "4",
             "TOUCHMARK_JOB_SWEEP_SECONDS": "1",
             "OMP_NUM_THREADS": "1",

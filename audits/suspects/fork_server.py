@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import traceback
@@ -22,11 +21,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from audits.suspects import child
+from audits.suspects.protocol import NUMBER
 
 IDLE_SECONDS = 60  # without a child and without a request: then it gives its memory back
 MAX_REQUEST = 2**16
 CHILD_NAME = "suspect"  # as the system's tools list it
-NUMBER = struct.Struct("<i")  # how a process number and an exit code are told
 _MOST_DESCRIPTORS = 1 << 16
 _ALWAYS = ("torch", "safetensors.torch", "audits.suspects.architectures", "audits.suspects.inputs")
 _OF_FAMILY = {

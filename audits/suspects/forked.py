@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audits.suspects.errors import SuspectError
-from audits.suspects.fork_server import NUMBER
+from audits.suspects.protocol import NUMBER
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SYSTEMROOT")

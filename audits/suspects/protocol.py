@@ -22,6 +22,7 @@ import numpy.typing as npt
 MAX_HEADER = 2**22
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 4
+NUMBER = struct.Struct("<i")  # how the fork server tells a process number and an exit code
 DTYPES = {"uint8": np.uint8, "float32": np.float32, "float64": np.float64, "int64": np.int64}
 
 Arrays = Mapping[str, npt.NDArray[Any]]

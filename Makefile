@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 # Files of tests are shared out among so many processes.
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 # Tests start hundreds of Python processes: each may keep what it compiled for the next.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 

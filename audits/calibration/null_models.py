@@ -28,6 +28,7 @@ CLASSES = 10
 SHARPNESS = 2.0
 SMALLEST_INPUT = 32  # timm's networks halve the resolution five times
 TORCH_SEEDS = 2**64  # torch takes no larger seed; that of a round times ten thousand may be
+TRAINING_STEPS = 40  # enough that answers mean something, far from the best a network could do
 SETTLED_ON = 512  # images are plenty for means and deviations
 TIMM_NAMES = ("test_resnet", "test_convnext", "test_efficientnet")
 FRESH_CLIP = "fresh open_clip"
@@ -154,13 +155,13 @@ def _normalised(images: Tensor) -> Tensor:
 
 
 def _train(network: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.integer], seed: int) -> None:
-    """A short supervised training: enough that answers mean something, far from the best the network could do."""
+    """A short supervised training."""
     inputs = _normalised(as_tensor(images))
     targets = torch.from_numpy(np.asarray(labels, dtype=np.int64) % CLASSES)  # a head of CLASSES will do for any data
     order = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
     network.train()
-    for _ in range(40):
+    for _ in range(TRAINING_STEPS):
         batch = torch.from_numpy(order.integers(0, len(inputs), 48))
         loss = functional.cross_entropy(network(inputs[batch])[1], targets[batch])
         optimiser.zero_grad()

@@ -29,6 +29,12 @@ from tests.audits.builders_trainings import scenes_version
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def short_training(monkeypatch):
+    """What null models learned is tested where they are built; here they need only differ."""
+    monkeypatch.setattr("audits.calibration.null_models.TRAINING_STEPS", 3)
+
+
 def started(world, wanted=TINY):
     return starting.start(world.owner, wanted, by=world.auditor)
 

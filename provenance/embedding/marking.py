@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from provenance.embedding.carried import claims, with_thumbnails
 from provenance.embedding.codecs import SourceImage, decode
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import pattern_channels
@@ -38,9 +39,11 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     Args:
         data: the file. pattern: one of the family's patterns. placement: fractions down and across.
 
-    Raises: NotMarkableError where the file cannot be decoded or written back, where the image already looks like the
-    pattern, or where no encoding keeps 70 % of the mark.
+    Raises: NotMarkableError where the file cannot be decoded or written back, where it claims or shows what would be
+    false afterwards, where the image already looks like the pattern, or where no encoding keeps 70 % of the mark.
     """
+    if claimed := claims(data):
+        raise NotMarkableError(claimed[0])
     source = decode(data)
     pixels = source.raster.pixels
     region = family.region(pixels.shape[0], pixels.shape[1], placement)
@@ -60,6 +63,7 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
         kept = survival(before, wanted, again.raster.pixels[window])
         best = max(best, kept)
         if kept >= MIN_SURVIVAL:
+            written = with_thumbnails(written, data)
             # Of colours alone: alpha never changes, and an encoder may leave an opaque one out.
             first, second = pixels[:, :, : source.raster.colours], again.raster.pixels[:, :, : again.raster.colours]
             return MarkedImage(

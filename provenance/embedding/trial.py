@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from provenance.embedding.carried import without_claims
 from provenance.embedding.codecs import FIRST_WAYS
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
@@ -48,8 +49,9 @@ def try_strength(
     key, beacon = (hashlib.sha256(purpose + seed).digest() for purpose in (b"trial key/", b"trial beacon/"))
     secret, family = MarkSecret.derive(key, beacon, strength), family_for(strength)
     found, tried, before, after = [], 0, 0, 0
-    for tried, data in enumerate(images, 1):
+    for tried, file in enumerate(images, 1):
         step()
+        data = without_claims(file)  # what a strength does to a picture hangs on nothing that is carried beside it
         pattern = secret.patterns[tried % len(secret.patterns)]
         try:
             marked = mark_image(data, family, pattern, secret.placement(hashlib.sha256(data).hexdigest()))

@@ -1,0 +1,40 @@
+"""The thumbnails that a file carries of itself, drawn anew once the file is marked.
+
+An unmarked thumbnail of a marked picture would tell that it is marked, and where.
+"""
+
+from provenance.embedding.carried.holders import PHOTOSHOP, with_jfif_thumbnail, with_photoshop_thumbnails
+from provenance.embedding.carried.redrawing import Redrawing
+from provenance.embedding.carried.rewriting import with_parts
+from provenance.embedding.carried.tiff import with_tiff_thumbnail
+from provenance.intake.parts import Part
+
+_EXIF = b"Exif\0\0"
+_EXIF_KINDS = ("APP1", "eXIf", "EXIF")  # of JPEG, PNG and WebP
+
+
+def with_thumbnails(written: bytes, source: bytes) -> bytes:
+    """The marked file with every thumbnail in it drawn anew from its picture; `written` itself where it has none.
+
+    written: the source with other pixels. Raises NotMarkableError where a thumbnail cannot be written like itself.
+    """
+    redrawing = Redrawing(source, written)
+
+    def change(part: Part, payload: bytes) -> bytes:
+        if part.kind in _EXIF_KINDS:
+            return _with_exif_thumbnail(part.kind, payload, redrawing)
+        if part.kind == "APP0":
+            return with_jfif_thumbnail(payload, redrawing)
+        if part.kind == "APP13" and payload.startswith(PHOTOSHOP):
+            return with_photoshop_thumbnails(payload, redrawing)
+        return payload
+
+    return with_parts(written, change)
+
+
+def _with_exif_thumbnail(kind: str, payload: bytes, redrawing: Redrawing) -> bytes:
+    named = payload.startswith(_EXIF)
+    if kind == "APP1" and not named:
+        return payload
+    head = len(_EXIF) if named else 0
+    return payload[:head] + with_tiff_thumbnail(payload[head:], redrawing)

@@ -92,9 +92,7 @@ def _jpeg_area(entries: dict[int, _Entry]) -> tuple[int, int] | None:
     return (start, start + length) if length else None
 
 
-def _with_jpeg(
-    structure: _Structure, entries: dict[int, _Entry], area: tuple[int, int], redrawing: Redrawing
-) -> bytes:
+def _with_jpeg(structure: _Structure, entries: dict[int, _Entry], area: tuple[int, int], redrawing: Redrawing) -> bytes:
     tiff, (start, end) = structure.tiff, area
     whole = tiff[start:end]
     cut = _end_of_jpeg(whole)

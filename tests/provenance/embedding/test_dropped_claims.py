@@ -7,8 +7,8 @@ import pytest
 from provenance.intake.claims import Claim, claims_of
 from provenance.intake.manifest import Manifest
 from tests.provenance.embedding.builders import GROUPS, embed, jpeg, secret_of, tree_digest, write_version
-from tests.provenance.embedding.carried.test_claims import JUMBF, SECOND
 from tests.provenance.embedding.carried.builders import with_segments
+from tests.provenance.embedding.carried.test_claims import JUMBF, SECOND
 
 
 def credentials(seed: int) -> bytes:
@@ -57,7 +57,11 @@ def test_dropped_from_all_files_they_tell_nothing(version, tmp_path):
     facts = embed(version, tmp_path / "out", secret_of(), drop_claims=True)
     with_claims = claimed(tmp_path / "version" / "files")
     counted = [sum(kind in claims for claims in with_claims.values()) for kind in (Claim.CREDENTIALS, Claim.PICTURE)]
-    assert facts["claims_dropped"] == {"images": len(with_claims), "credentials": counted[0], "further picture": counted[1]}
+    assert facts["claims_dropped"] == {
+        "images": len(with_claims),
+        "credentials": counted[0],
+        "further picture": counted[1],
+    }
     assert min(counted) > 0
     assert claimed(tmp_path / "out" / "files") == {}
     marked = {row["path"] for row in lines(tmp_path / "out" / "marked.jsonl")}

@@ -25,7 +25,14 @@ from tests.provenance.embedding.carried.builders import (
 )
 from tests.provenance.embedding.carried.test_claims import CASES, HARMLESS
 
-STARTS = [b"", b"\xff\xd8", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBP", b"RIFF\xff\xff\xff\xffWEBP"]
+STARTS = [
+    b"",
+    b"\xff\xd8",
+    b"\xff\xd8\xff\xe0",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\x40\0\0\0WEBP",
+    b"RIFF\xff\xff\xff\xffWEBP",
+]
 any_bytes = st.builds(bytes.__add__, st.sampled_from(STARTS), st.binary(max_size=200))
 WHOLE = [*(data for data, _ in CASES.values()), *HARMLESS.values()]
 SMALL = picture(1, 16, 12)
@@ -75,7 +82,9 @@ def test_any_resources(block):
 
 
 @budget(max_examples=60, deadline=None)
-@given(damaged([b"\x10" + THUMB, b"\x11\x10\x0c" + bytes(range(256)) * 3 + bytes(192), b"\x13\x10\x0c" + SMALL.tobytes()]))
+@given(
+    damaged([b"\x10" + THUMB, b"\x11\x10\x0c" + bytes(range(256)) * 3 + bytes(192), b"\x13\x10\x0c" + SMALL.tobytes()])
+)
 def test_any_first_segments(block):
     for name in (b"JFIF\0", b"JFXX\0"):
         try_thumbnails(with_segments(BASE["JPEG"], (0xE0, name + block)), BASE["JPEG"])
@@ -89,5 +98,7 @@ def test_made_smaller_is_the_mean_of_areas(height, width, rows, columns):
     for row in range(rows):
         for column in range(columns):
             top, left = row * height // rows, column * width // columns
-            area = pixels[top : max((row + 1) * height // rows, top + 1), left : max((column + 1) * width // columns, left + 1)]
+            area = pixels[
+                top : max((row + 1) * height // rows, top + 1), left : max((column + 1) * width // columns, left + 1)
+            ]
             assert np.abs(small[row, column] - area.reshape(-1, 2).mean(axis=0)).max() <= 0.5

@@ -69,7 +69,10 @@ CASES = {
         segments((0xE1, XMP + xmp(TERMS, 'x:provenance="https://c.example/1"'))),
         [Claim.CREDENTIALS],
     ),
-    "layers of JPEG XT": (segments((0xEB, b"JP\0\1" + struct.pack(">II", 1, 30) + b"SPEC" + bytes(9))), [Claim.GAIN_MAP]),
+    "layers of JPEG XT": (
+        segments((0xEB, b"JP\0\1" + struct.pack(">II", 1, 30) + b"SPEC" + bytes(9))),
+        [Claim.GAIN_MAP],
+    ),
     "an old HDR JPEG": (segments((0xEB, b"HDR_RI ver=11")), [Claim.GAIN_MAP]),
     "gain map of ISO": (segments((0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))), [Claim.GAIN_MAP]),
     "Ultra HDR": (
@@ -108,7 +111,9 @@ HARMLESS = {
     "progressive": jpeg(3, progressive=True),
     "PNG": png(),
     "WebP": webp(),
-    "thumbnails": segments((0xE1, b"Exif\0\0" + exif(THUMB)), (0xED, photoshop(THUMB, (16, 12))), (0xE0, b"JFXX\0\x10" + THUMB)),
+    "thumbnails": segments(
+        (0xE1, b"Exif\0\0" + exif(THUMB)), (0xED, photoshop(THUMB, (16, 12))), (0xE0, b"JFXX\0\x10" + THUMB)
+    ),
     "XMP of another kind": segments((0xE1, XMP + xmp("http://ns.adobe.com/photoshop/1.0/", 'x:City="provenance"'))),
     "a panorama": segments((0xE1, XMP + xmp("http://ns.google.com/photos/1.0/panorama/", 'x:Type="full"'))),
     "zeros behind": segments(behind=bytes(64)),
@@ -135,7 +140,7 @@ def test_what_claims_nothing_is_left_alone(data):
 def test_a_claim_is_dropped_and_the_picture_stays(data, expected):
     left = without_claims(data)
     assert claims_of(left) == ()
-    assert inspect(left)[0] == inspect(data)[0]
+    assert (inspect(left)[0].height, inspect(left)[0].width) == opened(data).shape[:2]
     assert opened(left).tolist() == opened(data).tolist()
     kept = {data[part.start : part.end] for part in parts_of(data) if part.kind not in ("", "VP8X", BEHIND)}
     assert {left[part.start : part.end] for part in parts_of(left) if part.kind not in ("", "VP8X")} <= kept

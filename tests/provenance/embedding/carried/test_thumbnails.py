@@ -84,7 +84,10 @@ class TestExif:
         one, two = (Image.open(io.BytesIO(data)) for data in (thumb, after[start:]))
         assert two.quantization == one.quantization
         assert two.layer == one.layer
-        lengths = [struct.unpack_from(order + "I", data, data.index(struct.pack(order + "HH", 0x202, 4)) + 8)[0] for data in (block, after)]
+        lengths = [
+            struct.unpack_from(order + "I", data, data.index(struct.pack(order + "HH", 0x202, 4)) + 8)[0]
+            for data in (block, after)
+        ]
         assert lengths == [len(thumb), len(after) - start]
         at = block.index(struct.pack(order + "HH", 0x202, 4)) + 8
         assert after[:at] + after[at + 4 : start] == block[:at] + block[at + 4 : start]
@@ -195,7 +198,13 @@ class TestExif:
         ("block", "why"),
         [
             (exif(thumbnail_jpeg(shrunk(source_pixels(9), SMALL))), "shows another picture"),
-            (exif(thumbnail_jpeg(shrunk(source_pixels(), SMALL)), maker=b"note" + thumbnail_jpeg(shrunk(source_pixels(), SMALL))), "a preview beside"),
+            (
+                exif(
+                    thumbnail_jpeg(shrunk(source_pixels(), SMALL)),
+                    maker=b"note" + thumbnail_jpeg(shrunk(source_pixels(), SMALL)),
+                ),
+                "a preview beside",
+            ),
             (exif(thumbnail_jpeg(shrunk(source_pixels(), SMALL))[:-40]), "cut off"),
             (exif(thumbnail_jpeg(shrunk(source_pixels(), SMALL)), length=100_000), "cut off"),
             (exif(b"II*\0 another TIFF"), "of a form"),
@@ -260,7 +269,10 @@ class TestPhotoshop:
         size = struct.unpack_from(">I", after, start - 8)[0]
         drawn = after[start : start + size]
         assert_marked(opened(thumb), opened(drawn), (0, 0, 60, 80), NEAR)
-        shown, expected = (opened(data)[box_of_mark((0, 0, 60, 80))].mean(axis=(0, 1)) for data in (drawn, thumbnail_jpeg(shrunk(marked_pixels(), SMALL))))
+        shown, expected = (
+            opened(data)[box_of_mark((0, 0, 60, 80))].mean(axis=(0, 1))
+            for data in (drawn, thumbnail_jpeg(shrunk(marked_pixels(), SMALL)))
+        )
         assert np.abs((shown if name == 1036 else shown[::-1]) - expected).max() < 25
         assert after[: start - 32] == block[: start - 32]
         resource = struct.unpack_from(">I", after, start - 32)[0]
@@ -296,6 +308,8 @@ def test_sixteen_bits_of_grey():
     grey = source_pixels()[:, :, 0].astype(np.uint16) * 257
     marked = marked_pixels()[:, :, 0].astype(np.uint16) * 257
     pixels = np.asarray(shrunk(source_pixels()[:, :, 0], SMALL)).reshape(60, 80, 1)
-    pair = [with_chunks(as_bytes(Image.fromarray(one), "PNG"), (b"eXIf", exif_of_strips(pixels))) for one in (grey, marked)]
+    pair = [
+        with_chunks(as_bytes(Image.fromarray(one), "PNG"), (b"eXIf", exif_of_strips(pixels))) for one in (grey, marked)
+    ]
     after = payload_of(with_thumbnails(pair[1], pair[0]), "eXIf")
     assert_marked(pixels, np.frombuffer(after[-pixels.size :], np.uint8).reshape(pixels.shape), (0, 0, 60, 80))

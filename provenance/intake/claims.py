@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from enum import StrEnum
 
-from .parts import BEHIND, JPEG_START, SCANS, Part, parts_of
+from .parts import BEHIND, JPEG_END, JPEG_START, SCANS, Part, has_second_start, parts_of
 
 
 class Claim(StrEnum):
@@ -51,7 +51,12 @@ _MPF, _ISO_GAIN_MAP, _DOLBY = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0", b"HDR_
 _FILMS = (b"ftyp", b"MotionPhoto_Data", b"mpvd")
 _PICTURES = (JPEG_START, b"\x89PNG\r\n\x1a\n")
 _TEXT_LIMIT = 1 << 24  # bytes of a compressed text
-_OWN_JPEG_HOLDERS = {"APP0": (b"JFXX\0",), "APP1": (b"Exif\0",), "APP2": (b"ICC_PROFILE\0",), "APP13": (b"Photoshop ",)}
+_OWN_JPEG_HOLDERS = {
+    "APP0": (b"JFIF\0", b"JFXX\0"),
+    "APP1": (b"Exif\0",),
+    "APP2": (b"ICC_PROFILE\0",),
+    "APP13": (b"Photoshop ",),
+}
 _LAYERS_OF_PNG = {"gmAP", "gdAT", "gMAP"}
 _PIXELS = {SCANS, "IDAT"}
 _FILM_PROPERTY = re.compile(rb"\b(MotionPhoto|MicroVideo)\b")
@@ -59,8 +64,25 @@ _FILM_PROPERTY = re.compile(rb"\b(MotionPhoto|MicroVideo)\b")
 
 def claims_of(data: bytes) -> tuple[Claim, ...]:
     """The kinds of claims that a file carries, in the order of `Claim`; none for bytes that are no image."""
+    if _is_bare_jpeg(data):
+        return ()
     found = {claim for _, own in parts_with_claims(data) for claim in own}
     return tuple(claim for claim in Claim if claim in found)
+
+
+def _is_bare_jpeg(data: bytes) -> bool:
+    """Whether it surely is a JPEG without any metadata but JFIF's: registration asks this of every file."""
+    at, last = 2, len(data) - 4
+    if data[:2] != b"\xff\xd8" or not data.endswith(JPEG_END):
+        return False
+    while at < last and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return not has_second_start(data, at)
+        if not 0xC0 <= marker <= 0xE0 or (marker == 0xE0 and data[at + 4 : at + 8] != b"JFIF"):
+            return False
+        at += 2 + (data[at + 2] << 8 | data[at + 3])
+    return False
 
 
 def parts_with_claims(data: bytes) -> list[tuple[Part, tuple[Claim, ...]]]:

@@ -9,12 +9,15 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 BEHIND = "behind"  # bytes behind the image's end
 SCANS = "scans"  # of a JPEG, from the first scan to the end marker
 REST = "the rest"  # of a damaged structure
 
 JPEG_START = b"\xff\xd8\xff"  # entropy-coded data holds none
 JPEG_END = b"\xff\xd9"
+_LARGE = 1 << 12  # bytes
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # entropy-coded data holds none
 _SOS, _EOI, _SOI, _TEM = 0xDA, 0xD9, 0xD8, 0x01
 
@@ -79,7 +82,15 @@ def _segments(data: bytes) -> Iterator[Part]:
 
 def has_second_start(data: bytes, at: int) -> bool:
     """Whether another JPEG may lie behind the scans of one, which begin at `at`."""
+    if len(data) - at > _LARGE and not any(_holds_start(data, first) for first in (at, at + 1)):
+        return False
     return data.find(JPEG_START, at) >= 0
+
+
+def _holds_start(data: bytes, at: int) -> bool:
+    """Whether FF D8 stands at an even distance from `at`: in noise far faster than Python's search."""
+    pairs = np.frombuffer(data, dtype="<u2", count=(len(data) - at) // 2, offset=at)
+    return bool((pairs == 0xD8FF).any())
 
 
 def _segment_kind(marker: int) -> str:

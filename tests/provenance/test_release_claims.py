@@ -56,8 +56,7 @@ def browser(world, sign_in):
 
 
 def text(response) -> str:
-    shown = re.sub(r"<br>", " ", response.content.decode())
-    return " ".join(unescape(re.sub(r"<[^>]+>", "", shown)).split())
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
 
 
 def made(world, version, **options) -> Release:

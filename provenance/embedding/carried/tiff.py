@@ -73,8 +73,7 @@ def with_tiff_thumbnail(tiff: bytes, redrawing: Redrawing) -> bytes:
         area = _jpeg_area(entries)
         if area and not tiff[slice(*area)].startswith(JPEG_START):
             raise NotMarkableError("Its thumbnail is of a form that cannot be drawn anew.")
-        if JPEG_START in (tiff[: area[0]] + tiff[area[1] :] if area else tiff):
-            raise NotMarkableError("It carries a preview beside its thumbnail, which would show it without the mark.")
+        _check_rest(tiff, [area] if area else _strips(entries))
         if area:
             return _with_jpeg(structure, entries, area, redrawing)
         if _STRIPS in entries:
@@ -83,6 +82,22 @@ def with_tiff_thumbnail(tiff: bytes, redrawing: Redrawing) -> bytes:
         if JPEG_START in tiff:
             raise NotMarkableError("Its EXIF is damaged and holds a picture.") from error
     return tiff
+
+
+def _check_rest(tiff: bytes, areas: list[tuple[int, int]]) -> None:
+    """Raises NotMarkableError for a JPEG outside the thumbnail, whose own pixels may look like the start of one."""
+    at = 0
+    for start, end in [*sorted(areas), (len(tiff), 0)]:
+        if JPEG_START in tiff[at:start]:
+            raise NotMarkableError("It carries a preview beside its thumbnail, which would show it without the mark.")
+        at = max(at, end)
+
+
+def _strips(entries: dict[int, _Entry]) -> list[tuple[int, int]]:
+    if _STRIPS not in entries or _STRIP_BYTES not in entries:
+        return []
+    pairs = zip(entries[_STRIPS].values, entries[_STRIP_BYTES].values, strict=False)
+    return [(start, start + length) for start, length in pairs]
 
 
 def _jpeg_area(entries: dict[int, _Entry]) -> tuple[int, int] | None:
@@ -151,14 +166,14 @@ def _with_strips(structure: _Structure, entries: dict[int, _Entry], redrawing: R
     known = (channels, photometric) in ((3, 2), (1, 1)) and set(bits) == {8} and first.get(_PLANAR, 1) == 1
     if first.get(_COMPRESSION, 1) != 1 or not known or _STRIP_BYTES not in entries:
         raise NotMarkableError("Its thumbnail is of a form that cannot be drawn anew.")
-    strips = list(zip(entries[_STRIPS].values, entries[_STRIP_BYTES].values, strict=False))
+    strips = _strips(entries)
     written = bytearray(structure.tiff)
-    held = b"".join(written[start : start + length] for start, length in strips)
+    held = b"".join(written[start:end] for start, end in strips)
     if len(held) != width * height * channels or not held:
         raise NotMarkableError("Its thumbnail is cut off.")
     drawn = redrawing.pixels(np.frombuffer(held, np.uint8).reshape(height, width, channels)).tobytes()
     at = 0
-    for start, length in strips:
-        written[start : start + length] = drawn[at : at + length]
-        at += length
+    for start, end in strips:
+        written[start:end] = drawn[at : at + end - start]
+        at += end - start
     return bytes(written)

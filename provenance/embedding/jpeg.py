@@ -2,45 +2,41 @@
 
 import io
 import struct
-from collections.abc import Callable, Iterator
 
+import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.raster import Raster, read_raster
 
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _SCAN, _ADOBE, _COMMENT = 0xDA, 0xEE, 0xFE
 
-Encoder = Callable[[Image.Image], bytes]
 
+class JpegSource:
+    """A JPEG that is coded anew with the source's tables and subsampling."""
 
-def encoders(source: Image.Image, data: bytes) -> Iterator[tuple[str, Encoder]]:
-    """Ways to write the marked image, each with its name, from most alike the source to most faithful to the mark."""
-    if not isinstance(source, JpegImagePlugin.JpegImageFile):
-        raise NotMarkableError("The file is no JPEG.")
-    tables = [list(source.quantization[number]) for number in sorted(source.quantization)]
-    sampling = JpegImagePlugin.get_sampling(source)
-    progressive = bool(source.info.get("progressive"))
-    coloured = source.layers == 3
-    # Samplings that the encoder does not know (4:4:0, 4:1:1) are written in full.
-    like_source = {"subsampling": max(sampling, 0)} if coloured else {}
-    full = {"subsampling": 0} if coloured else {}
-    halved = [[max(1, step // 2) for step in table] for table in tables]
+    format = "JPEG"
 
-    def encoder(**options: object) -> Encoder:
-        return lambda image: _encode(image, data, progressive=progressive, **options)
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._image = Image.open(io.BytesIO(data), formats=["JPEG"])
+        self._raster = read_raster(self._image)
 
-    yield "source", encoder(qtables=tables, **like_source)
-    if like_source != full:
-        yield "full colour", encoder(qtables=tables, **full)
-    yield "finer tables", encoder(qtables=halved, **full)
-    yield "quality 95", encoder(quality=95, **full)
+    @property
+    def raster(self) -> Raster:
+        return self._raster
 
-
-def _encode(image: Image.Image, source: bytes, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", **options)
-    return with_metadata(buffer.getvalue(), source)
+    def write(self, pixels: np.ndarray, region: tuple[int, int, int, int]) -> bytes:
+        source = self._image
+        flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+        height, width = flat.shape[:2]
+        image = Image.frombytes(self._raster.mode, (width, height), np.ascontiguousarray(flat).tobytes())
+        tables = [list(source.quantization[number]) for number in sorted(source.quantization)]  # type: ignore[attr-defined]
+        sampling = {"subsampling": max(JpegImagePlugin.get_sampling(source), 0)} if source.layers == 3 else {}  # type: ignore[attr-defined]
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", qtables=tables, progressive=bool(source.info.get("progressive")), **sampling)
+        return with_metadata(buffer.getvalue(), self._data)
 
 
 def with_metadata(encoded: bytes, source: bytes) -> bytes:

@@ -13,7 +13,7 @@ GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6
 CHANNELS = {GREY: 1, COLOUR: 3, PALETTE: 1, GREY_ALPHA: 2, COLOUR_ALPHA: 4}
 _DEPTHS = {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}  # of the other colour types: 8 and 16
 _ANIMATED = {b"acTL", b"fcTL", b"fdAT"}
-# Chunks that name themselves unsafe to copy once pixels change, and stay true all the same: they say how to read pixels.
+# Chunks that name themselves unsafe to copy once pixels change, but stay true: they say how to read pixels.
 _STILL_TRUE = {
     *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP"),
     *(b"mDCV", b"bKGD", b"pCAL", b"sCAL"),

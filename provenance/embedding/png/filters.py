@@ -51,9 +51,7 @@ def rule_of(parts: Sequence[tuple[np.ndarray, np.ndarray]], pixel_bytes: int) ->
 
 def chosen(order: Order, raw: np.ndarray, which: np.ndarray, pixel_bytes: int) -> np.ndarray:
     """(n,) uint8: the filters that a rule takes for the rows `which` (n,) of a pass's (rows, length) uint8."""
-    parts = [
-        _cheapest(_costs(raw[some], over(raw, some), pixel_bytes, order), order) for some in _portions(raw, which)
-    ]
+    parts = [_cheapest(_costs(raw[some], over(raw, some), pixel_bytes, order), order) for some in _portions(raw, which)]
     return np.concatenate(parts)
 
 

@@ -76,9 +76,7 @@ def unfiltered(rows: np.ndarray, pixel_bytes: int) -> np.ndarray:
         return _decoded(rows, pixel_bytes)
     # A filter looks back by whole pixels, so high and low bytes of 16-bit channels are pictures of their own.
     halves = rows[:, 1:].reshape(len(rows), -1, 2)
-    both = [
-        _decoded(np.concatenate([rows[:, :1], halves[..., half]], axis=1), pixel_bytes // 2) for half in range(2)
-    ]
+    both = [_decoded(np.concatenate([rows[:, :1], halves[..., half]], axis=1), pixel_bytes // 2) for half in range(2)]
     return np.stack(both, axis=2).reshape(len(rows), -1)
 
 

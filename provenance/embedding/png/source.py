@@ -4,7 +4,7 @@ import numpy as np
 
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.png.chunks import check_writable
-from provenance.embedding.png.deflate import recipe_of
+from provenance.embedding.png.deflate import Deflated
 from provenance.embedding.png.filters import apply, chosen, rule_of
 from provenance.embedding.png.picture import read_png
 from provenance.embedding.png.samples import samples_of
@@ -25,7 +25,7 @@ class PngSource:
         check_writable(layout)
         if self._picture.transparent is not None and header.depth == 1:
             raise NotMarkableError("Black or white stands for transparent here, so no pixel can change and be shown.")
-        self._recipe = recipe_of(layout.stream, self._picture.stream)
+        self._deflated = Deflated(layout.stream, self._picture.stream)
         filters = [part.rows(self._picture.stream)[:, 0] for part in self._picture.passes]
         self._rule = rule_of(list(zip(filters, self._picture.raw, strict=True)), header.pixel_bytes)
 
@@ -42,7 +42,9 @@ class PngSource:
         stream = self._picture.stream.copy()
         for part, raw in zip(self._picture.passes, self._picture.raw, strict=True):
             self._write_pass(part, raw, samples, part.rows(stream))
-        return self._picture.layout.with_stream(self._recipe.compress(stream))
+        differ = np.flatnonzero(stream != self._picture.stream)
+        same = int(differ[0]) if len(differ) else len(stream)
+        return self._picture.layout.with_stream(self._deflated.again(stream, same))
 
     def _write_pass(self, part: Pass, raw: np.ndarray, samples: np.ndarray, rows: np.ndarray) -> None:
         """Put the changed rows of a pass into `rows`, and the ones below, whose filters look up at them."""

@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import png as pypng
 import pytest
 from hypothesis import given
 from hypothesis import settings as budget
@@ -136,7 +137,6 @@ class TestWriters:
 
     @pytest.mark.parametrize("options", [{}, {"compression": 9}, {"interlace": True}, {"bitdepth": 4, "greyscale": True}])
     def test_pypng(self, options):
-        pypng = pytest.importorskip("png")
         depth = options.get("bitdepth", 8)
         colour = 0 if options.get("greyscale") else 2
         rows = samples(colour, depth).reshape(60, -1).tolist()

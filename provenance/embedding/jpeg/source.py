@@ -1,7 +1,6 @@
 """A JPEG that can be written like itself, whose pixels can be seen and changed window by window."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,19 +17,6 @@ from provenance.intake.images import PIXEL_CAP
 RegionOf = Callable[[int, int], Region]  # of a height and a width
 
 
-@dataclass(frozen=True)
-class Written:
-    """A file with other pixels, and what a decoder reads of it.
-
-    `window`: (h, w, C) pixels of the region. `squared`: sum of squared differences from the source, over all pixels
-    and channels, in squared grey levels.
-    """
-
-    data: bytes
-    window: np.ndarray
-    squared: int
-
-
 class JpegSource:
     """Coefficients, tables and scans of a file.
 
@@ -45,11 +31,11 @@ class JpegSource:
 
     def __init__(self, data: bytes, region_of: RegionOf | None = None) -> None:
         structure = parse(data)
-        self.height, self.width = structure.frame.height, structure.frame.width
-        if self.height * self.width > PIXEL_CAP:
+        self.size = height, width = structure.frame.height, structure.frame.width
+        if height * width > PIXEL_CAP:
             raise NotMarkableError(f"The image has more than {PIXEL_CAP:,} pixels.")
         self._decoder = Decoder(structure)
-        rows = ALL_ROWS if region_of is None else self._rows_around(region_of(self.height, self.width))
+        rows = ALL_ROWS if region_of is None else self._rows_around(region_of(height, width))
         self._rows = rows
         self._structure = structure
         self._picture = read_picture(data, structure, rows)
@@ -64,32 +50,36 @@ class JpegSource:
     @cached_property
     def raster(self) -> Raster:
         """All pixels, as Pillow decodes them."""
-        whole = (0, 0, self.height, self.width)
+        whole = (0, 0, *self.size)
         if self._rows != ALL_ROWS:
             self._picture, self._rows = read_picture(self._picture.data, self._structure), ALL_ROWS
         return Raster(self.mode, self._decoder.window(self._picture.coefs, whole), self.colours)
 
-    def window(self, region: Region) -> np.ndarray:
-        """(h, w, C) uint8 pixels of a region (top, left, height, width), as Pillow decodes them."""
-        if region == (0, 0, self.height, self.width):
-            return self.raster.pixels
-        return self._decoder.window(self._picture.coefs, region)
+    def window(self, region: Region) -> Raster:
+        """The pixels of a region (top, left, height, width), as Pillow decodes them."""
+        if region == (0, 0, *self.size):
+            return self.raster
+        return Raster(self.mode, self._decoder.window(self._picture.coefs, region), self.colours)
 
     def write(self, pixels: np.ndarray, region: Region) -> bytes:
         """The file with (H, W, C) `pixels` in a region. Raises NotMarkableError."""
         top, left, height, width = region
-        return self.write_window(pixels[top : top + height, left : left + width], region).data
+        return self.write_window(pixels[top : top + height, left : left + width], region)[0]
 
-    def write_window(self, wanted: np.ndarray, region: Region) -> Written:
-        """The file with (h, w, C) uint8 pixels in a region. Blocks in which they differ in nothing stay as they are."""
-        before = self.window(region)
+    def write_window(self, wanted: np.ndarray, region: Region) -> tuple[bytes, np.ndarray, int]:
+        """The file with (h, w, C) uint8 pixels in a region, where they differ from what they were.
+
+        Returns it, the (h, w, C) pixels that a decoder reads there, and the sum of squared differences from the source
+        over all pixels and channels. Blocks in which nothing differs stay as they are. Raises NotMarkableError.
+        """
+        before, wanted = self.window(region).pixels, np.ascontiguousarray(wanted)
         coefs = self._picture.coefs.copy()
         changed = np.zeros(len(coefs), np.uint8)
         for number, plane in enumerate(self._decoder.planes):
-            self._add(number, plane, np.ascontiguousarray(wanted), before, region, coefs, changed)
+            self._add(number, plane, wanted, before, region, coefs, changed)
             _follow(plane.blocks(self._picture.coefs), plane.blocks(coefs), plane.blocks(changed), plane)
         data = write_picture(self._picture, coefs, changed)
-        return Written(data, self._decoder.window(coefs, region), self._squared(coefs, changed))
+        return data, self._decoder.window(coefs, region), self._squared(coefs, changed)
 
     def _add(
         self,
@@ -104,7 +94,7 @@ class JpegSource:
         weights = np.array(self._decoder.colours.weights(number), np.int32)
         steps = np.array(self._structure.steps[number], np.float32).reshape(BLOCK, BLOCK)
         add_difference(
-            np.ascontiguousarray(before), wanted, region[0], region[1], (self.height, self.width), weights,
+            np.ascontiguousarray(before), wanted, region[0], region[1], self.size, weights,
             plane.width, plane.height, *plane.factors, plane.start, plane.stride, steps, coefs, changed,
         )  # fmt: skip
 
@@ -115,8 +105,8 @@ class JpegSource:
         if not boxes:
             return 0
         top, left = (max(min(box[side] for box in boxes), 0) for side in (0, 1))
-        bottom = min(max(box[2] for box in boxes), self.height)
-        right = min(max(box[3] for box in boxes), self.width)
+        bottom = min(max(box[2] for box in boxes), self.size[0])
+        right = min(max(box[3] for box in boxes), self.size[1])
         region, total = (top, left, bottom - top, right - left), 0
         before = self._decoder.bands(self._picture.coefs, region)
         for (_, one), (_, two) in zip(before, self._decoder.bands(coefs, region), strict=True):
@@ -147,13 +137,11 @@ def _follow(old: np.ndarray, new: np.ndarray, changed: np.ndarray, plane: Plane)
     """
     for column in range(plane.wide, plane.stride):
         _copy_level(old, new, changed, (slice(None), column), (slice(None), column - 1))
-    down, across = plane.units
+    across = plane.units[1]
     for row in range(plane.high, plane.rows):
         for column in range(across):
-            if across:
-                here, last = slice(column, None, across), slice(across - 1, None, across)
-                _copy_level(old, new, changed, (row, here), (row - 1, last))
-    del down
+            here, last = slice(column, None, across), slice(across - 1, None, across)
+            _copy_level(old, new, changed, (row, here), (row - 1, last))
 
 
 def _copy_level(old: np.ndarray, new: np.ndarray, changed: np.ndarray, at: tuple, model: tuple) -> None:

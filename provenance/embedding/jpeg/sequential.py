@@ -20,7 +20,7 @@ from provenance.embedding.jpeg.bits import (
     put_number,
     value_of,
 )
-from provenance.embedding.jpeg.compiled import compiled
+from provenance.embedding.compiled import compiled
 
 ROOM = 1 << 13  # bytes; more than a unit of a scan can be long
 FINE, DAMAGED, UNUSUAL = 0, 1, 2

@@ -55,6 +55,7 @@ def make_releases(
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
+    marks = marks.with_many_spares()
     orders = [Release(version=version, recipient=name, note=note, drop_claims=drop_claims) for name in names]
     return [_make(order, marks, key or keys.draw(version, by=by), by) for order in orders]
 
@@ -165,8 +166,16 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
             "files": facts["files"],
             "marked": facts["marked"],
             **({"without claims": facts["claims_dropped"].get(ANY_CLAIM, 0)} if release.drop_claims else {}),
+            "missing": missing_marks(facts),
+            "passed over": facts["passed_over"],
         },
     )
+
+
+def missing_marks(facts: dict[str, Any]) -> int:
+    """Images that a finished release's plan wanted and that no candidate was left for."""
+    groups = [group for part in facts.get("sets") or [facts] for group in part["groups"]]
+    return int(sum(group["wanted"] for group in groups) - facts["marked"])
 
 
 @transaction.atomic

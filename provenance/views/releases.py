@@ -126,6 +126,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
     if release.state == Release.State.READY:
         context |= {
             "reports": set_reports(release),
+            "passed_over": sum(release.facts["passed_over"].values()),
             "claims": claims_of_version(release.version),
             "dropped": claims_dropped(release),
         }

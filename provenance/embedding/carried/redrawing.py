@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from provenance.embedding.carried.fitting import fit, made_smaller
-from provenance.embedding.codecs import decode
 from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.sources import open_source
 from provenance.intake.claims import claims_of
 from provenance.intake.errors import Refused
 from provenance.intake.images import FORMATS, Doubtful, inspect
@@ -56,16 +56,18 @@ class Redrawing:
             facts, _ = inspect(old, _MOST_PIXELS)
         except (Refused, Doubtful) as error:
             raise NotMarkableError("Its thumbnail is of a form that cannot be drawn anew.") from error
-        if facts.mode not in ("RGB", "L") or claims_of(old):
+        if facts.format != "JPEG" or facts.mode not in ("RGB", "L") or claims_of(old):
             raise NotMarkableError("Its thumbnail is of a form that cannot be drawn anew.")
-        source = decode(old)
+        try:
+            source = open_source(old)
+        except NotMarkableError as error:
+            raise NotMarkableError("Its thumbnail could not be written like itself.", error.sentence) from error
         shown = source.raster.pixels
         order = slice(None, None, -1) if swapped else slice(None)
         drawn = self.pixels(shown[:, :, order])[:, :, order]
         if (drawn == shown).all():
             return old
-        _, encode = next(source.encoders())
-        return encode(drawn)
+        return source.write(drawn, (0, 0, *drawn.shape[:2]))
 
 
 def _decoded(data: bytes) -> np.ndarray:

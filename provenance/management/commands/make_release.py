@@ -105,6 +105,8 @@ class Command(TouchmarkCommand):
             "root": release.root,
             "marked": release.marked_count,
             "claims_dropped": release.facts.get("claims_dropped"),
+            "missing": releases.missing_marks(release.facts) if release.facts else None,
+            "passed_over": release.facts.get("passed_over", {}),
             "folder": str(release.folder),
         }
 

@@ -12,7 +12,7 @@ from provenance.embedding.carried import with_thumbnails, without_claims
 from provenance.embedding.carried.fitting import made_smaller
 from provenance.embedding.carried.rewriting import with_parts
 from provenance.embedding.errors import NotMarkableError
-from provenance.intake.claims import claims_of
+from provenance.intake.claims import claims_of, parts_with_claims
 from provenance.intake.parts import parts_of
 from tests.provenance.embedding.builders import as_bytes, picture
 from tests.provenance.embedding.carried.builders import (
@@ -60,6 +60,7 @@ def test_parts_are_the_file_and_claims_can_be_dropped(data):
     assert len(left) <= len(data)
     assert claims_of(left) == ()
     assert with_parts(data, lambda part, payload: payload) is data
+    assert set(claims_of(data)) == {claim for _, own in parts_with_claims(data) for claim in own}
 
 
 def try_thumbnails(data: bytes, source: bytes) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import struct
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -114,6 +115,7 @@ HARMLESS = {
     "thumbnails": segments(
         (0xE1, b"Exif\0\0" + exif(THUMB)), (0xED, photoshop(THUMB, (16, 12))), (0xE0, b"JFXX\0\x10" + THUMB)
     ),
+    "pixels like a JPEG's start": segments((0xE0, b"JFIF\0\1\2\0\0\1\0\1\2\1" + bytes([255, 216, 255] * 2))),
     "XMP of another kind": segments((0xE1, XMP + xmp("http://ns.adobe.com/photoshop/1.0/", 'x:City="provenance"'))),
     "a panorama": segments((0xE1, XMP + xmp("http://ns.google.com/photos/1.0/panorama/", 'x:Type="full"'))),
     "zeros behind": segments(behind=bytes(64)),
@@ -161,6 +163,13 @@ def test_such_an_image_is_no_candidate_until_the_claim_is_dropped(data, expected
 
 def test_credentials_are_named_in_plain_words():
     assert claims(CASES["C2PA in a JPEG"][0]) == ("It carries content credentials (C2PA), which would turn invalid.",)
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+def test_a_picture_behind_a_large_one_is_found_wherever_it_begins(gap):
+    large = as_bytes(Image.fromarray(np.random.default_rng(1).integers(0, 256, (120, 160, 3), dtype=np.uint8)))
+    assert claims_of(large) == ()
+    assert claims_of(large + bytes(gap) + SECOND) == (Claim.PICTURE,)
 
 
 def test_other_metadata_stay():

@@ -7,7 +7,8 @@ from provenance.embedding.carried.holders import PHOTOSHOP, with_jfif_thumbnail,
 from provenance.embedding.carried.redrawing import Redrawing
 from provenance.embedding.carried.rewriting import with_parts
 from provenance.embedding.carried.tiff import with_tiff_thumbnail
-from provenance.intake.parts import Part
+from provenance.embedding.errors import NotMarkableError
+from provenance.intake.parts import JPEG_START, REST, Part, parts_of
 
 _EXIF = b"Exif\0\0"
 _EXIF_KINDS = ("APP1", "eXIf", "EXIF")  # of JPEG, PNG and WebP
@@ -18,6 +19,9 @@ def with_thumbnails(written: bytes, source: bytes) -> bytes:
 
     written: the source with other pixels. Raises NotMarkableError where a thumbnail cannot be written like itself.
     """
+    damaged = [written[part.start : part.end] for part in parts_of(written) if part.kind == REST]
+    if any(JPEG_START in rest for rest in damaged):
+        raise NotMarkableError("Its structure is damaged and holds a picture.")
     redrawing = Redrawing(source, written)
 
     def change(part: Part, payload: bytes) -> bytes:

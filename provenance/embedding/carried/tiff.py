@@ -7,7 +7,7 @@ import numpy as np
 
 from provenance.embedding.carried.redrawing import Redrawing
 from provenance.embedding.errors import NotMarkableError
-from provenance.intake.parts import JPEG_START, end_of_scans, parts_of
+from provenance.intake.parts import JPEG_END, JPEG_START, SCANS, end_of_scans, parts_of
 
 _MOST_ENTRIES = 512
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 0x100, 0x101, 0x102, 0x103, 0x106
@@ -15,7 +15,7 @@ _STRIPS, _CHANNELS, _STRIP_BYTES, _PLANAR = 0x111, 0x115, 0x117, 0x11C
 _JPEG_AT, _JPEG_BYTES = 0x201, 0x202
 _SHORT, _LONG = 3, 4
 _SIZES = {_SHORT: 2, _LONG: 4}
-_FIXED = 16  # bytes of padding from which on it fills an area of fixed size; fewer only align what follows
+_FIXED = 64  # bytes of padding from which on it fills an area of fixed size; fewer only align what follows
 _FILLERS = (0x00, 0x20, 0xFF)
 
 
@@ -126,9 +126,9 @@ def _with_jpeg(structure: _Structure, entries: dict[int, _Entry], area: tuple[in
 
 def _end_of_jpeg(data: bytes) -> int:
     """Where the JPEG that begins with the data ends; 0 where it does not."""
-    scans = [part for part in parts_of(data) if part.kind == "scans"]
+    scans = [part for part in parts_of(data) if part.kind == SCANS]
     end = end_of_scans(data, scans[0].start) if scans else 0
-    return end if data[end - 2 : end] == b"\xff\xd9" else 0
+    return end if data[:end].endswith(JPEG_END) else 0
 
 
 def _is_filler(data: bytes) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from provenance.embedding.carried import claims, with_thumbnails
+from provenance.embedding.carried import Seen, claims, with_thumbnails
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
 from provenance.embedding.sources import open_source
@@ -62,7 +62,8 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     kept = survival(before, wanted, written.pixels[..., colours])
     if kept < MIN_SURVIVAL:
         raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{kept:.1%} of it.")
-    whole = with_thumbnails(written.data, data)
+    seen = Seen(size_of(source), region, before, written.pixels[..., colours], under.peak)
+    whole = with_thumbnails(written.data, data, seen)
     return MarkedImage(
         data=whole,
         sha256=hashlib.sha256(whole).hexdigest(),

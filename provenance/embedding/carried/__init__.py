@@ -3,6 +3,7 @@ hold any more.
 """
 
 from provenance.embedding.carried.dropping import without_claims
+from provenance.embedding.carried.seen import Seen
 from provenance.embedding.carried.thumbnails import with_thumbnails
 from provenance.intake.claims import claims_of
 
@@ -12,4 +13,4 @@ def claims(data: bytes) -> tuple[str, ...]:
     return tuple(claim.reason for claim in claims_of(data))
 
 
-__all__ = ["claims", "with_thumbnails", "without_claims"]
+__all__ = ["Seen", "claims", "with_thumbnails", "without_claims"]

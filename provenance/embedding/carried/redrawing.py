@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from provenance.embedding.carried.fitting import fit, made_smaller
+from provenance.embedding.carried.seen import Seen
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.sources import open_source
 from provenance.intake.claims import claims_of
@@ -18,19 +19,24 @@ _ENOUGH = 640  # pixels of an edge from which on pictures are made smaller by wh
 
 
 class Redrawing:
-    """A picture before and after marking, each a file, for thumbnails that show it.
+    """A picture before and after marking, each a file, for thumbnails that show it. seen: what is known of it already.
 
     What the mark changes in the picture, at the thumbnail's size and place, is added to the old thumbnail; so a
     thumbnail stays as it was wherever the mark is not. Raises NotMarkableError.
     """
 
-    def __init__(self, before: bytes, after: bytes) -> None:
+    def __init__(self, before: bytes, after: bytes, seen: Seen | None = None) -> None:
         self._before = before
         self._after = after
+        self._seen = seen
 
     @cached_property
     def _pictures(self) -> tuple[np.ndarray, np.ndarray]:
-        return _decoded(self._before), _decoded(self._after)
+        before = _decoded(self._before)
+        if self._seen is None or not self._seen.helps:
+            return before, _decoded(self._after)
+        after = before + self._seen.change(*before.shape[:2])
+        return before, np.clip(after, 0, 255).astype(np.uint8)
 
     @cached_property
     def _orientation(self) -> int:

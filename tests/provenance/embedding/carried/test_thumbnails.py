@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from provenance.embedding.carried import with_thumbnails
+from provenance.embedding.carried import Seen, with_thumbnails
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.jpeg import structure
 from provenance.embedding.marking import mark_image
@@ -379,6 +379,35 @@ def photographs_with_thumbnails(archive) -> list[bytes]:
             files.read(name) for name in sorted(files.namelist()) if name.lower().endswith((".jpg", ".jpeg"))
         ]
     return [data for data in photographs if data.count(b"\xff\xd8\xff") > 1]
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_marking_saw_saves_decoding_and_changes_nothing(channels, deep):
+    """The thumbnail is the same whether the marked picture is decoded once more or its region is at hand."""
+    before, after = (one[:, :, :channels] for one in (source_pixels(), marked_pixels()))
+    scale = 257 if deep else 1
+    rows, columns = PATCH
+    region = (rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+    held = [one[PATCH].astype(np.uint16) * scale for one in (before, after)]
+    seen = Seen(before.shape[:2], region, *held, 65535 if deep else 255)
+    assert seen.helps
+    pixels = np.asarray(shrunk(source_pixels(), SMALL))
+    pair = [as_bytes(Image.fromarray(one.squeeze()), "PNG") for one in (before, after)]
+    source, marked = (with_chunks(data, (b"eXIf", exif_of_strips(pixels))) for data in pair)
+    if channels == 3:
+        assert with_thumbnails(marked, source, seen) == with_thumbnails(marked, source)
+    change = seen.change(60, 80)
+    assert (change[36:48, 52:68] != 0).any()
+    change[36:48, 52:68] = 0
+    assert not change.any()
+
+
+def test_a_region_that_is_most_of_the_picture_is_decoded():
+    whole = source_pixels()
+    assert not Seen(whole.shape[:2], (0, 0, *whole.shape[:2]), whole, whole, 255).helps
+    inks = np.zeros((10, 10, 4), np.uint8)
+    assert not Seen((100, 100), (0, 0, 10, 10), inks, inks, 255).helps
 
 
 def test_sixteen_bits_of_grey():

@@ -19,7 +19,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     name under which it is kept holds a digest of its whole room.
     """
     function.__qualname__ += f"_{_digest_of(Path(function.__code__.co_filename).parent)}"
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
 @lru_cache

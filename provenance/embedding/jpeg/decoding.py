@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from provenance.embedding.jpeg.pixels import coloured, enlarged, samples_of
+from provenance.embedding.jpeg.loops.pixels import coloured, enlarged, samples_of
 from provenance.embedding.jpeg.planes import BLOCK, Plane, planes_of
 from provenance.embedding.jpeg.structure import Structure
 
@@ -73,7 +73,8 @@ class Decoder:
 
     def _decode(self, coefs: np.ndarray, top: int, left: int, pixels: np.ndarray) -> None:
         levels = [
-            self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1]) for number in range(len(self.planes))
+            self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1])
+            for number in range(len(self.planes))
         ]
         if self.colours.is_ycc:
             coloured(*levels[:3], pixels)

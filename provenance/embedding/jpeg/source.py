@@ -8,7 +8,7 @@ import numpy as np
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.jpeg.decoding import Decoder, Region
 from provenance.embedding.jpeg.entropy import ALL_ROWS, read_picture, write_picture
-from provenance.embedding.jpeg.forward import add_difference
+from provenance.embedding.jpeg.loops.forward import add_difference
 from provenance.embedding.jpeg.planes import BLOCK, Plane
 from provenance.embedding.jpeg.structure import parse
 from provenance.embedding.raster import Raster

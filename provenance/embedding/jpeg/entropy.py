@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.jpeg import progressive, sequential
-from provenance.embedding.jpeg.fitting import optimal_table
 from provenance.embedding.jpeg.huffman import HuffmanTable, reading_table, writing_table
+from provenance.embedding.jpeg.loops import progressive, sequential
+from provenance.embedding.jpeg.loops.fitting import optimal_table
+from provenance.embedding.jpeg.loops.stuffing import SPARE, stuff, unstuff
 from provenance.embedding.jpeg.planes import Grid, Plane, blocks_of, grid_of, planes_of
 from provenance.embedding.jpeg.structure import ScanHeader, Structure
-from provenance.embedding.jpeg.stuffing import SPARE, stuff, unstuff
 
 ALL_ROWS = (0, 1 << 30)
 _OTHERWISE = "The JPEG's scans are coded in a way that could not be written like itself."

@@ -8,7 +8,7 @@ import numpy as np
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.jpeg.decoding import Decoder, Region
 from provenance.embedding.jpeg.entropy import ALL_ROWS, read_picture, write_picture
-from provenance.embedding.jpeg.forward import add_difference
+from provenance.embedding.jpeg.loops.forward import add_difference
 from provenance.embedding.jpeg.planes import BLOCK, Plane
 from provenance.embedding.jpeg.structure import parse
 from provenance.embedding.raster import Raster
@@ -93,7 +93,7 @@ class JpegSource:
         changed = np.zeros(len(coefs), np.uint8)
         for number, plane in enumerate(self._decoder.planes):
             weights = np.array(self._decoder.colours.weights(number), np.int32)
-            steps = np.array(self._structure.steps[number], np.float32).reshape(BLOCK, BLOCK)
+            steps = np.array(self._structure.steps[number], np.float32)
             add_difference(
                 before, wanted, region[0], region[1], self.size, weights, plane.width, plane.height, *plane.factors,
                 plane.start, plane.stride, steps, coefs, changed,

@@ -1,14 +1,14 @@
 """Sequential scans: from bits to coefficients (ITU-T T.81, annex F) and back as libjpeg writes them, compiled.
 
-`source` holds a scan's bytes as `unstuff` gives them; `ends[i]` is where its i-th part between restart markers ends. A
-plan has a row for every block of a unit: first block, step across, step down, plane, rows of its DC and AC tables.
-`coefs` is (blocks, 64) int16 in natural order. What is written has neither stuffing nor markers; every part starts at a
-whole byte.
+`source` is what `unstuff` gives; part i between restart markers ends at `ends[i]`. A plan has a row for every block of
+a unit: first block, step across, step down, plane, rows of its DC and AC tables. `coefs`: (blocks, 64) int16, natural
+order. What is written has neither stuffing nor markers; parts start at whole bytes.
 """
 
 import numpy as np
 
-from provenance.embedding.jpeg.bits import (
+from provenance.embedding.compiled import compiled
+from provenance.embedding.jpeg.loops.bits import (
     NATURAL,
     ahead_of,
     bits_of,
@@ -20,7 +20,6 @@ from provenance.embedding.jpeg.bits import (
     put_number,
     value_of,
 )
-from provenance.embedding.compiled import compiled
 
 ROOM = 1 << 13  # bytes; more than a unit of a scan can be long
 FINE, DAMAGED, UNUSUAL = 0, 1, 2
@@ -38,7 +37,9 @@ _1, _12, _16 = np.uint64(1), np.uint64(64 - 12), np.uint64(64 - 16)
 
 
 @compiled
-def read_sequential(source, ends, interval, across, down, plan, ahead, whole, counting, counts, coefs, kept, at, done, pads):
+def read_sequential(
+    source, ends, interval, across, down, plan, ahead, whole, counting, counts, coefs, kept, at, done, pads
+):
     """Read a sequential scan; returns FINE, DAMAGED, or UNUSUAL where an encoder would have coded otherwise.
 
     kept: (2,) rows of units between which coefficients are stored. at: (units,), done: (parts,) are filled with the

@@ -1,7 +1,6 @@
 """Marking the key's images in blocks whose results are stored, so that a killed job resumes where it was."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -9,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from provenance.canonical import canonical_json
+from provenance.embedding.carried import without_claims
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.marking import mark_image
-from provenance.embedding.placing import Expected, SourceTree, safe_target
+from provenance.embedding.marking import WRITTEN_AS, mark_image
+from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
@@ -46,8 +46,8 @@ class Marker:
 
     Args:
         tree: the version's files. files: folder of the release's files. work: folder for stored blocks.
-        expected_of, short_edge_of: what the manifest says of a position. workers: threads; Pillow codes outside
-            Python's lock.
+        expected_of, short_edge_of: what the manifest says of a position. drop_claims: mark what is left of a file
+            without its claims. workers: threads; Pillow codes outside Python's lock.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Marker:
         work: Path,
         expected_of: Callable[[int], Expected],
         short_edge_of: Callable[[int], int],
+        drop_claims: bool,
         workers: int,
     ) -> None:
         self._secret = secret
@@ -68,6 +69,7 @@ class Marker:
         self._work = work
         self._expected_of = expected_of
         self._short_edge_of = short_edge_of
+        self._drop_claims = drop_claims
         self._least_edge = secret.settings.least_edge
         self._workers = workers
 
@@ -111,12 +113,15 @@ class Marker:
             return Outcome(**base, reason=refusal)
         expected = self._expected_of(candidate.position)
         data = self._tree.read(expected)
+        if self._drop_claims:
+            data = without_claims(data)
         place = self._secret.placement(candidate.sha256)
         try:
             marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
         except NotMarkableError as error:
             return Outcome(**base, reason=error.sentence)
-        self._write(expected, candidate.position, marked.data)
+        target = safe_target(str(self._files), expected.path)
+        put_in_place(marked.data, target, self._work / f"file-{candidate.position}.draft", expected.mtime_ns)
         return Outcome(
             **base,
             new_sha256=marked.sha256,
@@ -125,14 +130,5 @@ class Marker:
             mode=marked.mode,
             psnr=marked.psnr,
             survival=marked.survival,
-            written_as=marked.written_as,
+            written_as=WRITTEN_AS,
         )
-
-    def _write(self, expected: Expected, position: int, data: bytes) -> None:
-        """Appear at once under the final name, with the source's time: dates must not tell marked files apart."""
-        target = safe_target(str(self._files), expected.path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-        draft = self._work / f"file-{position}.draft"
-        draft.write_bytes(data)
-        os.utime(draft, ns=(expected.mtime_ns, expected.mtime_ns))
-        draft.replace(target)

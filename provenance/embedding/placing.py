@@ -148,6 +148,14 @@ def safe_target(root: str, path: str) -> str:
     return f"{root}/{path}"
 
 
+def put_in_place(data: bytes, target: str, draft: Path, mtime_ns: int) -> None:
+    """Appear at once under the final name, with the source's time: dates must not tell written files apart."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+    draft.write_bytes(data)
+    os.utime(draft, ns=(mtime_ns, mtime_ns))
+    draft.replace(target)
+
+
 def _linked(source: str, target: str) -> bool:
     try:
         os.link(source, target)

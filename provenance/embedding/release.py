@@ -4,9 +4,11 @@ What a release's folder holds: docs/architecture.md, "What lies on disk". The by
 manifest, files, key, beacon and settings alone.
 """
 
+import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -18,9 +20,11 @@ import numpy as np
 
 from provenance.canonical import canonical_json
 from provenance.embedding.beside import BesideFile, place_beside
+from provenance.embedding.carried import without_claims
+from provenance.embedding.claimed import Claimed
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.marked import Marker, Outcome
-from provenance.embedding.placing import Expected, SourceTree, changed_error, safe_target
+from provenance.embedding.placing import Expected, SourceTree, changed_error, put_in_place, safe_target
 from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
@@ -46,12 +50,13 @@ def embed_release(
     owned: bool,
     workers: int,
     beside: Sequence[tuple[Path, BesideFile]] = (),
+    drop_claims: bool = False,
 ) -> dict[str, Any]:
     """Write the release of a version into `out`, or finish one that was interrupted; returns the facts of facts.json.
 
     files: the version's. owned: see SourceTree. secrets: of all sets, in order. workers: threads. beside: files that go
-    along unchanged, each with its source. progress: told (done, total, phase); what it raises stops the work. Raises
-    SourceChangedError, EmbeddingError.
+    along unchanged, each with its source. drop_claims: from all files, marked or not. progress: told (done, total,
+    phase); what it raises stops the work. Raises SourceChangedError, EmbeddingError.
     """
     if [secret.settings for secret in secrets] != list(marks):
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
@@ -61,7 +66,7 @@ def embed_release(
     if done.exists():
         facts: dict[str, Any] = json.loads(done.read_bytes())
         return facts
-    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), tuple(secrets), progress)
+    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), tuple(secrets), progress, drop_claims)
     return job.run(workers, beside)
 
 
@@ -73,12 +78,15 @@ class _Embedding:
         out: Path,
         secrets: tuple[MarkSecret, ...],
         progress: Progress,
+        drop_claims: bool,
     ) -> None:
         self.manifest = manifest
         self.tree = tree
         self.out = out
         self.secrets = secrets
         self.progress = progress
+        self.drop_claims = drop_claims
+        self.claimed = Claimed.nothing(len(manifest))
         self.mtimes: np.ndarray = np.memmap(manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
         self.crcs: np.ndarray = np.memmap(manifest.folder / "crc32.bin", dtype="<u4", mode="r")
 
@@ -88,6 +96,8 @@ class _Embedding:
         work.mkdir(parents=True, exist_ok=True)
         if not self.tree.owned:
             self._check_sources()
+        if self.drop_claims:
+            self.claimed = self._find_claims(work / "claims")
         plans = [self._plan(secret.settings) for secret in self.secrets]
         outcomes = self._mark(plans, files, work, workers)
         marked = {outcome.position: outcome for own in outcomes for outcome in own if outcome.is_marked}
@@ -97,6 +107,7 @@ class _Embedding:
         with Manifest(self.out / "manifest") as written:
             facts = release_facts(written, MarkSets(tuple(s.settings for s in self.secrets)), plans, outcomes)
             facts |= {"beside": placed} if placed else {}
+            facts |= {"claims_dropped": self.claimed.counts()} if self.drop_claims else {}
             ZipLayout(written, files)  # counts the download's offsets now, not at the first request
         shutil.rmtree(work)
         draft = self.out / "facts.json.draft"
@@ -114,6 +125,14 @@ class _Embedding:
                     changed.append(entry.path)
         if changed:
             raise changed_error(changed)
+
+    def _find_claims(self, stored: Path) -> Claimed:
+        total = len(self.manifest)
+
+        def step(done: int) -> None:
+            self.progress(done, total, "looking for claims")
+
+        return Claimed.found(self.manifest, self.tree.root, stored, step)
 
     def _plan(self, settings: MarkSettings) -> GroupPlan:
         self.progress(0, len(self.manifest), "choosing images")
@@ -139,7 +158,16 @@ class _Embedding:
         self.progress(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
-            marker = Marker(secret, self.tree, files, stored, self._expected_at, self._short_edge_at, workers)
+            marker = Marker(
+                secret,
+                self.tree,
+                files,
+                stored,
+                self._expected_at,
+                self._short_edge_at,
+                drop_claims=self.drop_claims,
+                workers=workers,
+            )
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
         return outcomes
@@ -166,11 +194,8 @@ class _Embedding:
             for outcome in block:
                 done[outcome.group] += outcome.is_marked
             self.progress(before + sum(done), total, "marking images")
-        if bare := [plan.groups[group].name for group, count in enumerate(done) if not count]:
-            raise EmbeddingError(
-                f"No image of the group {', '.join(bare[:5])} could be marked. Choose other groups or a stronger mark.",
-                detail="\n".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})),
-            )
+        if bare := [group for group, count in enumerate(done) if not count]:
+            raise _bare_error([plan.groups[group].name for group in bare], [o for o in outcomes if o.group in bare])
         return outcomes
 
     def _write_lists(self, outcomes: list[list[Outcome]]) -> None:
@@ -202,6 +227,8 @@ class _Embedding:
                     outcome = marked[position]
                     entry = replace(entry, size=outcome.size, sha256=outcome.new_sha256, mode=outcome.mode)
                     crc = outcome.crc32
+                elif position in self.claimed:
+                    entry, crc = self._without_claims(position, entry, files)
                 else:
                     target = safe_target(str(files), entry.path)
                     folder = target.rpartition("/")[0]
@@ -215,6 +242,14 @@ class _Embedding:
         self.progress(total, total, "writing the manifest")
         writer.finish(blocks).close()
 
+    def _without_claims(self, position: int, entry: Entry, files: Path) -> tuple[Entry, int]:
+        """Write an unmarked file that is not as its source; what its manifest says of it, and its CRC-32."""
+        expected = self._expected(position, entry)
+        data = without_claims(self.tree.read(expected))
+        target = safe_target(str(files), entry.path)
+        put_in_place(data, target, self.out / "work" / "unclaimed.draft", expected.mtime_ns)
+        return replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest()), zlib.crc32(data)
+
     def _expected(self, position: int, entry: Entry) -> Expected:
         return Expected(entry.path, entry.size, entry.sha256, int(self.mtimes[position]))
 
@@ -224,6 +259,16 @@ class _Embedding:
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))
+
+
+def _bare_error(names: list[str], outcomes: list[Outcome]) -> EmbeddingError:
+    """No image of these groups could be marked: the commonest reason, and all of them for engineers."""
+    reasons = Counter(outcome.reason for outcome in outcomes).most_common()
+    most = f" Most often ({reasons[0][1]} of {len(outcomes)}): {reasons[0][0]}" if reasons else ""
+    return EmbeddingError(
+        f"No image of the group {', '.join(names[:5])} could be marked. Choose other groups or a stronger mark.{most}",
+        detail="\n".join(f"{count}: {reason}" for reason, count in reasons),
+    )
 
 
 def _blocks(entries: Iterable[Entry], size: int) -> Iterator[tuple[int, list[Entry]]]:

@@ -20,6 +20,13 @@ class MarkSetsForm(forms.Form):
     """
 
     version = forms.ModelChoiceField(queryset=Version.objects.none(), empty_label=None)
+    drop_claims = forms.BooleanField(
+        label="Drop content credentials, gain maps and further pictures from all files of the copy",
+        required=False,
+        help_text="Marking an image makes them false, so images that carry them stay unmarked. Dropped from all files, "
+        "marked or not, they tell nothing, and those images can be marked too. Pictures stay as they are; an XMP "
+        "packet that speaks of such a thing is dropped as a whole.",
+    )
 
     def __init__(
         self, data: Mapping[str, Any] | None = None, *, user: User, initial: Mapping[str, Any] | None = None

@@ -20,6 +20,7 @@ from .images import ImageFacts
 FILES = 1000  # of one block
 DISTINCT = 10_000
 LABELS = 100_000
+ANY_CLAIM = "images"
 
 Refusal = tuple[str, str, str]  # path as shown, reason, outcome
 
@@ -46,6 +47,8 @@ class Counts:
     smallest: int | None = None
     largest: int = 0
     mixed_case: bool = False  # some path differs from its folded form, so that paths may clash
+    # Images by what they claim (``claims.py``), and under ANY_CLAIM those that claim anything. None: nobody looked.
+    claims: Counter[str] | None = field(default_factory=Counter)
 
     def add_image(self, facts: ImageFacts, number: int = 1) -> None:
         _, width, height, *_ = facts
@@ -61,6 +64,11 @@ class Counts:
         self.labelled += number
         if label in self.labels or len(self.labels) < LABELS:
             self.labels[label] += number
+
+    def add_claims(self, claims: Sequence[str]) -> None:
+        """Count an image that carries these claims."""
+        if self.claims is not None:
+            self.claims.update([ANY_CLAIM, *claims])
 
     def add_sizes(self, sizes: Sequence[int]) -> None:
         if sizes:
@@ -84,6 +92,10 @@ class Counts:
             self.smallest = other["smallest"] if self.smallest is None else min(self.smallest, other["smallest"])
         self.largest = max(self.largest, other["largest"])
         self.mixed_case |= other["mixed_case"]
+        if other.get("claims") is None:
+            self.claims = None
+        elif self.claims is not None:
+            self.claims.update(other["claims"])
 
 
 @dataclass

@@ -39,6 +39,7 @@ def summary(
         "labelled": counts.labelled,
         "captioned": counts.captions,
         "duplicates": {"copies": copies, "originals": originals},
+        **({} if counts.claims is None else {"claims": dict(sorted(counts.claims.items()))}),
     }
 
 

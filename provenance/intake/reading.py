@@ -18,9 +18,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from .blocks import Counts, Refusal, Row, write_block
+from .claims import Claim, claims_of
 from .decoding import Decoder
 from .errors import Refused
 from .images import PIXEL_CAP, Doubtful, ImageFacts, inspect
+from .parts import has_second_start
 from .paths import shown
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -120,6 +122,7 @@ class _Pass:
             self._extras = [path.rpartition(b"/")[0].split(b"/")[place] for path in self._paths]
         self._rows: list[tuple[int, Row]] = []
         self._doubtful: list[_Read] = []
+        self._claims: dict[int, tuple[Claim, ...]] = {}  # by position in the block
 
     def run(self, decoder: Decoder) -> None:
         self._take(self._read_files())
@@ -148,6 +151,7 @@ class _Pass:
         files: list[tuple[_Read, ImageFacts]] = []
         # Files of one encoder often share every byte up to the scan, and then all facts: compared whole, never guessed.
         known, facts_of_known = b"no file starts like this", ImageFacts("", 0, 0, "")
+        claims_of_known: tuple[Claim, ...] = ()
         folder, folder_fd = None, -1
         for index, path in enumerate(self._paths):
             try:
@@ -167,13 +171,17 @@ class _Pass:
                     close(fd)
                 this = (index, size, sha256(data).digest(), crc32(data), status.st_mtime_ns)
                 if data.startswith(known) and data.endswith(b"\xff\xd9"):
+                    if claims_of_known or has_second_start(data, len(known)):
+                        self._claims[index] = claims_of(data)
                     files.append((this, facts_of_known))
                     continue
+                if claims := claims_of(data):
+                    self._claims[index] = claims
                 facts, settled = inspect(data, pixel_cap)
                 if decode_all:
                     raise Doubtful
                 if settled:
-                    known, facts_of_known = data[:settled], facts
+                    known, facts_of_known, claims_of_known = data[:settled], facts, claims
                 files.append((this, facts))
             except Doubtful:
                 self._doubtful.append(this)
@@ -198,6 +206,8 @@ class _Pass:
             line = f'{before}{quote(paths[index].decode())},"sha256":"{digest.hex()}","size":{size}{after}'
             rows.append((index, (line.encode(), crc, mtime, digest)))
             sizes.append(size)
+            if claims := self._claims.get(index):
+                self.counts.add_claims(claims)
             images[facts] = images.get(facts, 0) + 1
             labels[extra] = labels.get(extra, 0) + 1
         self.counts.add_sizes(sizes)

@@ -49,7 +49,7 @@ class ManifestWriter:
         self, number: int, entries: Iterable[tuple[Entry, int, int]], refused: Iterable[Refusal] = ()
     ) -> None:
         """Store block ``number`` (from 0, without gaps): (entry, CRC-32 of the content, mtime in nanoseconds)."""
-        rows, counts, sizes = [], Counts(), []
+        rows, counts, sizes = [], Counts(claims=None), []  # entries do not say what their files claim
         for entry, crc, mtime_ns in entries:
             rows.append((entry.line(), crc, mtime_ns, bytes.fromhex(entry.sha256)))
             facts = ImageFacts(entry.format, entry.width, entry.height, entry.mode, entry.orientation, entry.bits)
@@ -285,7 +285,7 @@ def _without(block: Block, dropped: dict[int, str]) -> Block:
     """The block without the entries in ``dropped``."""
     keep = [index for index in range(len(block)) if index not in dropped]
     lines = block.lines.splitlines(keepends=True)
-    kept, counts, sizes = [lines[index] for index in keep], Counts(), []
+    kept, counts, sizes = [lines[index] for index in keep], Counts(claims=None), []
     for line in kept:
         entry = Entry.parse(line[:-1])
         facts = ImageFacts(entry.format, entry.width, entry.height, entry.mode, entry.orientation, entry.bits)

@@ -35,6 +35,8 @@ class Release(models.Model):
     key = models.OneToOneField(WatermarkKey, on_delete=models.PROTECT, related_name="release")
     recipient = models.CharField(max_length=200)
     note = models.TextField(blank=True)
+    # Content credentials, gain maps, further pictures: dropped from all files of this copy, marked or not.
+    drop_claims = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=ReleaseState.choices, default=ReleaseState.EMBEDDING)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
     root = models.CharField(max_length=64, blank=True)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
+from provenance.intake.blocks import ANY_CLAIM
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import MarkSets
@@ -35,11 +36,14 @@ def make_releases(
     by: User,
     note: str = "",
     key: WatermarkKey | None = None,
+    drop_claims: bool = False,
 ) -> list[Release]:
     """One release per recipient: draw (or take) a key, commit to it, queue the embedding. The beacon comes in the job.
 
     Args:
         key: a key drawn before for this version; only with a single recipient.
+        drop_claims: drop content credentials, gain maps and further pictures from all files of the copies, so that the
+            images that carry them can be marked.
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
@@ -51,12 +55,16 @@ def make_releases(
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
-    return [_make(version, name, marks, key or keys.draw(version, by=by), note, by) for name in names]
+    marks = marks.with_many_spares()
+    orders = [Release(version=version, recipient=name, note=note, drop_claims=drop_claims) for name in names]
+    return [_make(order, marks, key or keys.draw(version, by=by), by) for order in orders]
 
 
-def _make(version: Version, recipient: str, marks: MarkSets, key: WatermarkKey, note: str, by: User) -> Release:
+def _make(release: Release, marks: MarkSets, key: WatermarkKey, by: User) -> Release:
     keys.commit(key, marks, by=by)
-    release = Release.objects.create(version=version, key=key, recipient=recipient, note=note, created_by=by)
+    release.key, release.created_by = key, by
+    release.save(force_insert=True)
+    version = release.version
     organisation = version.dataset.organisation
     record(
         "release.ordered",
@@ -64,7 +72,11 @@ def _make(version: Version, recipient: str, marks: MarkSets, key: WatermarkKey, 
         organisation=organisation,
         by=by,
         digests={"commitment": key.commitment},
-        details={"recipient": recipient, **({"mark sets": len(marks)} if len(marks) > 1 else {})},
+        details={
+            "recipient": release.recipient,
+            **({"mark sets": len(marks)} if len(marks) > 1 else {}),
+            **({"claims": "dropped from all files"} if release.drop_claims else {}),
+        },
     )
     params = {"release": str(release.pk)}
     release.job = enqueue("release.embed", release, organisation=organisation, by=by, params=params)
@@ -116,6 +128,7 @@ def embed(run: JobRun) -> None:
             owned=version.source != Version.Source.FOLDER,
             workers=max(1, len(os.sched_getaffinity(0))),
             beside=_beside(version),
+            drop_claims=release.drop_claims,
         )
     run.checkpoint()
     _finish(release, key, facts)
@@ -148,8 +161,21 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
         organisation=release.version.dataset.organisation,
         by=None,
         digests={"release_root": release.root, "commitment": key.commitment, "beacon": key.beacon},
-        details={"recipient": release.recipient, "files": facts["files"], "marked": facts["marked"]},
+        details={
+            "recipient": release.recipient,
+            "files": facts["files"],
+            "marked": facts["marked"],
+            **({"without claims": facts["claims_dropped"].get(ANY_CLAIM, 0)} if release.drop_claims else {}),
+            "missing": missing_marks(facts),
+            "passed over": facts["passed_over"],
+        },
     )
+
+
+def missing_marks(facts: dict[str, Any]) -> int:
+    """Images that a finished release's plan wanted and that no candidate was left for."""
+    groups = [group for part in facts.get("sets") or [facts] for group in part["groups"]]
+    return int(sum(group["wanted"] for group in groups) - facts["marked"])
 
 
 @transaction.atomic

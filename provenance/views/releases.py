@@ -25,6 +25,7 @@ from provenance.models import LogEntry, Release, Role, User
 from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
+from provenance.services.claims import claims_dropped, claims_of_version
 from provenance.services.jobs.cards import job_card
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
 from provenance.services.release_report import set_reports
@@ -62,6 +63,7 @@ def release_new(request: HttpRequest) -> HttpResponse:
             by=user,
             note=values["note"],
             key=values["key"],
+            drop_claims=values["drop_claims"],
         )
     except TouchmarkError as error:
         form.add_error(None, error.sentence)
@@ -102,6 +104,7 @@ def release_plan(request: HttpRequest) -> HttpResponse:
         else:
             pairs = zip(marks, plans, strict=True)
             context["plans"] = [(mark, plan, small_images(version, mark)) for mark, plan in pairs]
+            context |= {"claims": claims_of_version(version), "dropped": form.cleaned_data["drop_claims"]}
     return render(request, "releases/plan.html", context)
 
 
@@ -121,7 +124,12 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "sees_key": user.has_role(release.version.dataset.organisation, Role.RIGHTS_HOLDER, Role.LEGAL),
     }
     if release.state == Release.State.READY:
-        context["reports"] = set_reports(release)
+        context |= {
+            "reports": set_reports(release),
+            "passed_over": sum(release.facts["passed_over"].values()),
+            "claims": claims_of_version(release.version),
+            "dropped": claims_dropped(release),
+        }
     return render(request, "releases/release_detail.html", context)
 
 

@@ -14,6 +14,7 @@ from provenance.intake.merkle import leaf_hash, verify_inclusion
 from provenance.models import LogEntry, Role, Version
 from provenance.services import manifests
 from provenance.services.access import get_visible, person
+from provenance.services.claims import claims_of_version
 from provenance.services.jobs.cards import job_card
 from provenance.services.words import words_of
 
@@ -29,6 +30,7 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "version": version,
         "dataset": version.dataset,
         "facts": version.facts,
+        "claims": claims_of_version(version),
         "card": job_card(version.job, user),
         "entries": LogEntry.objects.for_user(user).about(version).order_by("-seq"),
         "may_change": user.has_role(version.dataset.organisation, Role.RIGHTS_HOLDER),

@@ -13,6 +13,7 @@ from provenance.models import Release
 from provenance.services import releases
 from provenance.services.jobs import worker
 from tests.provenance.builders_releases import MARK, kept_clusters, marked_version
+from tests.provenance.test_release_claims import claiming_version
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -188,3 +189,21 @@ def test_the_pages_of_a_release_with_several_sets(world, browser_of):
         look(page, f"mark-sets-{name}")
     page.goto(f"/keys/{release.key_id}/")
     look(page, "mark-sets-key")
+
+
+def test_the_plan_says_what_becomes_of_images_that_carry_claims(world, browser_of, tmp_path):
+    version = claiming_version(world, tmp_path / "credited")
+    page = browser_of(world.rights_holder)
+    page.goto(f"/releases/new/?version={version.pk}")
+    plan = page.locator("#plan")
+    expect(plan).to_contain_text("they stay unmarked unless it is dropped from all files of the copy")
+    expect(plan).to_contain_text("16: content credentials (C2PA)")
+    page.get_by_label("Drop content credentials").check()
+    expect(plan).to_contain_text("it is dropped from all files of the copy")
+    look(page, "claims")
+    page.get_by_label("Recipients").fill("Northgate")
+    page.get_by_role("button", name="Draw, commit and mark").click()
+    expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("what 16 files carried that marking would make false")).to_be_visible(timeout=LONG)
+    assert Release.objects.get().drop_claims
+    assert not page.complaints

@@ -64,6 +64,12 @@ class Command(TouchmarkCommand):
         )
         parser.add_argument("--key", help="id of a key drawn before; only with one recipient")
         parser.add_argument("--note", default="")
+        parser.add_argument(
+            "--drop-claims",
+            action="store_true",
+            help="drop content credentials, gain maps and further pictures from all files of the copy; without it, "
+            "images that carry them stay unmarked",
+        )
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +80,15 @@ class Command(TouchmarkCommand):
         for mark, planned in zip(marks, plan_sets(version, marks), strict=True):
             for warning in filter(None, (planned.warning, small_images(version, mark))):
                 self.stderr.write(self.style.WARNING(warning))
-        made = releases.make_releases(version, options["recipient"], marks, by=user, note=options["note"], key=key)
+        made = releases.make_releases(
+            version,
+            options["recipient"],
+            marks,
+            by=user,
+            note=options["note"],
+            key=key,
+            drop_claims=options["drop_claims"],
+        )
         for release in made:
             if release.job:
                 self.finish(release.job, options)
@@ -90,6 +104,9 @@ class Command(TouchmarkCommand):
             "commitment": release.key.commitment,
             "root": release.root,
             "marked": release.marked_count,
+            "claims_dropped": release.facts.get("claims_dropped"),
+            "missing": releases.missing_marks(release.facts) if release.facts else None,
+            "passed_over": release.facts.get("passed_over", {}),
             "folder": str(release.folder),
         }
 

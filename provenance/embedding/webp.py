@@ -62,9 +62,7 @@ class WebpSource:
         for way in _WAYS:
             if _coded(self._raster.pixels, *way) == self._layout.pixels:
                 return way
-        raise NotMarkableError(
-            "How the WebP was coded is unknown, so a marked one could not be written alike."
-        )
+        raise NotMarkableError("How the WebP was coded is unknown, so a marked one could not be written alike.")
 
 
 def read_webp(data: bytes) -> Raster:

@@ -38,7 +38,9 @@ def png(
         for number, row in enumerate(part if part.size else ()):
             raw = packed(row, depth)
             kind = filters[number % len(filters)]
-            rows.append(bytes([kind]) + filtered(kind, raw, above or bytes(len(raw)), max(1, CHANNELS[colour] * depth // 8)))
+            rows.append(
+                bytes([kind]) + filtered(kind, raw, above or bytes(len(raw)), max(1, CHANNELS[colour] * depth // 8))
+            )
             above = raw
     stream = compressed(b"".join(rows), **settings)
     sizes = [cut] * (len(stream) // cut + 1) if isinstance(cut, int) else list(cut)

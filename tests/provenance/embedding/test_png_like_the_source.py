@@ -282,6 +282,13 @@ def test_colour_of_sixteen_bits_is_marked_at_sixteen_bits():
     assert np.abs(one.astype(int) - two).max() > 257
 
 
+def test_sixteen_bits_made_of_eight_stay_multiples():
+    data = png(samples(0, 8) * 257, 0, 16)
+    one, two = decode(data).pixels, decode(marked(data)).pixels
+    assert (one != two).any()
+    assert not (two % 257).any()
+
+
 def test_nothing_changes_where_alpha_is_zero():
     pixels = samples(6, 8)
     pixels[30:50, :, 3] = 0

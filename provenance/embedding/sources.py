@@ -4,13 +4,13 @@ A file is a candidate only where writing it without a change gives the same byte
 """
 
 import io
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.jpeg import JpegSource
 from provenance.embedding.png import PngSource, read_png
 from provenance.embedding.raster import Raster, read_raster
 from provenance.embedding.webp import WebpSource, read_webp
@@ -35,9 +35,10 @@ class Source(Protocol):
         ...
 
 
-def open_source(data: bytes) -> Source:
+def open_source(data: bytes, region_of: Callable[[int, int], Region] | None = None) -> Source:
     """Open a file for marking.
 
+    Args: region_of: the region of a height and a width that will be changed, where it is known before.
     Raises: NotMarkableError, with the reason, where it cannot be decoded, or where writing it without a change would
     not give the same bytes.
     """
@@ -45,7 +46,12 @@ def open_source(data: bytes) -> Source:
     try:
         if kind == "PNG":
             return PngSource(data)
-        return JpegSource(data) if kind == "JPEG" else WebpSource(data)
+        if kind == "WEBP":
+            return WebpSource(data)
+        # Compiled code takes a second to load, and pages name this module without opening a file.
+        from provenance.embedding.jpeg.source import JpegSource
+
+        return JpegSource(data, region_of)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _undecodable(error) from error
 

@@ -81,7 +81,8 @@ class Decoder:
 
     def _decode(self, coefs: np.ndarray, top: int, left: int, pixels: np.ndarray) -> None:
         levels = [
-            self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1]) for number in range(len(self.planes))
+            self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1])
+            for number in range(len(self.planes))
         ]
         if self.colours.is_ycc:
             coloured(*levels[:3], pixels)

@@ -120,6 +120,8 @@ def _over(source, position, coefs, block, place, last, zeros, low):
             zeros -= 1
         place += 1
     return position, place
+
+
 @compiled
 def _emit(counts, codes, counting, out, word, held, size, symbol, value, bits):
     """A symbol and further bits behind it, or its count where `counting`."""
@@ -270,5 +272,3 @@ def _put_bits(counting, out, word, held, size, bits, start, stop):
         for one in range(start, stop):
             word, held, size = put(out, word, held, size, bits[one], 1)
     return word, held, size
-
-

@@ -38,7 +38,9 @@ _1, _12, _16 = np.uint64(1), np.uint64(64 - 12), np.uint64(64 - 16)
 
 
 @compiled
-def read_sequential(source, ends, interval, across, down, plan, ahead, whole, counting, counts, coefs, kept, at, done, pads):
+def read_sequential(
+    source, ends, interval, across, down, plan, ahead, whole, counting, counts, coefs, kept, at, done, pads
+):
     """Read a sequential scan; returns FINE, DAMAGED, or UNUSUAL where an encoder would have coded otherwise.
 
     kept: (2,) rows of units between which coefficients are stored. at: (units,), done: (parts,) are filled with the

@@ -5,7 +5,7 @@ import numpy as np
 from provenance.embedding.png.chunks import GREY, PALETTE
 from provenance.embedding.png.picture import Picture, level_step
 
-MOST_STEP = 257  # levels of 16 bits between two of 8
+_STEPS = (257, 256, 64, 16, 4)  # of 16-bit levels that were made of 8, 8, 10, 12 and 14 bits
 _AT_ONCE = 1 << 14  # colours that are compared with a palette at a time
 
 
@@ -21,7 +21,7 @@ def samples_of(picture: Picture, pixels: np.ndarray, window: tuple[slice, slice]
         levels = level_step(header)
         after = ((wanted.astype(np.uint16) + levels // 2) // levels).astype(np.uint8)
     elif header.depth == 16:
-        step = _common_step(picture.samples[..., : picture.raster.colours])
+        step = _common_step(picture.samples[..., : picture.raster.colours], picture.transparent)
         after = wanted.copy()
         colours = wanted[..., : picture.raster.colours].astype(np.uint32)
         after[..., : picture.raster.colours] = (colours + step // 2) // step * step
@@ -32,10 +32,11 @@ def samples_of(picture: Picture, pixels: np.ndarray, window: tuple[slice, slice]
     return after if picture.transparent is None else _with_transparency(picture.transparent, step, before, after)
 
 
-def _common_step(levels: np.ndarray) -> int:
-    """What all levels of a 16-bit picture are multiples of: 257 where it was made of 8 bits, 16 of 12, else 1."""
-    step = int(np.gcd.reduce(np.flatnonzero(np.bincount(levels.reshape(-1), minlength=1 << 16))))
-    return step if 0 < step <= MOST_STEP else 1
+def _common_step(levels: np.ndarray, transparent: tuple[int, ...] | None) -> int:
+    """What all levels of a 16-bit picture are multiples of, but for a transparent one: 257 where it has 8 bits."""
+    used = np.flatnonzero(np.bincount(levels.reshape(-1), minlength=1 << 16))
+    used = used[~np.isin(used, transparent or ())]
+    return next((step for step in _STEPS if not (used % step).any()), 1)
 
 
 def _with_transparency(transparent: tuple[int, ...], step: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:

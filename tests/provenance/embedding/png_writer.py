@@ -72,8 +72,10 @@ def filtered(kind: int, raw: bytes, above: bytes, step: int) -> bytes:
     return bytes(found)
 
 
-def compressed(data: bytes, level: int = 6, window: int = 15, memory: int = 8, strategy: int = 0) -> bytes:
-    deflater = zlib.compressobj(level, zlib.DEFLATED, window, memory, strategy)
+def compressed(
+    data: bytes, level: int = 6, window: int = 15, memory: int = 8, strategy: int = 0, library: Any = zlib
+) -> bytes:
+    deflater = library.compressobj(level, zlib.DEFLATED, window, memory, strategy)
     return deflater.compress(data) + deflater.flush()
 
 

@@ -8,7 +8,8 @@ whole byte.
 
 import numpy as np
 
-from provenance.embedding.jpeg.bits import (
+from provenance.embedding.compiled import compiled
+from provenance.embedding.jpeg.loops.bits import (
     NATURAL,
     ahead_of,
     bits_of,
@@ -20,7 +21,6 @@ from provenance.embedding.jpeg.bits import (
     put_number,
     value_of,
 )
-from provenance.embedding.jpeg.compiled import compiled
 
 ROOM = 1 << 13  # bytes; more than a unit of a scan can be long
 FINE, DAMAGED, UNUSUAL = 0, 1, 2

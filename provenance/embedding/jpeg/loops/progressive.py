@@ -6,9 +6,9 @@ where `out` has no room for them.
 
 import numpy as np
 
-from provenance.embedding.jpeg.bits import NATURAL, ahead_of, bits_of, finish, is_padding, put, value_of
-from provenance.embedding.jpeg.compiled import compiled
-from provenance.embedding.jpeg.sequential import DAMAGED, FINE, UNUSUAL
+from provenance.embedding.compiled import compiled
+from provenance.embedding.jpeg.loops.bits import NATURAL, ahead_of, bits_of, finish, is_padding, put, value_of
+from provenance.embedding.jpeg.loops.sequential import DAMAGED, FINE, UNUSUAL
 
 ROOM = 1 << 13  # bytes; more than a unit, or a run of blocks without new coefficients, can take
 _MOST_RUN = 0x7FFF

@@ -47,10 +47,9 @@ def shown(data: bytes) -> np.ndarray:
 def samples(colour: int, depth: int, height: int = 60, width: int = 71, seed: int = 1) -> np.ndarray:
     """A textured picture as samples of a PNG of this kind."""
     rgb = picture(seed, width, height).astype(np.int64)
-    channels = {0: rgb[..., :1], 2: rgb, 3: rgb[..., :1], 4: rgb[..., :2], 6: np.concatenate([rgb, rgb[..., :1]], 2)}[
-        colour
-    ]
-    return channels * 257 + seed if depth == 16 else channels >> (8 - depth)
+    channels = {0: [1], 2: [0, 1, 2], 3: [0], 4: [1, 2], 6: [0, 1, 2, 1]}
+    levels = rgb[..., channels[colour]]
+    return levels * 257 + seed if depth == 16 else levels >> (8 - depth)
 
 
 def before(colour: int, depth: int, alphas: bytes = b"") -> list[tuple[bytes, bytes]]:
@@ -327,7 +326,7 @@ def test_damaged_files_are_refused_or_read(kind, width, height, interlaced, at, 
         before=[*before(colour, depth), (b"tRNS", key)],
     )  # fmt: skip
     chunks = [(name, bytearray(body)) for name, body in cut(file)[:-1]]
-    name, body = chunks[at % len(chunks)]
+    body = chunks[at % len(chunks)][1]
     if body:
         body[at % len(body)] = value
     data = file[:8] + b"".join(chunk(name, bytes(body)) for name, body in chunks)

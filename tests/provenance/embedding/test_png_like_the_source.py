@@ -81,9 +81,8 @@ def choices(data: bytes) -> dict[str, Any]:
     }
 
 
-KINDS = [
-    (0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8), (4, 8), (4, 16), (6, 8), (6, 16)
-]  # fmt: skip
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+KINDS = [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths]
 
 
 @pytest.mark.parametrize("interlaced", [False, True])

@@ -47,7 +47,7 @@ def shown(data: bytes) -> np.ndarray:
 def samples(colour: int, depth: int, height: int = 60, width: int = 71, seed: int = 1) -> np.ndarray:
     """A textured picture as samples of a PNG of this kind."""
     rgb = picture(seed, width, height).astype(np.int64)
-    channels = {0: [1], 2: [0, 1, 2], 3: [0], 4: [1, 2], 6: [0, 1, 2, 1]}
+    channels = {0: [0], 2: [0, 1, 2], 3: [0], 4: [1, 2], 6: [0, 1, 2, 1]}
     levels = rgb[..., channels[colour]]
     return levels * 257 + seed if depth == 16 else levels >> (8 - depth)
 

@@ -48,51 +48,85 @@ def add_difference(
     last_column = (min((left + columns - 1) // across, width - 1)) // 8
     wide = (last_column + 1 - first_column) * 8
     pixels = np.zeros(wide * across, np.int32)
-    strip = np.zeros((8, wide), np.float32)
-    block, turned = np.empty((8, 8), np.float32), np.empty((8, 8), np.float32)
     inside = left - first_column * 8 * across
+    own = pixels[inside : inside + columns]
+    strip = np.zeros((8, wide), np.float32)
     scale = _f(1.0 / (65536 * down * across))
     to_edge = left + columns == size[1]
     for row in range(first_row, last_row + 1):
         for y in range(8):
             sample = min(row * 8 + y, height - 1)
-            pixels[:] = 0
+            own[:] = 0
             for one in range(down):
                 line = min(sample * down + one, size[0] - 1) - top
                 if 0 <= line < rows:
-                    for x in range(columns):
-                        found = np.int32(0)
-                        for channel in range(channels):
-                            change = np.int32(after[line, x, channel]) - np.int32(before[line, x, channel])
-                            found = np.int32(found + np.int32(change) * weights[channel])
-                        pixels[inside + x] += found
+                    _add_weighted(before[line], after[line], weights, own)
             if to_edge:
-                for x in range(inside + columns, len(pixels)):
-                    pixels[x] = pixels[inside + columns - 1]
-            for x in range(wide):
-                total = np.int64(0)
-                for one in range(across):
-                    total += pixels[x * across + one]
-                strip[y, x] = _f(total) * scale
+                pixels[inside + columns :] = own[columns - 1]
+            _add_up(pixels, across, scale, strip[y])
         for column in range(first_column, last_column + 1):
             at = (column - first_column) * 8
-            any_change = False
-            for y in range(8):
-                for x in range(8):
-                    turned[x, y] = strip[y, at + x]
-                    any_change |= strip[y, at + x] != 0
-            if not any_change:
-                continue
-            _forward(turned)
-            for y in range(8):
-                for x in range(8):
-                    block[y, x] = turned[x, y]
-            _forward(block)
             one = start + row * stride + column
-            for y in range(8):
-                for x in range(8):
-                    step = np.int32(np.rint(block[y, x] / steps[y, x]))
-                    if step != 0:
-                        value = np.int32(coefs[one, y * 8 + x]) + step
-                        coefs[one, y * 8 + x] = min(max(value, -_LARGEST - (y + x == 0)), _LARGEST)
-                        changed[one] = 1
+            if _transform(strip[:, at : at + 8], steps, coefs[one]):
+                changed[one] = 1
+
+
+@compiled
+def _add_weighted(before, after, weights, sums):
+    """Add the weighted differences of a row of pixels, (w, C) uint8 each, to (w,) int32."""
+    if before.shape[1] == 3:
+        first, second, third = weights[0], weights[1], weights[2]
+        for x in range(len(sums)):
+            red = np.int32(after[x, 0]) - np.int32(before[x, 0])
+            green = np.int32(after[x, 1]) - np.int32(before[x, 1])
+            blue = np.int32(after[x, 2]) - np.int32(before[x, 2])
+            sums[x] += np.int32(red * first + green * second + blue * third)
+        return
+    for channel in range(before.shape[1]):
+        if weights[channel]:
+            for x in range(len(sums)):
+                change = np.int32(after[x, channel]) - np.int32(before[x, channel])
+                sums[x] += np.int32(change * weights[channel])
+
+
+@compiled
+def _add_up(pixels, across, scale, samples):
+    """Means over `across` pixels, float32."""
+    if across == 1:
+        for x in range(len(samples)):
+            samples[x] = _f(pixels[x]) * scale
+    elif across == 2:
+        for x in range(len(samples)):
+            samples[x] = _f(np.int32(pixels[2 * x] + pixels[2 * x + 1])) * scale
+    else:
+        for x in range(len(samples)):
+            total = np.int32(0)
+            for one in range(across):
+                total = np.int32(total + pixels[x * across + one])
+            samples[x] = _f(total) * scale
+
+
+@compiled
+def _transform(levels, steps, coefs):
+    """Add the transform of (8, 8) float32 levels to (64,) coefficients; whether any of these changed."""
+    block, turned = np.empty((8, 8), np.float32), np.empty((8, 8), np.float32)
+    most = _f(0)
+    for y in range(8):
+        for x in range(8):
+            turned[x, y] = levels[y, x]
+            most = max(most, abs(levels[y, x]))
+    if most == 0:
+        return False
+    _forward(turned)
+    for y in range(8):
+        for x in range(8):
+            block[y, x] = turned[x, y]
+    _forward(block)
+    any_step = False
+    for y in range(8):
+        for x in range(8):
+            step = np.int32(np.rint(block[y, x] / steps[y, x]))
+            value = np.int32(coefs[y * 8 + x]) + step
+            coefs[y * 8 + x] = min(max(value, np.int32(-_LARGEST - (y + x == 0))), np.int32(_LARGEST)) if step else value
+            any_step |= step != 0
+    return any_step

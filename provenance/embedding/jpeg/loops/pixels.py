@@ -85,49 +85,58 @@ def enlarged(samples, first_row, first_column, height, width, down, across, smoo
     blend_down, blend_across = smooth and down == 2, smooth and across == 2
     first = left // across
     count = (left + columns - 1) // across - first + 1
-    line = np.empty(count + 2, np.int32)
-    wide = np.empty(2 * count, np.uint8)
+    part = slice(first - first_column, first - first_column + count)
+    # One more on either side; at the plane's edges the outermost sample once more.
+    before = max(first - 1, 0) - first_column
+    behind = min(first + count, width - 1) - first_column
+    line, wide = np.empty(count + 2, np.int32), np.empty((count, across), np.uint8)
+    pixels = wide.reshape(-1)[left - first * across : left - first * across + columns]
     for y in range(rows):
         row = (top + y) // down
         near = row
         if blend_down:
             near = min(max(row - 1 if (top + y) % 2 == 0 else row + 1, 0), height - 1)
-        row, near = row - first_row, near - first_row
-        if not blend_across:
-            if not blend_down:
-                if across == 1:
-                    for x in range(columns):
-                        out[y, x] = samples[row, left - first_column + x]
-                else:
-                    for x in range(columns):
-                        out[y, x] = samples[row, (left + x) // across - first_column]
+        here, there = samples[row - first_row], samples[near - first_row]
+        if blend_across:
+            _blend_down(here[part], there[part], blend_down, line[1:-1])
+            line[0] = here[before] * 3 + there[before] if blend_down else here[before]
+            line[-1] = here[behind] * 3 + there[behind] if blend_down else here[behind]
+            if blend_down:
+                _blend_across(line, _i(8), _i(7), _i(4), wide)
             else:
-                bias = _i(1 + (top + y) % 2)
-                for x in range(columns):
-                    place = left - first_column + x
-                    out[y, x] = _i(samples[row, place] * 3 + samples[near, place] + bias) >> 2
-            continue
-        low, high = max(first - 1, 0), min(first + count, width - 1)
-        shift = first_column
-        if blend_down:
-            for x in range(count):
-                place = first + x - shift
-                line[x + 1] = _i(samples[row, place] * 3 + samples[near, place])
-            line[0] = samples[row, low - shift] * 3 + samples[near, low - shift]
-            line[count + 1] = samples[row, high - shift] * 3 + samples[near, high - shift]
-            for x in range(count):
-                wide[2 * x] = _i(line[x + 1] * 3 + line[x] + 8) >> 4
-                wide[2 * x + 1] = _i(line[x + 1] * 3 + line[x + 2] + 7) >> 4
+                _blend_across(line, _i(1), _i(2), _i(2), wide)
+            out[y] = pixels
+        elif blend_down:
+            _blend_two(here[part], there[part], _i(1 + (top + y) % 2), out[y])
         else:
-            for x in range(count):
-                line[x + 1] = samples[row, first + x - shift]
-            line[0], line[count + 1] = samples[row, low - shift], samples[row, high - shift]
-            for x in range(count):
-                wide[2 * x] = _i(line[x + 1] * 3 + line[x] + 1) >> 2
-                wide[2 * x + 1] = _i(line[x + 1] * 3 + line[x + 2] + 2) >> 2
-        begin = left - first * 2
-        for x in range(columns):
-            out[y, x] = wide[begin + x]
+            for one in range(across):
+                wide[:, one] = here[part]
+            out[y] = pixels
+
+
+@compiled
+def _blend_down(here, there, with_there, sums):
+    if with_there:
+        for x in range(len(sums)):
+            sums[x] = _i(_i(here[x]) * _i(3) + _i(there[x]))
+    else:
+        for x in range(len(sums)):
+            sums[x] = here[x]
+
+
+@compiled
+def _blend_two(here, there, bias, out):
+    for x in range(len(out)):
+        out[x] = _i(_i(here[x]) * _i(3) + _i(there[x]) + bias) >> _i(2)
+
+
+@compiled
+def _blend_across(line, left_bias, right_bias, shift, wide):
+    """Two pixels of every sample: a triangle over it and its neighbours; line: (n + 2,), wide: (n, 2)."""
+    for x in range(len(wide)):
+        middle = _i(line[x + 1] * _i(3))
+        wide[x, 0] = _i(middle + line[x] + left_bias) >> shift
+        wide[x, 1] = _i(middle + line[x + 2] + right_bias) >> shift
 
 
 @compiled

@@ -138,7 +138,7 @@ class TestPages:
             assert f'id="psnr-{number}"' in page
             assert f'id="survival-{number}"' in page
         assert "blend, plain" in page
-        assert "written better" in page
+        assert "Missing</th>" in page
         assert "next draw" in page
         assert "2: ant, bee; cow, dog" in page
 

@@ -9,11 +9,8 @@ import numpy as np
 from provenance.embedding.codecs import SourceImage, decode
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import pattern_channels
-from provenance.embedding.survival import MIN_SURVIVAL, bands, mean_change, psnr, survival
+from provenance.embedding.survival import MIN_SURVIVAL, mean_change, psnr, survival
 from provenance.marks.registry import Family
-
-_LEVELS_OF_16_BITS = np.float32(257)  # per grey level of eight bits
-MIXED_AT_ONCE = 1 << 22  # numbers of a large image that are marked together, 16 MiB each time they are held as floats
 
 
 @dataclass(frozen=True)
@@ -82,13 +79,11 @@ def marked_pixels(
     window = _window(family.region(raster.pixels.shape[0], raster.pixels.shape[1], placement), raster.colours)
     channels = pattern_channels(raster, pattern, family.black) if family.patterns_are_colours else pattern
     under = raster.pixels[window]
-    levels = under / _LEVELS_OF_16_BITS if raster.peak > 255 else np.ascontiguousarray(under)
+    mixed = family.mix(under, channels, placement, out=np.empty(under.shape, under.dtype))
+    if under.size == raster.pixels.size:
+        return mixed
     intended = raster.pixels.copy()
-    for rows in bands(under.shape, MIXED_AT_ONCE):
-        mixed = family.mix(levels, channels, placement, rows)
-        if raster.peak > 255:
-            mixed *= _LEVELS_OF_16_BITS
-        intended[window][rows] = np.clip(np.rint(mixed, out=mixed), 0, raster.peak, out=mixed)
+    intended[window] = mixed
     return intended
 
 

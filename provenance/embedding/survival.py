@@ -18,34 +18,36 @@ def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> f
     Three (h, w, C) arrays of one integer type over the mark's region: before, as it should be, as decoded. 1 for a
     perfect copy, 0 for a mark that is gone or was never intended.
     """
+    from provenance.embedding import sums
+
     energy = common = 0
-    for rows in bands(source.shape, BAND):
-        wanted, found = _difference(intended[rows], source[rows]), _difference(written[rows], source[rows])
-        energy += int((wanted * wanted).sum())
-        common += int((wanted * found).sum())
+    for parts in _bands(source, intended, written):
+        of_band = sums.agreement(*parts)
+        energy, common = energy + of_band[0], common + of_band[1]
     return common / energy if energy else 0.0
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:
     """Mean absolute difference of two (h, w, C) integer arrays, in levels."""
-    total = sum(int(np.abs(_difference(after[rows], before[rows])).sum()) for rows in bands(before.shape, BAND))
+    from provenance.embedding import sums
+
+    total = sum(sums.distance(*parts) for parts in _bands(before, after))
     return total / before.size
 
 
 def psnr(first: np.ndarray, second: np.ndarray, peak: int = 255) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels; infinite for equal images."""
-    total = 0
-    for rows in bands(first.shape, BAND):
-        difference = _difference(first[rows], second[rows])
-        total += int((difference * difference).sum())
+    from provenance.embedding import sums
+
+    total = sum(sums.squares(*parts) for parts in _bands(first, second))
     return 10 * math.log10(peak**2 * first.size / total) if total else math.inf
 
 
-def bands(shape: tuple[int, ...], numbers: int) -> Iterator[slice]:
-    """Rows of an (h, w, C) array, as many at a time as hold about so many numbers; one at least."""
-    step = max(1, numbers // math.prod(shape[1:]))
-    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
-
-
-def _difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    return np.subtract(one, two, dtype=np.int64)
+def _bands(*images: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Some rows at a time of (h, w, C) arrays of one shape, flat and read only; copies where rows have gaps."""
+    step = max(1, BAND // math.prod(images[0].shape[1:]))
+    for start in range(0, len(images[0]), step):
+        parts = tuple(np.ascontiguousarray(image[start : start + step]).reshape(-1) for image in images)
+        for part in parts:
+            part.flags.writeable = False
+        yield parts

@@ -2,13 +2,13 @@
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from provenance.embedding.codecs import SourceImage, decode
+from provenance.embedding.codecs import decode
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.raster import pattern_channels
+from provenance.embedding.raster import Raster, pattern_channels
 from provenance.embedding.survival import MIN_SURVIVAL, mean_change, psnr, survival
 from provenance.marks.registry import Family
 
@@ -41,8 +41,9 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     source = decode(data)
     pixels = source.raster.pixels
     region = family.region(pixels.shape[0], pixels.shape[1], placement)
-    intended = marked_pixels(source, family, pattern, placement)
     window = _window(region, source.raster.colours)
+    intended = pixels.copy()
+    intended[window[:2]] = marked_pixels(replace(source.raster, pixels=pixels[window[:2]]), family, pattern, placement)
     before, wanted = pixels[window], intended[window]
     scale = 257 if pixels.dtype == np.uint16 else 1
     if mean_change(before, wanted) < family.least_change * scale:
@@ -71,20 +72,14 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     raise NotMarkableError("Too little of the mark survives in this file.", detail=f"At best {best:.1%} of it.")
 
 
-def marked_pixels(
-    source: SourceImage, family: Family, pattern: np.ndarray, placement: tuple[float, float]
-) -> np.ndarray:
-    """The stored pixels with the mark mixed in and rounded, before any encoding; (H, W, C) as the raster's."""
-    raster = source.raster
-    window = _window(family.region(raster.pixels.shape[0], raster.pixels.shape[1], placement), raster.colours)
-    channels = pattern_channels(raster, pattern, family.black) if family.patterns_are_colours else pattern
-    under = raster.pixels[window]
-    mixed = family.mix(under, channels, placement, out=np.empty(under.shape, under.dtype))
-    if under.size == raster.pixels.size:
+def marked_pixels(under: Raster, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
+    """The pixels of a region with the mark mixed in and rounded, before any encoding; (h, w, C) as they were."""
+    channels = pattern_channels(under, pattern, family.black) if family.patterns_are_colours else pattern
+    colours = under.pixels[..., : under.colours]
+    mixed = family.mix(colours, channels, placement, out=np.empty(colours.shape, colours.dtype))
+    if under.colours == under.pixels.shape[2]:
         return mixed
-    intended = raster.pixels.copy()
-    intended[window] = mixed
-    return intended
+    return np.concatenate([mixed, under.pixels[..., under.colours :]], axis=2)
 
 
 def _window(region: tuple[int, int, int, int], colours: int) -> tuple[slice, slice, slice]:

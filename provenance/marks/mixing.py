@@ -1,27 +1,28 @@
 """Embedding's arithmetic: marks mixed into pixels, each product and sum in single precision, in a fixed order.
 
-Levels are pixels over `unit`, 257 for 16 bits and else 1. `peak`, the highest pixel, says that sums are rounded and cut
-off; 0 leaves them as they are. Fields and taps: provenance/marks/waves.py. Import this inside jobs alone, for numba
-takes half a second.
+Levels are pixels over `unit`, 257 for 16 bits. `peak`, the highest pixel, says that sums are rounded and cut off. A tile is stretched so that `periods` of it span the short edge, from a phase `down` and
+`across` on, fractions of a period (provenance/marks/waves.py). Import this inside jobs alone, for numba takes half a
+second.
 """
 
 import numpy as np
 
 from provenance.compiling import compiled
 
-ONE = np.float32(1)
-NONE = np.float32(0)
-HALF_RANGE = np.float32(127.5)
-_RANGES = {np.dtype(np.uint8): (ONE, np.float32(255)), np.dtype(np.uint16): (np.float32(257), np.float32(65535))}
+ONE, NONE, HALF_RANGE = np.float32(1), np.float32(0), np.float32(127.5)
+TILE = 32
+_Level = np.float32 | None
 
 
-def prepared(pixels: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.float32, np.float32]:
-    """(pixels, out, unit, peak) for the loops below: of one type, in rows without gaps, and few types in all."""
+def prepared(pixels: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, _Level, _Level]:
+    """(pixels, out, unit, peak) for the loops below, of three kinds alone: whatever is None is not computed with."""
     if out is None:
-        pixels, (unit, peak) = pixels.astype(np.float32), (ONE, NONE)
-        out = np.empty_like(pixels, order="C")
+        pixels = pixels.astype(np.float32)
+        out, unit, peak = np.empty_like(pixels, order="C"), None, None
+    elif out.dtype == np.uint8:
+        unit, peak = None, np.float32(255)
     else:
-        unit, peak = _RANGES[out.dtype]
+        unit, peak = np.float32(257), np.float32(65535)
     source = np.ascontiguousarray(pixels).view()
     source.flags.writeable = False
     return source, out, unit, peak
@@ -29,17 +30,17 @@ def prepared(pixels: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np
 
 @compiled
 def _level(pixel, unit):  # type: ignore[no-untyped-def]
-    level = np.float32(pixel)
-    if unit != ONE:
-        level /= unit
-    return level
+    if unit is None:
+        return np.float32(pixel)
+    return np.float32(pixel) / unit
 
 
 @compiled
 def _stored(level, unit, peak):  # type: ignore[no-untyped-def]
-    if peak != NONE:
-        level = np.rint(min(max(level * unit, NONE), peak))
-    return level
+    if peak is None:
+        return level
+    pixel = level if unit is None else level * unit
+    return np.rint(min(max(pixel, NONE), peak))
 
 
 @compiled
@@ -48,16 +49,36 @@ def _lerp(one, two, part):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _stretched(tile, taps, weights):  # type: ignore[no-untyped-def]
+def _taps(length, short, phase, periods):  # type: ignore[no-untyped-def]
+    """For each pixel of an edge the tile's line before and the one after it, and their weights; in double precision."""
+    low, high = np.empty(length, np.int64), np.empty(length, np.int64)
+    less, more = np.empty(length, np.float32), np.empty(length, np.float32)
+    for i in range(length):
+        place = (i + 0.5) * periods / short + phase
+        position = (place - np.floor(place)) * TILE - 0.5
+        whole = np.floor(position)
+        low[i], high[i] = np.int64(whole) % TILE, (np.int64(whole) + 1) % TILE
+        more[i] = position - whole
+        less[i] = ONE - more[i]
+    return low, high, less, more
+
+
+@compiled
+def _stretched(tile, low, high, less, more):  # type: ignore[no-untyped-def]
     """The tile's rows with a column for each of an image: (TILE, W * C)."""
-    channels = tile.shape[2]
-    lines = np.empty((len(tile), len(taps) * channels), np.float32)
-    for row in range(len(tile)):
-        for x in range(len(taps)):
-            low, high, less, more = taps[x, 0], taps[x, 1], weights[x, 0], weights[x, 1]
-            for channel in range(channels):
-                mixed = tile[row, low, channel] * less + tile[row, high, channel] * more
-                lines[row, x * channels + channel] = mixed
+    width, channels = len(low), tile.shape[2]
+    lines = np.empty((TILE, width * channels), np.float32)
+    before, after = np.empty(width * channels, np.int32), np.empty(width * channels, np.int32)
+    first, second = np.empty(width * channels, np.float32), np.empty(width * channels, np.float32)
+    for x in range(width):
+        for channel in range(channels):
+            i = x * channels + channel
+            before[i], after[i] = low[x] * channels + channel, high[x] * channels + channel
+            first[i], second[i] = less[x], more[x]
+    for row in range(TILE):
+        values, line = tile[row].reshape(-1), lines[row]
+        for i in range(width * channels):
+            line[i] = values[np.uint32(before[i])] * first[i] + values[np.uint32(after[i])] * second[i]
     return lines
 
 
@@ -74,6 +95,28 @@ def _between(low, high, less, more, reach, start, length, first, second, part): 
         whole = np.int32(place)
         first[x], second[x] = whole, min(np.int32(whole + 1), last)
         part[x] = place - np.float32(whole)
+
+
+@compiled
+def _fetched(pixels, line, channels, top, bottom, left, right, corners):  # type: ignore[no-untyped-def]
+    """The pixels at top left, top right, bottom left and bottom right of each place of a row."""
+    one, two, three, four = corners[0], corners[1], corners[2], corners[3]
+    at = 0
+    for x in range(len(top)):
+        above, below = np.int64(top[x]) * line, np.int64(bottom[x]) * line
+        near, far = np.int64(left[x]) * channels, np.int64(right[x]) * channels
+        for channel in range(channels):
+            one[at], two[at] = pixels[above + near + channel], pixels[above + far + channel]
+            three[at], four[at] = pixels[below + near + channel], pixels[below + far + channel]
+            at += 1
+
+
+@compiled
+def _spread(weights, channels, out):  # type: ignore[no-untyped-def]
+    """A weight for every number of a row from one for every pixel."""
+    for x in range(len(weights)):
+        for channel in range(channels):
+            out[x * channels + channel] = weights[x]
 
 
 @compiled
@@ -95,41 +138,49 @@ def cover(pixels, pattern, opacity, rest, unit, peak, out):  # type: ignore[no-u
 
 
 @compiled
-def add_field(pixels, tile, columns, column_weights, rows, row_weights, factor, unit, peak, out):  # type: ignore[no-untyped-def]
+def add_field(pixels, tile, down, across, periods, factor, unit, peak, out):  # type: ignore[no-untyped-def]
     """(H, W, C) pixels and the field of a (TILE, TILE, C) float32 tile: level + (field - 127.5) * factor."""
     height, width, channels = pixels.shape
-    lines = _stretched(tile, columns, column_weights)
+    short = min(height, width)
+    lines = _stretched(tile, *_taps(width, short, across, periods))
+    low, high, less, more = _taps(height, short, down, periods)
     for y in range(height):
-        low, high = lines[rows[y, 0]], lines[rows[y, 1]]
-        less, more = row_weights[y, 0], row_weights[y, 1]
+        one, two = lines[low[y]], lines[high[y]]
         under, over = pixels[y].reshape(-1), out[y].reshape(-1)
         for i in range(width * channels):
-            field = (low[i] * less + high[i] * more - HALF_RANGE) * factor
+            field = (one[i] * less[y] + two[i] * more[y] - HALF_RANGE) * factor
             over[i] = _stored(_level(under[i], unit) + field, unit, peak)
 
 
 @compiled
-def move(pixels, tile, columns, column_weights, rows, row_weights, reach, unit, peak, out):  # type: ignore[no-untyped-def]
+def move(pixels, tile, down, across, periods, reach, unit, peak, out):  # type: ignore[no-untyped-def]
     """(H, W, C) pixels, each fetched from where a (TILE, TILE, 2) float32 tile says: down and across, bilinear."""
     height, width, channels = pixels.shape
-    downwards = _stretched(tile[:, :, :1], columns, column_weights)
-    sideways = _stretched(tile[:, :, 1:], columns, column_weights)
-    top, bottom, down = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
-    left, right, across = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
-    row = np.empty(width, np.float32)
-    column = np.arange(width).astype(np.float32)
-    flat = pixels.reshape(-1)
+    short = min(height, width)
+    taps = _taps(width, short, across, periods)
+    downwards, sideways = _stretched(tile[:, :, :1].copy(), *taps), _stretched(tile[:, :, 1:].copy(), *taps)
+    low, high, less, more = _taps(height, short, down, periods)
+    top, bottom, lower = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
+    left, right, later = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
+    row, column = np.empty(width, np.float32), np.arange(width).astype(np.float32)
+    flat, line = pixels.reshape(-1), width * channels
+    corners = np.empty((4, line + 80), pixels.dtype)  # rows that start at like addresses would wait for one another
+    one, two, three, four = corners[0], corners[1], corners[2], corners[3]
+    downs, acrosses = np.empty(line, np.float32), np.empty(line, np.float32)
     for y in range(height):
-        low, high, less, more = rows[y, 0], rows[y, 1], row_weights[y, 0], row_weights[y, 1]
         row[:] = np.float32(y)
-        _between(downwards[low], downwards[high], less, more, reach, row, height, top, bottom, down)
-        _between(sideways[low], sideways[high], less, more, reach, column, width, left, right, across)
+        _between(downwards[low[y]], downwards[high[y]], less[y], more[y], reach, row, height, top, bottom, lower)
+        _between(sideways[low[y]], sideways[high[y]], less[y], more[y], reach, column, width, left, right, later)
+        if channels == 3:
+            _fetched(flat, line, 3, top, bottom, left, right, corners)
+            _spread(lower, 3, downs)
+            _spread(later, 3, acrosses)
+        else:
+            _fetched(flat, line, channels, top, bottom, left, right, corners)
+            _spread(lower, channels, downs)
+            _spread(later, channels, acrosses)
         over = out[y].reshape(-1)
-        for x in range(width):
-            above, below = np.int64(top[x]) * width, np.int64(bottom[x]) * width
-            one, two = (above + left[x]) * channels, (above + right[x]) * channels
-            three, four = (below + left[x]) * channels, (below + right[x]) * channels
-            for channel in range(channels):
-                upper = _lerp(_level(flat[one + channel], unit), _level(flat[two + channel], unit), across[x])
-                lower = _lerp(_level(flat[three + channel], unit), _level(flat[four + channel], unit), across[x])
-                over[x * channels + channel] = _stored(_lerp(upper, lower, down[x]), unit, peak)
+        for i in range(line):
+            upper = _lerp(_level(one[i], unit), _level(two[i], unit), acrosses[i])
+            under = _lerp(_level(three[i], unit), _level(four[i], unit), acrosses[i])
+            over[i] = _stored(_lerp(upper, under, downs[i]), unit, peak)

@@ -14,7 +14,6 @@ from provenance.marks.waves import (
     field_of_batch,
     plane_waves,
     sum_of_waves,
-    taps,
     wave_distances,
 )
 
@@ -78,8 +77,8 @@ class _Overlay(ABC):
 
         source, out, unit, peak = mixing.prepared(pixels, out)
         tile, factor = pattern.astype(np.float32, order="C"), np.float32(self.amplitude / MIDDLE)
-        lines = taps(pixels.shape[:2], self._phases(np.array([placement])), self.periods)
-        mixing.add_field(source, tile, *lines, factor, unit, peak, out)
+        down, across = self._phases(np.array([placement]))[0]
+        mixing.add_field(source, tile, down, across, self.periods, factor, unit, peak, out)
         return out
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":

@@ -13,7 +13,6 @@ from provenance.marks.waves import (
     field_of_batch,
     plane_waves,
     sum_of_waves,
-    taps,
     wave_distances,
 )
 
@@ -69,8 +68,7 @@ class WarpFamily:
 
         source, out, unit, peak = mixing.prepared(pixels, out)
         tile, reach = pattern.astype(np.float32, order="C"), np.float32(self.bend * min(pixels.shape[:2]))
-        lines = taps(pixels.shape[:2], np.array([placement]), self.periods)
-        mixing.move(source, tile, *lines, reach, unit, peak, out)
+        mixing.move(source, tile, *placement, self.periods, reach, unit, peak, out)
         return out
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":

@@ -95,19 +95,6 @@ def wave_distances(waves: list[Wave]) -> np.ndarray:
     return np.round(np.sqrt(np.maximum(squares, 0.0)), 9)
 
 
-def taps(
-    size: tuple[int, int], phases: np.ndarray, periods: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Between which two of a tile's columns each column of one image lies, and their weights; then the same of rows.
-
-    size: height and width. phases: (1, 2) fractions of a period, down and across. periods: to the short edge. Returns
-    (width, 2) int64, (width, 2) float32, (height, 2) int64, (height, 2) float32.
-    """
-    (height, width), short = size, min(size)
-    columns, rows = _taps(width, short, phases[:, 1], periods), _taps(height, short, phases[:, 0], periods)
-    return columns[0][0], columns[1][0], rows[0][0], rows[1][0]
-
-
 def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":
     """The same fields for a batch of images; they differ from those that embedding mixes in by rounding, far below 1e-4.
 

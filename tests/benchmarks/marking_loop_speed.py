@@ -33,7 +33,6 @@ from audits.suspects.architectures import Encoder
 from audits.suspects.inputs import Inputs, Mark
 from audits.suspects.protocol import Frame
 from audits.suspects.sandbox import KEPT_MEMORY
-from provenance.embedding.codecs import SourceImage
 from provenance.embedding.marking import marked_pixels
 from provenance.embedding.raster import Raster
 from provenance.marks import MarkSecret, MarkSettings
@@ -144,7 +143,6 @@ class Bench:
         self.pattern, self.rng = self.secret.patterns[0], np.random.default_rng(0)
         self.mark = published(self.secret.settings, size, self.pattern)
         self.arrays = self.rng.integers(0, 256, (images, size, size, 3), dtype=np.uint8)
-        self.sources = [SourceImage("PNG", Raster("RGB", array, 3), None, b"") for array in self.arrays[:BATCH]]  # type: ignore[arg-type]
         self.pictures = [Image.fromarray(array) for array in self.arrays]
         self.preprocess = Compose([ToTensor(), Normalize(MEAN, DEVIATION)])
         self.encoder = Encoder(None, size, MEAN, DEVIATION, 3, 0, torch.device("cpu"))  # type: ignore[arg-type]
@@ -169,8 +167,10 @@ class Bench:
 
     def embedding(self) -> None:
         family = family_for(self.secret.settings)
-        for source, (down, across) in zip(self.sources, self.places, strict=False):
-            marked_pixels(source, family, self.pattern, (float(down), float(across)))
+        for array, place in zip(self.arrays[:BATCH], self.places.tolist(), strict=False):
+            top, left, height, width = family.region(*array.shape[:2], place)
+            under = Raster("RGB", array[top : top + height, left : left + width], 3)
+            marked_pixels(under, family, self.pattern, place)
 
 
 def microseconds(call: Callable[[], None], images: int) -> float:

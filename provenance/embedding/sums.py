@@ -6,7 +6,7 @@ from provenance.compiling import compiled
 
 
 @compiled
-def distance(one, other):  # type: ignore[no-untyped-def]
+def distance(one: np.ndarray, other: np.ndarray) -> np.int64:
     """Of absolute differences of two flat arrays of one unsigned type."""
     total = np.int64(0)
     for i in range(len(one)):
@@ -15,7 +15,7 @@ def distance(one, other):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def squares(one, other):  # type: ignore[no-untyped-def]
+def squares(one: np.ndarray, other: np.ndarray) -> np.int64:
     """Of squared differences, likewise."""
     total = np.int64(0)
     for i in range(len(one)):
@@ -25,7 +25,7 @@ def squares(one, other):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def agreement(before, wanted, found):  # type: ignore[no-untyped-def]
+def agreement(before: np.ndarray, wanted: np.ndarray, found: np.ndarray) -> tuple[np.int64, np.int64]:
     """Of (wanted - before) squared, and times (found - before); three flat arrays of one unsigned type."""
     energy = common = np.int64(0)
     for i in range(len(before)):

@@ -23,7 +23,7 @@ def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> f
     energy = common = 0
     for parts in _bands(source, intended, written):
         of_band = sums.agreement(*parts)
-        energy, common = energy + of_band[0], common + of_band[1]
+        energy, common = energy + int(of_band[0]), common + int(of_band[1])
     return common / energy if energy else 0.0
 
 
@@ -31,7 +31,7 @@ def mean_change(before: np.ndarray, after: np.ndarray) -> float:
     """Mean absolute difference of two (h, w, C) integer arrays, in levels."""
     from provenance.embedding import sums
 
-    total = sum(sums.distance(*parts) for parts in _bands(before, after))
+    total = sum(int(sums.distance(*parts)) for parts in _bands(before, after))
     return total / before.size
 
 
@@ -39,7 +39,7 @@ def psnr(first: np.ndarray, second: np.ndarray, peak: int = 255) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels; infinite for equal images."""
     from provenance.embedding import sums
 
-    total = sum(sums.squares(*parts) for parts in _bands(first, second))
+    total = sum(int(sums.squares(*parts)) for parts in _bands(first, second))
     return 10 * math.log10(peak**2 * first.size / total) if total else math.inf
 
 

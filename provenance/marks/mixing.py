@@ -1,8 +1,8 @@
 """Embedding's arithmetic: marks mixed into pixels, each product and sum in single precision, in a fixed order.
 
-Levels are pixels over `unit`, 257 for 16 bits. `peak`, the highest pixel, says that sums are rounded and cut off. A tile is stretched so that `periods` of it span the short edge, from a phase `down` and
-`across` on, fractions of a period (provenance/marks/waves.py). Import this inside jobs alone, for numba takes half a
-second.
+Levels are pixels over `unit`, 257 for 16 bits. `peak`, the highest pixel, says that sums are rounded and cut off. A
+tile is stretched so that `periods` of it span the short edge, from a phase `down` and `across` on, fractions of a
+period (provenance/marks/waves.py). Import this inside jobs alone, for numba takes half a second.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from provenance.compiling import compiled
 
 ONE, NONE, HALF_RANGE = np.float32(1), np.float32(0), np.float32(127.5)
 TILE = 32
+Array = np.ndarray
 _Level = np.float32 | None
 
 
@@ -29,14 +30,14 @@ def prepared(pixels: np.ndarray, out: np.ndarray | None) -> tuple[np.ndarray, np
 
 
 @compiled
-def _level(pixel, unit):  # type: ignore[no-untyped-def]
+def _level(pixel: np.integer, unit: _Level) -> np.float32:
     if unit is None:
         return np.float32(pixel)
     return np.float32(pixel) / unit
 
 
 @compiled
-def _stored(level, unit, peak):  # type: ignore[no-untyped-def]
+def _stored(level: np.float32, unit: _Level, peak: _Level) -> np.float32:
     if peak is None:
         return level
     pixel = level if unit is None else level * unit
@@ -44,13 +45,13 @@ def _stored(level, unit, peak):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _lerp(one, two, part):  # type: ignore[no-untyped-def]
+def _lerp(one: np.float32, two: np.float32, part: np.float32) -> np.float32:
     return one * (ONE - part) + two * part
 
 
 @compiled
-def _taps(length, short, phase, periods):  # type: ignore[no-untyped-def]
-    """For each pixel of an edge the tile's line before and the one after it, and their weights; in double precision."""
+def _taps(length: int, short: int, phase: float, periods: int) -> tuple[Array, Array, Array, Array]:
+    """For each pixel of an edge the tile's lines before and after it, and their weights; in double precision."""
     low, high = np.empty(length, np.int64), np.empty(length, np.int64)
     less, more = np.empty(length, np.float32), np.empty(length, np.float32)
     for i in range(length):
@@ -64,7 +65,7 @@ def _taps(length, short, phase, periods):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _stretched(tile, low, high, less, more):  # type: ignore[no-untyped-def]
+def _stretched(tile: Array, low: Array, high: Array, less: Array, more: Array) -> Array:
     """The tile's rows with a column for each of an image: (TILE, W * C)."""
     width, channels = len(low), tile.shape[2]
     lines = np.empty((TILE, width * channels), np.float32)
@@ -83,7 +84,18 @@ def _stretched(tile, low, high, less, more):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _between(low, high, less, more, reach, start, length, first, second, part):  # type: ignore[no-untyped-def]
+def _between(
+    low: Array,
+    high: Array,
+    less: np.float32,
+    more: np.float32,
+    reach: np.float32,
+    start: Array,
+    length: int,
+    first: Array,
+    second: Array,
+    part: Array,
+) -> None:
     """The two pixels that each place of a row lies between, and the weight of the second; from beyond an edge, onto it.
 
     Places: `start` and the tile's field times `reach`.
@@ -98,7 +110,9 @@ def _between(low, high, less, more, reach, start, length, first, second, part): 
 
 
 @compiled
-def _fetched(pixels, line, channels, top, bottom, left, right, corners):  # type: ignore[no-untyped-def]
+def _fetched(
+    pixels: Array, line: int, channels: int, top: Array, bottom: Array, left: Array, right: Array, corners: Array
+) -> None:
     """The pixels at top left, top right, bottom left and bottom right of each place of a row."""
     one, two, three, four = corners[0], corners[1], corners[2], corners[3]
     at = 0
@@ -112,7 +126,7 @@ def _fetched(pixels, line, channels, top, bottom, left, right, corners):  # type
 
 
 @compiled
-def _spread(weights, channels, out):  # type: ignore[no-untyped-def]
+def _spread(weights: Array, channels: int, out: Array) -> None:
     """A weight for every number of a row from one for every pixel."""
     for x in range(len(weights)):
         for channel in range(channels):
@@ -120,7 +134,9 @@ def _spread(weights, channels, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def cover(pixels, pattern, opacity, rest, unit, peak, out):  # type: ignore[no-untyped-def]
+def cover(
+    pixels: Array, pattern: Array, opacity: np.float32, rest: np.float32, unit: _Level, peak: _Level, out: Array
+) -> None:
     """(s, s, C) pixels under a (cells, cells, C) pattern: level * rest + pattern * opacity."""
     side, _, channels = pixels.shape
     cells = len(pattern)
@@ -138,7 +154,17 @@ def cover(pixels, pattern, opacity, rest, unit, peak, out):  # type: ignore[no-u
 
 
 @compiled
-def add_field(pixels, tile, down, across, periods, factor, unit, peak, out):  # type: ignore[no-untyped-def]
+def add_field(
+    pixels: Array,
+    tile: Array,
+    down: float,
+    across: float,
+    periods: int,
+    factor: np.float32,
+    unit: _Level,
+    peak: _Level,
+    out: Array,
+) -> None:
     """(H, W, C) pixels and the field of a (TILE, TILE, C) float32 tile: level + (field - 127.5) * factor."""
     height, width, channels = pixels.shape
     short = min(height, width)
@@ -153,7 +179,17 @@ def add_field(pixels, tile, down, across, periods, factor, unit, peak, out):  # 
 
 
 @compiled
-def move(pixels, tile, down, across, periods, reach, unit, peak, out):  # type: ignore[no-untyped-def]
+def move(
+    pixels: Array,
+    tile: Array,
+    down: float,
+    across: float,
+    periods: int,
+    reach: np.float32,
+    unit: _Level,
+    peak: _Level,
+    out: Array,
+) -> None:
     """(H, W, C) pixels, each fetched from where a (TILE, TILE, 2) float32 tile says: down and across, bilinear."""
     height, width, channels = pixels.shape
     short = min(height, width)

@@ -101,4 +101,3 @@ class WarpFamily:
 
     def _pool(self) -> list[Wave]:
         return plane_waves(3, _WAYS)
-

@@ -96,7 +96,7 @@ def wave_distances(waves: list[Wave]) -> np.ndarray:
 
 
 def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":
-    """The same fields for a batch of images; they differ from those that embedding mixes in by rounding, far below 1e-4.
+    """The fields of a batch of images; they differ from those that embedding mixes in by rounding, far below 1e-4.
 
     tiles: (B or 1, C, TILE, TILE) float on the images' device. images: (B, 3, H, W). phases: (B or 1, 2). Returns
     (B, C, H, W), not contiguous; (1, C, H, W) where tile and phase are the same for all.

@@ -1,21 +1,24 @@
-"""Marking one image file: decode, mix the mark in, write in the same format, check that it survived."""
+"""Marking one image file: open it, mix the mark in, write it like its source, check that the mark survived."""
 
 import hashlib
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from provenance.embedding.codecs import decode
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
-from provenance.embedding.survival import MIN_SURVIVAL, mean_change, psnr, survival
+from provenance.embedding.sources import open_source
+from provenance.embedding.survival import MIN_SURVIVAL, mean_change, psnr_of, survival
+from provenance.embedding.windows import size_of, window_of, write_window
 from provenance.marks.registry import Family
+
+WRITTEN_AS = "source"  # the only way; releases made before know others
 
 
 @dataclass(frozen=True)
 class MarkedImage:
-    """A marked file and its measures. `written_as` names the encoder that was good enough.
+    """A marked file and its measures.
 
     `psnr`: in dB, over the colours of all pixels. `survival`: part of the mark's energy, as a decoder reads it.
     """
@@ -26,50 +29,41 @@ class MarkedImage:
     mode: str
     psnr: float
     survival: float
-    written_as: str
 
 
 def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> MarkedImage:
-    """Mark an image file and write it in its own format.
+    """Mark an image file and write it like its source.
 
     Args:
         data: the file. pattern: one of the family's patterns. placement: fractions down and across.
 
-    Raises: NotMarkableError where the file cannot be decoded or written back, where the image already looks like the
-    pattern, or where no encoding keeps 70 % of the mark.
+    Raises: NotMarkableError where the file could not be written like itself, where the image already looks like the
+    pattern, or where the written file keeps less than 70 % of the mark.
     """
-    source = decode(data)
-    pixels = source.raster.pixels
-    region = family.region(pixels.shape[0], pixels.shape[1], placement)
-    window = _window(region, source.raster.colours)
-    intended = pixels.copy()
-    intended[window[:2]] = marked_pixels(replace(source.raster, pixels=pixels[window[:2]]), family, pattern, placement)
-    before, wanted = pixels[window], intended[window]
-    scale = 257 if pixels.dtype == np.uint16 else 1
+    source = open_source(data, lambda height, width: family.region(height, width, placement))
+    region = family.region(*size_of(source), placement)
+    under = window_of(source, region)
+    intended = marked_pixels(under, family, pattern, placement)
+    colours = slice(0, under.colours)
+    before, wanted = under.pixels[..., colours], intended[..., colours]
+    scale = 257 if under.peak > 255 else 1
     if mean_change(before, wanted) < family.least_change * scale:
         raise NotMarkableError(
             "The mark would change next to nothing: the image looks like the mark already, "
             "or is grey where the mark is a colour."
         )
-    best = 0.0
-    for name, encode in source.encoders():
-        written = encode(intended)
-        again = decode(written)
-        kept = survival(before, wanted, again.raster.pixels[window])
-        best = max(best, kept)
-        if kept >= MIN_SURVIVAL:
-            # Of colours alone: alpha never changes, and an encoder may leave an opaque one out.
-            first, second = pixels[:, :, : source.raster.colours], again.raster.pixels[:, :, : again.raster.colours]
-            return MarkedImage(
-                data=written,
-                sha256=hashlib.sha256(written).hexdigest(),
-                crc32=zlib.crc32(written),
-                mode=again.raster.mode,
-                psnr=round(psnr(first, second, source.raster.peak), 3),
-                survival=round(kept, 4),
-                written_as=name,
-            )
-    raise NotMarkableError("Too little of the mark survives in this file.", detail=f"At best {best:.1%} of it.")
+    written = write_window(source, intended, region)
+    kept = survival(before, wanted, written.pixels[..., colours])
+    if kept < MIN_SURVIVAL:
+        raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{kept:.1%} of it.")
+    return MarkedImage(
+        data=written.data,
+        sha256=hashlib.sha256(written.data).hexdigest(),
+        crc32=zlib.crc32(written.data),
+        mode=under.mode,
+        psnr=round(psnr_of(written.squared, written.numbers, under.peak), 3),
+        survival=round(kept, 4),
+    )
 
 
 def marked_pixels(under: Raster, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
@@ -80,8 +74,3 @@ def marked_pixels(under: Raster, family: Family, pattern: np.ndarray, placement:
     if under.colours == under.pixels.shape[2]:
         return mixed
     return np.concatenate([mixed, under.pixels[..., under.colours :]], axis=2)
-
-
-def _window(region: tuple[int, int, int, int], colours: int) -> tuple[slice, slice, slice]:
-    top, left, height, width = region
-    return slice(top, top + height), slice(left, left + width), slice(0, colours)

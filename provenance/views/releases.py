@@ -122,6 +122,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
     }
     if release.state == Release.State.READY:
         context["reports"] = set_reports(release)
+        context["passed_over"] = sum(release.facts["passed_over"].values())
     return render(request, "releases/release_detail.html", context)
 
 

@@ -13,13 +13,17 @@ import numba
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function at its first call, or fetch it from disk (beside the source, or NUMBA_CACHE_DIR).
+    """Compile a function at its first call, or fetch it from disk (NUMBA_CACHE_DIR, or beside the source).
 
     What numba keeps, it knows to be stale by the function's own file alone, while callees are compiled into it. So the
     name under which it is kept holds a digest of its whole room.
     """
     function.__qualname__ += f"_{_digest_of(Path(function.__code__.co_filename).parent)}"
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no place that can be written: every process compiles for itself
+        return numba.njit(**options)(function)
 
 
 @lru_cache

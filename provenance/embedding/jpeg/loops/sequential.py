@@ -1,9 +1,8 @@
 """Sequential scans: from bits to coefficients (ITU-T T.81, annex F) and back as libjpeg writes them, compiled.
 
-`source` holds a scan's bytes as `unstuff` gives them; `ends[i]` is where its i-th part between restart markers ends. A
-plan has a row for every block of a unit: first block, step across, step down, plane, rows of its DC and AC tables.
-`coefs` is (blocks, 64) int16 in natural order. What is written has neither stuffing nor markers; every part starts at a
-whole byte.
+`source` is what `unstuff` gives; part i between restart markers ends at `ends[i]`. A plan has a row for every block of
+a unit: first block, step across, step down, plane, rows of its DC and AC tables. `coefs`: (blocks, 64) int16, natural
+order. What is written has neither stuffing nor markers; every part starts at a whole byte.
 """
 
 import numpy as np

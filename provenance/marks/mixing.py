@@ -11,6 +11,7 @@ from provenance.compiling import compiled
 
 ONE, NONE, HALF_RANGE = np.float32(1), np.float32(0), np.float32(127.5)
 TILE = 32
+STRIP = 512  # columns
 Array = np.ndarray
 _Level = np.float32 | None
 
@@ -196,18 +197,42 @@ def move(
     taps = _taps(width, short, across, periods)
     downwards, sideways = _stretched(tile[:, :, :1].copy(), *taps), _stretched(tile[:, :, 1:].copy(), *taps)
     low, high, less, more = _taps(height, short, down, periods)
-    top, bottom, lower = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
-    left, right, later = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.float32)
-    row, column = np.empty(width, np.float32), np.arange(width).astype(np.float32)
-    flat, line = pixels.reshape(-1), width * channels
-    corners = np.empty((4, line + 80), pixels.dtype)  # rows that start at like addresses would wait for one another
+    column = np.arange(width).astype(np.float32)
+    for begin in range(0, width, STRIP):
+        end = min(begin + STRIP, width)
+        sides, heights = sideways[:, begin:end].copy(), downwards[:, begin:end].copy()
+        _move_strip(pixels, heights, sides, low, high, less, more, reach, column[begin:end], begin, unit, peak, out)
+
+
+@compiled
+def _move_strip(
+    pixels: Array,
+    downwards: Array,
+    sideways: Array,
+    low: Array,
+    high: Array,
+    less: Array,
+    more: Array,
+    reach: np.float32,
+    column: Array,
+    begin: int,
+    unit: _Level,
+    peak: _Level,
+    out: Array,
+) -> None:
+    """Some columns of all rows: neighbours come from nearby, and a processor keeps track of few places at a time."""
+    (height, width, channels), wide = pixels.shape, len(column)
+    top, bottom, lower = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, np.float32)
+    left, right, later = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, np.float32)
+    row, flat, line = np.empty(wide, np.float32), pixels.reshape(-1), width * channels
+    corners = np.empty((4, wide * channels + 80), pixels.dtype)  # rows at like addresses would wait for one another
     one, two, three, four = corners[0], corners[1], corners[2], corners[3]
-    downs, acrosses = np.empty(line, np.float32), np.empty(line, np.float32)
+    downs, acrosses = np.empty(wide * channels, np.float32), np.empty(wide * channels, np.float32)
     for y in range(height):
         row[:] = np.float32(y)
         _between(downwards[low[y]], downwards[high[y]], less[y], more[y], reach, row, height, top, bottom, lower)
         _between(sideways[low[y]], sideways[high[y]], less[y], more[y], reach, column, width, left, right, later)
-        if channels == 3:
+        if channels == 3:  # three are told to the compiler, which then makes better code
             _fetched(flat, line, 3, top, bottom, left, right, corners)
             _spread(lower, 3, downs)
             _spread(later, 3, acrosses)
@@ -215,8 +240,8 @@ def move(
             _fetched(flat, line, channels, top, bottom, left, right, corners)
             _spread(lower, channels, downs)
             _spread(later, channels, acrosses)
-        over = out[y].reshape(-1)
-        for i in range(line):
+        over = out[y, begin : begin + wide].reshape(-1)
+        for i in range(wide * channels):
             upper = _lerp(_level(one[i], unit), _level(two[i], unit), acrosses[i])
             under = _lerp(_level(three[i], unit), _level(four[i], unit), acrosses[i])
             over[i] = _stored(_lerp(upper, under, downs[i]), unit, peak)

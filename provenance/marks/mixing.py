@@ -192,7 +192,7 @@ def move(
     out: Array,
 ) -> None:
     """(H, W, C) pixels, each fetched from where a (TILE, TILE, 2) float32 tile says: down and across, bilinear."""
-    height, width, channels = pixels.shape
+    height, width = pixels.shape[:2]
     short = min(height, width)
     taps = _taps(width, short, across, periods)
     downwards, sideways = _stretched(tile[:, :, :1].copy(), *taps), _stretched(tile[:, :, 1:].copy(), *taps)

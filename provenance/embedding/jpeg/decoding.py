@@ -61,7 +61,7 @@ class Decoder:
         self.colours = colours_of(structure)
         self.size = structure.frame.height, structure.frame.width
         self.planes = planes_of(structure.frame)
-        self._steps = [np.array(steps, np.int32).reshape(BLOCK, BLOCK) for steps in structure.steps]
+        self._steps = [np.array(steps, np.int32) for steps in structure.steps]
 
     def window(self, coefs: np.ndarray, region: Region) -> np.ndarray:
         """(h, w, C) uint8 pixels of a region."""
@@ -77,7 +77,10 @@ class Decoder:
             for number in range(len(self.planes))
         ]
         if self.colours.is_ycc:
-            coloured(*levels[:3], pixels)
+            rgb = pixels if len(levels) == 3 else np.empty((*pixels.shape[:2], 3), np.uint8)
+            coloured(*(plane.reshape(-1) for plane in levels[:3]), rgb.reshape(-1))
+            if rgb is not pixels:
+                pixels[..., :3] = rgb
         for channel, plane in enumerate(levels):
             if not self.colours.is_ycc or channel > 2:
                 pixels[..., channel] = ~plane if self.colours.is_inverted else plane

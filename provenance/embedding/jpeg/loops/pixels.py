@@ -8,22 +8,24 @@ import numpy as np
 from provenance.compiling import compiled
 
 _i = np.int32
-_8 = 8
 
 
 @compiled
-def _inverse(block, half, shift):
-    """Eight inverse transforms of length eight, down the columns of an (8, 8) int32 block; jpeg_idct_islow."""
+def _inverse(block):
+    """Eight inverse transforms of length eight, down the columns of a (64,) int32 block; jpeg_idct_islow.
+
+    Without the division at its end, which differs between columns and rows.
+    """
     for x in range(8):
-        z2, z3 = block[2, x], block[6, x]
+        z2, z3 = block[16 + x], block[48 + x]
         z1 = _i((z2 + z3) * _i(4433))
         even2 = _i(z1 - z3 * _i(15137))
         even3 = _i(z1 + z2 * _i(6270))
-        even0 = _i((block[0, x] + block[4, x]) << 13)
-        even1 = _i((block[0, x] - block[4, x]) << 13)
+        even0 = _i((block[x] + block[32 + x]) << 13)
+        even1 = _i((block[x] - block[32 + x]) << 13)
         t10, t13 = _i(even0 + even3), _i(even0 - even3)
         t11, t12 = _i(even1 + even2), _i(even1 - even2)
-        t0, t1, t2, t3 = block[7, x], block[5, x], block[3, x], block[1, x]
+        t0, t1, t2, t3 = block[56 + x], block[40 + x], block[24 + x], block[8 + x]
         z5 = _i(_i(t0 + t2 + t1 + t3) * _i(9633))
         z1 = _i(_i(t0 + t3) * _i(-7373))
         z2 = _i(_i(t1 + t2) * _i(-20995))
@@ -33,23 +35,23 @@ def _inverse(block, half, shift):
         t1 = _i(_i(t1 * _i(16819)) + z2 + z4)
         t2 = _i(_i(t2 * _i(25172)) + z2 + z3)
         t3 = _i(_i(t3 * _i(12299)) + z1 + z4)
-        block[0, x] = _i(t10 + t3 + half) >> shift
-        block[7, x] = _i(t10 - t3 + half) >> shift
-        block[1, x] = _i(t11 + t2 + half) >> shift
-        block[6, x] = _i(t11 - t2 + half) >> shift
-        block[2, x] = _i(t12 + t1 + half) >> shift
-        block[5, x] = _i(t12 - t1 + half) >> shift
-        block[3, x] = _i(t13 + t0 + half) >> shift
-        block[4, x] = _i(t13 - t0 + half) >> shift
+        block[x] = _i(t10 + t3)
+        block[56 + x] = _i(t10 - t3)
+        block[8 + x] = _i(t11 + t2)
+        block[48 + x] = _i(t11 - t2)
+        block[16 + x] = _i(t12 + t1)
+        block[40 + x] = _i(t12 - t1)
+        block[24 + x] = _i(t13 + t0)
+        block[32 + x] = _i(t13 - t0)
 
 
 @compiled
 def samples_of(coefs, start, stride, steps, top, left, samples):
     """Samples of a plane's blocks from row `top` and column `left` on, as many as `samples` (8 m, 8 n) uint8 holds.
 
-    coefs: (blocks, 64) int16; steps: (8, 8) int32, the quantiser's.
+    coefs: (blocks, 64) int16; steps: (64,) int32, the quantiser's.
     """
-    block, turned = np.empty((8, 8), np.int32), np.empty((8, 8), np.int32)
+    block, turned = np.empty(64, np.int32), np.empty(64, np.int32)
     for row in range(samples.shape[0] // 8):
         for column in range(samples.shape[1] // 8):
             one = start + (top + row) * stride + left + column
@@ -57,21 +59,20 @@ def samples_of(coefs, start, stride, steps, top, left, samples):
             for place in range(1, 64):
                 rest |= coefs[one, place]
             if rest == 0:
-                level = ((np.int64(coefs[one, 0]) * np.int64(steps[0, 0]) * 4 + 16) >> 5) + 128
+                level = ((np.int64(coefs[one, 0]) * np.int64(steps[0]) * 4 + 16) >> 5) + 128
                 samples[row * 8 : row * 8 + 8, column * 8 : column * 8 + 8] = min(max(level, 0), 255)
                 continue
+            for place in range(64):
+                block[place] = _i(_i(coefs[one, place]) * steps[place])
+            _inverse(block)
             for y in range(8):
                 for x in range(8):
-                    block[y, x] = _i(_i(coefs[one, y * 8 + x]) * steps[y, x])
-            _inverse(block, _i(1 << 10), _i(11))
+                    turned[x * 8 + y] = _i(block[y * 8 + x] + _i(1 << 10)) >> _i(11)
+            _inverse(turned)
             for y in range(8):
                 for x in range(8):
-                    turned[x, y] = block[y, x]
-            _inverse(turned, _i(1 << 17), _i(18))
-            for y in range(8):
-                for x in range(8):
-                    level = turned[x, y] + 128
-                    samples[row * 8 + y, column * 8 + x] = min(max(level, 0), 255)
+                    level = _i(_i(_i(turned[x * 8 + y] + _i(1 << 17)) >> _i(18)) + _i(128))
+                    samples[row * 8 + y, column * 8 + x] = min(max(level, _i(0)), _i(255))
 
 
 @compiled
@@ -85,61 +86,69 @@ def enlarged(samples, first_row, first_column, height, width, down, across, smoo
     blend_down, blend_across = smooth and down == 2, smooth and across == 2
     first = left // across
     count = (left + columns - 1) // across - first + 1
-    line = np.empty(count + 2, np.int32)
-    wide = np.empty(2 * count, np.uint8)
+    part = slice(first - first_column, first - first_column + count)
+    # One more on either side; at the plane's edges the outermost sample once more.
+    before = max(first - 1, 0) - first_column
+    behind = min(first + count, width - 1) - first_column
+    line, wide = np.empty(count + 2, np.int32), np.empty((count, across), np.uint8)
+    pixels = wide.reshape(-1)[left - first * across : left - first * across + columns]
     for y in range(rows):
         row = (top + y) // down
         near = row
         if blend_down:
             near = min(max(row - 1 if (top + y) % 2 == 0 else row + 1, 0), height - 1)
-        row, near = row - first_row, near - first_row
-        if not blend_across:
-            if not blend_down:
-                if across == 1:
-                    for x in range(columns):
-                        out[y, x] = samples[row, left - first_column + x]
-                else:
-                    for x in range(columns):
-                        out[y, x] = samples[row, (left + x) // across - first_column]
+        here, there = samples[row - first_row], samples[near - first_row]
+        if blend_across:
+            _blend_down(here[part], there[part], blend_down, line[1:-1])
+            line[0] = here[before] * 3 + there[before] if blend_down else here[before]
+            line[-1] = here[behind] * 3 + there[behind] if blend_down else here[behind]
+            if blend_down:
+                _blend_across(line, _i(8), _i(7), _i(4), wide)
             else:
-                bias = _i(1 + (top + y) % 2)
-                for x in range(columns):
-                    place = left - first_column + x
-                    out[y, x] = _i(samples[row, place] * 3 + samples[near, place] + bias) >> 2
-            continue
-        low, high = max(first - 1, 0), min(first + count, width - 1)
-        shift = first_column
-        if blend_down:
-            for x in range(count):
-                place = first + x - shift
-                line[x + 1] = _i(samples[row, place] * 3 + samples[near, place])
-            line[0] = samples[row, low - shift] * 3 + samples[near, low - shift]
-            line[count + 1] = samples[row, high - shift] * 3 + samples[near, high - shift]
-            for x in range(count):
-                wide[2 * x] = _i(line[x + 1] * 3 + line[x] + 8) >> 4
-                wide[2 * x + 1] = _i(line[x + 1] * 3 + line[x + 2] + 7) >> 4
+                _blend_across(line, _i(1), _i(2), _i(2), wide)
+            out[y] = pixels
+        elif blend_down:
+            _blend_two(here[part], there[part], _i(1 + (top + y) % 2), out[y])
         else:
-            for x in range(count):
-                line[x + 1] = samples[row, first + x - shift]
-            line[0], line[count + 1] = samples[row, low - shift], samples[row, high - shift]
-            for x in range(count):
-                wide[2 * x] = _i(line[x + 1] * 3 + line[x] + 1) >> 2
-                wide[2 * x + 1] = _i(line[x + 1] * 3 + line[x + 2] + 2) >> 2
-        begin = left - first * 2
-        for x in range(columns):
-            out[y, x] = wide[begin + x]
+            for one in range(across):
+                wide[:, one] = here[part]
+            out[y] = pixels
+
+
+@compiled
+def _blend_down(here, there, with_there, sums):
+    if with_there:
+        for x in range(len(sums)):
+            sums[x] = _i(_i(here[x]) * _i(3) + _i(there[x]))
+    else:
+        for x in range(len(sums)):
+            sums[x] = here[x]
+
+
+@compiled
+def _blend_two(here, there, bias, out):
+    for x in range(len(out)):
+        out[x] = _i(_i(here[x]) * _i(3) + _i(there[x]) + bias) >> _i(2)
+
+
+@compiled
+def _blend_across(line, left_bias, right_bias, shift, wide):
+    """Two pixels of every sample: a triangle over it and its neighbours; line: (n + 2,), wide: (n, 2)."""
+    for x in range(len(wide)):
+        middle = _i(line[x + 1] * _i(3))
+        wide[x, 0] = _i(middle + line[x] + left_bias) >> shift
+        wide[x, 1] = _i(middle + line[x + 2] + right_bias) >> shift
 
 
 @compiled
 def coloured(luma, blue, red, out):
-    """YCbCr (h, w) uint8 each as RGB, into the first channels of `out` (h, w, C) uint8."""
-    for y in range(luma.shape[0]):
-        for x in range(luma.shape[1]):
-            level, b, r = _i(luma[y, x]), _i(blue[y, x]) - _i(128), _i(red[y, x]) - _i(128)
-            b, r = _i(b), _i(r)
-            first = _i(level + (_i(_i(91881) * r + _i(32768)) >> _i(16)))
-            second = _i(level + (_i(_i(-22554) * b + _i(-46802) * r + _i(32768)) >> _i(16)))
-            third = _i(level + (_i(_i(116130) * b + _i(32768)) >> _i(16)))
-            out[y, x, 0] = min(max(first, 0), 255)
-            out[y, x, 1] = min(max(second, 0), 255)
-            out[y, x, 2] = min(max(third, 0), 255)
+    """YCbCr, (n,) uint8 each, as RGB (3 n,) uint8."""
+    for at in range(len(luma)):
+        level, b, r = _i(luma[at]), _i(_i(blue[at]) - _i(128)), _i(_i(red[at]) - _i(128))
+        first = _i(level + _i(_i(_i(_i(91881) * r) + _i(32768)) >> _i(16)))
+        mixed = _i(_i(_i(-22554) * b) + _i(_i(-46802) * r))
+        second = _i(level + _i(_i(mixed + _i(32768)) >> _i(16)))
+        third = _i(level + _i(_i(_i(_i(116130) * b) + _i(32768)) >> _i(16)))
+        out[3 * at] = min(max(first, _i(0)), _i(255))
+        out[3 * at + 1] = min(max(second, _i(0)), _i(255))
+        out[3 * at + 2] = min(max(third, _i(0)), _i(255))

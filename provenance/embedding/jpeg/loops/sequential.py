@@ -2,7 +2,7 @@
 
 `source` is what `unstuff` gives; part i between restart markers ends at `ends[i]`. A plan has a row for every block of
 a unit: first block, step across, step down, plane, rows of its DC and AC tables. `coefs`: (blocks, 64) int16, natural
-order. What is written has neither stuffing nor markers; every part starts at a whole byte.
+order. What is written has neither stuffing nor markers; parts start at whole bytes.
 """
 
 import numpy as np

@@ -22,7 +22,7 @@ OUR_PATH = re.compile(r"(?<![\w./-])(?:audits|config|docker|docs|provenance|stat
 ELSEWHERE = re.compile(r"(?<![\w.])/(?:work|tmp|home|root|opt|usr|Users|mnt)\b")
 SETTING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|DEBUG")
 # Read by Python and the shell themselves, or words of SQL; NAME_FILE stands for all names.
-NOT_OURS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "NAME_FILE"}
+NOT_OURS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "NUMBA_CACHE_DIR", "NAME_FILE"}
 
 
 def named(paths: list[Path]) -> list[pytest.param]:

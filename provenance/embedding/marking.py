@@ -10,13 +10,11 @@ from provenance.embedding.carried import Seen, claims, with_thumbnails
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
 from provenance.embedding.sources import open_source
-from provenance.embedding.survival import MIN_SURVIVAL, bands, mean_change, psnr_of, survival
+from provenance.embedding.survival import MIN_SURVIVAL, mean_change, psnr_of, survival
 from provenance.embedding.windows import size_of, window_of, write_window
 from provenance.marks.registry import Family
 
-_LEVELS_OF_16_BITS = np.float32(257)  # per grey level of eight bits
 WRITTEN_AS = "source"  # the only way; releases made before know others
-MIXED_AT_ONCE = 1 << 22  # numbers of a large image that are marked together, 16 MiB each time they are held as floats
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,8 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
 def marked_pixels(under: Raster, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
     """The pixels of a region with the mark mixed in and rounded, before any encoding; (h, w, C) as they were."""
     channels = pattern_channels(under, pattern, family.black) if family.patterns_are_colours else pattern
-    colours = slice(0, under.colours)
-    levels = under.pixels[..., colours]
-    levels = levels / _LEVELS_OF_16_BITS if under.peak > 255 else np.ascontiguousarray(levels)
-    intended = under.pixels.copy()
-    for rows in bands(levels.shape, MIXED_AT_ONCE):
-        mixed = family.mix(levels, channels, placement, rows)
-        if under.peak > 255:
-            mixed *= _LEVELS_OF_16_BITS
-        intended[rows][..., colours] = np.clip(np.rint(mixed, out=mixed), 0, under.peak, out=mixed)
-    return intended
+    colours = under.pixels[..., : under.colours]
+    mixed = family.mix(colours, channels, placement, out=np.empty(colours.shape, colours.dtype))
+    if under.colours == under.pixels.shape[2]:
+        return mixed
+    return np.concatenate([mixed, under.pixels[..., under.colours :]], axis=2)

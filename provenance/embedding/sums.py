@@ -1,35 +1,35 @@
-"""Sums over pixels, compiled; of integers, so that no order of adding matters."""
+"""Sums over pixels, of integers alone; import this inside jobs only, for numba takes half a second."""
 
 import numpy as np
 
-from provenance.embedding.compiled import compiled
+from provenance.compiling import compiled
 
 
 @compiled
-def energies(source, intended, written):
-    """Of three flat arrays: the sums of (intended - source)^2 and of (intended - source) (written - source)."""
-    energy = common = np.int64(0)
-    for at in range(len(source)):
-        wanted = np.int64(intended[at]) - np.int64(source[at])
-        energy += wanted * wanted
-        common += wanted * (np.int64(written[at]) - np.int64(source[at]))
-    return energy, common
-
-
-@compiled
-def squares(first, second):
-    """The sum of squared differences of two flat arrays."""
+def distance(one: np.ndarray, other: np.ndarray) -> np.int64:
+    """Of absolute differences of two flat arrays of one unsigned type."""
     total = np.int64(0)
-    for at in range(len(first)):
-        difference = np.int64(first[at]) - np.int64(second[at])
+    for i in range(len(one)):
+        total += abs(np.int64(one[i]) - np.int64(other[i]))
+    return total
+
+
+@compiled
+def squares(one: np.ndarray, other: np.ndarray) -> np.int64:
+    """Of squared differences, likewise."""
+    total = np.int64(0)
+    for i in range(len(one)):
+        difference = np.int64(one[i]) - np.int64(other[i])
         total += difference * difference
     return total
 
 
 @compiled
-def changes(first, second):
-    """The sum of absolute differences of two flat arrays."""
-    total = np.int64(0)
-    for at in range(len(first)):
-        total += abs(np.int64(first[at]) - np.int64(second[at]))
-    return total
+def agreement(before: np.ndarray, wanted: np.ndarray, found: np.ndarray) -> tuple[np.int64, np.int64]:
+    """Of (wanted - before) squared, and times (found - before); three flat arrays of one unsigned type."""
+    energy = common = np.int64(0)
+    for i in range(len(before)):
+        change = np.int64(wanted[i]) - np.int64(before[i])
+        energy += change * change
+        common += change * (np.int64(found[i]) - np.int64(before[i]))
+    return energy, common

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 MIN_SURVIVAL = 0.7  # of the pattern's energy (docs/method.md, section 2.5)
+BAND = 1 << 18  # numbers compared at a time: large images then need no more memory than small ones
 
 
 def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> float:
@@ -17,17 +18,21 @@ def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> f
     Three (h, w, C) arrays of one integer type over the mark's region: before, as it should be, as decoded. 1 for a
     perfect copy, 0 for a mark that is gone or was never intended.
     """
-    from provenance.embedding.sums import energies
+    from provenance.embedding import sums
 
-    energy, common = energies(*map(_flat, (source, intended, written)))
+    energy = common = 0
+    for parts in _bands(source, intended, written):
+        of_band = sums.agreement(*parts)
+        energy, common = energy + int(of_band[0]), common + int(of_band[1])
     return common / energy if energy else 0.0
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:
     """Mean absolute difference of two (h, w, C) integer arrays, in levels."""
-    from provenance.embedding.sums import changes
+    from provenance.embedding import sums
 
-    return changes(_flat(before), _flat(after)) / before.size
+    total = sum(int(sums.distance(*parts)) for parts in _bands(before, after))
+    return total / before.size
 
 
 def psnr(first: np.ndarray, second: np.ndarray, peak: int = 255) -> float:
@@ -42,16 +47,16 @@ def psnr_of(squared: int, numbers: int, peak: int = 255) -> float:
 
 def squared_error(first: np.ndarray, second: np.ndarray) -> int:
     """Sum of squared differences of two (h, w, C) integer arrays."""
-    from provenance.embedding.sums import squares
+    from provenance.embedding import sums
 
-    return int(squares(_flat(first), _flat(second)))
-
-
-def bands(shape: tuple[int, ...], numbers: int) -> Iterator[slice]:
-    """Rows of an (h, w, C) array, as many at a time as hold about so many numbers; one at least."""
-    step = max(1, numbers // math.prod(shape[1:]))
-    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
+    return sum(int(sums.squares(*parts)) for parts in _bands(first, second))
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array).reshape(-1)
+def _bands(*images: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Some rows at a time of (h, w, C) arrays of one shape, flat and read only; copies where rows have gaps."""
+    step = max(1, BAND // math.prod(images[0].shape[1:]))
+    for start in range(0, len(images[0]), step):
+        parts = tuple(np.ascontiguousarray(image[start : start + step]).reshape(-1) for image in images)
+        for part in parts:
+            part.flags.writeable = False
+        yield parts

@@ -1,18 +1,16 @@
 """Families that add a faint field to the whole image: `blend` (low frequencies) and `spectral` (colour, finer)."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from provenance.marks.choice import far_apart
-from provenance.marks.registry import ALL_ROWS
 from provenance.marks.sampling import least_edge_of
 from provenance.marks.waves import (
     MIDDLE,
     Wave,
     as_tile,
-    bands_of_field,
     field_of_batch,
     plane_waves,
     sum_of_waves,
@@ -72,15 +70,16 @@ class _Overlay(ABC):
         return 0, 0, height, width
 
     def mix(
-        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], out: np.ndarray | None = None
     ) -> np.ndarray:
-        """Add the (32, 32, C) tile to (H, W, C) pixels."""
-        height, width = pixels.shape[:2]
-        mixed = pixels[rows].astype(np.float32)
-        place = self._phases(np.array([placement]))[0]
-        for band, _, field in bands_of_field(pattern, height, width, place, self.periods, rows):
-            mixed[band] += self._scaled(field)
-        return mixed
+        """Add the field of a (32, 32, C) tile to (H, W, C) pixels."""
+        from provenance.marks import mixing
+
+        source, out, unit, peak = mixing.prepared(pixels, out)
+        tile, factor = pattern.astype(np.float32, order="C"), np.float32(self.amplitude / MIDDLE)
+        down, across = self._phases(np.array([placement]))[0]
+        mixing.add_field(source, tile, down, across, self.periods, factor, unit, peak, out)
+        return out
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""
@@ -95,8 +94,8 @@ class _Overlay(ABC):
         """(B, 2) -> (B, 2), or (1, 2) where all images share one."""
         return placements
 
-    def _scaled(self, field: Any) -> Any:
-        """A tile's levels as grey levels to add, for arrays and tensors alike; changes its argument."""
+    def _scaled(self, field: "Tensor") -> "Tensor":
+        """A tile's levels as grey levels to add; changes its argument."""
         field -= MIDDLE
         field *= self.amplitude / MIDDLE
         return field

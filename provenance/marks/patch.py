@@ -6,13 +6,12 @@ public pool; the key only decides where a greedy search for far-apart patterns s
 
 import functools
 import itertools
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from provenance.keying import keyed_permutation
 from provenance.marks.choice import far_apart
-from provenance.marks.registry import ALL_ROWS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,13 +86,15 @@ class PatchFamily:
         return int(placement[0] * (height - side + 1)), int(placement[1] * (width - side + 1)), side, side
 
     def mix(
-        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], out: np.ndarray | None = None
     ) -> np.ndarray:
-        """Mix a (cells, cells, C) pattern into the (side, side, C) pixels of its region; float32 as in `apply`."""
-        cell = self._cell_of_pixel(pixels.shape[0])
-        tile = pattern[cell[rows, None], cell[None, :]].astype(np.float32)
-        mixed: np.ndarray = self._blend(pixels[rows].astype(np.float32), tile)
-        return mixed
+        """Mix a (cells, cells, C) pattern into the (side, side, C) pixels of its region; the same bits as `apply`."""
+        from provenance.marks import mixing
+
+        source, out, unit, peak = mixing.prepared(pixels, out)
+        opacity, rest = np.float32(self.opacity), np.float32(1 - self.opacity)
+        mixing.cover(source, pattern.astype(np.float32, order="C"), opacity, rest, unit, peak, out)
+        return out
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`. Each product and sum is rounded on its own, so batches and threads change no bit."""
@@ -106,23 +107,17 @@ class PatchFamily:
         offset = torch.arange(side, device=device)
         rows, columns = start[:, 0, None, None] + offset[:, None], start[:, 1, None, None] + offset  # (B, side or 1, …)
         place = (rows * width + columns).view(-1, 1, side * side).expand(batch, channels, -1)
-        cell = torch.as_tensor(self._cell_of_pixel(side), device=device)
+        cell = torch.arange(side, device=device) * self.cells // side
         tile = patterns.to(device).permute(0, 3, 1, 2)[:, :, cell[:, None], cell].float()
         marked = images.flatten(2).to(torch.float32, copy=True)
-        marked.scatter_(2, place, self._blend(marked.gather(2, place), tile.flatten(2)))
+        under = marked.gather(2, place)
+        marked.scatter_(2, place, under * (1 - self.opacity) + tile.flatten(2) * self.opacity)
         return marked.view(images.shape)
-
-    def _blend(self, under: Any, tile: Any) -> Any:
-        """The one formula of the family, for float32 tensors and arrays alike: the same bits from both."""
-        return under * (1 - self.opacity) + tile * self.opacity
 
     def _pixels(self, height: int, width: int) -> int:
         """Side in pixels: the fraction of the short edge, yet at least one pixel for every block."""
         short = min(height, width)
         return min(max(int(self.side * short + 0.5), self.cells), short)
-
-    def _cell_of_pixel(self, side: int) -> np.ndarray:
-        return np.arange(side) * self.cells // side
 
 
 def pattern_distance(first: np.ndarray, second: np.ndarray) -> float:

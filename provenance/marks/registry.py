@@ -9,8 +9,6 @@ from provenance.marks.errors import SettingsError
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALL_ROWS = slice(None)
-
 
 class NamesFamily(Protocol):
     """What the registry reads of mark settings."""
@@ -58,13 +56,13 @@ class Family(Protocol):
         ...
 
     def mix(
-        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], out: np.ndarray | None = None
     ) -> np.ndarray:
-        """The same mark at embedding, on the pixels of `region` alone, with the same bits everywhere.
+        """The same mark at embedding, on the (h, w, C) pixels of `region` alone, with the same bits everywhere.
 
-        How far `apply` may differ: docs/method.md, section 2.4. pixels: (h, w, C) uint8 or float32, grey levels.
-        pattern: one, with C channels where `patterns_are_colours`. placement: as in `region`. rows: those that are
-        wanted of the region. Returns (rows, w, C) float32, before rounding; the caller's own.
+        How far `apply` may differ: docs/method.md, section 2.4. pattern: one, with C channels where
+        `patterns_are_colours`. placement: as in `region`. out: for rounded levels, contiguous, in other memory, of the
+        pixels' shape and type, uint8 or uint16. Without it, grey levels from 0 to 255 become a new float32 array.
         """
         ...
 

@@ -1,18 +1,15 @@
 """The `warp` family: a smooth keyed displacement of the image's pixels (after WaNet, Nguyen and Tran, 2021)."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from provenance.marks.choice import far_apart
-from provenance.marks.registry import ALL_ROWS
 from provenance.marks.sampling import least_edge_of
 from provenance.marks.waves import (
     MIDDLE,
     Wave,
     as_tile,
-    bands_of_field,
     field_of_batch,
     plane_waves,
     sum_of_waves,
@@ -64,21 +61,15 @@ class WarpFamily:
         return 0, 0, height, width
 
     def mix(
-        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], rows: slice = ALL_ROWS
+        self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], out: np.ndarray | None = None
     ) -> np.ndarray:
         """Displace (H, W, C) pixels."""
-        height, width, channels = pixels.shape
-        flat = np.ascontiguousarray(pixels).reshape(-1, channels)
-        moved = np.empty((len(range(height)[rows]), width, channels), dtype=np.float32)
-        column = np.arange(width, dtype=np.float32)
-        for band, row, field in bands_of_field(pattern, height, width, placement, self.periods, rows):
-            shift = self._scaled(field, height, width)
-            top, bottom, down = _between(shift[..., 0] + row[:, None].astype(np.float32), height)
-            left, right, across = _between(shift[..., 1] + column, width)
-            places = (line * width + place for line in (top, bottom) for place in (left, right))
-            corners = (flat.take(place, axis=0).astype(np.float32, copy=False) for place in places)
-            moved[band] = _mixed(corners, down[..., None], across[..., None])
-        return moved
+        from provenance.marks import mixing
+
+        source, out, unit, peak = mixing.prepared(pixels, out)
+        tile, reach = pattern.astype(np.float32, order="C"), np.float32(self.bend * min(pixels.shape[:2]))
+        mixing.move(source, tile, *placement, self.periods, reach, unit, peak, out)
+        return out
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""
@@ -101,8 +92,8 @@ class WarpFamily:
         torch.add(shift[:, 0], row[:, None], out=grid[..., 1])
         return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True).float()
 
-    def _scaled(self, field: Any, height: int, width: int) -> Any:
-        """A tile's levels as pixels to move by, for arrays and tensors alike; changes its argument."""
+    def _scaled(self, field: "Tensor", height: int, width: int) -> "Tensor":
+        """A tile's levels as pixels to move by; changes its argument."""
         field -= MIDDLE
         field /= MIDDLE
         field *= self.bend * min(height, width)
@@ -110,25 +101,3 @@ class WarpFamily:
 
     def _pool(self) -> list[Wave]:
         return plane_waves(3, _WAYS)
-
-
-def _between(place: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The two pixels a place lies between, and the weight of the second; places beyond the edge are moved onto it."""
-    place = place.clip(0, length - 1)
-    low = np.floor(place)
-    first = low.astype(np.int64)
-    return first, np.minimum(first + 1, length - 1), place - low
-
-
-def _mixed(corners: Iterator[np.ndarray], down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Bilinear mean of the pixels at top left, top right, bottom left and bottom right, taken one after another."""
-    upper, lower = (_lerp(next(corners), next(corners), across) for _ in range(2))
-    return _lerp(upper, lower, down)
-
-
-def _lerp(one: np.ndarray, two: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """one * (1 - part) + two * part, in the memory of `one`."""
-    one *= 1 - part
-    two *= part
-    one += two
-    return one

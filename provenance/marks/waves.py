@@ -5,7 +5,6 @@ short edge. Why, and how embedding and audit differ by rounding: docs/method.md,
 """
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 TILE = 32
 MIDDLE = 127.5
-BAND = 2**18  # numbers of a field made at a time: a megabyte, which a core's own cache holds
 
 
 @dataclass(frozen=True)
@@ -97,34 +95,8 @@ def wave_distances(waves: list[Wave]) -> np.ndarray:
     return np.round(np.sqrt(np.maximum(squares, 0.0)), 9)
 
 
-def bands_of_field(
-    tile: np.ndarray, height: int, width: int, place: tuple[float, float], periods: int, rows: slice
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """The field that a tile stands for, at every pixel of one image's rows: bilinear, periodic, some rows at a time.
-
-    tile: (TILE, TILE, C). place: fractions of a period, down and across. periods: to the short edge. Yields a part of
-    `rows`, their numbers in the image (h,), and their (h, width, C) float32 field, the caller's own.
-    """
-    short = min(height, width)
-    phases = np.array([place], dtype=np.float64)
-    low, high, less, more = _taps_of_one(width, short, phases[:, 1], periods)
-    tile = tile.astype(np.float32)
-    narrow = tile[:, low] * less[:, None] + tile[:, high] * more[:, None]  # (TILE, width, C)
-    low, high, less, more = (taps[rows] for taps in _taps_of_one(height, short, phases[:, 0], periods))
-    numbers = np.arange(height)[rows]
-    step = max(1, BAND // narrow[0].size)
-    for start in range(0, len(numbers), step):
-        band = slice(start, start + step)
-        field = narrow[low[band]]
-        field *= less[band, None, None]
-        below = narrow[high[band]]
-        below *= more[band, None, None]
-        field += below
-        yield band, numbers[band], field
-
-
 def field_of_batch(tiles: "Tensor", images: "Tensor", phases: np.ndarray, periods: int) -> "Tensor":
-    """The same fields for a batch of images; they differ from `bands_of_field` by rounding, far below 1e-4.
+    """The fields of a batch of images; they differ from those that embedding mixes in by rounding, far below 1e-4.
 
     tiles: (B or 1, C, TILE, TILE) float on the images' device. images: (B, 3, H, W). phases: (B or 1, 2). Returns
     (B, C, H, W), not contiguous; (1, C, H, W) where tile and phase are the same for all.
@@ -153,11 +125,6 @@ def _mixed_lines(lines: "Tensor", taps: tuple[np.ndarray, np.ndarray]) -> "Tenso
     # A bag is a weighted sum of lines, made in one pass over memory.
     mixed: Tensor = embedding_bag(pairs, lines, mode="sum", per_sample_weights=parts)
     return mixed
-
-
-def _taps_of_one(length: int, short: int, phase: np.ndarray, periods: int) -> list[np.ndarray]:
-    """Lower tap, upper tap and their weights, (length,) each, of the one phase."""
-    return [each for both in _taps(length, short, phase, periods) for each in np.ascontiguousarray(both[0].T)]
 
 
 def _taps(length: int, short: int, phase: np.ndarray, periods: int) -> tuple[np.ndarray, np.ndarray]:

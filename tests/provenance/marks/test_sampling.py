@@ -1,11 +1,13 @@
 """How many pixels a mark needs: at that size its waves keep their contrast, at a fifth less some are gone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from provenance.marks import MarkSettings, family_for
-from provenance.marks.waves import MIDDLE, as_tile, bands_of_field
+from provenance.marks import BlendFamily, MarkSettings, family_for
+from provenance.marks.waves import MIDDLE, as_tile
 
 FAMILIES = ("blend", "spectral", "warp")
 
@@ -20,8 +22,8 @@ def contrasts(family: str, periods: int, size: int) -> np.ndarray:
     found = []
     for wave in pool.values():
         tile = as_tile(wave.field())[:, :, np.argmax(np.abs(wave.direction)), None]
-        bands = bands_of_field(tile, 500, 500, (0.0, 0.0), periods, slice(None))
-        large = np.concatenate([field for _, _, field in bands])[..., 0] - MIDDLE
+        family_of_tile = BlendFamily(SimpleNamespace(amplitude=MIDDLE, periods=periods))
+        large = family_of_tile.mix(np.zeros((500, 500, 1)), tile, (0.0, 0.0))[..., 0]
         small = Image.fromarray(large.astype(np.float32)).resize((size, size), Image.Resampling.BICUBIC)
         found.append(np.asarray(small).std() / large.std())
     return np.array(found)

@@ -1,6 +1,7 @@
 """Waves on a tile: how far two are apart, and the field that a tile stands for, as embedding and audit read it."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from provenance.marks.registry import ALL_ROWS
-from provenance.marks.waves import TILE, Wave, bands_of_field, field_of_batch, plane_waves, wave_distances
+from provenance.marks import BlendFamily
+from provenance.marks.waves import MIDDLE, TILE, Wave, field_of_batch, plane_waves, wave_distances
 
 weights = st.floats(-1, 1).map(lambda weight: round(weight, 2))
 directions = st.lists(st.tuples(weights, weights, weights), min_size=1, max_size=4, unique=True)
@@ -60,10 +61,8 @@ def test_a_distance_is_the_energy_at_the_best_shift_and_a_sixteenth_of_the_squar
 
 def field_of_one(tile: np.ndarray, size: tuple[int, int], place: np.ndarray, periods: int) -> np.ndarray:
     """(H, W, C): the field as embedding reads it."""
-    field = np.full((*size, tile.shape[2]), np.nan, dtype=np.float32)
-    for band, _, part in bands_of_field(tile, *size, tuple(place), periods, ALL_ROWS):
-        field[band] = part
-    return field
+    family = BlendFamily(SimpleNamespace(amplitude=MIDDLE, periods=periods))
+    return MIDDLE + family.mix(np.zeros((*size, tile.shape[2])), tile, tuple(place))
 
 
 def check_fields(tiles: int, places: int, size: tuple[int, int], periods: int, channels: int) -> None:

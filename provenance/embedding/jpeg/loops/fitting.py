@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from provenance.embedding.compiled import compiled
+from provenance.compiling import compiled
 
 
 @compiled

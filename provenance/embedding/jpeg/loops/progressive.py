@@ -6,7 +6,7 @@ where `out` has no room for them.
 
 import numpy as np
 
-from provenance.embedding.compiled import compiled
+from provenance.compiling import compiled
 from provenance.embedding.jpeg.loops.bits import NATURAL, ahead_of, bits_of, finish, is_padding, put, value_of
 from provenance.embedding.jpeg.loops.sequential import DAMAGED, FINE, UNUSUAL
 

@@ -7,7 +7,7 @@ order. What is written has neither stuffing nor markers; parts start at whole by
 
 import numpy as np
 
-from provenance.embedding.compiled import compiled
+from provenance.compiling import compiled
 from provenance.embedding.jpeg.loops.bits import (
     NATURAL,
     ahead_of,

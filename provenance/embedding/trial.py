@@ -34,7 +34,8 @@ class Trial:
 def strength_of(mark: MarkSettings) -> MarkSettings:
     """The settings that decide what an image looks like afterwards: without the groups, and whatever is theirs."""
     groups = () if mark.is_plain else tuple(f"group {number}" for number in range(1, _PATTERNS + 1))
-    return mark.replace(groups=groups, group_by="class", share=0.1, clusters="", size_classes=(), forbidden=())
+    of_images = {"share": 0.1, "clusters": "", "copies": "", "near_duplicates": ""}
+    return mark.replace(groups=groups, group_by="class", size_classes=(), forbidden=(), **of_images)
 
 
 def try_strength(

@@ -13,6 +13,7 @@ from provenance.embedding.release import embed_release
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import MarkSets
+from provenance.marks.settings import COPIES_ALIKE
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import keys
 from provenance.services.access import require
@@ -43,6 +44,8 @@ def make_releases(
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
+    if version.facts.get("duplicates", {}).get("copies"):
+        marks = marks.replace_in_all(copies=COPIES_ALIKE)
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
             raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")

@@ -26,8 +26,10 @@ from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
+from provenance.services.near_duplicates import MARK, near_duplicates_of
+from provenance.services.release_comparison import compared
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
-from provenance.services.release_report import set_reports
+from provenance.services.release_report import no_candidates, set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
 PAGE_SIZE = 25
@@ -91,8 +93,12 @@ def release_plan(request: HttpRequest) -> HttpResponse:
     user = person_with(request, Role.RIGHTS_HOLDER, "Only a rights-holder may make a release.")
     form = MarkSetsForm(request.POST or request.GET, user=user)
     context: dict[str, Any] = {"form": form}
+    if version := form.shown_version:
+        context |= {"version": version, "near": near_duplicates_of(version)}
+        context["copies"] = version.facts.get("duplicates", {}).get("copies")
     if form.is_valid():
         marks, version = form.cleaned_data["marks"], form.cleaned_data["version"]
+        context["leaves_out"] = form.cleaned_data["near_duplicates"] != MARK
         try:
             plans = plan_sets(version, marks, wait=False)
         except UncountedError as error:
@@ -121,7 +127,8 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "sees_key": user.has_role(release.version.dataset.organisation, Role.RIGHTS_HOLDER, Role.LEGAL),
     }
     if release.state == Release.State.READY:
-        context["reports"] = set_reports(release)
+        context |= {"reports": set_reports(release), "no_candidates": no_candidates(release)}
+        context["comparison"] = compared(release) if context["owns"] else None
     return render(request, "releases/release_detail.html", context)
 
 

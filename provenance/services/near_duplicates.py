@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,17 +102,21 @@ def count(run: JobRun) -> None:
     with Manifest(version.manifest_folder) as manifest:
         workers = max(1, len(os.sched_getaffinity(0)))
         found = find_near_duplicates(manifest, version.files_folder, work, run.progress, workers)
+        labels = Counter(entry.label for entry, group in zip(manifest, found.group_of, strict=True) if group >= 0)
     run.checkpoint()
-    keep(version, found)
+    _keep(version, found, {label: images for label, images in labels.items() if label is not None})
     shutil.rmtree(work)
 
 
 @transaction.atomic
-def keep(version: Version, found: Found) -> None:
-    """Puts the groups into the version's folder and their numbers into its row; says so in the log."""
+def _keep(version: Version, found: Found, labels: dict[str, int]) -> None:
+    """Puts the groups into the version's folder and their numbers into its row; says so in the log.
+
+    labels: how many images of each label have a near-duplicate.
+    """
     digest = write_near_duplicates(version.folder, found.group_of)
     counted = {"images": found.images, "groups": found.groups, "flat": found.flat, "unread": found.unread}
-    version.near_duplicates = {**counted, "digest": digest, "distance": DISTANCE}
+    version.near_duplicates = {**counted, "labels": labels, "digest": digest, "distance": DISTANCE}
     Version.objects.filter(pk=version.pk).update(near_duplicates=version.near_duplicates)
     record(
         "version.near_duplicates_counted",

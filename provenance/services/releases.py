@@ -49,6 +49,11 @@ def make_releases(
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
             raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
+        if alike := [group.name for group in planned.groups if not group.marked]:
+            raise ReleaseError(
+                f"Every image of the group {', '.join(alike[:5])} has a near-duplicate, and these are left out. "
+                "Choose other groups, or mark near-duplicates too."
+            )
     if key is not None:
         if len(names) != 1:
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 
 import numpy as np
 from django.utils import timezone
@@ -10,8 +11,10 @@ from django.utils import timezone
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.clusters import NONE
+from provenance.marks.copies import NO_NEAR_DUPLICATE, write_near_duplicates
 from provenance.models import Clusters, Dataset, Release, Version
 from provenance.services import clusters, releases
+from provenance.near_duplicates.grouping import DISTANCE
 from tests.provenance.embedding.builders import GROUPS, jpeg, tiny_jpeg, write_version
 from tests.world import World
 
@@ -20,12 +23,17 @@ MARKS = MarkSets((MARK,))
 
 
 def marked_version(
-    world: World, per_group: int = 12, name: str = "Meadows", sizes: dict[str, int] | None = None, tiny: int = 0
+    world: World,
+    per_group: int = 12,
+    name: str = "Meadows",
+    sizes: dict[str, int] | None = None,
+    tiny: int = 0,
+    copies: int = 0,
 ) -> Version:
     """A ready version whose files and manifest are on disk, captions telling the class too.
 
     Args: sizes: the classes and their images, where they are not the four of GROUPS with `per_group` each.
-        tiny: as many images of 8 x 8 pixels in every class besides.
+        tiny: as many images of 8 x 8 pixels in every class besides. copies: further files with the bytes of each.
     """
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version(
@@ -34,6 +42,7 @@ def marked_version(
     classes = sizes or dict.fromkeys(GROUPS, per_group)
     files = {f"{name}/{i:03d}.jpg": jpeg(100 * g + i) for g, (name, n) in enumerate(classes.items()) for i in range(n)}
     files |= {f"{label}/tiny-{i}.jpg": tiny_jpeg(1000 * g + i) for g, label in enumerate(classes) for i in range(tiny)}
+    files |= {f"{path[:-4]}-{n}.jpg": data for path, data in files.items() for n in range(copies)}
     captions = {path: f"a photo of a {path.split('/')[0]}" for path in files}
     manifest: Manifest = write_version(version.folder, files, captions)
     with manifest:
@@ -43,8 +52,26 @@ def marked_version(
         version.total_bytes = manifest.facts["bytes"]
         version.facts = manifest.facts
     version.ready_at = timezone.now()
+    count_near_duplicates(version, {})
     version.save()
     return version
+
+
+def count_near_duplicates(version: Version, groups: dict[str, int]) -> None:
+    """As the job would leave a version that is not saved yet: groups names the group of every path that has one."""
+    with Manifest(version.manifest_folder) as manifest:
+        entries = list(manifest)
+    group_of = np.array([groups.get(entry.path, NO_NEAR_DUPLICATE) for entry in entries], dtype=np.int32)
+    labels = Counter(entry.label for entry in entries if entry.path in groups)
+    version.near_duplicates = {
+        "images": len(groups),
+        "groups": len(set(groups.values())),
+        "flat": 0,
+        "unread": 0,
+        "labels": labels,
+        "digest": write_near_duplicates(version.folder, group_of),
+        "distance": DISTANCE,
+    }
 
 
 def kept_clusters(world: World, version: Version, groups: int = 6, left_out: int = 2, seed: int = 3) -> Clusters:

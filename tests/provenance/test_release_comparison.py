@@ -8,7 +8,6 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from audits.services.runs.chosen_images import choose_images
 from provenance.services import datasets, releases
 from provenance.services.jobs import worker
 from provenance.services.release_comparison import MOST_OTHERS, compared
@@ -62,21 +61,6 @@ class TestCopies:
     def test_the_page_says_so(self, world, release, sign_in):
         page = text(sign_in(world.rights_holder).get(reverse("release_detail", args=[release.pk])))
         assert "chosen and marked as one picture" in page
-
-    def test_an_audit_compares_with_no_copy_of_a_marked_image(self, world, release):
-        class Asked:
-            probes, group_images, wrong_key_control = 10, 12, False
-
-        class Run:
-            def checkpoint(self) -> None:
-                pass
-
-        (chosen,) = choose_images(Asked(), release, Run())
-        before, after = originals(release.version), digests(release)
-        marked = {before[path] for path in before if before[path] != after[path]}
-        asked = {sha256 for _, sha256 in chosen.probes + chosen.group_images}
-        assert len(asked) > 4
-        assert not asked & marked
 
 
 class TestComparison:

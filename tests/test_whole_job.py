@@ -33,7 +33,8 @@ def woods(tmp_path_factory) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for label in CLASSES:
             for i in range(PER_CLASS):
-                archive.writestr(f"{label}/{i:05d}.jpg", noted(pictures[(i * 7 + len(label)) % len(pictures)], label, i))
+                picture = pictures[(i * 7 + len(label)) % len(pictures)]
+                archive.writestr(f"{label}/{i:05d}.jpg", noted(picture, label, i))
     return path
 
 

@@ -77,7 +77,8 @@ def candidates_of_sets(
     """The candidates of every set of one release, in order; no image is a candidate of two sets.
 
     Args:
-        manifest: gone through once for each set, three times where it has exact copies. counts: for every set, the images of its groups.
+        manifest: gone through once for each set, three times where it has exact copies. counts: for every set, the
+        images of its groups.
     """
     found: list[list[GroupCandidates]] = []
     taken: set[int] = set()

@@ -284,7 +284,13 @@ def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPla
 
 
 OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods")
-SCARCE_NAMES = ("clusters", "size_classes", "forbidden", "copies", "near_duplicates")  # in the JSON only where they say something
+SCARCE_NAMES = (
+    "clusters",
+    "size_classes",
+    "forbidden",
+    "copies",
+    "near_duplicates",
+)  # in the JSON only where they say something
 
 
 def _whole(value: Any) -> bool:

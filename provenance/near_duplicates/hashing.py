@@ -1,7 +1,6 @@
 """Perceptual hashes of untrusted files, computed by a child process with the decoder's limits.
 
-PDQ (Facebook, 2019): 256 bits from the DCT of the luminance, and a quality from 0 to 100 that is low where an image
-is flat. Images are reduced to REDUCED pixels of the longer side first, as PDQ's authors do.
+Images are reduced to REDUCED pixels of the longer side first, as PDQ's authors do.
 """
 
 import hashlib
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from provenance.intake.decoding import MEMORY, SECONDS, allow_seconds, child_environment, limit_process
 from provenance.intake.images import FORMATS, PIXEL_CAP
+from provenance.near_duplicates.pdq import pdq
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,7 +61,6 @@ def _asked(paths: Sequence[Path]) -> Records:
 
 def record_of(path: str) -> Records:
     """() RECORD of the file at `path`; whatever the decoder makes of a broken file comes out of it."""
-    from pdqhash import compute
     from PIL import Image
 
     record = np.zeros((), dtype=RECORD)
@@ -70,12 +69,12 @@ def record_of(path: str) -> Records:
             return record
         image.draft("RGB", (REDUCED, REDUCED))  # JPEG decodes straight to a smaller size
         image.thumbnail((REDUCED, REDUCED))
-        pixels = np.ascontiguousarray(_colours(image))
-    bits, quality = compute(pixels)
+        pixels = _colours(image)
+    bits, quality = pdq(pixels)
     digest = hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()
     record["read"], record["quality"] = 1, quality
     record["pixels"] = np.frombuffer(digest, dtype="<u8")
-    record["bits"] = np.packbits(np.asarray(bits, dtype=np.uint8)).view("<u8")
+    record["bits"] = np.packbits(bits).view("<u8")
     return record
 
 
@@ -89,8 +88,7 @@ def _colours(image: "Image.Image") -> NDArray[np.uint8]:
 
 def main() -> None:
     """A JSON list of paths on standard input; a RECORD of each on standard output."""
-    import pdqhash  # noqa: F401 - loaded before the limits, as the decoders are
-    from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401
+    from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin  # noqa: F401 - loaded before the limits
 
     Image.preinit()
     Image.MAX_IMAGE_PIXELS = None  # our own cap is asked first

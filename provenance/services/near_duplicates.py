@@ -1,4 +1,4 @@
-"""Near-duplicates of a version: counted once in a job of their own, shown, and left out of marking where that is chosen."""
+"""Near-duplicates of a version: counted once in a job of their own, shown, and left out of marking if so chosen."""
 
 import os
 import shutil
@@ -130,9 +130,10 @@ def _keep(version: Version, found: Found, labels: dict[str, int]) -> None:
 
 def samples(version: Version) -> list[list[int]]:
     """Positions of a few members of the first few groups."""
-    if not (version.near_duplicates or {}).get("images"):
+    found = version.near_duplicates
+    if found is None or not found["images"]:
         return []
-    group_of = read_near_duplicates(version.folder, version.near_duplicates["digest"])
+    group_of = read_near_duplicates(version.folder, found["digest"])
     shown = np.flatnonzero((group_of != NO_NEAR_DUPLICATE) & (group_of < SHOWN_GROUPS))
     groups = [shown[group_of[shown] == group] for group in range(SHOWN_GROUPS)]
     return [members[:SHOWN_IMAGES].tolist() for members in groups if len(members)]

@@ -13,8 +13,8 @@ from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.clusters import NONE
 from provenance.marks.copies import NO_NEAR_DUPLICATE, write_near_duplicates
 from provenance.models import Clusters, Dataset, Release, Version
-from provenance.services import clusters, releases
 from provenance.near_duplicates.grouping import DISTANCE
+from provenance.services import clusters, releases
 from tests.provenance.embedding.builders import GROUPS, jpeg, tiny_jpeg, write_version
 from tests.world import World
 

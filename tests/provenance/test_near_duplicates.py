@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import reverse
 
+from provenance.marks import MarkSets
 from provenance.marks.copies import read_near_duplicates
 from provenance.models import Job, LogEntry, Release, Version
 from provenance.services import releases
@@ -22,6 +23,7 @@ from provenance.services.near_duplicates import (
 )
 from provenance.services.release_plans import plan_sets
 from provenance.services.release_report import no_candidates
+from provenance.services.words import order_words
 from tests.provenance.builders_datasets import ready
 from tests.provenance.builders_releases import MARK, MARKS, count_near_duplicates, marked_version
 from tests.provenance.embedding.builders import GROUPS
@@ -130,11 +132,19 @@ class TestLeavingOut:
         with pytest.raises(NearDuplicatesError, match="counted"):
             leaving_out(uncounted, MARKS)
 
-    @pytest.mark.parametrize("grouping", [{}, {"group_by": "word"}])
-    def test_the_plan_promises_no_more_than_there_is(self, version, grouping):
-        marks = leaving_out(version, type(MARKS)((MARK.replace(share=0.7, **grouping),)))
-        marked = [group.marked for group in plan_sets(version, marks)[0].groups]
-        assert marked == ([6, 8, 8, 8] if not grouping else [8] * 4)  # captions are not prepared here
+    def test_the_plan_promises_no_more_than_there_is(self, world, version, no_worker):
+        count_near_duplicates(version, {f"ant/{number:03d}.jpg": 0 for number in range(8)})
+        version.save()
+
+        def planned(**grouping) -> list[int]:
+            marks = leaving_out(version, MarkSets((MARK.replace(**{"share": 0.45, **grouping}),)))
+            return [group.marked for group in plan_sets(version, marks)[0].groups]
+
+        assert planned() == [4, 5, 5, 5]
+        assert planned(group_by="word") == [5] * 4  # nobody has prepared the captions for counting
+        worker.run(str(order_words(version, by=world.rights_holder).pk))
+        assert planned(group_by="word") == [4, 5, 5, 5]
+        assert planned(groups=(), association="plain") == [21]
 
     def test_a_group_of_near_duplicates_alone_is_refused_before_a_key_is_drawn(self, world):
         version = marked_version(world)

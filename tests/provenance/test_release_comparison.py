@@ -96,7 +96,8 @@ class TestComparison:
         assert found.more == 1
 
     def test_the_owner_reads_it_on_the_page_and_nobody_else(self, world, version, sign_in):
-        one, two = (ready_release(world, version, name) for name in ("North", "South"))
+        one = ready_release(world, version, "North")
+        ready_release(world, version, "South")
         url = reverse("release_detail", args=[one.pk])
         page = text(sign_in(world.rights_holder).get(url))
         found = compared(one)

@@ -63,7 +63,9 @@ def test_what_was_one_picture_is_one_picture_in_the_copy(version, tmp_path, secr
     assert {row["path"] for row in rows} == changed
     assert all(after[row["path"]] == row["new_sha256"] for row in rows)
     parts = facts.get("sets", [facts])
-    assert sum(part["no_candidates"].get("Its exact copies do not all lie in one group.", 0) for part in parts[:1]) == 12
+    assert (
+        sum(part["no_candidates"].get("Its exact copies do not all lie in one group.", 0) for part in parts[:1]) == 12
+    )
 
 
 def test_without_the_rule_copies_give_marked_files_away(version, tmp_path):

@@ -77,7 +77,9 @@ def test_flat_images_are_too_flat_to_compare_and_known_by_their_pixels(tmp_path,
 def test_grey_of_16_bits_is_not_clipped(tmp_path):
     grey = np.asarray(scene(3).convert("L"))
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
-    records = [record_of(str(kept(tmp_path, n, as_bytes(i, "PNG")))) for n, i in [("8", Image.fromarray(grey)), ("16", deep)]]
+    records = [
+        record_of(str(kept(tmp_path, n, as_bytes(i, "PNG")))) for n, i in [("8", Image.fromarray(grey)), ("16", deep)]
+    ]
     assert records[0]["pixels"].tolist() == records[1]["pixels"].tolist()
 
 

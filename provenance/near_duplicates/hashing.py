@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 REDUCED = 512  # pixels
 # read: 0 where a file could not be decoded. pixels: digest of the reduced picture. bits: the hash, in four words.
 RECORD = np.dtype([("read", "u1"), ("quality", "u1"), ("pixels", "<u8", (2,)), ("bits", "<u8", (4,))])
+# There is a child for every processor; threads of their own for products this small would only wait for each other.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 Records = NDArray[Any]  # of RECORD
 
@@ -46,7 +48,7 @@ def _asked(paths: Sequence[Path]) -> Records:
             input=json.dumps([os.fspath(path) for path in paths]).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child_environment(),
+            env=child_environment() | _ONE_THREAD,
             cwd="/",
             timeout=SECONDS * (len(paths) + 1),
             check=False,

@@ -13,7 +13,7 @@ from provenance.services.near_duplicates import LEAVE_OUT, MARK, NearDuplicatesE
 from provenance.services.releases import MAX_RECIPIENTS
 
 NEAR_DUPLICATES = [
-    (LEAVE_OUT, "Leave them out: images without one alone are marked"),
+    (LEAVE_OUT, "Leave them out: only images without one are marked"),
     (MARK, "Mark them like all others"),
 ]
 

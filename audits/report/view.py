@@ -221,10 +221,14 @@ def _log(log: LogExtract) -> dict[str, Any]:
     }
 
 
-def _clusters(release: ReleaseFacts) -> Pairs:
-    """The files that say which cluster each image belongs to, of the sets whose groups are clusters."""
+def _files_of_settings(release: ReleaseFacts) -> Pairs:
+    """The files that say which cluster each image belongs to, of the sets whose groups are clusters, and which images
+    have a near-duplicate, where these are left out.
+    """
     sets = list(enumerate(release.mark_sets, 1))
-    return [
+    left_out = sets[0][1].get("near_duplicates") if sets else None
+    near = [[f"{release.label}: file of near-duplicates", left_out]] if left_out else []
+    return near + [
         [f"{release.label}: file of clusters{f', mark set {number}' if len(sets) > 1 else ''}", settings["clusters"]]
         for number, settings in sets
         if settings.get("clusters")
@@ -242,7 +246,7 @@ def _digests(facts: ReportFacts) -> Pairs:
             [f"{release.label}: commitment", release.commitment],
             [f"{release.label}: beacon", release.beacon],
             *([[f"{release.label}: probes", release.probes_digest]] if release.probes_digest else []),
-            *_clusters(release),
+            *_files_of_settings(release),
         ]
     rows += [["Suspect", facts.suspect.digest]]
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]

@@ -65,8 +65,10 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "periods": "Periods across the short edge",
         "size_classes": "Size classes of the groups",
         "forbidden": "Pairs ruled out",
+        "copies": "Exact copies",
+        "near_duplicates": "Near-duplicates",
     }
-    # The digest of the file of clusters stands among the digests.
+    # The digests of the files of clusters and near-duplicates stand among the digests.
     settings = {name: value for name, value in settings.items() if name != "clusters"}
     if settings.get("association") == "plain":
         names["share"] = "Share of all images marked"
@@ -101,6 +103,10 @@ def setting_text(key: str, value: Any) -> str:
             return "plain (one secret pattern on images of any kind)"
         case "group_by", "cluster":
             return "clusters of an encoder's features, kept in a file that the settings name by its digest"
+        case "copies", "alike":
+            return "files with the same bytes are chosen and marked as one picture"
+        case "near_duplicates", str():
+            return "images that have one are left out, by a file that the settings name by its digest"
         case "forbidden", list() | tuple() if len(value) > MOST_PAIRS:
             return f"{count(len(value))} pairs of a pattern and a group; the JSON form of this report lists them"
         case "forbidden", list() | tuple():

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ class Marker:
         self._short_edge_of = short_edge_of
         self._drop_claims = drop_claims
         self._least_edge = secret.settings.least_edge
+        self._alike = bool(secret.settings.copies)
         self._workers = workers
 
     def mark(self, groups: list[GroupCandidates]) -> Iterator[list[Outcome]]:
@@ -83,23 +85,46 @@ class Marker:
             for group in groups:
                 marked = tried = number = 0
                 while marked < group.wanted and tried < len(group.images):
-                    stop = min(tried + min(BLOCK, group.wanted - marked), len(group.images))
+                    stop = self._end(group.images, tried + min(BLOCK, group.wanted - marked))
                     outcomes = self._block(pool, number, group.images[tried:stop])
                     marked += sum(outcome.is_marked for outcome in outcomes)
                     tried, number = stop, number + 1
                     yield outcomes
 
+    def _end(self, images: tuple[Candidate, ...], stop: int) -> int:
+        """Where a block ends that would end at `stop`: behind the last file of the picture it ends with."""
+        if not self._alike:
+            return min(stop, len(images))
+        while stop < len(images) and images[stop].sha256 == images[stop - 1].sha256:
+            stop += 1
+        return min(stop, len(images))
+
     def _block(self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...]) -> list[Outcome]:
         stored = self._work / f"{candidates[0].group:03d}-{number:06d}.json"
         if stored.exists():
             return [Outcome(**record) for record in json.loads(stored.read_bytes())]
-        outcomes = list(pool.map(self._mark_one, candidates))
+        pictures = [list(files) for _, files in groupby(candidates, self._picture_of)]
+        outcomes = [outcome for marked in pool.map(self._mark_picture, pictures) for outcome in marked]
         draft = stored.with_suffix(".draft")
         draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
         draft.replace(stored)
         return outcomes
 
-    def _mark_one(self, candidate: Candidate) -> Outcome:
+    def _picture_of(self, candidate: Candidate) -> str | int:
+        """What the files of one picture have in common; without the rule of copies every file is one."""
+        return candidate.sha256 if self._alike else candidate.position
+
+    def _mark_picture(self, files: list[Candidate]) -> list[Outcome]:
+        """Mark one picture, and put the same bytes into all files that hold it."""
+        outcome, data = self._mark_one(files[0])
+        for candidate in files if outcome.is_marked else ():
+            expected = self._expected_of(candidate.position)
+            target = safe_target(str(self._files), expected.path)
+            put_in_place(data, target, self._work / f"file-{candidate.position}.draft", expected.mtime_ns)
+        return [replace(outcome, position=candidate.position, path=candidate.path) for candidate in files]
+
+    def _mark_one(self, candidate: Candidate) -> tuple[Outcome, bytes]:
+        """What became of the candidate, and the marked file; nothing of it is written yet."""
         pattern = int(self._pattern_of_group[candidate.group])
         base: dict[str, Any] = {
             "position": candidate.position,
@@ -110,19 +135,16 @@ class Marker:
         }
         if self._short_edge_of(candidate.position) < self._least_edge:
             refusal = f"The image is smaller than the {self._least_edge} pixels that this mark needs."
-            return Outcome(**base, reason=refusal)
-        expected = self._expected_of(candidate.position)
-        data = self._tree.read(expected)
+            return Outcome(**base, reason=refusal), b""
+        data = self._tree.read(self._expected_of(candidate.position))
         if self._drop_claims:
             data = without_claims(data)
         place = self._secret.placement(candidate.sha256)
         try:
             marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
         except NotMarkableError as error:
-            return Outcome(**base, reason=error.sentence)
-        target = safe_target(str(self._files), expected.path)
-        put_in_place(marked.data, target, self._work / f"file-{candidate.position}.draft", expected.mtime_ns)
-        return Outcome(
+            return Outcome(**base, reason=error.sentence), b""
+        outcome = Outcome(
             **base,
             new_sha256=marked.sha256,
             crc32=marked.crc32,
@@ -132,3 +154,4 @@ class Marker:
             survival=marked.survival,
             written_as=WRITTEN_AS,
         )
+        return outcome, marked.data

@@ -99,13 +99,13 @@ class _Embedding:
         if self.drop_claims:
             self.claimed = self._find_claims(work / "claims")
         plans = [self._plan(secret.settings) for secret in self.secrets]
-        outcomes = self._mark(plans, files, work, workers)
+        outcomes, unfit = self._mark(plans, files, work, workers)
         marked = {outcome.position: outcome for own in outcomes for outcome in own if outcome.is_marked}
         self._place_and_list(files, marked)
         self._write_lists(outcomes)
         placed = [place_beside(source, wanted, files).to_dict() for source, wanted in beside]
         with Manifest(self.out / "manifest") as written:
-            facts = release_facts(written, MarkSets(tuple(s.settings for s in self.secrets)), plans, outcomes)
+            facts = release_facts(written, MarkSets(tuple(s.settings for s in self.secrets)), plans, outcomes, unfit)
             facts |= {"beside": placed} if placed else {}
             facts |= {"claims_dropped": self.claimed.counts()} if self.drop_claims else {}
             ZipLayout(written, files)  # counts the download's offsets now, not at the first request
@@ -148,8 +148,12 @@ class _Embedding:
             raise EmbeddingError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
         return plan
 
-    def _mark(self, plans: list[GroupPlan], files: Path, work: Path, workers: int) -> list[list[Outcome]]:
-        """What became of every set's candidates. No set depends on what survived of another."""
+    def _mark(
+        self, plans: list[GroupPlan], files: Path, work: Path, workers: int
+    ) -> tuple[list[list[Outcome]], list[Counter[str]]]:
+        """What became of every set's candidates, and why other images were none. No set depends on what survived of
+        another.
+        """
         counts = [[group.images for group in plan.groups] for plan in plans]
         candidates = candidates_of_sets(self.secrets, self.manifest, counts)
         self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
@@ -170,7 +174,8 @@ class _Embedding:
             )
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
-        return outcomes
+        unfit = [sum((Counter(group.unfit) for group in groups), Counter[str]()) for groups in candidates]
+        return outcomes, unfit
 
     def _check_clean(self, counts: list[list[int]], proposed: set[int]) -> None:
         """An audit compares with clean images of every group, and asks about others: the marks must leave some."""
@@ -193,7 +198,7 @@ class _Embedding:
             outcomes += block
             for outcome in block:
                 done[outcome.group] += outcome.is_marked
-            self.progress(before + sum(done), total, "marking images")
+            self.progress(min(before + sum(done), total), total, "marking images")
         if bare := [group for group, count in enumerate(done) if not count]:
             raise _bare_error([plan.groups[group].name for group in bare], [o for o in outcomes if o.group in bare])
         return outcomes

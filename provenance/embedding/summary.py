@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,32 +17,38 @@ SURVIVAL_BIN = 0.05
 
 
 def release_facts(
-    manifest: Manifest, marks: MarkSets, plans: Sequence[GroupPlan], outcomes: Sequence[Sequence[Outcome]]
+    manifest: Manifest,
+    marks: MarkSets,
+    plans: Sequence[GroupPlan],
+    outcomes: Sequence[Sequence[Outcome]],
+    unfit: Sequence[Mapping[str, int]],
 ) -> dict[str, Any]:
     """facts.json: root, counts per group, distributions of PSNR (dB) and survival, how files were written.
 
     Several mark sets have the same numbers over all of them, without groups, and each its own under "sets".
 
-    Args: plans and outcomes: one of each set, in the order of `marks`.
+    Args: plans, outcomes and unfit (how many images could not be candidates, by reason): one of each set, in the order
+    of `marks`.
     """
     whole = [outcome for own in outcomes for outcome in own]
     facts = {"root": manifest.root, "files": len(manifest), "bytes": manifest.facts["bytes"]}
     if len(marks) == 1:
-        return {**facts, "settings": marks.to_dict(), **_set_facts(plans[0], whole)}
+        return {**facts, "settings": marks.to_dict(), **_set_facts(plans[0], whole, unfit[0])}
     sets = [
-        {"settings": settings.to_dict(), **_set_facts(plan, own)}
-        for settings, plan, own in zip(marks, plans, outcomes, strict=True)
+        {"settings": settings.to_dict(), **_set_facts(plan, own, reasons)}
+        for settings, plan, own, reasons in zip(marks, plans, outcomes, unfit, strict=True)
     ]
     return {**facts, "settings": marks.to_dict(), **_counts(whole), "sets": sets}
 
 
-def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome], unfit: Mapping[str, int]) -> dict[str, Any]:
     per_group = Counter(outcome.group for outcome in outcomes if outcome.is_marked)
     groups = [
         {"name": group.name, "images": group.images, "wanted": group.marked, "marked": per_group[number]}
         for number, group in enumerate(plan.groups)
     ]
-    return {**_counts(outcomes), "groups": groups}
+    facts = {**_counts(outcomes), "groups": groups}
+    return {**facts, "no_candidates": dict(sorted(unfit.items()))} if unfit else facts
 
 
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:

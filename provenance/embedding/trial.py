@@ -40,7 +40,7 @@ class Trial:
 def strength_of(mark: MarkSettings) -> MarkSettings:
     """The settings that decide what an image looks like afterwards: without the groups, and whatever is theirs."""
     groups = () if mark.is_plain else tuple(f"group {number}" for number in range(1, _PATTERNS + 1))
-    of_images = {"share": 0.1, "clusters": "", "spares": ""}
+    of_images = {"share": 0.1, "clusters": "", "spares": "", "copies": "", "near_duplicates": ""}
     return mark.replace(groups=groups, group_by="class", size_classes=(), forbidden=(), **of_images)
 
 

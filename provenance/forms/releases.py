@@ -9,7 +9,13 @@ from provenance.forms.marks import MarkForm
 from provenance.marks import MarkSets
 from provenance.marks.sets import MOST_SETS
 from provenance.models import Role, User, Version, WatermarkKey
+from provenance.services.near_duplicates import LEAVE_OUT, MARK, NearDuplicatesError, leaving_out
 from provenance.services.releases import MAX_RECIPIENTS
+
+NEAR_DUPLICATES = [
+    (LEAVE_OUT, "Leave them out: only images without one are marked"),
+    (MARK, "Mark them like all others"),
+]
 
 
 class MarkSetsForm(forms.Form):
@@ -26,6 +32,14 @@ class MarkSetsForm(forms.Form):
         help_text="Marking an image makes them false, so images that carry them stay unmarked. Dropped from all files, "
         "marked or not, they tell nothing, and those images can be marked too. Pictures stay as they are; an XMP "
         "packet that speaks of such a thing is dropped as a whole.",
+    )
+    near_duplicates = forms.ChoiceField(
+        label="Images that have a near-duplicate",
+        choices=NEAR_DUPLICATES,
+        initial=LEAVE_OUT,
+        required=False,
+        widget=forms.RadioSelect,
+        help_text="Of two images that look alike, the one with a mark gives it away to whoever lays them side by side.",
     )
 
     def __init__(
@@ -78,8 +92,21 @@ class MarkSetsForm(forms.Form):
         if version := self.cleaned_data.get("version"):
             marks = [one.mark(version) for one in self.sets]
             if all(marks):
-                self.cleaned_data["marks"] = MarkSets(tuple(mark for mark in marks if mark))
+                self.cleaned_data["marks"] = self._chosen(version, MarkSets(tuple(mark for mark in marks if mark)))
         return self.cleaned_data
+
+    def _chosen(self, version: Version, marks: MarkSets) -> MarkSets:
+        """What is to be marked; while near-duplicates are being counted the plan is shown with them."""
+        if self.cleaned_data.get("near_duplicates") == MARK:
+            return marks
+        try:
+            return leaving_out(version, marks)
+        except NearDuplicatesError as error:
+            self.not_counted(error.sentence)
+            return marks
+
+    def not_counted(self, sentence: str) -> None:
+        """Called where near-duplicates are to be left out and nobody knows yet which images have one."""
 
 
 class ReleaseForm(MarkSetsForm):
@@ -104,6 +131,9 @@ class ReleaseForm(MarkSetsForm):
         self.fields["key"].queryset = drawn.select_related("version__dataset")  # type: ignore[attr-defined]
         if not drawn.exists():
             self.fields["key"].widget = forms.HiddenInput()
+
+    def not_counted(self, sentence: str) -> None:
+        self.add_error("near_duplicates", sentence)
 
     def recipient_names(self) -> list[str]:
         return [line for line in self.cleaned_data["recipients"].splitlines() if line.strip()]

@@ -4,8 +4,6 @@
 for an image without a cluster. Mark settings commit to its digest (docs/method.md, section 2.3).
 """
 
-import hashlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,9 +13,9 @@ from numpy.typing import NDArray
 
 from provenance.errors import TouchmarkError
 from provenance.marks.clusters import NONE
+from provenance.marks.digest_files import AlteredFileError, array_path, read_array, write_array
 from provenance.marks.groups import EntryLike
 from provenance.marks.settings import MarkSettings
-from provenance.whole_files import write_whole
 
 
 class ClusterFileError(TouchmarkError):
@@ -84,33 +82,26 @@ def cluster_names(count: int) -> tuple[str, ...]:
 
 
 def clusters_path(version_folder: Path, digest: str) -> Path:
-    return version_folder / "clusters" / f"{digest}.npy"
+    return array_path(version_folder / "clusters", digest)
 
 
 def write_clusters(version_folder: Path, clusters: NDArray[np.uint16]) -> str:
-    """Store clusters under their digest; returns it. What lies there already is replaced whole or not at all."""
-    stream = io.BytesIO()
-    np.save(stream, clusters.astype(np.uint16), allow_pickle=False)
-    data = stream.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    path = clusters_path(version_folder, digest)
-    write_whole(path, lambda part: part.write_bytes(data))
-    return digest
+    """Store clusters under their digest; returns it."""
+    return write_array(version_folder / "clusters", clusters.astype(np.uint16))
 
 
 def read_clusters(version_folder: Path, digest: str) -> NDArray[np.uint16]:
     """(n,) uint16, checked against the digest. Raises ClusterFileError."""
     try:
-        data = clusters_path(version_folder, digest).read_bytes()
+        clusters: NDArray[np.uint16] = read_array(version_folder / "clusters", digest)
     except OSError as error:
         raise ClusterFileError(
             "The file of clusters that groups these images is gone. Put it back from a backup.", str(error)
         ) from error
-    if hashlib.sha256(data).hexdigest() != digest:
+    except AlteredFileError as error:
         raise ClusterFileError(
             "The file of clusters that groups these images was altered. Put it back from a backup.", digest
-        )
-    clusters: NDArray[np.uint16] = np.load(io.BytesIO(data), allow_pickle=False)
+        ) from error
     return clusters
 
 

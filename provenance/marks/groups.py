@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from provenance.marks.captions import Names, folded
@@ -84,6 +84,12 @@ class GroupPlan:
     @property
     def marked(self) -> int:
         return sum(group.marked for group in self.groups)
+
+    def without(self, left_out: Sequence[int]) -> "GroupPlan":
+        """The same plan where so many images of each group cannot be marked."""
+        pairs = zip(self.groups, left_out, strict=True)
+        groups = tuple(replace(one, marked=min(one.marked, one.images - number)) for one, number in pairs)
+        return replace(self, groups=groups)
 
     @property
     def images(self) -> int:

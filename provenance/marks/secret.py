@@ -4,7 +4,8 @@ How all of it derives from key and beacon: docs/method.md, sections 2.2 and 2.5.
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from provenance.errors import TouchmarkError
 from provenance.keying import Prf, keyed_permutation, philox
+from provenance.marks.copies import REASONS, Pictures
 from provenance.marks.groups import EntryLike, Grouping, number_marked
 from provenance.marks.registry import family_for
 from provenance.marks.settings import MANY_SPARES, MarkSettings
@@ -34,11 +36,16 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True)
 class GroupCandidates:
-    """The first `wanted` of `images` are to be marked; the rest step in where a mark does not survive."""
+    """The first `wanted` of `images` are to be marked; the rest step in where a mark does not survive.
+
+    Files that are one picture follow on each other and are marked together. unfit: how many images of the group could
+    not be candidates, by reason.
+    """
 
     group: int
     wanted: int
     images: tuple[Candidate, ...]
+    unfit: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,28 +101,41 @@ class MarkSecret:
         counts: Sequence[int],
         excluded: Collection[int] = frozenset(),
         sets: int = 1,
+        pictures: Pictures | None = None,
     ) -> list[GroupCandidates]:
-        """The key's images for every group, and its next draws, from one pass (docs/method.md, section 2.5).
+        """The key's images for every group, and its next draws (docs/method.md, section 2.5).
 
         entries: the manifest, in any order. counts: images per group, as `plan_groups` found them, the excluded ones
         too. excluded: positions of all candidates of the mark sets before this one. sets: how many the release has.
+        pictures: which files are one picture; `entries` are then gone through three times.
         """
         grouping, share, spares = self.settings.grouping(), self.settings.share, self.settings.spares
         left = list(counts)
         most = [candidate_limit(count, share, count, sets, spares) for count in counts]
         smallest: list[_Smallest[Candidate]] = [_Smallest(limit) for limit in most]
+        unfit = _unfit(entries, self.settings, counts, pictures)
+        reasons: list[Counter[str]] = [Counter() for _ in counts]
         for index, entry in enumerate(entries):
             group = grouping.group_of(entry)
-            if group >= 0 and index in excluded:
+            if group < 0:
+                continue
+            if index in excluded:
                 left[group] -= 1
-            elif group >= 0:
+            elif unfit and unfit[index]:
+                reasons[group][REASONS[unfit[index]]] += 1
+            elif pictures is None or pictures.first[index] == index:
                 rank = self._choice.digest(entry.sha256, entry.path)
                 smallest[group].offer(rank, Candidate(index, entry.path, entry.sha256, group))
-        found = []
-        for group, count in enumerate(counts):
-            images = smallest[group].in_order()[: candidate_limit(count, share, left[group], sets, spares)]
-            found.append(GroupCandidates(group, min(number_marked(count, share), left[group]), tuple(images)))
-        return found
+        limits = [
+            candidate_limit(count, share, left[group], sets, spares) for group, count in enumerate(counts)
+        ]
+        chosen = [_fitting(ranked.in_order(), limit, pictures) for ranked, limit in zip(smallest, limits, strict=True)]
+        if pictures is not None and pictures.alike:
+            chosen = _with_copies(chosen, entries, pictures)
+        return [
+            GroupCandidates(group, min(number_marked(count, share), left[group]), tuple(chosen[group]), reasons[group])
+            for group, count in enumerate(counts)
+        ]
 
     def probes(self, entries: Iterable[EntryLike], count: int, excluded: Collection[int]) -> list[int]:
         """Positions of `count` probe images, in the key's order, none of them in `excluded`.
@@ -154,6 +174,41 @@ def _assignment(rng: np.random.Generator, settings: MarkSettings) -> np.ndarray:
     if restriction is None:
         return keyed_permutation(rng, max(len(settings.groups), 1))
     return restriction.draw(1, rng)[0]
+
+
+def _unfit(
+    entries: Iterable[EntryLike], settings: MarkSettings, counts: Sequence[int], pictures: Pictures | None
+) -> bytes:
+    """Why each image is no candidate, a byte as `Pictures.unfit` has them; nothing where every image may be one."""
+    if pictures is None:
+        return b""
+    grouping, wanted = settings.grouping(), [number_marked(count, settings.share) for count in counts]
+    groups = np.fromiter((max(grouping.group_of(entry), Grouping.NONE) for entry in entries), dtype=np.int16)
+    return pictures.unfit(groups, wanted).tobytes()
+
+
+def _fitting(ranked: Iterable[Candidate], limit: int, pictures: Pictures | None) -> list[Candidate]:
+    """Pictures in the key's order, each that has room for all its files; one file of each."""
+    chosen, files = [], 0
+    for candidate in ranked:
+        more = len(pictures.files_of(candidate.position)) if pictures else 1
+        if files + more <= limit:
+            chosen.append(candidate)
+            files += more
+    return chosen
+
+
+def _with_copies(
+    chosen: Sequence[Sequence[Candidate]], entries: Iterable[EntryLike], pictures: Pictures
+) -> list[list[Candidate]]:
+    """The same candidates, each followed by those of its exact copies."""
+    files = {c.position: pictures.files_of(c.position) for group in chosen for c in group}
+    wanted = {position for copies in files.values() for position in copies}
+    path_of = {index: entry.path for index, entry in enumerate(entries) if index in wanted}
+    return [
+        [c._replace(position=position, path=path_of[position]) for c in group for position in files[c.position]]
+        for group in chosen
+    ]
 
 
 def candidate_limit(images: int, share: float, left: int, sets: int = 1, spares: str = "") -> int:

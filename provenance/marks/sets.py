@@ -6,6 +6,7 @@ from typing import Any
 
 from provenance.canonical import canonical_json
 from provenance.marks.cluster_files import InFolder, grouped_entries
+from provenance.marks.copies import pictures_of
 from provenance.marks.errors import SettingsError
 from provenance.marks.secret import GroupCandidates, MarkSecret
 from provenance.marks.settings import MANY_SPARES, MarkSettings, check_reach, settings_object
@@ -27,6 +28,8 @@ class MarkSets:
         object.__setattr__(self, "sets", tuple(self.sets))
         if not 1 <= len(self.sets) <= MOST_SETS:
             raise SettingsError(f"A release has between 1 and {MOST_SETS} mark sets.")
+        if len({(one.copies, one.near_duplicates) for one in self.sets}) > 1:
+            raise SettingsError("All mark sets of a release treat exact copies and near-duplicates in the same way.")
 
     def __iter__(self) -> Iterator[MarkSettings]:
         return iter(self.sets)
@@ -54,9 +57,9 @@ class MarkSets:
             raise SettingsError("Several mark sets are a list under the name 'sets', with nothing beside it.")
         return cls(tuple(MarkSettings.from_json(one) for one in source["sets"]))
 
-    def with_many_spares(self) -> "MarkSets":
-        """The same sets, each with as many next draws as a new release has."""
-        return MarkSets(tuple(one.replace(spares=MANY_SPARES) for one in self.sets))
+    def replace_in_all(self, **changes: Any) -> "MarkSets":
+        """The same sets, with these settings in every one of them."""
+        return MarkSets(tuple(one.replace(**changes) for one in self.sets))
 
     def derive(self, key: bytes, beacon: bytes) -> tuple[MarkSecret, ...]:
         """The secrets of all sets."""
@@ -74,11 +77,14 @@ def candidates_of_sets(
     """The candidates of every set of one release, in order; no image is a candidate of two sets.
 
     Args:
-        manifest: gone through once for each set. counts: for every set, the images of its groups.
+        manifest: gone through once for each set, three times where it has exact copies. counts: for every set, the
+        images of its groups.
     """
     found: list[list[GroupCandidates]] = []
     taken: set[int] = set()
+    pictures = pictures_of(manifest, secrets[0].settings)
     for secret, own in zip(secrets, counts, strict=True):
-        found.append(secret.candidates(grouped_entries(manifest, secret.settings), own, taken, len(secrets)))
+        entries = grouped_entries(manifest, secret.settings)
+        found.append(secret.candidates(entries, own, taken, len(secrets), pictures))
         taken |= {image.position for group in found[-1] for image in group.images}
     return found

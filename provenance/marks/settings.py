@@ -28,6 +28,8 @@ MIN_BEND, MAX_BEND = 0.01, 0.1
 MAX_PERIODS = 64
 ALL_IMAGES = "all images"
 MANY_SPARES = "many"
+COPIES_ALIKE = "alike"
+DIGEST = re.compile(r"[0-9a-f]{64}")
 LEAST_PLAIN_ALPHA = 1e-4
 MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns, far more than any test has decoys
 
@@ -36,7 +38,7 @@ MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns
 class MarkSettings:
     """Frozen, validated settings of one release's marks (docs/method.md, sections 2.3, 2.4 and 4.4).
 
-    Options that the family does not use keep their defaults and stand in no JSON; neither do the last four where they
+    Options that the family does not use keep their defaults and stand in no JSON; neither do the last six where they
     are empty. Raises SettingsError from the constructor and from `from_json`.
     """
 
@@ -63,6 +65,10 @@ class MarkSettings:
     # "many": up to three next draws step in for every image to be marked. Empty in releases made while a file that
     # could not be written like its source was written otherwise, so that few had to step in.
     spares: str = ""
+    # "alike": the key chooses and marks files with the same bytes as one picture. Empty in versions without exact
+    # copies, and in releases made before there was such a rule.
+    copies: str = ""
+    near_duplicates: str = ""  # SHA-256, in hex, of the file that says which images are left out for having one
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
@@ -87,6 +93,7 @@ class MarkSettings:
         if not _whole(self.cells) or not least <= self.cells <= 8:
             raise SettingsError(f"A patch has between {least} and 8 colour blocks per side.")
         self._check_clusters()
+        self._check_left_out()
         self._check_restriction()
         if self.spares not in ("", MANY_SPARES):
             raise SettingsError(f"Next draws are '{MANY_SPARES}', or the setting is left out.")
@@ -134,10 +141,17 @@ class MarkSettings:
 
     def _check_clusters(self) -> None:
         by_cluster = self.group_by == "cluster" and not self.is_plain
-        if by_cluster and not (isinstance(self.clusters, str) and re.fullmatch(r"[0-9a-f]{64}", self.clusters)):
+        if by_cluster and not (isinstance(self.clusters, str) and DIGEST.fullmatch(self.clusters)):
             raise SettingsError("Name the clusters that group the images by the digest of their file.")
         if self.clusters and not by_cluster:
             raise SettingsError("Only groups that are clusters have a file of clusters; leave it out.")
+
+    def _check_left_out(self) -> None:
+        if self.copies not in ("", COPIES_ALIKE):
+            raise SettingsError(f"Exact copies are marked '{COPIES_ALIKE}', or the setting is left out.")
+        named = self.near_duplicates
+        if named != "" and not (isinstance(named, str) and DIGEST.fullmatch(named)):
+            raise SettingsError("Name the near-duplicates that are left out by the digest of their file.")
 
     def _check_restriction(self) -> None:
         groups = len(self.groups)
@@ -276,7 +290,14 @@ def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPla
 
 
 OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods")
-SCARCE_NAMES = ("clusters", "size_classes", "forbidden", "spares")  # in the JSON only where they say something
+SCARCE_NAMES = (  # in the JSON only where they say something
+    "clusters",
+    "size_classes",
+    "forbidden",
+    "spares",
+    "copies",
+    "near_duplicates",
+)
 
 
 def _whole(value: Any) -> bool:

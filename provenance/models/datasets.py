@@ -113,6 +113,8 @@ class Version(models.Model):
     facts = models.JSONField(default=dict)
     # Words and phrases of its captions that would make good groups; None until they have been counted.
     suggested_words = models.JSONField(null=True)
+    # How many images have a near-duplicate, and the digest of the file that says which; None until that was counted.
+    near_duplicates = models.JSONField(null=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True)

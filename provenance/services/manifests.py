@@ -17,6 +17,7 @@ from provenance.services import uploads
 from provenance.services.datasets import mark_version_failed, mark_version_ready, resolve_server_path
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
+from provenance.services.near_duplicates import enqueue_count
 from provenance.services.words import enqueue_words
 from provenance.whole_files import write_whole
 
@@ -48,6 +49,7 @@ def build_manifest(run: JobRun) -> None:
     run.checkpoint()
     with transaction.atomic():
         mark_version_ready(version, taken.facts["root"], taken.facts)
+        enqueue_count(version, by=version.created_by)
         if taken.facts["captioned"]:
             enqueue_words(version, by=version.created_by)
         if version.upload:

@@ -13,6 +13,7 @@ from provenance.errors import TouchmarkError
 from provenance.marks import ALL_IMAGES, GroupPlan, MarkSets, MarkSettings, blocks_by_size, get_family, plan_groups
 from provenance.marks.caption_file import groups_of_captions
 from provenance.marks.cluster_files import groups_of_clusters
+from provenance.marks.copies import NO_NEAR_DUPLICATE, read_near_duplicates
 from provenance.marks.groups import Grouping, plan_from_counts
 from provenance.marks.room import Membership, check_room, members_of_plan, membership
 from provenance.models import Version
@@ -100,6 +101,23 @@ def small_images(version: Version, mark: MarkSettings) -> str:
 
 def plan_of(version: Version, mark: MarkSettings, *, wait: bool = True) -> GroupPlan:
     """What these settings would mark in a version; plain marks have one group, of all images. wait: see `plan_sets`."""
+    whole = _whole_plan(version, mark, wait)
+    return whole.without(_left_out(version, mark, wait)) if mark.near_duplicates else whole
+
+
+def _left_out(version: Version, mark: MarkSettings, wait: bool) -> list[int]:
+    """How many images of each group have a near-duplicate; not known, and so 0, where captions are not prepared."""
+    if not mark.is_plain and mark.group_by == "class":
+        labels: dict[str, int] = (version.near_duplicates or {}).get("labels", {})
+        return [labels.get(name, 0) for name in mark.groups]
+    left_out = read_near_duplicates(version.folder, mark.near_duplicates) != NO_NEAR_DUPLICATE
+    groups = _groups_of_images(version, mark, wait)
+    if groups is None:
+        return [0] * len(mark.groups)
+    return np.bincount(groups[left_out & (groups >= 0)], minlength=max(len(mark.groups), 1)).tolist()
+
+
+def _whole_plan(version: Version, mark: MarkSettings, wait: bool) -> GroupPlan:
     if not mark.is_plain and mark.group_by != "cluster":
         return plan(version, mark.group_by, mark.groups, mark.share, wait=wait)
     _check_ready(version)

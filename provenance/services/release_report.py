@@ -3,6 +3,7 @@
 What becomes of a marked file: docs/method.md, section 2.5.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +75,18 @@ class SetReport:
         return survival_chart(self.facts)
 
 
+def no_candidates(release: Release) -> dict[str, int]:
+    """How many images could not be candidates, by reason, over all mark sets."""
+    counts = sum((Counter(own.get("no_candidates", {})) for own in _parts(release)), Counter[str]())
+    return dict(sorted(counts.items()))
+
+
 def set_reports(release: Release) -> list[SetReport]:
     """One report of each mark set, in their order."""
-    parts = release.facts.get("sets") or [release.facts]
-    marks = release.key.mark_sets
-    return [SetReport(number, mark, own) for number, (mark, own) in enumerate(zip(marks, parts, strict=True), 1)]
+    pairs = zip(release.key.mark_sets, _parts(release), strict=True)
+    return [SetReport(number, mark, own) for number, (mark, own) in enumerate(pairs, 1)]
+
+
+def _parts(release: Release) -> list[dict[str, Any]]:
+    """The facts of every mark set."""
+    return release.facts.get("sets") or [release.facts]

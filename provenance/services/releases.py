@@ -14,6 +14,7 @@ from provenance.intake.blocks import ANY_CLAIM
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import MarkSets
+from provenance.marks.settings import COPIES_ALIKE
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import keys
 from provenance.services.access import require
@@ -47,15 +48,22 @@ def make_releases(
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
+    if version.facts.get("duplicates", {}).get("copies"):
+        marks = marks.replace_in_all(copies=COPIES_ALIKE)
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
             raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
+        if alike := [group.name for group in planned.groups if not group.marked]:
+            raise ReleaseError(
+                f"Every image of the group {', '.join(alike[:5])} has a near-duplicate, and these are left out. "
+                "Choose other groups, or mark near-duplicates too."
+            )
     if key is not None:
         if len(names) != 1:
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
-    marks = marks.with_many_spares()
+    marks = marks.replace_in_all(spares=MANY_SPARES)
     orders = [Release(version=version, recipient=name, note=note, drop_claims=drop_claims) for name in names]
     return [_make(order, marks, key or keys.draw(version, by=by), by) for order in orders]
 

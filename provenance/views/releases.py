@@ -27,8 +27,10 @@ from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.claims import claims_dropped, claims_of_version
 from provenance.services.jobs.cards import job_card
+from provenance.services.near_duplicates import MARK, near_duplicates_of
+from provenance.services.release_comparison import compared
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
-from provenance.services.release_report import set_reports
+from provenance.services.release_report import no_candidates, set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
 PAGE_SIZE = 25
@@ -93,8 +95,12 @@ def release_plan(request: HttpRequest) -> HttpResponse:
     user = person_with(request, Role.RIGHTS_HOLDER, "Only a rights-holder may make a release.")
     form = MarkSetsForm(request.POST or request.GET, user=user)
     context: dict[str, Any] = {"form": form}
+    if version := form.shown_version:
+        context |= {"version": version, "near": near_duplicates_of(version)}
+        context["copies"] = version.facts.get("duplicates", {}).get("copies")
     if form.is_valid():
         marks, version = form.cleaned_data["marks"], form.cleaned_data["version"]
+        context["leaves_out"] = form.cleaned_data["near_duplicates"] != MARK
         try:
             plans = plan_sets(version, marks, wait=False)
         except UncountedError as error:
@@ -127,8 +133,10 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         context |= {
             "reports": set_reports(release),
             "passed_over": sum(release.facts["passed_over"].values()),
+            "no_candidates": no_candidates(release),
             "claims": claims_of_version(release.version),
             "dropped": claims_dropped(release),
+            "comparison": compared(release) if context["owns"] else None,
         }
     return render(request, "releases/release_detail.html", context)
 

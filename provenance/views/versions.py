@@ -16,6 +16,8 @@ from provenance.services import manifests
 from provenance.services.access import get_visible, person
 from provenance.services.claims import claims_of_version
 from provenance.services.jobs.cards import job_card
+from provenance.services.near_duplicates import near_duplicates_of
+from provenance.services.near_duplicates import samples as near_samples
 from provenance.services.words import words_of
 
 PAGE_SIZE = 50
@@ -42,6 +44,9 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         with manifests.open_manifest(version) as manifest:
             indices = manifests.sample_indices(len(manifest), 12)
             context["samples"] = [(index, manifest.entry(index)) for index in indices]
+            shown = [[(index, manifest.entry(index)) for index in group] for group in near_samples(version)]
+        context["near"] = near = near_duplicates_of(version)
+        context |= {"near_samples": shown, "near_hidden": -len(shown), "near_card": job_card(near.job, user)}
         if context["may_change"] and version.facts["captioned"]:
             context["words"] = words = words_of(version)
             context["words_card"] = job_card(words.job, user)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -142,6 +143,7 @@ def _release(page: Page, tmp_path: Path) -> str:
     page.locator("input[name=set-1-preset][value=strong]").check()
     expect(page.locator("#plan")).to_contain_text("ash")
     expect(page.locator("#plan")).to_contain_text("Fewer than 50")
+    expect(page.locator("#plan")).to_contain_text(re.compile("ha(s|ve) a near-duplicate"), timeout=LONG)
     look(page, "release-new")
     page.get_by_role("button", name="Draw, commit and mark").click()
     page.goto("/releases/")

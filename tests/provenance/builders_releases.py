@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 
 import numpy as np
 from django.utils import timezone
@@ -10,7 +11,9 @@ from django.utils import timezone
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.clusters import NONE
+from provenance.marks.copies import NO_NEAR_DUPLICATE, write_near_duplicates
 from provenance.models import Clusters, Dataset, Release, Version
+from provenance.near_duplicates.grouping import DISTANCE
 from provenance.services import clusters, releases
 from tests.provenance.embedding.builders import GROUPS, jpeg, lossy_webp, tiny_jpeg, write_version
 from tests.world import World
@@ -26,11 +29,13 @@ def marked_version(
     sizes: dict[str, int] | None = None,
     tiny: int = 0,
     lossy: int = 0,
+    copies: int = 0,
 ) -> Version:
     """A ready version whose files and manifest are on disk, captions telling the class too.
 
     Args: sizes: the classes and their images, where they are not the four of GROUPS with `per_group` each.
         tiny: as many images of 8 x 8 pixels in every class besides. lossy: as many WebPs that can carry no mark.
+        copies: further files with the bytes of each.
     """
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version(
@@ -40,6 +45,7 @@ def marked_version(
     files = {f"{name}/{i:03d}.jpg": jpeg(100 * g + i) for g, (name, n) in enumerate(classes.items()) for i in range(n)}
     files |= {f"{label}/tiny-{i}.jpg": tiny_jpeg(1000 * g + i) for g, label in enumerate(classes) for i in range(tiny)}
     files |= {f"{label}/lossy-{i}.webp": lossy_webp(i) for label in classes for i in range(lossy)}
+    files |= {f"{path[:-4]}-{n}.jpg": data for path, data in files.items() for n in range(copies)}
     captions = {path: f"a photo of a {path.split('/')[0]}" for path in files}
     manifest: Manifest = write_version(version.folder, files, captions)
     with manifest:
@@ -49,8 +55,26 @@ def marked_version(
         version.total_bytes = manifest.facts["bytes"]
         version.facts = manifest.facts
     version.ready_at = timezone.now()
+    count_near_duplicates(version, {})
     version.save()
     return version
+
+
+def count_near_duplicates(version: Version, groups: dict[str, int]) -> None:
+    """As the job would leave a version that is not saved yet: groups names the group of every path that has one."""
+    with Manifest(version.manifest_folder) as manifest:
+        entries = list(manifest)
+    group_of = np.array([groups.get(entry.path, NO_NEAR_DUPLICATE) for entry in entries], dtype=np.int32)
+    labels = Counter(entry.label for entry in entries if entry.path in groups)
+    version.near_duplicates = {
+        "images": len(groups),
+        "groups": len(set(groups.values())),
+        "flat": 0,
+        "unread": 0,
+        "labels": labels,
+        "digest": write_near_duplicates(version.folder, group_of),
+        "distance": DISTANCE,
+    }
 
 
 def kept_clusters(world: World, version: Version, groups: int = 6, left_out: int = 2, seed: int = 3) -> Clusters:

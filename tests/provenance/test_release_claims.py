@@ -123,7 +123,7 @@ def test_the_choice_changes_no_commitment(world, version):
         releases.make_releases(version, [name], MARKS, by=world.rights_holder, drop_claims=drop)[0]
         for name, drop in (("North", False), ("South", True))
     )
-    assert one.key.settings == two.key.settings == MARKS.with_many_spares().to_dict()
+    assert one.key.settings == two.key.settings == MARKS.replace_in_all(spares="many").to_dict()
 
 
 def test_the_form_keeps_the_choice_and_makes_the_release_with_it(version, browser):

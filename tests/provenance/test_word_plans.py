@@ -122,7 +122,8 @@ def test_where_nothing_is_prepared_the_form_says_so_and_the_release_is_checked(w
     wrong = form | {"set-1-groups": "horse\nzebra\nsheep\nunicorn", "recipients": "North"}
     assert "unicorn" in browser.post(reverse("release_new"), wrong).content.decode()
     assert not Release.objects.exists()
-    assert browser.post(reverse("release_new"), form | {"recipients": "North"}).status_code == 302
+    whole = form | {"recipients": "North", "near_duplicates": "mark"}
+    assert browser.post(reverse("release_new"), whole).status_code == 302
     assert Release.objects.count() == 1
 
 

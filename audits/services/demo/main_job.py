@@ -21,7 +21,7 @@ from audits.services.trainings import starting
 from provenance import wording
 from provenance.marks import MarkSets
 from provenance.models import Dataset, Job, Release, Role, User, Version
-from provenance.services import datasets, releases, uploads
+from provenance.services import datasets, near_duplicates, releases, uploads
 from provenance.services.jobs import queue
 
 DATASET = "Picture-book scenes"
@@ -111,11 +111,19 @@ class Demo:
         made = list(version.releases.filter(recipient__in=RECIPIENTS))
         missing = [name for name in RECIPIENTS if name not in {release.recipient for release in made}]
         if missing:
+            self._count_near_duplicates(version)
             self.say(f"Striking marks into copies for {' and '.join(missing)} …")
-            made += releases.make_releases(version, missing, MarkSets((demonstration.mark_settings(),)), by=owner)
+            marks = near_duplicates.leaving_out(version, MarkSets((demonstration.mark_settings(),)))
+            made += releases.make_releases(version, missing, marks, by=owner)
         self._end([release.job for release in made])
         found = {release.recipient: release for release in version.releases.filter(recipient__in=RECIPIENTS)}
         return [found[name] for name in RECIPIENTS]
+
+    def _count_near_duplicates(self, version: Version) -> None:
+        if version.near_duplicates is None:
+            self.say("Looking for near-duplicates, which stay unmarked …")
+            self._end([near_duplicates.order_count(version, by=self._person(Role.RIGHTS_HOLDER))])
+            version.refresh_from_db()
 
     def trainings(self, version: Version, leaked: Release) -> list[Training]:
         """One model on the leaked copy, the others on the unmarked original; every seed is drawn anew.

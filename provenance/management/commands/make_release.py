@@ -11,7 +11,10 @@ from provenance.marks.settings import OPTION_NAMES
 from provenance.models import Release, User, Version, WatermarkKey
 from provenance.services import releases
 from provenance.services.access import get_visible
+from provenance.services.near_duplicates import leaving_out, order_count
+from provenance.services.release_comparison import compared
 from provenance.services.release_plans import plan_sets, small_images, within_sizes
+from provenance.services.release_report import no_candidates
 
 SET_OPTIONS = (
     *("preset", "family", "association", "group_by", "groups", "clusters", "share"),
@@ -62,6 +65,13 @@ class Command(TouchmarkCommand):
         parser.add_argument(
             "--alpha", type=float, default=0.05, help="refuse settings whose test cannot come to it (default 0.05)"
         )
+        parser.add_argument(
+            "--near-duplicates",
+            choices=["leave-out", "mark"],
+            default="leave-out",
+            help="what becomes of images that have a near-duplicate; to leave them out they have to be counted, which "
+            "--wait and --here see to",
+        )
         parser.add_argument("--key", help="id of a key drawn before; only with one recipient")
         parser.add_argument("--note", default="")
         parser.add_argument(
@@ -77,6 +87,9 @@ class Command(TouchmarkCommand):
         key = get_visible(WatermarkKey, user, options["key"]) if options["key"] else None
         marks = MarkSets(tuple(_mark(version, one) for one in _sets(options)))
         marks.check_reach(options["alpha"])
+        if options["near_duplicates"] == "leave-out":
+            self._count_near_duplicates(version, user, options)
+            marks = leaving_out(version, marks)
         for mark, planned in zip(marks, plan_sets(version, marks), strict=True):
             for warning in filter(None, (planned.warning, small_images(version, mark))):
                 self.stderr.write(self.style.WARNING(warning))
@@ -94,7 +107,13 @@ class Command(TouchmarkCommand):
                 self.finish(release.job, options)
         return {"releases": [self._facts(Release.objects.get(pk=release.pk)) for release in made]}
 
+    def _count_near_duplicates(self, version: Version, user: User, options: dict[str, Any]) -> None:
+        if version.near_duplicates is None and (options["here"] or options["wait"]):
+            self.finish(order_count(version, by=user), options)
+            version.refresh_from_db()
+
     def _facts(self, release: Release) -> dict[str, Any]:
+        comparison = compared(release) if release.state == Release.State.READY else None
         return {
             "release": str(release.pk),
             "recipient": release.recipient,
@@ -107,6 +126,9 @@ class Command(TouchmarkCommand):
             "claims_dropped": release.facts.get("claims_dropped"),
             "missing": releases.missing_marks(release.facts) if release.facts else None,
             "passed_over": release.facts.get("passed_over", {}),
+            "no_candidates": no_candidates(release),
+            "differs_from_original": comparison and comparison.original,
+            "differs_from": {str(other.release.pk): other.differ for other in comparison.others} if comparison else {},
             "folder": str(release.folder),
         }
 

@@ -126,9 +126,7 @@ class MarkSecret:
             elif pictures is None or pictures.first[index] == index:
                 rank = self._choice.digest(entry.sha256, entry.path)
                 smallest[group].offer(rank, Candidate(index, entry.path, entry.sha256, group))
-        limits = [
-            candidate_limit(count, share, left[group], sets, spares) for group, count in enumerate(counts)
-        ]
+        limits = [candidate_limit(count, share, left[group], sets, spares) for group, count in enumerate(counts)]
         chosen = [_fitting(ranked.in_order(), limit, pictures) for ranked, limit in zip(smallest, limits, strict=True)]
         if pictures is not None and pictures.alike:
             chosen = _with_copies(chosen, entries, pictures)

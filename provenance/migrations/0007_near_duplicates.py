@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provenance', '0005_clusters'),
+        ('provenance', '0006_release_drop_claims'),
     ]
 
     operations = [

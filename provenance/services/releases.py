@@ -14,7 +14,7 @@ from provenance.intake.blocks import ANY_CLAIM
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import MarkSets
-from provenance.marks.settings import COPIES_ALIKE
+from provenance.marks.settings import COPIES_ALIKE, MANY_SPARES
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import keys
 from provenance.services.access import require

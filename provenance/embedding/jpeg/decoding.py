@@ -78,7 +78,8 @@ class Decoder:
         ]
         if self.colours.is_ycc:
             rgb = pixels if len(levels) == 3 else np.empty((*pixels.shape[:2], 3), np.uint8)
-            coloured(*(plane.reshape(-1) for plane in levels[:3]), rgb.reshape(-1))
+            luma, blue, red = (plane.reshape(-1) for plane in levels[:3])
+            coloured(luma, blue, red, rgb.reshape(-1))
             if rgb is not pixels:
                 pixels[..., :3] = rgb
         for channel, plane in enumerate(levels):

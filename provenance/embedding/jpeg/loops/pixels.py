@@ -1,6 +1,6 @@
 """From coefficients to pixels with the very numbers of libjpeg-turbo (jidctint.c, jdsample.c, jdcolor.c), compiled.
 
-All but colours is in 32-bit integers: what numba would widen is cut back, so that eight numbers are worked on at a time.
+All but colours is in 32-bit integers: what numba would widen is cut back, so that eight are worked on at a time.
 """
 
 import numpy as np

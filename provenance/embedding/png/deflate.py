@@ -88,7 +88,7 @@ def _same(stream: bytes, at: int, made: bytes) -> bool:
 
 
 def _pieces(raw: np.ndarray, start: int) -> Iterator[tuple[int, memoryview]]:
-    view = memoryview(raw)
+    view = raw.data
     return ((at, view[at : at + _PIECE]) for at in range(start, len(raw), _PIECE))
 
 

@@ -127,6 +127,8 @@ def _transform(levels, steps, coefs):
         for x in range(8):
             step = np.int32(np.rint(block[y, x] / steps[y, x]))
             value = np.int32(coefs[y * 8 + x]) + step
-            coefs[y * 8 + x] = min(max(value, np.int32(-_LARGEST - (y + x == 0))), np.int32(_LARGEST)) if step else value
+            coefs[y * 8 + x] = (
+                min(max(value, np.int32(-_LARGEST - (y + x == 0))), np.int32(_LARGEST)) if step else value
+            )
             any_step |= step != 0
     return any_step

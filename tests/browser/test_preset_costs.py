@@ -13,7 +13,7 @@ def test_the_costs_follow_the_form(world, browser_of):
     page = browser_of(world.rights_holder)
     page.goto(f"/releases/new/?version={version.pk}")
     costs = page.get_by_role("region", name="What the strengths cost and bring")
-    expect(page.get_by_text("measured on 8 images of this version")).to_be_visible()
+    expect(page.get_by_text("measured on 24 images of this version")).to_be_visible()
     expect(costs.get_by_role("columnheader", name="Balanced (chosen)")).to_be_visible()
     expect(costs.get_by_role("row", name="Marked images")).to_contain_text("844")  # 8, 4 and 4 of 48
     expect(costs.get_by_role("row", name="PSNR, mean")).to_contain_text("dB")
@@ -23,7 +23,7 @@ def test_the_costs_follow_the_form(world, browser_of):
     expect(costs.get_by_role("row", name="Marked images")).to_contain_text("242424")
     page.get_by_label("Opacity").fill("45")
     page.get_by_role("button", name="Measure it on a few images").click()
-    expect(page.get_by_text("measured on 8 images of this version")).to_be_visible()
+    expect(page.get_by_text("measured on 24 images of this version")).to_be_visible()
 
     page.get_by_label("Family of marks").select_option("warp")
     page.get_by_label("Strong: Pixels moved").check()

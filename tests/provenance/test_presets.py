@@ -81,7 +81,10 @@ class TestTrial:
             for name in PRESETS:
                 trial = try_strength(images, strength(name, family, association), b"benchmark")
                 quoted = _PSNR[family, association][name][number]
-                assert trial.psnr == pytest.approx(quoted, abs=3)
+                if quoted is None:
+                    assert trial.share < 0.2
+                elif trial.marked:  # of six small files none may be among the few that can carry a faint mark
+                    assert trial.psnr == pytest.approx(quoted, abs=3)
 
 
 @pytest.mark.django_db

@@ -125,6 +125,15 @@ class TestFamilies:
         note = f"JPEG (quality 75) leaves {left} of this mark, by strength"
         assert (note in page) if left else ("quality 75" not in page)
 
+    @pytest.mark.parametrize(
+        ("family", "association", "shares"),
+        [("blend", "plain", "0, 20 and 63 %"), ("patch", "associated", "92, 92 and 83 %"), ("warp", "plain", "")],
+    )
+    def test_it_says_how_many_small_files_can_carry_a_mark(self, browser, version, family, association, shares):
+        page = " ".join(self.fields(browser, version, family=family, association=association).split())
+        note = f"Of JPEG files of 32 pixels {shares} can carry this mark, discreet to strong"
+        assert (note in page) if shares else ("can carry this mark" not in page)
+
     def test_large_images_keep_their_marks_in_jpeg(self, world, browser, version):
         small_version = marked_version(world, name="Half", per_group=6, tiny=6)
         version.facts |= {"widths": [48, 500], "heights": [40, 375], "sizes": [[500, 375, 24], [48, 40, 24]]}

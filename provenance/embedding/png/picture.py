@@ -51,13 +51,17 @@ def read_png(data: bytes) -> Picture:
     parts = passes(header)
     stream = inflate(layout.stream, parts[-1].end)
     raw = [unfiltered(part.rows(stream), header.pixel_bytes) for part in parts]
-    samples = np.empty(
-        (header.height, header.width, header.channels), dtype=np.uint16 if header.depth == 16 else np.uint8
-    )
-    for part, rows in zip(parts, raw, strict=True):
-        part.of(samples)[:] = unpacked(rows, part.width, header)
+    levels = [unpacked(rows, part.width, header) for part, rows in zip(parts, raw, strict=True)]
+    samples = _interlaced(header, parts, levels) if header.interlaced else levels[0]
     palette = _palette(layout)
     return Picture(layout, parts, stream, raw, samples, palette, _raster(header, samples, palette))
+
+
+def _interlaced(header: Header, parts: list[Pass], levels: list[np.ndarray]) -> np.ndarray:
+    samples = np.empty((header.height, header.width, header.channels), dtype=levels[0].dtype)
+    for part, own in zip(parts, levels, strict=True):
+        part.of(samples)[:] = own
+    return samples
 
 
 def _palette(layout: Layout) -> np.ndarray:

@@ -92,7 +92,7 @@ class JpegSource:
         coefs = self._picture.copy_of_coefs()
         changed = np.zeros(len(coefs), np.uint8)
         for number, plane in enumerate(self._decoder.planes):
-            weights = np.array(self._decoder.colours.weights(number), np.int32)
+            weights = np.array(self._decoder.colours.weights(number), np.float32)
             steps = np.array(self._structure.steps[number], np.float32)
             add_difference(
                 before, wanted, region[0], region[1], self.size, weights, plane.width, plane.height, *plane.factors,

@@ -39,7 +39,7 @@ def add_difference(
 
     Args:
         before, after: (h, w, C) uint8, from `top` and `left` on in a picture of `size` (down, across). weights: (C,)
-            int32, of the channels in the plane, in 1/65536. width, height: of the plane, samples of `down` x `across`
+            float32, of the channels in the plane, in 1/65536. width, height: of the plane, samples of `down` x `across`
             pixels. start, stride: of its blocks. steps: (64,) float32. coefs, changed: (blocks, 64), (blocks,) uint8.
     """
     rows, columns, channels = before.shape
@@ -47,7 +47,7 @@ def add_difference(
     last_row = (min((top + rows - 1) // down, height - 1)) // 8
     last_column = (min((left + columns - 1) // across, width - 1)) // 8
     wide = (last_column + 1 - first_column) * 8
-    pixels = np.zeros(wide * across, np.int32)
+    pixels = np.zeros(wide * across, np.float32)
     inside = left - first_column * 8 * across
     own = pixels[inside : inside + columns]
     strip = np.zeros((8, wide), np.float32)
@@ -74,37 +74,38 @@ def add_difference(
 
 @compiled
 def _add_weighted(before, after, channels, weights, sums):
-    """Add the weighted differences of a row of pixels, (w * channels,) uint8 each, to (w,) int32."""
+    """Add the weighted differences of a row of pixels, (w * channels,) uint8 each, to (w,) float32.
+
+    Those of one row are whole numbers below 2^24, and exact.
+    """
     if channels == 3:
         first, second, third = weights[0], weights[1], weights[2]
         for x in range(len(sums)):
-            red = np.int32(np.int32(after[3 * x]) - np.int32(before[3 * x]))
-            green = np.int32(np.int32(after[3 * x + 1]) - np.int32(before[3 * x + 1]))
-            blue = np.int32(np.int32(after[3 * x + 2]) - np.int32(before[3 * x + 2]))
-            both = np.int32(np.int32(red * first) + np.int32(green * second))
-            sums[x] = np.int32(sums[x] + np.int32(both + np.int32(blue * third)))
+            red = _f(after[3 * x]) - _f(before[3 * x])
+            green = _f(after[3 * x + 1]) - _f(before[3 * x + 1])
+            blue = _f(after[3 * x + 2]) - _f(before[3 * x + 2])
+            sums[x] += (red * first + green * second) + blue * third
         return
     for channel in range(channels):
         for x in range(len(sums)):
-            change = np.int32(after[x * channels + channel]) - np.int32(before[x * channels + channel])
-            sums[x] += np.int32(change * weights[channel])
+            sums[x] += (_f(after[x * channels + channel]) - _f(before[x * channels + channel])) * weights[channel]
 
 
 @compiled
 def _add_up(pixels, across, scale, samples):
-    """Means over `across` pixels, float32."""
+    """Means over `across` pixels."""
     if across == 1:
         for x in range(len(samples)):
-            samples[x] = _f(pixels[x]) * scale
+            samples[x] = pixels[x] * scale
     elif across == 2:
         for x in range(len(samples)):
-            samples[x] = _f(np.int32(pixels[2 * x] + pixels[2 * x + 1])) * scale
+            samples[x] = (pixels[2 * x] + pixels[2 * x + 1]) * scale
     else:
         for x in range(len(samples)):
-            total = np.int32(0)
+            total = _f(0)
             for one in range(across):
-                total = np.int32(total + pixels[x * across + one])
-            samples[x] = _f(total) * scale
+                total += pixels[x * across + one]
+            samples[x] = total * scale
 
 
 @compiled

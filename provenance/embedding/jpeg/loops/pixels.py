@@ -1,13 +1,14 @@
 """From coefficients to pixels with the very numbers of libjpeg-turbo (jidctint.c, jdsample.c, jdcolor.c), compiled.
 
-All is in 32-bit integers: what numba would widen is cut back, so that eight numbers are worked on at a time.
+All but colours is in 32-bit integers: what numba would widen is cut back, so that eight numbers are worked on at a time.
 """
 
 import numpy as np
 
 from provenance.compiling import compiled
 
-_i = np.int32
+_i, _f = np.int32, np.float32
+_PART = np.float32(1 / 65536)
 
 
 @compiled
@@ -142,13 +143,16 @@ def _blend_across(line, left_bias, right_bias, shift, wide):
 
 @compiled
 def coloured(luma, blue, red, out):
-    """YCbCr, (n,) uint8 each, as RGB (3 n,) uint8."""
+    """YCbCr, (n,) uint8 each, as RGB (3 n,) uint8.
+
+    In float32, of which eight are worked on at a time: all products are whole numbers below 2^24, so nothing is rounded
+    but where libjpeg rounds.
+    """
     for at in range(len(luma)):
-        level, b, r = _i(luma[at]), _i(_i(blue[at]) - _i(128)), _i(_i(red[at]) - _i(128))
-        first = _i(level + _i(_i(_i(_i(91881) * r) + _i(32768)) >> _i(16)))
-        mixed = _i(_i(_i(-22554) * b) + _i(_i(-46802) * r))
-        second = _i(level + _i(_i(mixed + _i(32768)) >> _i(16)))
-        third = _i(level + _i(_i(_i(_i(116130) * b) + _i(32768)) >> _i(16)))
-        out[3 * at] = min(max(first, _i(0)), _i(255))
-        out[3 * at + 1] = min(max(second, _i(0)), _i(255))
-        out[3 * at + 2] = min(max(third, _i(0)), _i(255))
+        level, b, r = _f(luma[at]), _f(blue[at]) - _f(128), _f(red[at]) - _f(128)
+        first = level + np.floor((_f(91881) * r + _f(32768)) * _PART)
+        second = level + np.floor((_f(-22554) * b + _f(-46802) * r + _f(32768)) * _PART)
+        third = level + np.floor((_f(116130) * b + _f(32768)) * _PART)
+        out[3 * at] = np.uint8(min(max(first, _f(0)), _f(255)))
+        out[3 * at + 1] = np.uint8(min(max(second, _f(0)), _f(255)))
+        out[3 * at + 2] = np.uint8(min(max(third, _f(0)), _f(255)))

@@ -2,10 +2,10 @@
 
 from celery import shared_task
 
-from provenance.services import manifests, presets, releases, words, workers
+from provenance.services import inspections, manifests, presets, releases, words, workers
 from provenance.services.jobs import sweeper, worker
 
-__all__ = ["manifests", "presets", "releases", "run_job", "sweep", "words", "workers"]
+__all__ = ["inspections", "manifests", "presets", "releases", "run_job", "sweep", "words", "workers"]
 
 
 @shared_task(name="provenance.tasks.run_job")

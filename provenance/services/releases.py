@@ -10,12 +10,14 @@ from django.utils import timezone
 
 from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
+from provenance.inspection.classifier import LEAST
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import MarkSets
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import keys
 from provenance.services.access import require
+from provenance.services.inspections import enqueue_inspection
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.queue import enqueue
 from provenance.services.jobs.running import JobRun
@@ -150,6 +152,8 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
         digests={"release_root": release.root, "commitment": key.commitment, "beacon": key.beacon},
         details={"recipient": release.recipient, "files": facts["files"], "marked": facts["marked"]},
     )
+    if release.marked_count >= LEAST:
+        enqueue_inspection(release, by=release.created_by)
 
 
 @transaction.atomic

@@ -1,0 +1,135 @@
+"""Whether marked files can be told from others by structure: every family on every set of files.
+
+Run: python -m tests.benchmarks.structure_auc [--each 1000] [--preset balanced] [--out FOLDER] [--sets NAME …]
+
+Each set gives twice as many files as are marked; the key's first ones that can bear the mark are marked, the others stay
+as they are. A classifier learns on half of either kind and is tested on the other half. The photographs are only 200:
+there 20 keys mark 100 each, and the mean area over keys is told with its t-interval. Results stand in FOLDER, one file
+per line of the table, and are not computed again. One core takes some hours at 1,000 each; figures: docs/structure.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.marking import mark_image
+from provenance.inspection.classifier import BOUND, tell_apart
+from provenance.inspection.features import Features
+from provenance.inspection.files import file_features
+from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
+from tests.benchmarks.structure_sets import SETS, files_of
+
+GROUPS = tuple(f"group {number}" for number in range(1, 9))
+FEW = 300  # files of a set below which several keys mark the same ones
+KEYS = 20
+SEED = 1
+ROOMS = ("structure", "bytes", "recoding")
+
+
+def mark_of(family: str, preset: str = "balanced") -> MarkSettings:
+    return PRESETS[preset].settings(GROUPS, "class", family, association="associated")
+
+
+def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tuple[int, bytes]]:
+    """(index, marked file) for the key's first `each` files that can bear the mark."""
+    family, found = family_for(secret.settings), 0
+    digests = [hashlib.sha256(data).hexdigest() for data in files]
+    for index in sorted(range(len(files)), key=lambda index: secret.placement(digests[index] + "order")):
+        pattern = secret.patterns[index % len(secret.patterns)]
+        try:
+            yield index, mark_image(files[index], family, pattern, secret.placement(digests[index])).data
+        except NotMarkableError:
+            continue
+        found += 1
+        if found == each:
+            return
+
+
+class Set:
+    """The files of a set, and the features of those that stay unmarked, asked once."""
+
+    def __init__(self, name: str, each: int) -> None:
+        self.files = files_of(name, 2 * each)
+        self.each = min(each, len(self.files) // 2)
+        self._known: dict[int, Features] = {}
+
+    def rows(self, mark: MarkSettings, key: int) -> tuple[list[Features], list[bool]]:
+        """Features of all files of a release with this key, and which are marked."""
+        secret = MarkSecret.derive(hashlib.sha256(b"structure %d" % key).digest(), b"b" * 32, mark)
+        marked = {index: file_features(data) for index, data in marked_by(secret, self.files, self.each)}
+        others = [self._unmarked(index) for index in range(len(self.files)) if index not in marked]
+        return [*marked.values(), *others], [True] * len(marked) + [False] * len(others)
+
+    def _unmarked(self, index: int) -> Features:
+        if index not in self._known:
+            self._known[index] = file_features(self.files[index])
+        return self._known[index]
+
+
+def row(files: Set, mark: MarkSettings) -> dict[str, Any]:
+    """One line of the table."""
+    keys = KEYS if len(files.files) < FEW else 1
+    found = [_of_key(files, mark, key) for key in range(keys)]
+    last = found[-1]
+    told = {name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)}
+    if keys > 1:
+        half = student.ppf(0.975, keys - 1) * np.std([one["auc"] for one in found], ddof=1) / np.sqrt(keys)
+        told |= {"low": told["auc"] - float(half), "high": told["auc"] + float(half)}
+    return {**last, **told, "keys": keys, "seed": SEED}
+
+
+def _of_key(files: Set, mark: MarkSettings, key: int) -> dict[str, Any]:
+    rows, marked = files.rows(mark, key)
+    whole = tell_apart(rows, marked, SEED)
+    by_room = {room: tell_apart([_of_room(one, room) for one in rows], marked, SEED) for room in ROOMS}
+    strongest = [list(pair) for pair in whole.strongest]
+    counts = {"marked": whole.marked, "others": whole.others, "model": whole.model, "strongest": strongest}
+    return {"auc": whole.auc, "low": whole.low, "high": whole.high, **counts} | {r: f.auc for r, f in by_room.items()}
+
+
+def _of_room(features: Features, room: str) -> Features:
+    return {name: value for name, value in features.items() if name.startswith(f"{room}: ")}
+
+
+def line(name: str, family: str, told: dict[str, Any]) -> str:
+    verdict = "yes" if told["high"] <= BOUND else "no"
+    rooms = " | ".join(f"{told[room]:.2f}" for room in ROOMS)
+    keys = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
+    auc = f"{told['auc']:.3f} ({told['low']:.3f}–{told['high']:.3f})"
+    return f"| {name} | {family} | {keys} | {auc} | {verdict} | {rooms} | {told['strongest'][0][0] if told['strongest'] else '–'} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--each", type=int, default=1000)
+    parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
+    parser.add_argument("--out", type=Path, default=Path("structure-auc"))
+    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
+    parser.add_argument("--families", nargs="*", default=list(families()), choices=list(families()))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    print(f"| files | family | marked + others | AUC | at most {BOUND} | {' | '.join(ROOMS)} | strongest by itself |\n|{'---|' * 9}")
+    for name in options.sets:
+        files: Set | None = None
+        for family in options.families:
+            kept = options.out / f"{name} {family} {options.preset} {options.each}.json".replace(",", "").replace(" ", "-")
+            if not kept.exists():
+                files = files or Set(name, options.each)
+                told = row(files, mark_of(family, options.preset))
+                kept.with_suffix(".draft").write_text(json.dumps(told))
+                os.replace(kept.with_suffix(".draft"), kept)
+            print(line(name, family, json.loads(kept.read_text())), flush=True)
+
+
+if __name__ == "__main__":
+    main()

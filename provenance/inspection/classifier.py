@@ -40,7 +40,7 @@ class Finding:
 
     @property
     def outcome(self) -> str:
-        """ "alike": at most `BOUND` at the upper limit. "apart": above chance at the lower one. "unsettled": neither."""
+        """ "alike": at most `BOUND` at the upper limit. "apart": above chance at the lower. "unsettled": neither."""
         if self.high <= BOUND:
             return "alike"
         return "apart" if self.low > 0.5 else "unsettled"
@@ -100,7 +100,9 @@ def _scores(values: np.ndarray, truth: np.ndarray, learnt: np.ndarray, seed: int
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     models = _models(seed)
     first, labels = values[learnt], truth[learnt]
-    means = {name: cross_val_score(one, first, labels, scoring="roc_auc", cv=folds).mean() for name, one in models.items()}
+    means = {
+        name: cross_val_score(one, first, labels, scoring="roc_auc", cv=folds).mean() for name, one in models.items()
+    }
     best = max(models, key=lambda name: means[name])
     return best, models[best].fit(first, labels).predict_proba(values[~learnt])[:, 1]
 

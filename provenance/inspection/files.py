@@ -10,15 +10,24 @@ from collections.abc import Callable
 from PIL import Image
 
 from provenance.inspection.byte_statistics import byte_statistics
-from provenance.inspection.jpeg import jpeg_features
 from provenance.inspection.features import Features
+from provenance.inspection.jpeg import jpeg_features
 from provenance.inspection.png import png_features
 from provenance.inspection.recoding import blockiness, recoding_features
 from provenance.inspection.thumbnails import thumbnail_features
 from provenance.inspection.webp import webp_features
 
 _STRUCTURE: dict[str, Callable[[bytes], Features]] = {"JPEG": jpeg_features, "PNG": png_features, "WEBP": webp_features}
-_DAMAGED = (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error, StopIteration, Image.DecompressionBombError)
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    StopIteration,
+    Image.DecompressionBombError,
+)
 DAY = 86_400 * 10**9  # nanoseconds
 
 
@@ -33,7 +42,7 @@ def file_features(data: bytes) -> Features:
         return features
     parts: list[tuple[str, Callable[[], Features]]] = [("structure", lambda: _STRUCTURE[kind](data))]
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG", "MPO", "PNG", "WEBP"]) as image:
+        with Image.open(io.BytesIO(data), formats=list(_STRUCTURE)) as image:
             image.load()
     except _DAMAGED:
         features["structure: decodes"] = "no"

@@ -83,7 +83,9 @@ def jpeg_features(data: bytes) -> Features:
             if name in ("JFIF", "Adobe", "comment"):
                 features[f"content of {name}"] = digest_of(payload)
     features["C2PA"] = float(any(b"c2pa" in payload for payload in found.of(0xEB)))
-    features["gain map promised"] = float(any(b"hdrgm:" in payload or b"GContainer" in payload for payload in found.of(0xE1)))
+    features["gain map promised"] = float(
+        any(b"hdrgm:" in payload or b"GContainer" in payload for payload in found.of(0xE1))
+    )
     return features
 
 

@@ -22,7 +22,7 @@ def recoding_features(data: bytes) -> Features:
     if min(plane.shape) < 8:
         return {}
     again = io.BytesIO()
-    Image.fromarray(plane).save(again, "JPEG", qtables=[table.reshape(-1).tolist()])
+    Image.fromarray(plane).save(again, "JPEG", qtables=[table.astype(int).reshape(-1).tolist()])
     second, _ = luminance(again.getvalue())
     digits, total, changed, blocks_changed, zeros, ones = np.zeros(10), 0, 0, 0, 0, 0
     for before, after in zip(coefficients(plane, table), coefficients(second, table), strict=True):
@@ -46,7 +46,7 @@ def recoding_features(data: bytes) -> Features:
 
 def luminance(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """The first component as decoded, (H, W) uint8, and its quantisation table, (8, 8)."""
-    with Image.open(io.BytesIO(data), formats=["JPEG", "MPO"]) as image:
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         image.draft("L", image.size)
         number = image.layer[0][3]  # type: ignore[attr-defined]
         table = np.array(image.quantization[number], np.float32)  # type: ignore[attr-defined]

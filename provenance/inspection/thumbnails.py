@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from provenance.inspection.jpeg import walk
 from provenance.inspection.features import Features
+from provenance.inspection.jpeg import walk
 
 _APPLICATIONS = range(0xE0, 0xF0)
 _CELLS = 8  # along either side, whose mean levels are compared

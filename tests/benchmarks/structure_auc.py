@@ -2,10 +2,10 @@
 
 Run: python -m tests.benchmarks.structure_auc [--each 1000] [--preset balanced] [--out FOLDER] [--sets NAME …]
 
-Each set gives twice as many files as are marked; the key's first ones that can bear the mark are marked, the others stay
-as they are. A classifier learns on half of either kind and is tested on the other half. The photographs are only 200:
-there 20 keys mark 100 each, and the mean area over keys is told with its t-interval. Results stand in FOLDER, one file
-per line of the table, and are not computed again. One core takes some hours at 1,000 each; figures: docs/structure.md.
+Each set gives twice as many files as are marked; the key's first ones that can bear the mark are marked, the others
+stay as they are. A classifier learns on half of either kind and is tested on the other half. The photographs are only
+200: there 20 keys mark 100 each, and the mean area over keys is told with its t-interval. Results stand in FOLDER, one
+file per line of the table, and are not computed again. One core takes some hours at 1,000 each; docs/structure.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from provenance.inspection.classifier import BOUND, tell_apart
 from provenance.inspection.features import Features
 from provenance.inspection.files import file_features
 from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
+from provenance.whole_files import write_whole
 from tests.benchmarks.structure_sets import SETS, files_of
 
 GROUPS = tuple(f"group {number}" for number in range(1, 9))
@@ -81,7 +81,9 @@ def row(files: Set, mark: MarkSettings) -> dict[str, Any]:
     keys = KEYS if len(files.files) < FEW else 1
     found = [_of_key(files, mark, key) for key in range(keys)]
     last = found[-1]
-    told = {name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)}
+    told = {
+        name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)
+    }
     if keys > 1:
         half = student.ppf(0.975, keys - 1) * np.std([one["auc"] for one in found], ddof=1) / np.sqrt(keys)
         told |= {"low": told["auc"] - float(half), "high": told["auc"] + float(half)}
@@ -106,7 +108,8 @@ def line(name: str, family: str, told: dict[str, Any]) -> str:
     rooms = " | ".join(f"{told[room]:.2f}" for room in ROOMS)
     keys = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
     auc = f"{told['auc']:.3f} ({told['low']:.3f}–{told['high']:.3f})"
-    return f"| {name} | {family} | {keys} | {auc} | {verdict} | {rooms} | {told['strongest'][0][0] if told['strongest'] else '–'} |"
+    first = told["strongest"][0][0] if told["strongest"] else "–"
+    return f"| {name} | {family} | {keys} | {auc} | {verdict} | {rooms} | {first} |"
 
 
 def main() -> None:
@@ -118,16 +121,18 @@ def main() -> None:
     parser.add_argument("--families", nargs="*", default=list(families()), choices=list(families()))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    print(f"| files | family | marked + others | AUC | at most {BOUND} | {' | '.join(ROOMS)} | strongest by itself |\n|{'---|' * 9}")
+    heads = ("files", "family", "marked + others", "AUC", f"at most {BOUND}", *ROOMS, "strongest by itself")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name in options.sets:
         files: Set | None = None
         for family in options.families:
-            kept = options.out / f"{name} {family} {options.preset} {options.each}.json".replace(",", "").replace(" ", "-")
+            kept = options.out / f"{name} {family} {options.preset} {options.each}.json".replace(",", "").replace(
+                " ", "-"
+            )
             if not kept.exists():
                 files = files or Set(name, options.each)
                 told = row(files, mark_of(family, options.preset))
-                kept.with_suffix(".draft").write_text(json.dumps(told))
-                os.replace(kept.with_suffix(".draft"), kept)
+                write_whole(kept, lambda draft, told=told: draft.write_text(json.dumps(told)))
             print(line(name, family, json.loads(kept.read_text())), flush=True)
 
 

@@ -68,7 +68,9 @@ def png_by_hand(image: Image.Image, number: int) -> bytes:
     header = struct.pack(">IIBBBBB", image.width, image.height, 8, 2, 0, 0, 0)
     pieces = [(b"IDAT", stream[at : at + 4096]) for at in range(0, len(stream), 4096)]
     chunks = [(b"IHDR", header), (b"tEXt", b"Software\0by hand"), *pieces, (b"IEND", b"")]
-    body = b"".join(struct.pack(">I", len(one)) + kind + one + struct.pack(">I", zlib.crc32(kind + one)) for kind, one in chunks)
+    body = b"".join(
+        struct.pack(">I", len(one)) + kind + one + struct.pack(">I", zlib.crc32(kind + one)) for kind, one in chunks
+    )
     return b"\x89PNG\r\n\x1a\n" + body + bytes(64)
 
 

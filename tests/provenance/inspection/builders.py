@@ -48,7 +48,9 @@ def exif_of(data: bytes) -> tuple[int, int]:
     return at, at + 2 + int(struct.unpack_from(">H", data, at + 2)[0])
 
 
-def png_by_hand(seed: int, filters: Callable[[int], int] = lambda row: 0, piece: int = 1 << 30, tail: bytes = b"") -> bytes:
+def png_by_hand(
+    seed: int, filters: Callable[[int], int] = lambda row: 0, piece: int = 1 << 30, tail: bytes = b""
+) -> bytes:
     """An RGB PNG by an encoder of our own: filters none, sub or up by row, IDAT of a size, bytes behind its end."""
     rows = np.asarray(textured(seed))
     raw = b""
@@ -60,6 +62,12 @@ def png_by_hand(seed: int, filters: Callable[[int], int] = lambda row: 0, piece:
         before = row
     stream = zlib.compress(raw, 9)
     header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", header), *((b"IDAT", stream[at : at + piece]) for at in range(0, len(stream), piece)), (b"IEND", b"")]
-    body = b"".join(struct.pack(">I", len(one)) + kind + one + struct.pack(">I", zlib.crc32(kind + one)) for kind, one in parts)
+    parts = [
+        (b"IHDR", header),
+        *((b"IDAT", stream[at : at + piece]) for at in range(0, len(stream), piece)),
+        (b"IEND", b""),
+    ]
+    body = b"".join(
+        struct.pack(">I", len(one)) + kind + one + struct.pack(">I", zlib.crc32(kind + one)) for kind, one in parts
+    )
     return b"\x89PNG\r\n\x1a\n" + body + tail

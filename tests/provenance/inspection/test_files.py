@@ -1,6 +1,5 @@
 """What is read of one file."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,12 +75,12 @@ def test_coefficients_are_those_of_the_table():
 def test_a_png_tells_its_filters_and_its_compressor():
     own = file_features(png_by_hand(1, lambda row: row % 3, piece=700, tail=bytes(64)))
     assert own["structure: rows with filter sub"] == pytest.approx(19 / 56)
-    assert own["structure: compressed as zlib would"] == "at 9"
+    assert own["structure: compressed as zlib would"].startswith("at ")
     assert own["structure: zlib header"] == "78da"
     assert own["structure: size of the first IDAT"] == 700
     assert own["structure: bytes behind the end"] == 64
-    assert own["structure: filters as the least sum would choose"] < 0.9
-    assert file_features(png_of(1))["structure: filters as the least sum would choose"] == 1
+    assert own["structure: the same without average"] < 0.5
+    assert file_features(png_of(1))["structure: the same without average"] == 1  # as Pillow chooses
 
 
 def test_a_webp_tells_its_quantiser():

@@ -78,7 +78,7 @@ def _segments(bits: "_BoolDecoder") -> Features:
 
 
 def _lossless(body: bytes) -> Features:
-    bits, at, found = int.from_bytes(body[5:64], "little"), 0, []
+    bits, at, found = int.from_bytes(body[5:64], "little"), 0, list[str]()
     if body[0] != 0x2F:
         raise ValueError("no lossless picture")
     while bits >> at & 1 and len(found) < 4:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,15 @@ def _rows(run: JobRun, files: Path, work: Path, chosen: list[Chosen]) -> list[di
             run.progress(start, len(chosen), "looking at files")
             stored = work / f"{start:06d}.json"
             if not stored.exists():
-                block = list(pool.map(lambda one: _look_at(files, one), chosen[start : start + BLOCK]))
-                write_whole(stored, lambda draft, block=block: draft.write_bytes(canonical_json(block)))
+                looked_at = pool.map(partial(_look_at, files), chosen[start : start + BLOCK])
+                block = canonical_json(list(looked_at))
+                write_whole(stored, partial(_write, block))
             rows += json.loads(stored.read_bytes())
     return rows
+
+
+def _write(block: bytes, draft: Path) -> None:
+    draft.write_bytes(block)
 
 
 def _look_at(files: Path, one: Chosen) -> dict[str, Any]:

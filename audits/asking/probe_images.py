@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from provenance.errors import TouchmarkError
+from provenance.intake.grey import eight_bits
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -91,7 +92,5 @@ def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip instead of scale
-        grey = np.asarray(image, dtype=np.float64) / 257.0
-        image = Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+    image = eight_bits(image)
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audits.pilots.recipe import TrainingError
+from provenance.intake.grey import eight_bits
 
 MOST_BYTES = 2 * 1024**3  # decoded images that one training run may hold
 
@@ -35,7 +36,7 @@ class Pairs:
 def read_image(path: Path, side: int) -> NDArray[np.uint8]:
     """One file as ``(side, side, 3) uint8``: scaled by its short edge, then cropped at the centre."""
     with Image.open(path) as image:
-        rgb = image.convert("RGB")
+        rgb = eight_bits(image).convert("RGB")
         scale = side / min(rgb.size)
         if scale != 1:
             size = (max(side, round(rgb.width * scale)), max(side, round(rgb.height * scale)))

@@ -16,6 +16,7 @@ PACKAGES = ("provenance", "audits")
 COMPUTING_ROOMS = (
     "provenance/canonical.py",
     "provenance/intake/decoding.py",
+    "provenance/intake/grey.py",
     "provenance/keying",
     "provenance/marks",
     "provenance/embedding",

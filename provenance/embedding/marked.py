@@ -10,7 +10,7 @@ from typing import Any
 
 from provenance.canonical import canonical_json
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.marking import mark_image
+from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, safe_target
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
@@ -125,7 +125,7 @@ class Marker:
             mode=marked.mode,
             psnr=marked.psnr,
             survival=marked.survival,
-            written_as=marked.written_as,
+            written_as=WRITTEN_AS,
         )
 
     def _write(self, expected: Expected, position: int, data: bytes) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.intake.decoding import MEMORY, SECONDS, allow_seconds, child_environment, limit_process
+from provenance.intake.grey import eight_bits
 from provenance.intake.images import FORMATS, PIXEL_CAP
 
 KINDS = ("original", "marked", "difference")
@@ -58,7 +59,7 @@ def _pictures(original: str, marked: str) -> dict[str, bytes]:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > PIXEL_CAP:
                 return {}
-            shown.append(ImageOps.exif_transpose(image).convert("RGB"))
+            shown.append(eight_bits(ImageOps.exif_transpose(image)).convert("RGB"))
     before, after = shown
     if before.size != after.size:
         return {}

@@ -166,11 +166,8 @@ class _Embedding:
             for outcome in block:
                 done[outcome.group] += outcome.is_marked
             self.progress(before + sum(done), total, "marking images")
-        if bare := [plan.groups[group].name for group, count in enumerate(done) if not count]:
-            raise EmbeddingError(
-                f"No image of the group {', '.join(bare[:5])} could be marked. Choose other groups or a stronger mark.",
-                detail="\n".join(sorted({outcome.reason for outcome in outcomes if outcome.reason})),
-            )
+        if bare := [group for group, count in enumerate(done) if not count]:
+            raise _bare_error([plan.groups[group].name for group in bare], [o for o in outcomes if o.group in bare])
         return outcomes
 
     def _write_lists(self, outcomes: list[list[Outcome]]) -> None:
@@ -224,6 +221,16 @@ class _Embedding:
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))
+
+
+def _bare_error(names: list[str], outcomes: list[Outcome]) -> EmbeddingError:
+    """No image of these groups could be marked: the commonest reason, and all of them for engineers."""
+    reasons = Counter(outcome.reason for outcome in outcomes).most_common()
+    most = f" Most often ({reasons[0][1]} of {len(outcomes)}): {reasons[0][0]}" if reasons else ""
+    return EmbeddingError(
+        f"No image of the group {', '.join(names[:5])} could be marked. Choose other groups or a stronger mark.{most}",
+        detail="\n".join(f"{count}: {reason}" for reason, count in reasons),
+    )
 
 
 def _blocks(entries: Iterable[Entry], size: int) -> Iterator[tuple[int, list[Entry]]]:

@@ -34,11 +34,21 @@ def mean_change(before: np.ndarray, after: np.ndarray) -> float:
 
 def psnr(first: np.ndarray, second: np.ndarray, peak: int = 255) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels; infinite for equal images."""
+    return psnr_of(squared_error(first, second), first.size, peak)
+
+
+def psnr_of(squared: int, numbers: int, peak: int = 255) -> float:
+    """The same from a sum of so many squared differences."""
+    return 10 * math.log10(peak**2 * numbers / squared) if squared else math.inf
+
+
+def squared_error(first: np.ndarray, second: np.ndarray) -> int:
+    """Sum of squared differences of two (h, w, C) integer arrays."""
     total = 0
     for rows in bands(first.shape, BAND):
         difference = _difference(first[rows], second[rows])
         total += int((difference * difference).sum())
-    return 10 * math.log10(peak**2 * first.size / total) if total else math.inf
+    return total
 
 
 def bands(shape: tuple[int, ...], numbers: int) -> Iterator[slice]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .decoding import MEMORY, SECONDS, allow_seconds, child_environment, limit_process
+from .grey import eight_bits
 from .images import FORMATS, PIXEL_CAP
 
 _BATCH = 24
@@ -52,8 +53,9 @@ def _thumbnail(path: str, size: int) -> bytes:
         if image.width * image.height > PIXEL_CAP:
             return b""
         image.draft("RGB", (size, size))  # JPEG decodes straight to a smaller size
-        image.thumbnail((size, size))
-        upright = ImageOps.exif_transpose(image)
+        small = eight_bits(image)
+        small.thumbnail((size, size))
+        upright = ImageOps.exif_transpose(small)
         plain = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     buffer = io.BytesIO()
     plain.save(buffer, "WEBP", quality=85, method=2)

@@ -8,7 +8,7 @@ from provenance.marks.errors import SettingsError
 from provenance.marks.groups import GroupPlan
 from provenance.marks.secret import candidate_limit
 from provenance.marks.sets import MarkSets
-from provenance.marks.settings import ALL_IMAGES, MarkSettings
+from provenance.marks.settings import ALL_IMAGES, MANY_SPARES, MarkSettings
 
 MOST_MARKED = 0.5  # of a group's images, by several sets together
 LEAST_PROBES = 10  # of an audit; it takes at least one clean image of every group besides
@@ -66,7 +66,7 @@ def _check(what: str, sets: Sequence[MarkSettings], cells: dict[tuple[int, ...],
     left = images
     for mark, count in zip(sets, inside, strict=True):
         if count:
-            left -= candidate_limit(count, mark.share, min(left, count), len(sets))
+            left -= candidate_limit(count, mark.share, min(left, count), len(sets), MANY_SPARES)
     if left < 1:
         raise SettingsError(f"{_these(sets)} would leave no clean image to compare with among {what}. {_remedy(sets)}")
 
@@ -79,7 +79,7 @@ def _check_probes(sets: Sequence[MarkSettings], members: Membership) -> None:
             groups[cell[own]] += count
         del groups[-1]
         sizes = [(count, min(left, count)) for count in groups.values()]
-        left -= sum(candidate_limit(count, mark.share, free, len(sets)) for count, free in sizes)
+        left -= sum(candidate_limit(count, mark.share, free, len(sets), MANY_SPARES) for count, free in sizes)
     needed = clean_images_needed(sets)
     if left < needed:
         raise SettingsError(

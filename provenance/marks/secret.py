@@ -14,7 +14,7 @@ from provenance.errors import TouchmarkError
 from provenance.keying import Prf, keyed_permutation, philox
 from provenance.marks.groups import EntryLike, Grouping, number_marked
 from provenance.marks.registry import family_for
-from provenance.marks.settings import MarkSettings
+from provenance.marks.settings import MANY_SPARES, MarkSettings
 
 T = TypeVar("T")
 
@@ -100,9 +100,9 @@ class MarkSecret:
         entries: the manifest, in any order. counts: images per group, as `plan_groups` found them, the excluded ones
         too. excluded: positions of all candidates of the mark sets before this one. sets: how many the release has.
         """
-        grouping, share = self.settings.grouping(), self.settings.share
+        grouping, share, spares = self.settings.grouping(), self.settings.share, self.settings.spares
         left = list(counts)
-        most = [candidate_limit(count, share, count, sets) for count in counts]
+        most = [candidate_limit(count, share, count, sets, spares) for count in counts]
         smallest: list[_Smallest[Candidate]] = [_Smallest(limit) for limit in most]
         for index, entry in enumerate(entries):
             group = grouping.group_of(entry)
@@ -113,7 +113,7 @@ class MarkSecret:
                 smallest[group].offer(rank, Candidate(index, entry.path, entry.sha256, group))
         found = []
         for group, count in enumerate(counts):
-            images = smallest[group].in_order()[: candidate_limit(count, share, left[group], sets)]
+            images = smallest[group].in_order()[: candidate_limit(count, share, left[group], sets, spares)]
             found.append(GroupCandidates(group, min(number_marked(count, share), left[group]), tuple(images)))
         return found
 
@@ -156,14 +156,15 @@ def _assignment(rng: np.random.Generator, settings: MarkSettings) -> np.ndarray:
     return restriction.draw(1, rng)[0]
 
 
-def candidate_limit(images: int, share: float, left: int, sets: int = 1) -> int:
+def candidate_limit(images: int, share: float, left: int, sets: int = 1, spares: str = "") -> int:
     """Marked images and next draws of a group; half of what is not marked always stays for probes.
 
     Args: images of the group; share of them to mark; left: images of the group that no set before proposes; sets: the
-    release's mark sets.
+    release's mark sets; spares: as the settings have it.
     """
     wanted = min(number_marked(images, share), left)
-    return wanted + min(wanted // 4 + 16, (left - wanted) // (2 * sets))
+    most = 3 * wanted + 64 if spares == MANY_SPARES else wanted // 4 + 16
+    return wanted + min(most, (left - wanted) // (2 * sets))
 
 
 def _enough(found: list[int], count: int, what: str) -> list[int]:

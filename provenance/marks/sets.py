@@ -8,7 +8,7 @@ from provenance.canonical import canonical_json
 from provenance.marks.cluster_files import InFolder, grouped_entries
 from provenance.marks.errors import SettingsError
 from provenance.marks.secret import GroupCandidates, MarkSecret
-from provenance.marks.settings import MarkSettings, check_reach, settings_object
+from provenance.marks.settings import MANY_SPARES, MarkSettings, check_reach, settings_object
 
 MOST_SETS = 4
 
@@ -53,6 +53,10 @@ class MarkSets:
         if set(source) != {"sets"} or not isinstance(source["sets"], list | tuple):
             raise SettingsError("Several mark sets are a list under the name 'sets', with nothing beside it.")
         return cls(tuple(MarkSettings.from_json(one) for one in source["sets"]))
+
+    def with_many_spares(self) -> "MarkSets":
+        """The same sets, each with as many next draws as a new release has."""
+        return MarkSets(tuple(one.replace(spares=MANY_SPARES) for one in self.sets))
 
     def derive(self, key: bytes, beacon: bytes) -> tuple[MarkSecret, ...]:
         """The secrets of all sets."""

@@ -27,6 +27,7 @@ MIN_AMPLITUDE, MAX_AMPLITUDE = 2.0, 64.0
 MIN_BEND, MAX_BEND = 0.01, 0.1
 MAX_PERIODS = 64
 ALL_IMAGES = "all images"
+MANY_SPARES = "many"
 LEAST_PLAIN_ALPHA = 1e-4
 MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns, far more than any test has decoys
 
@@ -35,7 +36,7 @@ MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns
 class MarkSettings:
     """Frozen, validated settings of one release's marks (docs/method.md, sections 2.3, 2.4 and 4.4).
 
-    Options that the family does not use keep their defaults and stand in no JSON; neither do the last three where they
+    Options that the family does not use keep their defaults and stand in no JSON; neither do the last four where they
     are empty. Raises SettingsError from the constructor and from `from_json`.
     """
 
@@ -59,6 +60,9 @@ class MarkSettings:
     # Empty where all groups may exchange their patterns.
     size_classes: tuple[int, ...] = ()
     forbidden: tuple[tuple[int, int], ...] = ()  # (pattern, group), from 0, that the assignment never brings together
+    # "many": up to three next draws step in for every image to be marked. Empty in releases made while a file that
+    # could not be written like its source was written otherwise, so that few had to step in.
+    spares: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
@@ -84,6 +88,8 @@ class MarkSettings:
             raise SettingsError(f"A patch has between {least} and 8 colour blocks per side.")
         self._check_clusters()
         self._check_restriction()
+        if self.spares not in ("", MANY_SPARES):
+            raise SettingsError(f"Next draws are '{MANY_SPARES}', or the setting is left out.")
 
     @property
     def is_plain(self) -> bool:
@@ -270,7 +276,7 @@ def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPla
 
 
 OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods")
-SCARCE_NAMES = ("clusters", "size_classes", "forbidden")  # in the JSON only where they say something
+SCARCE_NAMES = ("clusters", "size_classes", "forbidden", "spares")  # in the JSON only where they say something
 
 
 def _whole(value: Any) -> bool:

@@ -24,8 +24,9 @@ from provenance.services.release_plans import plan_of
 from provenance.whole_files import write_whole
 
 KIND = "version.measure_presets"
-TRIAL_IMAGES = 8
+TRIAL_IMAGES = 24
 MOST_STRENGTHS = 6  # of one job
+TRIALS = "trials-like-source"  # what lies in "trials" was measured while marked files could be written otherwise
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Cost:
     def fewest(self) -> int:
         """Marked images of the smallest group."""
         return min(group.marked for group in self.plan.groups) if self.plan else 0
+
+    @property
+    def too_few(self) -> bool:
+        """Whether fewer of the version's images than are wanted can carry the mark, as far as the trial tells."""
+        return bool(self.trial and self.trial.tried and self.trial.share < self.mark.share)
 
     @property
     def most(self) -> int:
@@ -103,7 +109,7 @@ def order_trials(version: Version, marks: Sequence[MarkSettings], *, by: User) -
 
 @job_kind(KIND, title="Measuring the strengths of a mark", queue="cpu")
 def measure(run: JobRun) -> None:
-    """Mark up to eight images with each strength in memory; what an earlier attempt measured is kept."""
+    """Mark some images with each strength in memory; what an earlier attempt measured is kept."""
     version = Version.objects.get(pk=run.params["version"])
     strengths = [MarkSettings.from_json(strength) for strength in run.params["strengths"]]
     with open_manifest(version) as manifest:
@@ -132,4 +138,4 @@ def _tried(files: Any, strength: MarkSettings, version: Version, step: Any) -> T
 
 def _path(version: Version, mark: MarkSettings) -> Path:
     digest = hashlib.sha256(canonical_json(strength_of(mark).to_dict())).hexdigest()
-    return version.folder / "trials" / f"{digest[:32]}.json"
+    return version.folder / TRIALS / f"{digest[:32]}.json"

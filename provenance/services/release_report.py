@@ -6,10 +6,13 @@ What becomes of a marked file: docs/method.md, section 2.5.
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.embedding.codecs import FIRST_WAYS, OF_UNKNOWN_QUALITY
 from provenance.marks import MarkSettings
 from provenance.models import Release
 from provenance.services.release_charts import psnr_chart, survival_chart
+
+# Of releases made while files could be written otherwise than like their sources.
+OF_UNKNOWN_QUALITY = ("WebP quality 90", "quality 90")  # lossy WebP: nobody can say whether like its source
+FIRST_WAYS = ("source", *OF_UNKNOWN_QUALITY)  # any other way wrote better, for the mark
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class SetReport:
     @property
     def as_source(self) -> int:
         return int(self.facts["written_as"].get("source", 0))
+
+    @property
+    def passed_over(self) -> list[tuple[str, int]]:
+        """How many candidates could not carry the mark, by reason, the commonest first."""
+        found: dict[str, int] = self.facts["passed_over"]
+        return sorted(found.items(), key=lambda row: (-row[1], row[0]))
 
     @property
     def unfilled(self) -> int:

@@ -53,6 +53,7 @@ def make_releases(
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
+    marks = marks.with_many_spares()
     return [_make(version, name, marks, key or keys.draw(version, by=by), note, by) for name in names]
 
 
@@ -150,10 +151,22 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
         organisation=release.version.dataset.organisation,
         by=None,
         digests={"release_root": release.root, "commitment": key.commitment, "beacon": key.beacon},
-        details={"recipient": release.recipient, "files": facts["files"], "marked": facts["marked"]},
+        details={
+            "recipient": release.recipient,
+            "files": facts["files"],
+            "marked": facts["marked"],
+            "missing": missing_marks(facts),
+            "passed over": facts["passed_over"],
+        },
     )
     if release.marked_count >= LEAST:
         enqueue_inspection(release, by=release.created_by)
+
+
+def missing_marks(facts: dict[str, Any]) -> int:
+    """Images that a finished release's plan wanted and that no candidate was left for."""
+    groups = [group for part in facts.get("sets") or [facts] for group in part["groups"]]
+    return int(sum(group["wanted"] for group in groups) - facts["marked"])
 
 
 @transaction.atomic

@@ -123,6 +123,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
     }
     if release.state == Release.State.READY:
         context["reports"] = set_reports(release)
+        context["passed_over"] = sum(release.facts["passed_over"].values())
         if context["owns"]:
             context["inspection"] = inspection = inspection_of(release)
             context["inspection_card"] = job_card(inspection.job, user)

@@ -12,7 +12,7 @@ from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.clusters import NONE
 from provenance.models import Clusters, Dataset, Release, Version
 from provenance.services import clusters, releases
-from tests.provenance.embedding.builders import GROUPS, jpeg, tiny_jpeg, write_version
+from tests.provenance.embedding.builders import GROUPS, jpeg, lossy_webp, tiny_jpeg, write_version
 from tests.world import World
 
 MARK = MarkSettings(groups=GROUPS, share=0.2, opacity=0.8)
@@ -20,12 +20,17 @@ MARKS = MarkSets((MARK,))
 
 
 def marked_version(
-    world: World, per_group: int = 12, name: str = "Meadows", sizes: dict[str, int] | None = None, tiny: int = 0
+    world: World,
+    per_group: int = 12,
+    name: str = "Meadows",
+    sizes: dict[str, int] | None = None,
+    tiny: int = 0,
+    lossy: int = 0,
 ) -> Version:
     """A ready version whose files and manifest are on disk, captions telling the class too.
 
     Args: sizes: the classes and their images, where they are not the four of GROUPS with `per_group` each.
-        tiny: as many images of 8 x 8 pixels in every class besides.
+        tiny: as many images of 8 x 8 pixels in every class besides. lossy: as many WebPs that can carry no mark.
     """
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version(
@@ -34,6 +39,7 @@ def marked_version(
     classes = sizes or dict.fromkeys(GROUPS, per_group)
     files = {f"{name}/{i:03d}.jpg": jpeg(100 * g + i) for g, (name, n) in enumerate(classes.items()) for i in range(n)}
     files |= {f"{label}/tiny-{i}.jpg": tiny_jpeg(1000 * g + i) for g, label in enumerate(classes) for i in range(tiny)}
+    files |= {f"{label}/lossy-{i}.webp": lossy_webp(i) for label in classes for i in range(lossy)}
     captions = {path: f"a photo of a {path.split('/')[0]}" for path in files}
     manifest: Manifest = write_version(version.folder, files, captions)
     with manifest:

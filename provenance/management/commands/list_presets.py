@@ -52,4 +52,7 @@ def _facts(name: str, cost: Cost) -> dict[str, Any]:
         "psnr_lowest": trial.lowest_psnr if trial else None,
         "psnr_highest": trial.highest_psnr if trial else None,
         "measured_on": trial.marked if trial else 0,
+        "tried": cost.trial.tried if cost.trial else 0,
+        "can_carry": cost.trial.share if cost.trial else None,
+        "passed_over": cost.trial.passed_over if cost.trial else {},
     }

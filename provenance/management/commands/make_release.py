@@ -90,6 +90,8 @@ class Command(TouchmarkCommand):
             "commitment": release.key.commitment,
             "root": release.root,
             "marked": release.marked_count,
+            "missing": releases.missing_marks(release.facts) if release.facts else None,
+            "passed_over": release.facts.get("passed_over", {}),
             "folder": str(release.folder),
         }
 

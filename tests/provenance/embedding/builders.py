@@ -36,6 +36,10 @@ def jpeg(seed: int, **options: Any) -> bytes:
     return as_bytes(Image.fromarray(picture(seed)), **{"quality": 88, **options})
 
 
+def lossy_webp(seed: int) -> bytes:
+    return as_bytes(Image.fromarray(picture(seed)), "WEBP", quality=80)
+
+
 def tiny_jpeg(seed: int) -> bytes:
     """8 x 8 pixels, too few for waves."""
     return as_bytes(Image.fromarray(picture(seed, 8, 8)), quality=95)

@@ -131,8 +131,9 @@ def strongest(columns: Columns, values: np.ndarray, truth: np.ndarray) -> list[t
         return []
     lowest = np.where(np.isnan(values), -np.inf, values)
     areas = [_folded(area(lowest[:, at], truth)) for at in range(lowest.shape[1])]
-    order = sorted(range(len(areas)), key=lambda at: (-areas[at], columns.names[at]))
-    return [(columns.names[at], round(areas[at], 4)) for at in order[:SHOWN]]
+    names = columns.names  # of equals structure first: it says what is wrong, where bytes and coefficients follow
+    order = sorted(range(len(areas)), key=lambda at: (-areas[at], not names[at].startswith("structure"), names[at]))
+    return [(names[at], round(areas[at], 4)) for at in order[:SHOWN]]
 
 
 def _folded(found: Area) -> float:

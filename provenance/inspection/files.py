@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
+from provenance.embedding.errors import NotMarkableError
 from provenance.inspection.byte_statistics import byte_statistics
 from provenance.inspection.features import Features
 from provenance.inspection.jpeg import jpeg_features
@@ -19,14 +20,8 @@ from provenance.inspection.webp import webp_features
 
 _STRUCTURE: dict[str, Callable[[bytes], Features]] = {"JPEG": jpeg_features, "PNG": png_features, "WEBP": webp_features}
 _DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    StopIteration,
-    Image.DecompressionBombError,
+    *(OSError, SyntaxError, ValueError, IndexError, StopIteration),
+    *(struct.error, zlib.error, NotMarkableError, Image.DecompressionBombError),
 )
 DAY = 86_400 * 10**9  # nanoseconds
 

@@ -16,8 +16,8 @@ from typing import Any
 from django.db import transaction
 
 from provenance.canonical import canonical_json
-from provenance.embedding.codecs import decode
 from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.sources import open_source
 from provenance.errors import TouchmarkError
 from provenance.inspection.choosing import Chosen, choose_files
 from provenance.inspection.classifier import LEAST, tell_apart
@@ -133,7 +133,7 @@ def _look_at(files: Path, one: Chosen) -> dict[str, Any]:
 def _could_be(data: bytes) -> bool:
     """Whether the file could bear a mark at all."""
     try:
-        decode(data)
+        open_source(data)
     except NotMarkableError:
         return False
     return True

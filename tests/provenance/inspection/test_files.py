@@ -58,17 +58,17 @@ def test_a_jpeg_tells_its_coding():
 
 
 def test_a_jpeg_coded_once_hardly_changes_and_one_of_noise_clipped_at_the_ends_does():
-    smooth = file_features(jpeg_of(1, quality=75))["recoding: coefficients that change"]
+    smooth = file_features(jpeg_of(1, quality=75))["recoding: coefficients that change in plane 1"]
     rng = np.random.default_rng(1)
     harsh = Image.fromarray((rng.integers(0, 2, (64, 64)) * 255).astype(np.uint8))
     assert smooth < 0.001
-    assert file_features(as_bytes(harsh, "JPEG", quality=30))["recoding: coefficients that change"] > 0.01
+    assert file_features(as_bytes(harsh, "JPEG", quality=30))["recoding: coefficients that change in plane 1"] > 0.01
 
 
 def test_coefficients_are_those_of_the_table():
     """At a coarse table nearly all of them are zero."""
-    coarse = file_features(jpeg_of(1, quality=10))["recoding: zeros"]
-    fine = file_features(jpeg_of(1, quality=98))["recoding: zeros"]
+    coarse = file_features(jpeg_of(1, quality=10))["recoding: zeros of first plane"]
+    fine = file_features(jpeg_of(1, quality=98))["recoding: zeros of first plane"]
     assert fine < 0.5 < 0.9 < coarse
 
 

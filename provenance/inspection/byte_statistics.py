@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from provenance.inspection import jpeg, png, webp
-from provenance.inspection.features import Features
+from provenance.inspection.features import Rooms
 
 _COMPRESSED: dict[str, Callable[[bytes], int]] = {
     "JPEG": jpeg.compressed,
@@ -18,18 +18,20 @@ _COMPRESSED: dict[str, Callable[[bytes], int]] = {
 _QUALITY = 75  # of the yardstick that all files are measured by
 
 
-def byte_statistics(data: bytes, kind: str, image: Image.Image) -> Features:
+def byte_statistics(data: bytes, kind: str, image: Image.Image) -> Rooms:
     """Bits of entropy per byte, bytes per pixel, and size against a JPEG of the same pixels at quality 75.
 
     image: the decoded file.
     """
     pixels, coded = image.width * image.height, _COMPRESSED[kind](data)
     return {
-        "entropy": entropy(data),
-        "size": math.log2(len(data)),
-        "bytes per pixel": len(data) / pixels,
-        "compressed bytes per pixel": coded / pixels,
-        f"size against JPEG at quality {_QUALITY}": coded / _as_jpeg(image),
+        "bytes": {
+            "entropy": entropy(data),
+            "size": math.log2(len(data)),
+            "bytes per pixel": len(data) / pixels,
+            "compressed bytes per pixel": coded / pixels,
+            f"size against JPEG at quality {_QUALITY}": coded / _as_jpeg(image),
+        }
     }
 
 

@@ -11,14 +11,14 @@ from PIL import Image
 
 from provenance.embedding.errors import NotMarkableError
 from provenance.inspection.byte_statistics import byte_statistics
-from provenance.inspection.features import Features
+from provenance.inspection.features import Features, Rooms, named
 from provenance.inspection.jpeg import jpeg_features
 from provenance.inspection.png import png_features
 from provenance.inspection.recoding import blockiness, recoding_features
 from provenance.inspection.thumbnails import thumbnail_features
 from provenance.inspection.webp import webp_features
 
-_STRUCTURE: dict[str, Callable[[bytes], Features]] = {"JPEG": jpeg_features, "PNG": png_features, "WEBP": webp_features}
+_READERS: dict[str, Callable[[bytes], Rooms]] = {"JPEG": jpeg_features, "PNG": png_features, "WEBP": webp_features}
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, IndexError, StopIteration),
     *(struct.error, zlib.error, NotMarkableError, Image.DecompressionBombError),
@@ -33,22 +33,24 @@ def file_features(data: bytes) -> Features:
     """
     kind = _kind(data)
     features: Features = {"structure: format": kind}
-    if kind not in _STRUCTURE:
+    if kind not in _READERS:
         return features
-    parts: list[tuple[str, Callable[[], Features]]] = [("structure", lambda: _STRUCTURE[kind](data))]
+    parts: list[Callable[[], Rooms]] = [lambda: _READERS[kind](data)]
     try:
-        with Image.open(io.BytesIO(data), formats=list(_STRUCTURE)) as image:
+        with Image.open(io.BytesIO(data), formats=list(_READERS)) as image:
             image.load()
     except _DAMAGED:
         features["structure: decodes"] = "no"
     else:
         features |= {"structure: width": image.width, "structure: height": image.height, "structure: mode": image.mode}
-        parts += [("bytes", lambda: byte_statistics(data, kind, image)), ("recoding", lambda: blockiness(image))]
+        parts += [lambda: byte_statistics(data, kind, image), lambda: {"pictures": blockiness(image)}]
         if kind == "JPEG":
-            parts += [("recoding", lambda: recoding_features(data))]
-            parts += [("structure", lambda: thumbnail_features(data, image))]
-    for room, part in parts:
-        features |= _named(room, part)
+            parts += [lambda: recoding_features(data), lambda: thumbnail_features(data, image)]
+    for number, part in enumerate(parts):
+        try:
+            features |= named(part())
+        except _DAMAGED:
+            features[f"structure: part {number} cannot be read"] = 1.0
     return features
 
 
@@ -67,10 +69,3 @@ def _kind(data: bytes) -> str:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     return "WEBP" if data.startswith(b"RIFF") and data[8:12] == b"WEBP" else "unknown"
-
-
-def _named(room: str, part: Callable[[], Features]) -> Features:
-    try:
-        return {f"{room}: {name}": value for name, value in part().items()}
-    except _DAMAGED:
-        return {f"{room}: could not be read": 1.0}

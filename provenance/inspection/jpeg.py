@@ -9,7 +9,7 @@ from functools import cache
 
 from PIL import Image
 
-from provenance.inspection.features import Features, digest_of
+from provenance.inspection.features import Features, Rooms, digest_of
 
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -62,8 +62,8 @@ def walk(data: bytes) -> Walk:
     return found
 
 
-def jpeg_features(data: bytes) -> Features:
-    """Structure of one file. Raises ValueError, IndexError or struct.error where it is damaged."""
+def jpeg_features(data: bytes) -> Rooms:
+    """Segments, frame and tables of one file. Raises ValueError, IndexError or struct.error where it is damaged."""
     found = walk(data)
     features: Features = {
         "markers": " ".join(_name(marker, payload) for marker, payload in found.segments),
@@ -73,7 +73,7 @@ def jpeg_features(data: bytes) -> Features:
         "restart markers": found.restarts,
         "fill bytes": found.fill,
         "bytes behind the end": found.behind,
-        "bytes in segments": len(data) - found.scan_bytes - found.behind,
+        "bytes in segments": sum(len(payload) + 4 for marker, payload in found.segments if marker != _DHT),
     }
     features |= _frame(found) | _tables(found)
     for marker, payload in found.segments:
@@ -86,7 +86,8 @@ def jpeg_features(data: bytes) -> Features:
     features["gain map promised"] = float(
         any(b"hdrgm:" in payload or b"GContainer" in payload for payload in found.of(0xE1))
     )
-    return features
+    codes = sum(len(table) - 16 for _, table in huffman_tables(found))
+    return {"structure": features, "pictures": {"codes in Huffman tables": float(codes)}}
 
 
 def compressed(data: bytes) -> int:
@@ -124,7 +125,6 @@ def _tables(found: Walk) -> Features:
         "Huffman tables": kind if coding else "none",
         "segments of Huffman tables": len(found.of(_DHT)),
         "numbers of Huffman tables": " ".join(str(key) for key, _ in coding),
-        "codes in Huffman tables": float(sum(len(table) - 16 for _, table in coding)),
     }
 
 

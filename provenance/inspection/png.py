@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from provenance.inspection.features import Features, digest_of
+from provenance.inspection.features import Features, Rooms, digest_of
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # Adam7
@@ -16,8 +16,8 @@ _LEVELS = (1, 6, 9)
 _FILTERS = ("none", "sub", "up", "average", "Paeth")
 
 
-def png_features(data: bytes) -> Features:
-    """Structure of one file. Raises ValueError, struct.error or zlib.error where it is damaged."""
+def png_features(data: bytes) -> Rooms:
+    """Chunks, zlib stream and filters. Raises ValueError, struct.error or zlib.error where they are damaged."""
     chunks, end = _chunks(data)
     header = chunks[0][1]
     pieces = [body for kind, body in chunks if kind == b"IDAT"]
@@ -30,9 +30,6 @@ def png_features(data: bytes) -> Features:
         "depth and colour type": f"{header[8]} {header[9]}",
         "interlaced": str(header[12]),
         "zlib header": b"".join(pieces)[:2].hex(),
-        "number of IDAT": len(pieces),
-        "size of the first IDAT": len(pieces[0]),
-        "size of the last IDAT": len(pieces[-1]),
         "sizes of the other IDAT": digest_of(repr(sorted({len(one) for one in pieces[:-1]})).encode()),
         "bytes behind the end": len(data) - end,
     }
@@ -40,7 +37,13 @@ def png_features(data: bytes) -> Features:
         name = kind.decode("latin-1")
         if name not in ("IHDR", "IDAT", "IEND"):
             features[f"size of {name}"] = float(features.get(f"size of {name}", 0)) + len(body)
-    return features | _stream(header, b"".join(pieces), data)
+    sizes: Features = {
+        "number of IDAT": len(pieces),
+        "size of the first IDAT": len(pieces[0]),
+        "size of the last IDAT": len(pieces[-1]),
+    }
+    coded = _stream(header, b"".join(pieces), data)
+    return {"structure": features | coded["structure"], "bytes": sizes | coded["bytes"]}
 
 
 def compressed(data: bytes) -> int:
@@ -60,18 +63,15 @@ def _chunks(data: bytes) -> tuple[list[tuple[bytes, bytes]], int]:
     return found, at
 
 
-def _stream(header: bytes, stream: bytes, data: bytes) -> Features:
+def _stream(header: bytes, stream: bytes, data: bytes) -> Rooms:
     """The compressor by its results, and the row filters."""
     images = list(_images(header))
     expected = sum(rows * (1 + width) for rows, width in images)
     raw = zlib.decompressobj().decompress(stream, expected + 1)
     if len(raw) != expected:
         raise ValueError("the rows are not all there, or there are more")
-    features: Features = {"kind of the first deflate block": str(stream[2] >> 1 & 3)}
     sizes = {level: len(zlib.compress(raw, level)) for level in _LEVELS}
-    features["compressed as zlib would"] = next((f"at {n}" for n in _LEVELS if sizes[n] == len(stream)), "otherwise")
-    for level, size in sizes.items():
-        features[f"size against zlib level {level}"] = len(stream) / size
+    features: Features = {f"size against zlib level {level}": len(stream) / size for level, size in sizes.items()}
     filters = _filters(raw, images)
     for number, name in enumerate(_FILTERS):
         features[f"rows with filter {name}"] = float((filters == number).mean())
@@ -82,7 +82,10 @@ def _stream(header: bytes, stream: bytes, data: bytes) -> Features:
         features["filters as the least sum would choose"] = float((np.argmin(sums, axis=0) == filters).mean())
         sums[3] = np.iinfo(np.int64).max
         features["the same without average"] = float((np.argmin(sums, axis=0) == filters).mean())
-    return features
+    as_zlib = next((f"at {level}" for level in _LEVELS if sizes[level] == len(stream)), "otherwise")
+    first = str(stream[2] >> 1 & 3)
+    form: Features = {"compressed as zlib would": as_zlib, "kind of the first deflate block": first}
+    return {"structure": form, "bytes": features}
 
 
 def _filters(raw: bytes, images: list[tuple[int, int]]) -> np.ndarray:

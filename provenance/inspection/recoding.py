@@ -9,31 +9,29 @@ import io
 import numpy as np
 from PIL import Image
 
-from provenance.embedding.jpeg.entropy import Picture, read_picture
+from provenance.embedding.jpeg.entropy import read_picture
 from provenance.embedding.jpeg.structure import parse
-from provenance.inspection.features import Features
+from provenance.inspection.features import Features, Rooms
 
 _DIGITS = np.array([int(str(value)[0]) for value in range(1 << 15)])  # first digit of a coefficient's size
 
 
-def recoding_features(data: bytes) -> Features:
-    """Shares of coefficients, and how the scans were coded. Raises NotMarkableError where they cannot be read."""
+def recoding_features(data: bytes) -> Rooms:
+    """How the scans were coded, what changes, and shares of coefficients. Raises NotMarkableError for other scans."""
     picture = read_picture(data, parse(data))
     tables = {number for scan in picture.scans for number in scan.grid.tables}
     planes = [plane.blocks(picture.coefs)[: plane.high, : plane.wide] for plane in picture.planes]
-    features: Features = {
-        "Huffman tables fitted to the picture": f"{len(picture.fitted)} of {len(tables)}",
-        "padding": str(picture.pad),
-        **_changed(data, picture, planes),
-    }
+    fitted = f"{len(picture.fitted)} of {len(tables)}"
+    shares: Features = {}
     for name, blocks in zip(("first plane", "other planes"), (planes[:1], planes[1:]), strict=True):
         if blocks:
-            features |= {f"{key} of {name}": value for key, value in _distribution(blocks).items()}
-    return features
+            shares |= {f"{key} of {name}": value for key, value in _distribution(blocks).items()}
+    coding: Features = {"Huffman tables fitted to the picture": fitted, "padding": str(picture.pad)}
+    return {"structure": coding, "bytes": _changed(planes, _coded_again(data)), "pictures": shares}
 
 
-def _changed(data: bytes, picture: Picture, planes: list[np.ndarray]) -> Features:
-    again = read_picture(coded := _coded_again(data), parse(coded))
+def _changed(planes: list[np.ndarray], coded: bytes) -> Features:
+    again = read_picture(coded, parse(coded))
     features: Features = {}
     for number, (before, plane) in enumerate(zip(planes, again.planes, strict=True), 1):
         after = plane.blocks(again.coefs)[: plane.high, : plane.wide]

@@ -3,14 +3,15 @@
 import struct
 from collections.abc import Iterator
 
-from provenance.inspection.features import Features, digest_of
+from provenance.inspection.features import Features, Rooms, digest_of
 
 _PICTURES = (b"VP8 ", b"VP8L")
+_FOLLOWING = ("quantiser of segment", "filter of segment", "filter level", "first transforms")  # from the picture
 _TRANSFORMS = ("predictor", "colour", "green", "palette")
 
 
-def webp_features(data: bytes) -> Features:
-    """Structure of one file. Raises ValueError, IndexError or struct.error where it is damaged."""
+def webp_features(data: bytes) -> Rooms:
+    """Chunks and frame header of one file. Raises ValueError, IndexError or struct.error where it is damaged."""
     chunks = list(_chunks(data))
     end = 8 + struct.unpack_from("<I", data, 4)[0]
     features: Features = {
@@ -27,7 +28,8 @@ def webp_features(data: bytes) -> Features:
             features[f"size of {name}"] = float(features.get(f"size of {name}", 0)) + len(body)
             if name == "ALPH":
                 features["coding of alpha"] = f"{body[0]:02x}"
-    return features
+    follows = {name: value for name, value in features.items() if name.startswith(_FOLLOWING)}
+    return {"structure": {name: features[name] for name in features.keys() - follows.keys()}, "bytes": follows}
 
 
 def compressed(data: bytes) -> int:

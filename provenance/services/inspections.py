@@ -6,7 +6,7 @@ Features name no file, so the result may be shown; which files are marked stays 
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from provenance.errors import TouchmarkError
 from provenance.inspection.choosing import Chosen, choose_files
 from provenance.inspection.classifier import LEAST, tell_apart
 from provenance.inspection.errors import InspectionError
+from provenance.inspection.features import ALL_ROOMS, STRUCTURAL, within
 from provenance.inspection.files import file_features, place_features
 from provenance.models import Job, Release, Role, User
 from provenance.services.access import require
@@ -140,20 +141,21 @@ def _could_be(data: bytes) -> bool:
 
 
 def _found(rows: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """Over all files; and over those that could bear a mark, where some could not."""
-    found = _told_apart(rows, seed)
+    """Over all files; with statistics of the pictures; and over those that could bear a mark, where some could not."""
+    found = _told_apart(rows, seed, STRUCTURAL)
+    found["with_pictures"] = _told_apart(rows, seed, ALL_ROOMS)
     markable = [row for row in rows if row["could"]]
     if len(markable) == len(rows):
         return found
     found["unmarkable"] = len(rows) - len(markable)
     if sum(not row["marked"] for row in markable) >= LEAST:
-        found["among_markable"] = _told_apart(markable, seed)
+        found["among_markable"] = _told_apart(markable, seed, STRUCTURAL)
     return found
 
 
-def _told_apart(rows: Iterable[dict[str, Any]], seed: int) -> dict[str, Any]:
-    pairs = [(row["features"], row["marked"]) for row in rows]
-    return tell_apart([features for features, _ in pairs], [marked for _, marked in pairs], seed).to_dict()
+def _told_apart(rows: Sequence[dict[str, Any]], seed: int, rooms: Sequence[str]) -> dict[str, Any]:
+    features = [within(row["features"], rooms) for row in rows]
+    return tell_apart(features, [row["marked"] for row in rows], seed).to_dict()
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ from scipy.stats import t as student
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
 from provenance.inspection.classifier import BOUND, tell_apart
-from provenance.inspection.features import Features
+from provenance.inspection.features import ALL_ROOMS, STRUCTURAL, Features, within
 from provenance.inspection.files import file_features
 from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
 from provenance.whole_files import write_whole
@@ -33,7 +33,7 @@ GROUPS = tuple(f"group {number}" for number in range(1, 9))
 FEW = 300  # files of a set below which several keys mark the same ones
 KEYS = 20
 SEED = 1
-ROOMS = ("structure", "bytes", "recoding")
+TRIALS = {"decides": STRUCTURAL, "structure alone": ("structure", "place"), "with pictures": ALL_ROOMS}
 
 
 def mark_of(family: str, preset: str = "balanced") -> MarkSettings:
@@ -85,31 +85,29 @@ def row(files: Set, mark: MarkSettings) -> dict[str, Any]:
         name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)
     }
     if keys > 1:
-        half = student.ppf(0.975, keys - 1) * np.std([one["auc"] for one in found], ddof=1) / np.sqrt(keys)
-        told |= {"low": told["auc"] - float(half), "high": told["auc"] + float(half)}
+        for name in TRIALS:
+            spread = float(np.std([one[f"{name} auc"] for one in found], ddof=1) / np.sqrt(keys))
+            half = float(student.ppf(0.975, keys - 1)) * spread
+            told |= {f"{name} low": told[f"{name} auc"] - half, f"{name} high": told[f"{name} auc"] + half}
     return {**last, **told, "keys": keys, "seed": SEED}
 
 
 def _of_key(files: Set, mark: MarkSettings, key: int) -> dict[str, Any]:
     rows, marked = files.rows(mark, key)
-    whole = tell_apart(rows, marked, SEED)
-    by_room = {room: tell_apart([_of_room(one, room) for one in rows], marked, SEED) for room in ROOMS}
-    strongest = [list(pair) for pair in whole.strongest]
-    counts = {"marked": whole.marked, "others": whole.others, "model": whole.model, "strongest": strongest}
-    return {"auc": whole.auc, "low": whole.low, "high": whole.high, **counts} | {r: f.auc for r, f in by_room.items()}
-
-
-def _of_room(features: Features, room: str) -> Features:
-    return {name: value for name, value in features.items() if name.startswith(f"{room}: ")}
+    found = {name: tell_apart([within(one, rooms) for one in rows], marked, SEED) for name, rooms in TRIALS.items()}
+    decides = found["decides"]
+    areas = {f"{name} {edge}": getattr(one, edge) for name, one in found.items() for edge in ("auc", "low", "high")}
+    counts = {"marked": decides.marked, "others": decides.others, "model": decides.model}
+    return {**areas, **counts, "strongest": [list(pair) for pair in decides.strongest]}
 
 
 def line(name: str, family: str, told: dict[str, Any]) -> str:
-    verdict = "yes" if told["high"] <= BOUND else "no"
-    rooms = " | ".join(f"{told[room]:.2f}" for room in ROOMS)
-    keys = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
-    auc = f"{told['auc']:.3f} ({told['low']:.3f}–{told['high']:.3f})"
-    first = told["strongest"][0][0] if told["strongest"] else "–"
-    return f"| {name} | {family} | {keys} | {auc} | {verdict} | {rooms} | {first} |"
+    verdict = "yes" if told["decides high"] <= BOUND else "no"
+    count = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
+    cells = [f"{told[f'{n} auc']:.3f} ({told[f'{n} low']:.3f}–{told[f'{n} high']:.3f})" for n in TRIALS]
+    first = " {:.2f}".format(told["strongest"][0][1]) if told["strongest"] else ""
+    strongest = (told["strongest"][0][0] if told["strongest"] else "–") + first
+    return f"| {' | '.join([name, family, count, cells[0], verdict, *cells[1:], strongest])} |"
 
 
 def main() -> None:
@@ -121,7 +119,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="*", default=list(families()), choices=list(families()))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    heads = ("files", "family", "marked + others", "AUC", f"at most {BOUND}", *ROOMS, "strongest by itself")
+    heads = ("files", "family", "marked + others", "AUC", f"at most {BOUND}", *list(TRIALS)[1:], "strongest by itself")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name in options.sets:
         files: Set | None = None

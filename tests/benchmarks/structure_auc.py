@@ -23,6 +23,7 @@ from scipy.stats import t as student
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
 from provenance.inspection.classifier import BOUND, tell_apart
+from provenance.inspection.errors import InspectionError
 from provenance.inspection.features import ALL_ROOMS, STRUCTURAL, Features, within
 from provenance.inspection.files import file_features
 from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
@@ -102,6 +103,8 @@ def _of_key(files: Set, mark: MarkSettings, key: int) -> dict[str, Any]:
 
 
 def line(name: str, family: str, told: dict[str, Any]) -> str:
+    if "refused" in told:
+        return f"| {name} | {family} | {told['refused']} |"
     verdict = "yes" if told["decides high"] <= BOUND else "no"
     count = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
     cells = [f"{told[f'{n} auc']:.3f} ({told[f'{n} low']:.3f}–{told[f'{n} high']:.3f})" for n in TRIALS]
@@ -129,7 +132,10 @@ def main() -> None:
             )
             if not kept.exists():
                 files = files or Set(name, options.each)
-                told = row(files, mark_of(family, options.preset))
+                try:
+                    told = row(files, mark_of(family, options.preset))
+                except InspectionError as error:  # hardly a file of this kind bears a mark
+                    told = {"refused": error.sentence}
                 write_whole(kept, lambda draft, told=told: draft.write_text(json.dumps(told)))
             print(line(name, family, json.loads(kept.read_text())), flush=True)
 

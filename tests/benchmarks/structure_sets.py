@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from provenance.embedding.jpeg.entropy import read_picture, write_picture
+from provenance.embedding.jpeg.structure import parse
+from tests.provenance.embedding.builders import as_bytes
+
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 EDGE = 128  # pixels of the crops of photographs that the generated sets are made of
 
@@ -43,9 +47,7 @@ def saved(kind: str, **options: object) -> Coder:
 
     def encode(image: Image.Image, number: int) -> bytes:
         varied = {"quality": (75, 85, 90, 95)[number % 4]} if kind == "JPEG" else {}
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **{**varied, **options})
-        return buffer.getvalue()
+        return as_bytes(image, kind, **{**varied, **options})
 
     return encode
 
@@ -74,11 +76,33 @@ def png_by_hand(image: Image.Image, number: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body + bytes(64)
 
 
+def jpeg_440(image: Image.Image, number: int) -> bytes:
+    """Colour at half the height, which Pillow does not write: the coefficients of the turned picture, turned back.
+
+    A file of the right frame is made of one at half the width by naming its factors the other way round.
+    """
+    shape = saved("JPEG", subsampling="4:2:2")(image.resize((2 * image.width, image.height // 2)), number)
+    frame = shape.index(b"\xff\xc0")
+    sizes = struct.pack(">HH", image.height, image.width)
+    shape = shape[: frame + 5] + sizes + shape[frame + 9 : frame + 11] + b"\x12" + shape[frame + 12 :]
+    picture = read_picture(shape, parse(shape))
+    tables = [np.array(steps).reshape(8, 8).T.reshape(-1).tolist() for steps in picture.structure.steps[:2]]
+    turned = as_bytes(image.transpose(Image.Transpose.TRANSPOSE), "JPEG", qtables=tables, subsampling="4:2:2")
+    source = read_picture(turned, parse(turned))
+    coefs = picture.coefs.copy()
+    for plane, other in zip(picture.planes, source.planes, strict=True):
+        blocks = other.blocks(source.coefs)
+        blocks = blocks.reshape(*blocks.shape[:2], 8, 8).transpose(1, 0, 3, 2)
+        plane.blocks(coefs)[:] = blocks.reshape(*blocks.shape[:2], 64)
+    return write_picture(picture, coefs, None)
+
+
 CODERS: dict[str, Coder] = {
     "JPEG, standard tables": saved("JPEG"),
     "JPEG, optimised": saved("JPEG", optimize=True),
     "JPEG, progressive": saved("JPEG", progressive=True),
     "JPEG, restart markers": saved("JPEG", restart_marker_blocks=4),
+    "JPEG, 4:4:0": jpeg_440,
     "JPEG, RGB": saved("JPEG", keep_rgb=True),
     "PNG, Pillow": saved("PNG"),
     "PNG, torchvision": png_of_torchvision,

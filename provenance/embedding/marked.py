@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from provenance.canonical import canonical_json
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, safe_target
+from provenance.embedding.sizes import UNUSUAL
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
@@ -46,7 +48,8 @@ class Marker:
 
     Args:
         tree: the version's files. files: folder of the release's files. work: folder for stored blocks.
-        expected_of, short_edge_of: what the manifest says of a position. workers: threads; Pillow codes outside
+        expected_of, short_edge_of: what the manifest says of a position. stands_out: whether a marked file of so many
+            bytes would stand out there. workers: threads; Pillow codes outside
             Python's lock.
     """
 
@@ -58,6 +61,7 @@ class Marker:
         work: Path,
         expected_of: Callable[[int], Expected],
         short_edge_of: Callable[[int], int],
+        stands_out: Callable[[int, int], bool],
         workers: int,
     ) -> None:
         self._secret = secret
@@ -68,6 +72,7 @@ class Marker:
         self._work = work
         self._expected_of = expected_of
         self._short_edge_of = short_edge_of
+        self._stands_out = stands_out
         self._least_edge = secret.settings.least_edge
         self._workers = workers
 
@@ -80,24 +85,40 @@ class Marker:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="mark") as pool:
             for group in groups:
                 marked = tried = number = 0
+                standing_out: list[Outcome] = []
                 while marked < group.wanted and tried < len(group.images):
                     stop = min(tried + min(BLOCK, group.wanted - marked), len(group.images))
                     outcomes = self._block(pool, number, group.images[tried:stop])
                     marked += sum(outcome.is_marked for outcome in outcomes)
                     tried, number = stop, number + 1
-                    yield outcomes
+                    standing_out += [outcome for outcome in outcomes if outcome.reason == UNUSUAL]
+                    yield [outcome for outcome in outcomes if outcome.reason != UNUSUAL]
+                yield from self._last_resort(pool, number, standing_out, group.wanted - marked)
 
-    def _block(self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...]) -> list[Outcome]:
+    def _last_resort(
+        self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
+    ) -> Iterator[list[Outcome]]:
+        """Those whose size stands out are marked only where no other image of their group is left."""
+        for start in range(0, missing, BLOCK):
+            again = standing_out[start : min(start + BLOCK, missing)]
+            images = (Candidate(one.position, one.path, one.old_sha256, one.group) for one in again)
+            if again:
+                yield self._block(pool, number + start // BLOCK, tuple(images), any_size=True)
+        yield standing_out[max(missing, 0) :]
+
+    def _block(
+        self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...], any_size: bool = False
+    ) -> list[Outcome]:
         stored = self._work / f"{candidates[0].group:03d}-{number:06d}.json"
         if stored.exists():
             return [Outcome(**record) for record in json.loads(stored.read_bytes())]
-        outcomes = list(pool.map(self._mark_one, candidates))
+        outcomes = list(pool.map(partial(self._mark_one, any_size), candidates))
         draft = stored.with_suffix(".draft")
         draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
         draft.replace(stored)
         return outcomes
 
-    def _mark_one(self, candidate: Candidate) -> Outcome:
+    def _mark_one(self, any_size: bool, candidate: Candidate) -> Outcome:
         pattern = int(self._pattern_of_group[candidate.group])
         base: dict[str, Any] = {
             "position": candidate.position,
@@ -116,6 +137,8 @@ class Marker:
             marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
         except NotMarkableError as error:
             return Outcome(**base, reason=error.sentence)
+        if not any_size and self._stands_out(candidate.position, len(marked.data)):
+            return Outcome(**base, reason=UNUSUAL)
         self._write(expected, candidate.position, marked.data)
         return Outcome(
             **base,

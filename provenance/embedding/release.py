@@ -10,6 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from provenance.embedding.beside import BesideFile, place_beside
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.marked import Marker, Outcome
 from provenance.embedding.placing import Expected, SourceTree, changed_error, safe_target
+from provenance.embedding.sizes import UsualSizes
 from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
@@ -136,10 +138,13 @@ class _Embedding:
         self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
         total = sum(group.wanted for groups in candidates for group in groups)
         outcomes: list[list[Outcome]] = []
+        stands_out = partial(self._stands_out, UsualSizes.of(self.manifest))
         self.progress(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
-            marker = Marker(secret, self.tree, files, stored, self._expected_at, self._short_edge_at, workers)
+            marker = Marker(
+                secret, self.tree, files, stored, self._expected_at, self._short_edge_at, stands_out, workers
+            )
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
         return outcomes
@@ -218,6 +223,10 @@ class _Embedding:
     def _short_edge_at(self, position: int) -> int:
         entry = self.manifest.entry(position)
         return min(entry.width, entry.height)
+
+    def _stands_out(self, usual: UsualSizes, position: int, size: int) -> bool:
+        entry = self.manifest.entry(position)
+        return usual.stands_out(entry.format, entry.width * entry.height, entry.size, size)
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))

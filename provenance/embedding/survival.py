@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 
 MIN_SURVIVAL = 0.7  # of the pattern's energy (docs/method.md, section 2.5)
-BAND = 1 << 18  # numbers compared at a time: large images then need no more memory than small ones
 
 
 def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> float:
@@ -18,18 +17,17 @@ def survival(source: np.ndarray, intended: np.ndarray, written: np.ndarray) -> f
     Three (h, w, C) arrays of one integer type over the mark's region: before, as it should be, as decoded. 1 for a
     perfect copy, 0 for a mark that is gone or was never intended.
     """
-    energy = common = 0
-    for rows in bands(source.shape, BAND):
-        wanted, found = _difference(intended[rows], source[rows]), _difference(written[rows], source[rows])
-        energy += int((wanted * wanted).sum())
-        common += int((wanted * found).sum())
+    from provenance.embedding.sums import energies
+
+    energy, common = energies(*map(_flat, (source, intended, written)))
     return common / energy if energy else 0.0
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:
     """Mean absolute difference of two (h, w, C) integer arrays, in levels."""
-    total = sum(int(np.abs(_difference(after[rows], before[rows])).sum()) for rows in bands(before.shape, BAND))
-    return total / before.size
+    from provenance.embedding.sums import changes
+
+    return changes(_flat(before), _flat(after)) / before.size
 
 
 def psnr(first: np.ndarray, second: np.ndarray, peak: int = 255) -> float:
@@ -44,11 +42,9 @@ def psnr_of(squared: int, numbers: int, peak: int = 255) -> float:
 
 def squared_error(first: np.ndarray, second: np.ndarray) -> int:
     """Sum of squared differences of two (h, w, C) integer arrays."""
-    total = 0
-    for rows in bands(first.shape, BAND):
-        difference = _difference(first[rows], second[rows])
-        total += int((difference * difference).sum())
-    return total
+    from provenance.embedding.sums import squares
+
+    return int(squares(_flat(first), _flat(second)))
 
 
 def bands(shape: tuple[int, ...], numbers: int) -> Iterator[slice]:
@@ -57,5 +53,5 @@ def bands(shape: tuple[int, ...], numbers: int) -> Iterator[slice]:
     return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
 
 
-def _difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    return np.subtract(one, two, dtype=np.int64)
+def _flat(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array).reshape(-1)

@@ -49,7 +49,7 @@ class WebpSource:
         return self._raster
 
     def write(self, pixels: np.ndarray, region: tuple[int, int, int, int]) -> bytes:
-        """The file with (H, W, C) `pixels` inside `region`; nothing changes where alpha is 0."""
+        """The file with (H, W, C) `pixels` inside `region`; no mark goes where alpha is 0."""
         top, left, height, width = region
         window = (slice(top, top + height), slice(left, left + width))
         before = self._raster.pixels[window]
@@ -58,13 +58,13 @@ class WebpSource:
         written[window] = np.where(hidden, before, pixels[window])
         return self._layout.with_pixels(_coded(written, *self._way))
 
-    def _way_of(self) -> tuple[int, int]:
-        for way in _WAYS:
-            if _coded(self._raster.pixels, *way) == self._layout.pixels:
-                return way
-        raise NotMarkableError(
-            "How the WebP was coded is unknown, so a marked one could not be written alike."
-        )
+    def _way_of(self) -> tuple[bool, int, int]:
+        hides = self._raster.pixels.shape[2] == 4 and not self._raster.pixels[..., 3].all()
+        for quality, method in _WAYS:
+            for exact in (False, True) if hides else (True,):
+                if _coded(self._raster.pixels, exact, quality, method) == self._layout.pixels:
+                    return exact, quality, method
+        raise NotMarkableError("How the WebP was coded is unknown, so a marked one could not be written alike.")
 
 
 def read_webp(data: bytes) -> Raster:
@@ -104,11 +104,11 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end + (end - at & 1)
 
 
-def _coded(pixels: np.ndarray, quality: int, method: int) -> bytes:
-    """The VP8L chunk's body of (H, W, 3 or 4) uint8."""
+def _coded(pixels: np.ndarray, exact: bool, quality: int, method: int) -> bytes:
+    """The VP8L chunk's body of (H, W, 3 or 4) uint8. exact: keep colours where alpha is 0, else the encoder's own."""
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.save(buffer, "WEBP", lossless=True, exact=True, quality=quality, method=method)
+    image.save(buffer, "WEBP", lossless=True, exact=exact, quality=quality, method=method)
     data = buffer.getvalue()
     return next(data[start + 8 : end] for kind, start, end in _chunks(data) if kind == _LOSSLESS)
 

@@ -57,7 +57,7 @@ def test_page_log_and_facts_say_it(world, sign_in, release):
     assert entry.details["missing"] == report.unfilled
     for person in (world.rights_holder, world.auditor):
         page = text(sign_in(person).get(reverse("release_detail", args=[release.pk])))
-        assert f"{reason}</th><td class=\"num\">{count}</td>" in page
+        assert f'{reason}</th><td class="num">{count}</td>' in page
         assert ".webp" not in page
     address = reverse("log_entry", args=[entry.organisation_id, entry.seq])
     assert REASON in text(sign_in(world.rights_holder).get(address))
@@ -98,4 +98,6 @@ def test_a_trial_says_how_many_can_carry_a_strength_and_why_others_cannot(world,
     assert page.count("50 % (12 of 24)</td>") == 3
     assert "12 of 24 images of this version could be marked like this. Others would take the place" in page
     assert f"12: {REASON}" in page
-    assert "groups will end up with fewer marks" in text(client.post(reverse("release_presets"), {**said, "set-1-share": "60"}))
+    assert "groups will end up with fewer marks" in text(
+        client.post(reverse("release_presets"), {**said, "set-1-share": "60"})
+    )

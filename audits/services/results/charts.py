@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from audits.judging.disclosure import AssociatedView, FullView, MeanLevel
+from audits.judging.disclosure import AssociatedView, FullView, ShuffledLevel
 from audits.judging.levels import AssociatedLevel, PermutationTest
 from audits.statistics.permutation import double_centred
 from provenance import wording
@@ -90,7 +90,7 @@ def _spread(test: PermutationTest) -> tuple[float, float]:
 
 
 def heat_map(
-    part: AssociatedView, level: AssociatedLevel | MeanLevel, with_references: bool
+    part: AssociatedView, level: AssociatedLevel | ShuffledLevel, with_references: bool
 ) -> dict[str, Any] | None:
     """Pulls of patterns to groups as the test sees them: centred, or what the references leave.
 
@@ -140,12 +140,13 @@ def heat_map(
     }
 
 
-def density_table(part: AssociatedView, level: AssociatedLevel | MeanLevel) -> dict[str, Any]:
-    """The four scores per pattern and its pull to its own group where these may be seen, and their means."""
-    names = SCORE_NAMES | {"pull": "Pull to its group"}
+def density_table(part: AssociatedView, level: AssociatedLevel | ShuffledLevel) -> dict[str, Any]:
+    """The four scores per pattern, and its pull to its own group where that may be seen."""
+    names = SCORE_NAMES | ({} if part.shuffled else {"pull": "Pull to its group"})
     columns = ["Pattern", *names.values()]
-    if isinstance(level, MeanLevel) or not isinstance(part, FullView):
-        rows, means = [], level.means if isinstance(level, MeanLevel) else None
+    table = [[float(getattr(scores, name)) for name in names] for scores in level.densities]
+    rows = [[name, *map(wording.significant, row)] for name, row in zip(part.pattern_names, table, strict=True)]
+    mean = [wording.significant(float(np.mean(column))) for column in zip(*table, strict=True)]
     return {"columns": columns, "rows": [*rows, ["Mean", *mean]], "numeric": ",".join(map(str, range(1, len(columns))))}
 
 

@@ -150,4 +150,4 @@ def _overall(plan: Plan, rows: Sequence[AuditRow]) -> tuple[Conclusion, str]:
 
 
 def _public_digest(row: AuditRow) -> str:
-    return hashlib.sha256(canonical_json(codec.write(disclosure.as_logged(row.found)))).hexdigest()
+    return hashlib.sha256(canonical_json(codec.write(disclosure.shuffled(row.found)))).hexdigest()

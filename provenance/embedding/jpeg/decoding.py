@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from provenance.embedding.jpeg.pixels import coloured, enlarged, samples_of
+from provenance.embedding.jpeg.loops.pixels import coloured, enlarged, samples_of
 from provenance.embedding.jpeg.planes import BLOCK, Plane, planes_of
 from provenance.embedding.jpeg.structure import Structure
 
@@ -71,17 +71,10 @@ class Decoder:
             self._decode(coefs, top + rows.start, left, pixels[rows])
         return pixels
 
-    def bands(self, coefs: np.ndarray, region: Region) -> Iterator[tuple[slice, np.ndarray]]:
-        """The same some rows at a time: (which of the region's, pixels)."""
-        top, left, height, width = region
-        for rows in _bands(height, width):
-            pixels = np.empty((rows.stop - rows.start, width, self.colours.channels), np.uint8)
-            self._decode(coefs, top + rows.start, left, pixels)
-            yield rows, pixels
-
     def _decode(self, coefs: np.ndarray, top: int, left: int, pixels: np.ndarray) -> None:
         levels = [
-            self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1]) for number in range(len(self.planes))
+            self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1])
+            for number in range(len(self.planes))
         ]
         if self.colours.is_ycc:
             coloured(*levels[:3], pixels)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.jpeg import progressive, sequential
-from provenance.embedding.jpeg.fitting import optimal_table
 from provenance.embedding.jpeg.huffman import HuffmanTable, reading_table, writing_table
+from provenance.embedding.jpeg.loops import progressive, sequential
+from provenance.embedding.jpeg.loops.fitting import optimal_table
+from provenance.embedding.jpeg.loops.stuffing import SPARE, stuff, unstuff
 from provenance.embedding.jpeg.planes import Grid, Plane, blocks_of, grid_of, planes_of
 from provenance.embedding.jpeg.structure import ScanHeader, Structure
-from provenance.embedding.jpeg.stuffing import SPARE, stuff, unstuff
 
 ALL_ROWS = (0, 1 << 30)
 _OTHERWISE = "The JPEG's scans are coded in a way that could not be written like itself."
@@ -39,7 +39,8 @@ class _Scan:
 class Picture:
     """A file's coefficients, (blocks, 64) int16 in natural order, and how its scans were coded.
 
-    `fitted`: numbers of the Huffman tables that an encoder fitted to this picture, and would fit again.
+    `fitted`: numbers of the Huffman tables that an encoder fitted to this picture, and would fit again. `rows`: of
+    units, between which coefficients were kept; all others are zero here.
     """
 
     data: bytes
@@ -49,6 +50,17 @@ class Picture:
     scans: list[_Scan] = field(default_factory=list)
     fitted: frozenset[int] = frozenset()
     pad: int = 1
+    rows: tuple[int, int] = ALL_ROWS
+
+    def copy_of_coefs(self) -> np.ndarray:
+        """A copy that takes no memory for what was not kept."""
+        if self.rows == ALL_ROWS:
+            return self.coefs.copy()
+        copy = np.zeros(self.coefs.shape, np.int16)  # unlike zeros_like, takes no memory yet
+        for plane in self.planes:
+            kept = slice(self.rows[0] * plane.units[0], self.rows[1] * plane.units[0])
+            plane.blocks(copy)[kept] = plane.blocks(self.coefs)[kept]
+        return copy
 
 
 def read_picture(data: bytes, structure: Structure, rows: tuple[int, int] = ALL_ROWS) -> Picture:
@@ -61,7 +73,7 @@ def read_picture(data: bytes, structure: Structure, rows: tuple[int, int] = ALL_
     used = {number for scan in structure.scans for number in (*scan.dc, *scan.ac)} - {-1}
     if structure.frame.is_progressive or not all(structure.tables[number].is_standard for number in used):
         rows = ALL_ROWS
-    picture = Picture(data, structure, planes, np.zeros((blocks_of(planes), 64), np.int16))
+    picture = Picture(data, structure, planes, np.zeros((blocks_of(planes), 64), np.int16), rows=rows)
     counts = np.zeros((len(structure.tables), 256), np.int64)
     pads = np.zeros(2, np.int64)
     for header in structure.scans:

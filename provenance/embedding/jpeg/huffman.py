@@ -44,10 +44,8 @@ class HuffmanTable:
     def is_standard(self) -> bool:
         """Whether it is one of annex K.3, or holds all symbols that these hold: made for no file in particular."""
         return any(
-            self.is_ac == other.is_ac
-            and (self.counts, self.symbols) == (other.counts, other.symbols)
-            or self.is_ac
-            and set(self.symbols) >= set(other.symbols)
+            (self.is_ac == other.is_ac and (self.counts, self.symbols) == (other.counts, other.symbols))
+            or (self.is_ac and set(self.symbols) >= set(other.symbols))
             for other in standard_tables()
         )
 

@@ -35,7 +35,9 @@ class Plane:
 
     def blocks(self, coefs: np.ndarray) -> np.ndarray:
         """(rows, stride, ...) view of what is one for each block."""
-        return coefs[self.start : self.start + self.rows * self.stride].reshape(self.rows, self.stride, *coefs.shape[1:])
+        return coefs[self.start : self.start + self.rows * self.stride].reshape(
+            self.rows, self.stride, *coefs.shape[1:]
+        )
 
 
 def planes_of(frame: Frame) -> tuple[Plane, ...]:

@@ -8,12 +8,14 @@ import numpy as np
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.jpeg.decoding import Decoder, Region
 from provenance.embedding.jpeg.entropy import ALL_ROWS, read_picture, write_picture
-from provenance.embedding.jpeg.forward import add_difference
+from provenance.embedding.jpeg.loops.forward import add_difference
 from provenance.embedding.jpeg.planes import BLOCK, Plane
 from provenance.embedding.jpeg.structure import parse
 from provenance.embedding.raster import Raster
+from provenance.embedding.survival import MIN_SURVIVAL, squared_error, survival
 from provenance.intake.images import PIXEL_CAP
 
+_ROUNDS = 2  # where too little survives, what is missing is asked for once more
 RegionOf = Callable[[int, int], Region]  # of a height and a width
 
 
@@ -34,32 +36,33 @@ class JpegSource:
         self.size = height, width = structure.frame.height, structure.frame.width
         if height * width > PIXEL_CAP:
             raise NotMarkableError(f"The image has more than {PIXEL_CAP:,} pixels.")
+        self._structure = structure
         self._decoder = Decoder(structure)
         rows = ALL_ROWS if region_of is None else self._rows_around(region_of(height, width))
-        self._rows = rows
-        self._structure = structure
         self._picture = read_picture(data, structure, rows)
         self.mode = self._decoder.colours.mode
-        self.colours = self._decoder.colours.channels
 
     def _rows_around(self, region: Region) -> tuple[int, int]:
         """Rows of units that a region lies in, with one more on either side, whose samples are mixed into it."""
-        unit = BLOCK * max(plane.factors[0] for plane in self._decoder.planes)
+        plane = self._decoder.planes[0]
+        unit = BLOCK * plane.factors[0] * plane.units[0]
         return max(region[0] // unit - 1, 0), (region[0] + region[2] - 1) // unit + 2
 
     @cached_property
     def raster(self) -> Raster:
         """All pixels, as Pillow decodes them."""
-        whole = (0, 0, *self.size)
-        if self._rows != ALL_ROWS:
-            self._picture, self._rows = read_picture(self._picture.data, self._structure), ALL_ROWS
-        return Raster(self.mode, self._decoder.window(self._picture.coefs, whole), self.colours)
+        return self._decoded((0, 0, *self.size))
 
     def window(self, region: Region) -> Raster:
         """The pixels of a region (top, left, height, width), as Pillow decodes them."""
-        if region == (0, 0, *self.size):
-            return self.raster
-        return Raster(self.mode, self._decoder.window(self._picture.coefs, region), self.colours)
+        return self.raster if region == (0, 0, *self.size) else self._decoded(region)
+
+    def _decoded(self, region: Region) -> Raster:
+        first, last = self._rows_around(region)
+        if first < self._picture.rows[0] or last > self._picture.rows[1]:
+            self._picture = read_picture(self._picture.data, self._structure)
+        pixels = self._decoder.window(self._picture.coefs, region)
+        return Raster(self.mode, pixels, pixels.shape[2])
 
     def write(self, pixels: np.ndarray, region: Region) -> bytes:
         """The file with (H, W, C) `pixels` in a region. Raises NotMarkableError."""
@@ -73,46 +76,46 @@ class JpegSource:
         over all pixels and channels. Blocks in which nothing differs stay as they are. Raises NotMarkableError.
         """
         before, wanted = self.window(region).pixels, np.ascontiguousarray(wanted)
-        coefs = self._picture.coefs.copy()
+        asked = wanted
+        for _ in range(_ROUNDS):
+            coefs, changed = self._with_change(before, asked, region)
+            seen = self._decoder.window(coefs, region)
+            if survival(before, wanted, seen) >= MIN_SURVIVAL:
+                break
+            missing = wanted.astype(np.int16) - seen
+            asked = np.clip(asked + missing, 0, 255).astype(np.uint8)
+        data = write_picture(self._picture, coefs, changed)
+        return data, seen, self._squared(before, seen, region, coefs, changed)
+
+    def _with_change(self, before: np.ndarray, wanted: np.ndarray, region: Region) -> tuple[np.ndarray, np.ndarray]:
+        """The file's coefficients with the difference of two (h, w, C) windows, and which blocks have new ones."""
+        coefs = self._picture.copy_of_coefs()
         changed = np.zeros(len(coefs), np.uint8)
         for number, plane in enumerate(self._decoder.planes):
-            self._add(number, plane, wanted, before, region, coefs, changed)
+            weights = np.array(self._decoder.colours.weights(number), np.int32)
+            steps = np.array(self._structure.steps[number], np.float32).reshape(BLOCK, BLOCK)
+            add_difference(
+                before, wanted, region[0], region[1], self.size, weights, plane.width, plane.height, *plane.factors,
+                plane.start, plane.stride, steps, coefs, changed,
+            )  # fmt: skip
             _follow(plane.blocks(self._picture.coefs), plane.blocks(coefs), plane.blocks(changed), plane)
-        data = write_picture(self._picture, coefs, changed)
-        return data, self._decoder.window(coefs, region), self._squared(coefs, changed)
+        return coefs, changed
 
-    def _add(
-        self,
-        number: int,
-        plane: Plane,
-        wanted: np.ndarray,
-        before: np.ndarray,
-        region: Region,
-        coefs: np.ndarray,
-        changed: np.ndarray,
-    ) -> None:
-        weights = np.array(self._decoder.colours.weights(number), np.int32)
-        steps = np.array(self._structure.steps[number], np.float32).reshape(BLOCK, BLOCK)
-        add_difference(
-            np.ascontiguousarray(before), wanted, region[0], region[1], self.size, weights,
-            plane.width, plane.height, *plane.factors, plane.start, plane.stride, steps, coefs, changed,
-        )  # fmt: skip
-
-    def _squared(self, coefs: np.ndarray, changed: np.ndarray) -> int:
+    def _squared(
+        self, before: np.ndarray, seen: np.ndarray, region: Region, coefs: np.ndarray, changed: np.ndarray
+    ) -> int:
         """Summed where blocks changed, and one sample around, into which these are mixed."""
         edges = [_box(plane, plane.blocks(changed)) for plane in self._decoder.planes]
-        boxes = [box for box in edges if box]
-        if not boxes:
+        boxes = np.array([box for box in edges if box])
+        if not len(boxes):
             return 0
-        top, left = (max(min(box[side] for box in boxes), 0) for side in (0, 1))
-        bottom = min(max(box[2] for box in boxes), self.size[0])
-        right = min(max(box[3] for box in boxes), self.size[1])
-        region, total = (top, left, bottom - top, right - left), 0
-        before = self._decoder.bands(self._picture.coefs, region)
-        for (_, one), (_, two) in zip(before, self._decoder.bands(coefs, region), strict=True):
-            change = one.astype(np.int32) - two
-            total += int((change * change).sum(dtype=np.int64))
-        return total
+        top, left = (int(edge) for edge in np.maximum(boxes[:, :2].min(axis=0), 0))
+        bottom, right = (int(edge) for edge in np.minimum(boxes[:, 2:].max(axis=0), self.size))
+        box = top, left, bottom - top, right - left
+        if region == (0, 0, *self.size):
+            return squared_error(before, seen)
+        coefficients = self._picture.coefs, coefs
+        return squared_error(*(self._decoder.window(one, box) for one in coefficients))
 
 
 def _box(plane: Plane, changed: np.ndarray) -> tuple[int, int, int, int] | None:

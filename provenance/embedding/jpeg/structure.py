@@ -271,6 +271,8 @@ def _read_scan(reading: _Reading, segment: Segment, payload: bytes) -> None:
         end=ended.start(),
     )
     _check_scan(reading.frame, scan)
+    if is_progressive and any(reading.tables[number].segment < 0 for number in (*scan.dc, *scan.ac) if number >= 0):
+        raise NotMarkableError("The JPEG's scans are damaged.")
     reading.scans.append(scan)
 
 

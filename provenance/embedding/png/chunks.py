@@ -18,8 +18,8 @@ _STILL_TRUE = {
     *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP"),
     *(b"mDCV", b"bKGD", b"pCAL", b"sCAL"),
 }
-_LEAST_LIMIT = 1 << 13  # bytes; libpng cuts its IDAT there, others at larger powers of two
-_WIDE_LIMIT = 1 << 16  # bytes; Pillow cuts there, or at four bytes for each pixel of a row
+LIBPNG_LIMIT = 1 << 13  # bytes; libpng cuts its IDAT there
+PILLOW_LIMIT = 1 << 16  # bytes; Pillow cuts there, or at four bytes for each pixel of a row
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,21 @@ class Layout:
     palette: bytes
     transparency: bytes | None
 
-    def with_stream(self, stream: bytes) -> bytes:
-        """The file with another zlib stream, cut into chunks as the source's is."""
-        limit = self.sizes[0] if len(self.sizes) > 1 else self._unseen_limit()
-        if len(self.sizes) == 1 and len(stream) > limit:
-            raise NotMarkableError(
-                "The marked PNG is too long for one chunk of pixel data, and how its writer would go on is unknown."
-            )
+    def with_stream(self, stream: bytes, limits: Sequence[int]) -> bytes:
+        """The file with another zlib stream, cut into chunks as the source's is.
+
+        limits: bytes at which writers of such a stream may cut, rising. A single chunk does not show where its own
+        would, so it may not come to hold more than the next one. Raises NotMarkableError.
+        """
+        limit = self.sizes[0]
+        if len(self.sizes) == 1:
+            limit = next((size for size in limits if size >= limit), max(limit, len(stream)))
+            if len(stream) > limit:
+                raise NotMarkableError(
+                    "The marked PNG is too long for one chunk of pixel data, and how its writer would cut is unknown."
+                )
         pieces = (stream[start : start + limit] for start in range(0, len(stream), limit))
         return b"".join([self.before, *(chunk(b"IDAT", piece) for piece in pieces), self.after])
-
-    def _unseen_limit(self) -> int:
-        """Where the writer of a single chunk may have its limit: at the next power of two, or by the row's width."""
-        size, row = self.sizes[0], 4 * self.header.width
-        power = max(_LEAST_LIMIT, 1 << (size - 1).bit_length())
-        return min(power, row) if row >= max(size, _WIDE_LIMIT) else power
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

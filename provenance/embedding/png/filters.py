@@ -5,14 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 NONE, SUB, UP, AVERAGE, PAETH = range(5)
-# Orders in which writers try filters; the first with the smallest sum of absolute differences wins: libpng, then Pillow
-# with and without its option to optimise, then libpng's faster choice.
-_ORDERS = (
-    (NONE, SUB, UP, AVERAGE, PAETH),
-    (NONE, UP, SUB, AVERAGE, PAETH),
-    (NONE, UP, SUB, PAETH),
-    (NONE, SUB, UP),
-)
+# Orders in which writers try filters; the first with the smallest sum of absolute differences wins. Pillow's first, for
+# it never takes AVERAGE; then libpng's, Pillow's with its option to optimise, and libpng's faster one.
+PILLOW = (NONE, UP, SUB, PAETH)
+_ORDERS = (PILLOW, (NONE, SUB, UP, AVERAGE, PAETH), (NONE, UP, SUB, AVERAGE, PAETH), (NONE, SUB, UP))
 _ASKED = 256  # rows, evenly spaced, that tell a rule
 _AT_ONCE = 1 << 22  # bytes of rows that are filtered together
 

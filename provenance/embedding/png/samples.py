@@ -5,6 +5,7 @@ import numpy as np
 from provenance.embedding.png.chunks import GREY, PALETTE
 from provenance.embedding.png.picture import Picture, level_step
 
+_STEPS = (257, 256, 64, 16, 4)  # of 16-bit levels that were made of 8, 8, 10, 12 and 14 bits
 _AT_ONCE = 1 << 14  # colours that are compared with a palette at a time
 
 
@@ -13,30 +14,42 @@ def samples_of(picture: Picture, pixels: np.ndarray, window: tuple[slice, slice]
 
     What is transparent stays so, with the colours beneath; a palette image gets the nearest colours that it has.
     """
-    header, before, wanted = picture.header, picture.samples[window], pixels[window]
+    header, before, wanted, step = picture.header, picture.samples[window], pixels[window], 1
     if header.colour == PALETTE:
         return _nearest(picture, before, picture.raster.pixels[window], wanted)
     if header.colour == GREY and header.depth < 8:
-        step = level_step(header)
-        after = ((wanted.astype(np.uint16) + step // 2) // step).astype(np.uint8)
+        levels = level_step(header)
+        after = ((wanted.astype(np.uint16) + levels // 2) // levels).astype(np.uint8)
+    elif header.depth == 16:
+        step = _common_step(picture.samples[..., : picture.raster.colours], picture.transparent)
+        after = wanted.copy()
+        colours = wanted[..., : picture.raster.colours].astype(np.uint32)
+        after[..., : picture.raster.colours] = (colours + step // 2) // step * step
     else:
         after = wanted
     if picture.raster.colours < after.shape[2]:
         return np.where(before[..., -1:] == 0, before, after)
-    return after if picture.transparent is None else _with_transparency(picture.transparent, before, after)
+    return after if picture.transparent is None else _with_transparency(picture.transparent, step, before, after)
 
 
-def _with_transparency(transparent: tuple[int, ...], before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _common_step(levels: np.ndarray, transparent: tuple[int, ...] | None) -> int:
+    """What all levels of a 16-bit picture are multiples of, but for a transparent one: 257 where it has 8 bits."""
+    used = np.flatnonzero(np.bincount(levels.reshape(-1), minlength=1 << 16))
+    used = used[~np.isin(used, transparent or ())]
+    return next((step for step in _STEPS if not (used % step).any()), 1)
+
+
+def _with_transparency(transparent: tuple[int, ...], step: int, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Samples of which the same ones are the transparent one as before.
 
-    Those that were it stay it; others that came to be it go one level back towards what they were.
+    Those that were it stay it; others that came to be it go one step of levels back towards what they were.
     """
     key = np.array(transparent, dtype=before.dtype)
     had, has = ((levels == key).all(axis=2) for levels in (before, after))
     kept = after.copy()
     kept[had] = key
     hit = has & ~had
-    kept[hit] = np.where(before[hit] > key, key + 1, np.where(before[hit] < key, key - 1, key))
+    kept[hit] = np.where(before[hit] > key, key + step, np.where(before[hit] < key, key - step, key))
     return kept
 
 

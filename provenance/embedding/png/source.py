@@ -3,9 +3,9 @@
 import numpy as np
 
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.png.chunks import check_writable
+from provenance.embedding.png.chunks import LIBPNG_LIMIT, PILLOW_LIMIT, check_writable
 from provenance.embedding.png.deflate import Deflated
-from provenance.embedding.png.filters import apply, chosen, rule_of
+from provenance.embedding.png.filters import PILLOW, apply, chosen, rule_of
 from provenance.embedding.png.picture import read_png
 from provenance.embedding.png.samples import samples_of
 from provenance.embedding.png.scanlines import Pass, packed
@@ -44,7 +44,13 @@ class PngSource:
             self._write_pass(part, raw, samples, part.rows(stream))
         differ = np.flatnonzero(stream != self._picture.stream)
         same = int(differ[0]) if len(differ) else len(stream)
-        return self._picture.layout.with_stream(self._deflated.again(stream, same))
+        return self._picture.layout.with_stream(self._deflated.again(stream, same), self._limits())
+
+    def _limits(self) -> list[int]:
+        """Where the source's writer may cut pixel data into chunks, as far as other choices tell who it is."""
+        of_pillow = max(PILLOW_LIMIT, 4 * self._picture.header.width)
+        is_pillow = self._rule == PILLOW or self._deflated.recipe.library == "zlib-ng"
+        return [of_pillow] if is_pillow else [LIBPNG_LIMIT, of_pillow]
 
     def _write_pass(self, part: Pass, raw: np.ndarray, samples: np.ndarray, rows: np.ndarray) -> None:
         """Put the changed rows of a pass into `rows`, and the ones below, whose filters look up at them."""

@@ -33,7 +33,7 @@ def as_bytes(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 
 
 def jpeg(seed: int, **options: Any) -> bytes:
-    return as_bytes(Image.fromarray(picture(seed)), **{"quality": 88, **options})
+    return as_bytes(Image.fromarray(picture(seed)), **{"quality": 95, "subsampling": 0, **options})
 
 
 def lossy_webp(seed: int) -> bytes:

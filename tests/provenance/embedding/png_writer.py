@@ -38,7 +38,9 @@ def png(
         for number, row in enumerate(part if part.size else ()):
             raw = packed(row, depth)
             kind = filters[number % len(filters)]
-            rows.append(bytes([kind]) + filtered(kind, raw, above or bytes(len(raw)), max(1, CHANNELS[colour] * depth // 8)))
+            rows.append(
+                bytes([kind]) + filtered(kind, raw, above or bytes(len(raw)), max(1, CHANNELS[colour] * depth // 8))
+            )
             above = raw
     stream = compressed(b"".join(rows), **settings)
     sizes = [cut] * (len(stream) // cut + 1) if isinstance(cut, int) else list(cut)
@@ -70,8 +72,10 @@ def filtered(kind: int, raw: bytes, above: bytes, step: int) -> bytes:
     return bytes(found)
 
 
-def compressed(data: bytes, level: int = 6, window: int = 15, memory: int = 8, strategy: int = 0) -> bytes:
-    deflater = zlib.compressobj(level, zlib.DEFLATED, window, memory, strategy)
+def compressed(
+    data: bytes, level: int = 6, window: int = 15, memory: int = 8, strategy: int = 0, library: Any = zlib
+) -> bytes:
+    deflater = library.compressobj(level, zlib.DEFLATED, window, memory, strategy)
     return deflater.compress(data) + deflater.flush()
 
 

@@ -212,7 +212,7 @@ def test_images_too_small_for_a_mark_are_passed_over(tmp_path):
     files = {f"{group}/{i:03d}.jpg": jpeg(100 * g + i) for g, group in enumerate(GROUPS) for i in range(20)}
     files |= {f"{group}/tiny-{i}.jpg": tiny_jpeg(1000 * g + i) for g, group in enumerate(GROUPS) for i in range(10)}
     with write_version(tmp_path / "version", files) as version:
-        facts = embed(version, tmp_path / "out", secret_of(family="blend", opacity=0.6, amplitude=16.0))
+        facts = embed(version, tmp_path / "out", secret_of(family="blend", opacity=0.6, amplitude=32.0))
     assert [group["marked"] for group in facts["groups"]] == [6] * 4
     assert sum(facts["passed_over"].values()) > 0
     assert list(facts["passed_over"]) == ["The image is smaller than the 10 pixels that this mark needs."]

@@ -8,7 +8,8 @@ whole byte.
 
 import numpy as np
 
-from provenance.embedding.jpeg.bits import (
+from provenance.embedding.compiled import compiled
+from provenance.embedding.jpeg.loops.bits import (
     NATURAL,
     ahead_of,
     bits_of,
@@ -20,7 +21,6 @@ from provenance.embedding.jpeg.bits import (
     put_number,
     value_of,
 )
-from provenance.embedding.jpeg.compiled import compiled
 
 ROOM = 1 << 13  # bytes; more than a unit of a scan can be long
 FINE, DAMAGED, UNUSUAL = 0, 1, 2
@@ -38,7 +38,9 @@ _1, _12, _16 = np.uint64(1), np.uint64(64 - 12), np.uint64(64 - 16)
 
 
 @compiled
-def read_sequential(source, ends, interval, across, down, plan, ahead, whole, counting, counts, coefs, kept, at, done, pads):
+def read_sequential(
+    source, ends, interval, across, down, plan, ahead, whole, counting, counts, coefs, kept, at, done, pads
+):
     """Read a sequential scan; returns FINE, DAMAGED, or UNUSUAL where an encoder would have coded otherwise.
 
     kept: (2,) rows of units between which coefficients are stored. at: (units,), done: (parts,) are filled with the

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from provenance.embedding.jpeg.compiled import compiled
+from provenance.embedding.compiled import compiled
 
 
 @compiled

@@ -6,9 +6,9 @@ where `out` has no room for them.
 
 import numpy as np
 
-from provenance.embedding.jpeg.bits import NATURAL, ahead_of, bits_of, finish, is_padding, put, value_of
-from provenance.embedding.jpeg.compiled import compiled
-from provenance.embedding.jpeg.sequential import DAMAGED, FINE, UNUSUAL
+from provenance.embedding.compiled import compiled
+from provenance.embedding.jpeg.loops.bits import NATURAL, ahead_of, bits_of, finish, is_padding, put, value_of
+from provenance.embedding.jpeg.loops.sequential import DAMAGED, FINE, UNUSUAL
 
 ROOM = 1 << 13  # bytes; more than a unit, or a run of blocks without new coefficients, can take
 _MOST_RUN = 0x7FFF
@@ -120,6 +120,8 @@ def _over(source, position, coefs, block, place, last, zeros, low):
             zeros -= 1
         place += 1
     return position, place
+
+
 @compiled
 def _emit(counts, codes, counting, out, word, held, size, symbol, value, bits):
     """A symbol and further bits behind it, or its count where `counting`."""
@@ -270,5 +272,3 @@ def _put_bits(counting, out, word, held, size, bits, start, stop):
         for one in range(start, stop):
             word, held, size = put(out, word, held, size, bits[one], 1)
     return word, held, size
-
-

@@ -5,7 +5,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from provenance.embedding.jpeg.compiled import compiled
+from provenance.embedding.compiled import compiled
 
 # Where the coefficients of a scan's order stand in a block.
 NATURAL = np.array([

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from provenance.embedding.jpeg.compiled import compiled
+from provenance.embedding.compiled import compiled
 
 _f = np.float32
 # Cosines of the orthonormal DCT-II of length eight, halved: half of cos(k pi / 16).

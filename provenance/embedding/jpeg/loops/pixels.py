@@ -5,7 +5,7 @@ All is in 32-bit integers: what numba would widen is cut back, so that eight num
 
 import numpy as np
 
-from provenance.embedding.jpeg.compiled import compiled
+from provenance.embedding.compiled import compiled
 
 _i = np.int32
 _8 = 8

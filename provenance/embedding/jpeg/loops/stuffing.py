@@ -1,6 +1,6 @@
 """A scan's bytes with and without stuffing and restart markers (ITU-T T.81, B.1.1.5), compiled."""
 
-from provenance.embedding.jpeg.compiled import compiled
+from provenance.embedding.compiled import compiled
 
 SPARE = 1 << 13  # zero bytes behind what is read; more than a unit of a scan can be long
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 Features = dict[str, float | str]
 Rooms = dict[str, Features]
 
+FORM = ("structure", "place")  # nothing here follows from the picture: what shows here, the writer did
 STRUCTURAL = ("structure", "place", "bytes")  # what decides; a recipient needs no look at a picture for these
 ALL_ROOMS = (*STRUCTURAL, "pictures")
 

@@ -22,7 +22,7 @@ from provenance.errors import TouchmarkError
 from provenance.inspection.choosing import Chosen, choose_files
 from provenance.inspection.classifier import LEAST, tell_apart
 from provenance.inspection.errors import InspectionError
-from provenance.inspection.features import ALL_ROOMS, STRUCTURAL, within
+from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, within
 from provenance.inspection.files import file_features, place_features
 from provenance.models import Job, Release, Role, User
 from provenance.services.access import require
@@ -141,8 +141,9 @@ def _could_be(data: bytes) -> bool:
 
 
 def _found(rows: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """Over all files; with statistics of the pictures; and over those that could bear a mark, where some could not."""
+    """By form and bytes, form alone, all rooms; and over files that could bear a mark, where some could not."""
     found = _told_apart(rows, seed, STRUCTURAL)
+    found["by_form"] = _told_apart(rows, seed, FORM)
     found["with_pictures"] = _told_apart(rows, seed, ALL_ROOMS)
     markable = [row for row in rows if row["could"]]
     if len(markable) == len(rows):

@@ -24,7 +24,7 @@ from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
 from provenance.inspection.classifier import BOUND, tell_apart
 from provenance.inspection.errors import InspectionError
-from provenance.inspection.features import ALL_ROOMS, STRUCTURAL, Features, within
+from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, Features, within
 from provenance.inspection.files import file_features
 from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
 from provenance.whole_files import write_whole
@@ -34,11 +34,15 @@ GROUPS = tuple(f"group {number}" for number in range(1, 9))
 FEW = 300  # files of a set below which several keys mark the same ones
 KEYS = 20
 SEED = 1
-TRIALS = {"decides": STRUCTURAL, "structure alone": ("structure", "place"), "with pictures": ALL_ROOMS}
+TRIALS = {"decides": STRUCTURAL, "form alone": FORM, "with pictures": ALL_ROOMS}
 
 
 def mark_of(family: str, preset: str = "balanced") -> MarkSettings:
     return PRESETS[preset].settings(GROUPS, "class", family, association="associated")
+
+
+def secret_for(mark: MarkSettings, key: int) -> MarkSecret:
+    return MarkSecret.derive(hashlib.sha256(b"structure %d" % key).digest(), b"b" * 32, mark)
 
 
 def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tuple[int, bytes]]:
@@ -59,15 +63,14 @@ def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tup
 class Set:
     """The files of a set, and the features of those that stay unmarked, asked once."""
 
-    def __init__(self, name: str, each: int) -> None:
-        self.files = files_of(name, 2 * each)
-        self.each = min(each, len(self.files) // 2)
+    def __init__(self, files: list[bytes], each: int) -> None:
+        self.files, self.each = files, min(each, len(files) // 2)
         self._known: dict[int, Features] = {}
 
     def rows(self, mark: MarkSettings, key: int) -> tuple[list[Features], list[bool]]:
         """Features of all files of a release with this key, and which are marked."""
-        secret = MarkSecret.derive(hashlib.sha256(b"structure %d" % key).digest(), b"b" * 32, mark)
-        marked = {index: file_features(data) for index, data in marked_by(secret, self.files, self.each)}
+        found = marked_by(secret_for(mark, key), self.files, self.each)
+        marked = {index: file_features(data) for index, data in found}
         others = [self._unmarked(index) for index in range(len(self.files)) if index not in marked]
         return [*marked.values(), *others], [True] * len(marked) + [False] * len(others)
 
@@ -131,7 +134,7 @@ def main() -> None:
                 " ", "-"
             )
             if not kept.exists():
-                files = files or Set(name, options.each)
+                files = files or Set(files_of(name, 2 * options.each), options.each)
                 try:
                     told = row(files, mark_of(family, options.preset))
                 except InspectionError as error:  # hardly a file of this kind bears a mark

@@ -60,6 +60,8 @@ class TestJob:
         assert 0 <= found["low"] <= found["auc"] <= found["high"] <= 1
         assert inspection_of(release).name == "ready"
         assert not (release.folder / "inspection").exists()
+        assert found["by_form"]["outcome"] != "apart"  # 20 of either kind: what can be said is that nothing was found
+        assert found["with_pictures"]["columns"] > found["columns"] > found["by_form"]["columns"]
 
     def test_marked_files_that_differ_are_told_apart_by_what_differs(self, release):
         found = inspected(rewritten(release)).inspection
@@ -153,6 +155,7 @@ class TestPage:
         page = self.page(browser, release)
         assert "Marked files can be told apart by structure: AUC " in page
         assert "bytes behind the end" in page
+        assert "It shows in how the files are written, too" in page
 
     def test_it_runs_and_fails_in_sight(self, world, browser, release):
         assert "Inspecting the copy" in self.page(browser, release)

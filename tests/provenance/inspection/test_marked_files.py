@@ -15,7 +15,7 @@ from tests.provenance.inspection.builders import textured
 EACH = 40
 SMALL = ("JPEG, optimised", "JPEG, standard tables", "JPEG, restart markers", "JPEG, 4:4:0", "PNG, by hand")
 # Areas by form and bytes, not to become worse: a mark changes the picture, and sizes follow from it.
-WORST = {"patch": 0.90, "blend": 0.66, "spectral": 0.62, "warp": 0.90}
+WORST = {"patch": 0.90, "blend": 0.74, "spectral": 0.62, "warp": 0.90}
 NEVER_MARKED = {"WebP, lossy"}
 
 

@@ -118,9 +118,9 @@ def line(name: str, family: str, told: dict[str, Any]) -> str:
     verdict = "yes" if told["decides high"] <= BOUND else "no"
     count = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
     cells = [f"{told[f'{n} auc']:.3f} ({told[f'{n} low']:.3f}–{told[f'{n} high']:.3f})" for n in TRIALS]
-    first = " {:.2f}".format(told["strongest"][0][1]) if told["strongest"] else ""
-    strongest = (told["strongest"][0][0] if told["strongest"] else "–") + first
-    return f"| {' | '.join([name, family, count, cells[0], verdict, *cells[1:], f'{told['above']:.1%}', strongest])} |"
+    name_of, alone = told["strongest"][0] if told["strongest"] else ("–", 0.5)
+    beyond = f"{told['above']:.1%}"
+    return f"| {' | '.join([name, family, count, cells[0], verdict, *cells[1:], beyond, f'{name_of} {alone:.2f}'])} |"
 
 
 def main() -> None:

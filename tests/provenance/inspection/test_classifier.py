@@ -93,6 +93,14 @@ def test_the_same_seed_finds_the_same_and_counts_every_file():
     assert (one.marked, one.others, one.marked_tested, one.others_tested, one.seed) == (35, 25, 18, 13, 3)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_number_that_one_file_alone_has_stops_nothing():
+    """Folds without that file have a column without a number."""
+    rows = [{"bytes: size": float(n % 7)} for n in range(60)]
+    rows[7]["bytes: size of thumbnail"] = 9.0
+    assert {tell_apart(rows, [n % 2 == 0 for n in range(60)], seed).columns for seed in range(4)} == {1, 2}
+
+
 @pytest.mark.parametrize("marked", [0, 19, 41])
 def test_too_few_files_are_refused(marked):
     with pytest.raises(InspectionError, match="at least 20 marked files"):

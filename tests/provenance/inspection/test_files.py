@@ -75,7 +75,7 @@ def test_coefficients_are_those_of_the_table():
 def test_a_png_tells_its_filters_and_its_compressor():
     own = file_features(png_by_hand(1, lambda row: row % 3, piece=700, tail=bytes(64)))
     assert own["bytes: rows with filter sub"] == pytest.approx(19 / 56)
-    assert own["structure: compressed as zlib would"].startswith("at ")
+    assert own["bytes: compressed as zlib would"].startswith("at ")
     assert own["structure: zlib header"] == "78da"
     assert own["bytes: size of the first IDAT"] == 700
     assert own["structure: bytes behind the end"] == 64

@@ -1,7 +1,9 @@
 """How numbers, times and states are put into words: one way, for pages, commands and reports alike. Pure."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 STATE_TONES = {
     "good": (
@@ -172,6 +174,19 @@ def state_tone(state: str) -> str:
     """The tone of a known state: good, busy, warn, bad, or "" for a quiet one."""
     word = state.replace("_", " ").lower()
     return next((tone for tone, states in STATE_TONES.items() if word in states), "")
+
+
+def structure_sentence(found: Mapping[str, Any]) -> str:
+    """What an inspection says of a copy; `found` as it was kept: outcome, AUC and its limits."""
+    auc = f"AUC {found['auc']:.2f} ({found['low']:.2f}–{found['high']:.2f})"
+    if found["outcome"] == "alike":
+        return f"Files cannot be told apart by structure: {auc}."
+    if found["outcome"] == "apart":
+        return f"Marked files can be told apart by structure: {auc}."
+    return (
+        f"Files could not be told apart by structure: {auc}; "
+        f"so few files leave open whether somebody could, up to an AUC of {found['high']:.2f}."
+    )
 
 
 def verdict(holds: bool | None) -> str:

@@ -12,7 +12,7 @@ from django.core.management import get_commands, load_command_class
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-FIGURES = [ROOT / "docs" / name for name in ("strength.md", "error-rates.md", "speed.md")]
+FIGURES = [ROOT / "docs" / name for name in ("strength.md", "error-rates.md", "speed.md", "structure.md")]
 
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")

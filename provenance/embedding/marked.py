@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from provenance.embedding.carried import without_claims
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
+from provenance.embedding.sizes import UNUSUAL
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
@@ -47,8 +49,9 @@ class Marker:
 
     Args:
         tree: the version's files. files: folder of the release's files. work: folder for stored blocks.
-        expected_of, short_edge_of: what the manifest says of a position. drop_claims: mark what is left of a file
-            without its claims. workers: threads; Pillow codes outside Python's lock.
+        expected_of, short_edge_of: what the manifest says of a position. stands_out: whether a marked file of so many
+            bytes would stand out there. drop_claims: mark what is left of a file without its claims. workers: threads;
+            Pillow codes outside Python's lock.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Marker:
         expected_of: Callable[[int], Expected],
         short_edge_of: Callable[[int], int],
         drop_claims: bool,
+        stands_out: Callable[[int, int], bool],
         workers: int,
     ) -> None:
         self._secret = secret
@@ -71,6 +75,7 @@ class Marker:
         self._expected_of = expected_of
         self._short_edge_of = short_edge_of
         self._drop_claims = drop_claims
+        self._stands_out = stands_out
         self._least_edge = secret.settings.least_edge
         self._alike = bool(secret.settings.copies)
         self._workers = workers
@@ -84,12 +89,27 @@ class Marker:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="mark") as pool:
             for group in groups:
                 marked = tried = number = 0
+                standing_out: list[Outcome] = []
                 while marked < group.wanted and tried < len(group.images):
                     stop = self._end(group.images, tried + min(BLOCK, group.wanted - marked))
                     outcomes = self._block(pool, number, group.images[tried:stop])
                     marked += sum(outcome.is_marked for outcome in outcomes)
                     tried, number = stop, number + 1
-                    yield outcomes
+                    standing_out += [outcome for outcome in outcomes if outcome.reason == UNUSUAL]
+                    yield [outcome for outcome in outcomes if outcome.reason != UNUSUAL]
+                yield from self._last_resort(pool, number, standing_out, group.wanted - marked)
+
+    def _last_resort(
+        self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
+    ) -> Iterator[list[Outcome]]:
+        """Those whose size stands out are marked only where no other image of their group is left."""
+        images = tuple(Candidate(one.position, one.path, one.old_sha256, one.group) for one in standing_out)
+        start = 0
+        while start < min(missing, len(images)):
+            stop = self._end(images, min(start + BLOCK, missing))
+            yield self._block(pool, number, images[start:stop], any_size=True)
+            start, number = stop, number + 1
+        yield standing_out[start:]
 
     def _end(self, images: tuple[Candidate, ...], stop: int) -> int:
         """Where a block ends that would end at `stop`: behind the last file of the picture it ends with."""
@@ -99,12 +119,15 @@ class Marker:
             stop += 1
         return min(stop, len(images))
 
-    def _block(self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...]) -> list[Outcome]:
+    def _block(
+        self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...], any_size: bool = False
+    ) -> list[Outcome]:
         stored = self._work / f"{candidates[0].group:03d}-{number:06d}.json"
         if stored.exists():
             return [Outcome(**record) for record in json.loads(stored.read_bytes())]
         pictures = [list(files) for _, files in groupby(candidates, self._picture_of)]
-        outcomes = [outcome for marked in pool.map(self._mark_picture, pictures) for outcome in marked]
+        done = pool.map(partial(self._mark_picture, any_size), pictures)
+        outcomes = [outcome for marked in done for outcome in marked]
         draft = stored.with_suffix(".draft")
         draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
         draft.replace(stored)
@@ -114,16 +137,16 @@ class Marker:
         """What the files of one picture have in common; without the rule of copies every file is one."""
         return candidate.sha256 if self._alike else candidate.position
 
-    def _mark_picture(self, files: list[Candidate]) -> list[Outcome]:
+    def _mark_picture(self, any_size: bool, files: list[Candidate]) -> list[Outcome]:
         """Mark one picture, and put the same bytes into all files that hold it."""
-        outcome, data = self._mark_one(files[0])
+        outcome, data = self._mark_one(files[0], any_size)
         for candidate in files if outcome.is_marked else ():
             expected = self._expected_of(candidate.position)
             target = safe_target(str(self._files), expected.path)
             put_in_place(data, target, self._work / f"file-{candidate.position}.draft", expected.mtime_ns)
         return [replace(outcome, position=candidate.position, path=candidate.path) for candidate in files]
 
-    def _mark_one(self, candidate: Candidate) -> tuple[Outcome, bytes]:
+    def _mark_one(self, candidate: Candidate, any_size: bool) -> tuple[Outcome, bytes]:
         """What became of the candidate, and the marked file; nothing of it is written yet."""
         pattern = int(self._pattern_of_group[candidate.group])
         base: dict[str, Any] = {
@@ -144,6 +167,8 @@ class Marker:
             marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
         except NotMarkableError as error:
             return Outcome(**base, reason=error.sentence), b""
+        if not any_size and self._stands_out(candidate.position, len(marked.data)):
+            return Outcome(**base, reason=UNUSUAL), b""
         outcome = Outcome(
             **base,
             new_sha256=marked.sha256,

@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from provenance.embedding.claimed import Claimed
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.marked import Marker, Outcome
 from provenance.embedding.placing import Expected, SourceTree, changed_error, put_in_place, safe_target
+from provenance.embedding.sizes import UsualSizes
 from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
@@ -159,6 +161,7 @@ class _Embedding:
         self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
         total = sum(group.wanted for groups in candidates for group in groups)
         outcomes: list[list[Outcome]] = []
+        stands_out = partial(self._stands_out, UsualSizes.of(self.manifest))
         self.progress(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
@@ -169,6 +172,7 @@ class _Embedding:
                 stored,
                 self._expected_at,
                 self._short_edge_at,
+                stands_out,
                 drop_claims=self.drop_claims,
                 workers=workers,
             )
@@ -261,6 +265,10 @@ class _Embedding:
     def _short_edge_at(self, position: int) -> int:
         entry = self.manifest.entry(position)
         return min(entry.width, entry.height)
+
+    def _stands_out(self, usual: UsualSizes, position: int, size: int) -> bool:
+        entry = self.manifest.entry(position)
+        return usual.stands_out(entry.format, entry.width * entry.height, entry.size, size)
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))

@@ -44,6 +44,8 @@ class Release(models.Model):
     total_bytes = models.BigIntegerField(default=0)
     # PSNR distribution, survival, counts per group (public part) …
     facts = models.JSONField(default=dict)
+    # Whether marked files can be told apart by structure, as the owner's inspection found.
+    inspection = models.JSONField(null=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True)

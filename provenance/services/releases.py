@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
+from provenance.inspection.classifier import LEAST
 from provenance.intake.blocks import ANY_CLAIM
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
@@ -18,6 +19,7 @@ from provenance.marks.settings import COPIES_ALIKE, MANY_SPARES
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import keys
 from provenance.services.access import require
+from provenance.services.inspections import enqueue_inspection
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.queue import enqueue
 from provenance.services.jobs.running import JobRun
@@ -178,6 +180,8 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
             "passed over": facts["passed_over"],
         },
     )
+    if release.marked_count >= LEAST:
+        enqueue_inspection(release, by=release.created_by)
 
 
 def missing_marks(facts: dict[str, Any]) -> int:

@@ -38,6 +38,11 @@ def part_of(part: int, whole: int, noun: str, verb: str) -> str:
     return wording.part_of(part, whole, noun, verb)
 
 
+@register.simple_tag
+def structure_sentence(found: Mapping[str, Any]) -> str:
+    return wording.structure_sentence(found)
+
+
 @register.filter
 def percent(value: float | None) -> str:
     """A share from 0 to 1, in per cent."""

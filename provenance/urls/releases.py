@@ -9,6 +9,8 @@ urlpatterns = [
     path("releases/new/presets/", presets.release_presets, name="release_presets"),
     path("releases/new/words/", words.release_words, name="release_words"),
     path("releases/<uuid:pk>/", releases.release_detail, name="release_detail"),
+    path("releases/<uuid:pk>/inspect/", releases.release_inspect, name="release_inspect"),
+    path("releases/<uuid:pk>/inspection.json", releases.release_inspection, name="release_inspection"),
     path("releases/<uuid:pk>/gallery/", releases.release_gallery, name="release_gallery"),
     path(
         "releases/<uuid:pk>/gallery/<int:position>-<slug:kind>.webp",

@@ -7,12 +7,12 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from provenance.embedding.beside import BesideFile
@@ -26,6 +26,7 @@ from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.claims import claims_dropped, claims_of_version
+from provenance.services.inspections import inspection_of, order_inspection
 from provenance.services.jobs.cards import job_card
 from provenance.services.near_duplicates import MARK, near_duplicates_of
 from provenance.services.release_comparison import compared
@@ -136,9 +137,31 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
             "no_candidates": no_candidates(release),
             "claims": claims_of_version(release.version),
             "dropped": claims_dropped(release),
-            "comparison": compared(release) if context["owns"] else None,
         }
+        if context["owns"]:
+            context |= {"comparison": compared(release), "inspection": inspection_of(release)}
+            context["inspection_card"] = job_card(context["inspection"].job, user)
     return render(request, "releases/release_detail.html", context)
+
+
+@require_POST
+def release_inspect(request: HttpRequest, pk: str) -> HttpResponse:
+    """Order the trial whether marked files can be told apart; the page shows how it goes."""
+    release = _owned(request, pk)
+    try:
+        order_inspection(release, by=person(request))
+    except TouchmarkError as error:
+        messages.error(request, error.sentence)
+    return redirect("release_detail", pk=release.pk)
+
+
+@require_GET
+def release_inspection(request: HttpRequest, pk: str) -> HttpResponse:
+    """What the last inspection found, as JSON."""
+    release = _owned(request, pk)
+    if release.inspection is None:
+        raise Http404("This copy has not been inspected.")
+    return JsonResponse({"release": str(release.pk), "root": release.root, **release.inspection})
 
 
 @require_GET

@@ -24,6 +24,14 @@ def ready_of(world: World) -> dict[str, object]:
     return {"pk": ready_release(world, granted_version(world)).pk}
 
 
+def inspected_of(world: World) -> dict[str, object]:
+    from provenance.models import Release
+
+    where = ready_of(world)
+    Release.objects.filter(pk=where["pk"]).update(inspection={"auc": 0.5})
+    return where
+
+
 def picture_of(world: World) -> dict[str, object]:
     from provenance.services.release_gallery import marked_page
 
@@ -48,6 +56,8 @@ ACCESS = {
     "release_words": Access(HOLDERS),
     "release_presets": Access(HOLDERS, method="post"),
     "release_detail": Access(OWNER_DATA | {"guest_auditor"}, release_of),
+    "release_inspect": Access(HOLDER, ready_of, method="post"),
+    "release_inspection": Access(HOLDER, inspected_of),
     "release_gallery": Access(HOLDER, ready_of),
     "release_picture": Access(HOLDER, picture_of),
     "release_download": Access(HOLDER, ready_of),

@@ -1,0 +1,83 @@
+"""Which files of a release are looked at: some of the marked, and as many others of the same groups."""
+
+import hashlib
+import heapq
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from provenance.errors import TouchmarkError
+from provenance.intake.manifest import Manifest
+from provenance.marks import MarkSets
+from provenance.marks.cluster_files import grouped_entries
+
+Stratum = tuple[int, int]  # mark set and group, both from 0
+
+
+class Chosen(NamedTuple):
+    """One file. `small`: too few pixels for every mark of the release."""
+
+    path: str
+    marked: bool
+    small: bool
+
+
+def choose_files(
+    manifest: Manifest, marks: MarkSets, listed: Path, seed: int, most: int, told: Callable[[int, int], None]
+) -> list[Chosen]:
+    """At most `most` marked files, and from each group as many unmarked ones where there are so many.
+
+    Groups alike: what classes look like must not pass for what the mark does. manifest: the version's. listed: the
+    release's marked.jsonl. told: (done, total) entries read; what it raises stops the work.
+    """
+    strata = _strata(listed)
+    kept = heapq.nsmallest(most, strata, key=lambda position: _rank(seed, position))
+    wanted = Counter(strata[position] for position in kept)
+    others: dict[Stratum, list[tuple[int, int]]] = {stratum: [] for stratum in wanted}
+    for position, own in enumerate(_strata_of_entries(manifest, marks)):
+        told(position, len(manifest))
+        fitting = [] if position in strata else [stratum for stratum in own if stratum in wanted]
+        if fitting:
+            rank = _rank(seed, position)
+            stratum = fitting[rank % len(fitting)]
+            _offer(others[stratum], (-rank, position), wanted[stratum])
+    unmarked = [position for heap in others.values() for _, position in heap]
+    edge = min(mark.least_edge for mark in marks)
+    chosen = []
+    for position in sorted([*kept, *unmarked]):
+        entry = manifest.entry(position)
+        chosen.append(Chosen(entry.path, position in strata, min(entry.width, entry.height) < edge))
+    return chosen
+
+
+def _strata(listed: Path) -> dict[int, Stratum]:
+    found = {}
+    try:
+        with listed.open("rb") as lines:
+            for line in lines:
+                row = json.loads(line)
+                found[int(row["position"])] = (int(row.get("set", 1)) - 1, int(row["group"]))
+    except OSError as error:
+        raise TouchmarkError("The list of the marked files is gone. Put the release back from a backup.") from error
+    return found
+
+
+def _strata_of_entries(manifest: Manifest, marks: MarkSets) -> Iterator[list[Stratum]]:
+    """Of every entry in order, the group it has in each mark set; -1 and below where it has none."""
+    groupings = [mark.grouping() for mark in marks]
+    for entries in zip(*(grouped_entries(manifest, mark) for mark in marks), strict=True):
+        pairs = zip(groupings, entries, strict=True)
+        yield [(number, grouping.group_of(entry)) for number, (grouping, entry) in enumerate(pairs)]
+
+
+def _offer(heap: list[tuple[int, int]], item: tuple[int, int], most: int) -> None:
+    if len(heap) < most:
+        heapq.heappush(heap, item)
+    else:
+        heapq.heappushpop(heap, item)
+
+
+def _rank(seed: int, position: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"inspection/{seed}/{position}".encode()).digest()[:8], "big")

@@ -1,0 +1,163 @@
+"""Whether marked files can be told from others by structure: every family on every set of files.
+
+Run: python -m tests.benchmarks.structure_auc [--each 1000] [--preset balanced] [--out FOLDER] [--sets NAME …]
+
+Each set gives twice as many files as are marked; the key's first ones that can bear the mark are marked, the others
+stay as they are. A classifier learns on half of either kind and is tested on the other half. The photographs are only
+200: there 10 keys mark 100 each, and the mean area over keys is told with its t-interval. Results stand in FOLDER, one
+file per line of the table, and are not computed again. One core takes some hours at 1,000 each; docs/structure.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.marking import mark_image
+from provenance.inspection.classifier import BOUND, tell_apart
+from provenance.inspection.errors import InspectionError
+from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, Features, within
+from provenance.inspection.files import file_features
+from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
+from provenance.whole_files import write_whole
+from tests.benchmarks.structure_sets import SETS, files_of
+
+GROUPS = tuple(f"group {number}" for number in range(1, 9))
+FEW = 300  # files of a set below which several keys mark the same ones
+KEYS = 10
+SEED = 1
+TRIALS = {"decides": STRUCTURAL, "form alone": FORM, "with pictures": ALL_ROOMS}
+
+
+def mark_of(family: str, preset: str = "balanced") -> MarkSettings:
+    return PRESETS[preset].settings(GROUPS, "class", family, association="associated")
+
+
+def secret_for(mark: MarkSettings, key: int) -> MarkSecret:
+    return MarkSecret.derive(hashlib.sha256(b"structure %d" % key).digest(), b"b" * 32, mark)
+
+
+def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tuple[int, bytes]]:
+    """(index, marked file) for the key's first `each` files that can bear the mark."""
+    family, found = family_for(secret.settings), 0
+    digests = [hashlib.sha256(data).hexdigest() for data in files]
+    for index in sorted(range(len(files)), key=lambda index: secret.placement(digests[index] + "order")):
+        pattern = secret.patterns[index % len(secret.patterns)]
+        try:
+            yield index, mark_image(files[index], family, pattern, secret.placement(digests[index])).data
+        except NotMarkableError:
+            continue
+        found += 1
+        if found == each:
+            return
+
+
+class Set:
+    """The files of a set, and the features of those that stay unmarked, asked once."""
+
+    def __init__(self, files: list[bytes], each: int) -> None:
+        self.files, self.each = files, min(each, len(files) // 2)
+        self._known: dict[int, Features] = {}
+
+    def rows(self, mark: MarkSettings, key: int) -> tuple[list[Features], list[bool]]:
+        """Features of all files of a release with this key, and which are marked."""
+        found = marked_by(secret_for(mark, key), self.files, self.each)
+        marked = {index: file_features(data) for index, data in found}
+        others = [self._unmarked(index) for index in range(len(self.files)) if index not in marked]
+        return [*marked.values(), *others], [True] * len(marked) + [False] * len(others)
+
+    def _unmarked(self, index: int) -> Features:
+        if index not in self._known:
+            self._known[index] = file_features(self.files[index])
+        return self._known[index]
+
+
+def row(files: Set, mark: MarkSettings) -> dict[str, Any]:
+    """One line of the table."""
+    keys = KEYS if len(files.files) < FEW else 1
+    found = [_of_key(files, mark, key) for key in range(keys)]
+    last = found[-1]
+    told = {
+        name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)
+    }
+    if keys > 1:
+        for name in TRIALS:
+            spread = float(np.std([one[f"{name} auc"] for one in found], ddof=1) / np.sqrt(keys))
+            half = float(student.ppf(0.975, keys - 1)) * spread
+            told |= {f"{name} low": told[f"{name} auc"] - half, f"{name} high": told[f"{name} auc"] + half}
+    return {**last, **told, "keys": keys, "seed": SEED}
+
+
+def _of_key(files: Set, mark: MarkSettings, key: int) -> dict[str, Any]:
+    rows, marked = files.rows(mark, key)
+    found = {name: tell_apart([within(one, rooms) for one in rows], marked, SEED) for name, rooms in TRIALS.items()}
+    decides = found["decides"]
+    areas = {f"{name} {edge}": getattr(one, edge) for name, one in found.items() for edge in ("auc", "low", "high")}
+    areas["above"] = _above(rows, marked)
+    counts = {"marked": decides.marked, "others": decides.others, "model": decides.model}
+    return {**areas, **counts, "strongest": [list(pair) for pair in decides.strongest]}
+
+
+def _above(rows: list[Features], marked: list[bool]) -> float:
+    """The share of marked files with more bytes per pixel than 99 of 100 others."""
+    sizes, truth = np.array([float(one["bytes: bytes per pixel"]) for one in rows]), np.array(marked)
+    return float((sizes[truth] > np.quantile(sizes[~truth], 0.99)).mean())
+
+
+def line(name: str, family: str, told: dict[str, Any]) -> str:
+    if "refused" in told:
+        return f"| {name} | {family} | {told['refused']} |"
+    verdict = "yes" if told["decides high"] <= BOUND else "no"
+    count = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
+    cells = [f"{told[f'{n} auc']:.3f} ({told[f'{n} low']:.3f}–{told[f'{n} high']:.3f})" for n in TRIALS]
+    name_of, alone = told["strongest"][0] if told["strongest"] else ("–", 0.5)
+    beyond = f"{told['above']:.1%}"
+    return f"| {' | '.join([name, family, count, cells[0], verdict, *cells[1:], beyond, f'{name_of} {alone:.2f}'])} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--each", type=int, default=1000)
+    parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
+    parser.add_argument("--out", type=Path, default=Path("structure-auc"))
+    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
+    parser.add_argument("--families", nargs="*", default=list(families()), choices=list(families()))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    heads = (
+        "files",
+        "family",
+        "marked + others",
+        "AUC",
+        f"at most {BOUND}",
+        *list(TRIALS)[1:],
+        "larger than 99 %",
+        "strongest by itself",
+    )
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    for name in options.sets:
+        files: Set | None = None
+        for family in options.families:
+            kept = options.out / f"{name} {family} {options.preset} {options.each}.json".replace(",", "").replace(
+                " ", "-"
+            )
+            if not kept.exists():
+                files = files or Set(files_of(name, 2 * options.each), options.each)
+                try:
+                    told = row(files, mark_of(family, options.preset))
+                except InspectionError as error:  # hardly a file of this kind bears a mark
+                    told = {"refused": error.sentence}
+                write_whole(kept, lambda draft, told=told: draft.write_text(json.dumps(told)))
+            print(line(name, family, json.loads(kept.read_text())), flush=True)
+
+
+if __name__ == "__main__":
+    main()

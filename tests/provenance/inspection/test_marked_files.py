@@ -1,0 +1,87 @@
+"""Marked files beside unmarked ones, every family: nothing in how they are written gives them away.
+
+The small trial runs every time; the large one, on strangers' pictures, with the slow tests. Figures: docs/structure.md.
+"""
+
+import pytest
+
+from provenance.inspection.classifier import tell_apart
+from provenance.inspection.features import FORM, STRUCTURAL, Features, within
+from provenance.inspection.files import file_features
+from provenance.marks import families
+from tests.benchmarks.structure_auc import Set, mark_of, marked_by, secret_for
+from tests.benchmarks.structure_sets import CODERS, SETS, files_of
+from tests.provenance.inspection.builders import textured
+
+EACH = 40
+SMALL = ("JPEG, optimised", "JPEG, standard tables", "JPEG, restart markers", "JPEG, 4:4:0", "PNG, by hand")
+# Areas by form and bytes, not to become worse: a mark changes the picture, and sizes follow from it.
+WORST = {"patch": 0.90, "blend": 0.74, "spectral": 0.72, "warp": 0.90}
+NEVER_MARKED = {"WebP, lossy"}
+
+
+@pytest.mark.parametrize("family", families())
+def test_form_tells_nothing_small(family):
+    """One release of several kinds of files, as many of each marked as not."""
+    rows, marked = [], []
+    for kind in SMALL:
+        files = Set([CODERS[kind](textured(n, 96, 96), n) for n in range(2 * EACH)], EACH)
+        found, truth = files.rows(mark_of(family), 0)
+        rows += [within(one, FORM) for one in found]
+        marked += truth
+    assert sum(marked) == EACH * len(SMALL)
+    found = tell_apart(rows, marked, 1)
+    assert found.outcome != "apart", found
+    assert found.high < 0.6
+
+
+def form_of(data: bytes) -> Features:
+    """Without what thumbnails show: they are drawn anew, and so never quite the same."""
+    return {name: value for name, value in within(file_features(data), FORM).items() if "difference of" not in name}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CODERS if kind not in NEVER_MARKED])
+def test_a_marked_file_has_the_form_of_its_source(kind):
+    """Feature by feature, for every family: the reader of form knows nothing of how files are written."""
+    files, marked = [CODERS[kind](textured(n, 96, 96), n) for n in range(4)], 0
+    for family in families():
+        for index, data in marked_by(secret_for(mark_of(family), 0), files, 4):
+            assert data != files[index]
+            assert form_of(data) == form_of(files[index])
+            marked += 1
+    assert marked >= 12
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.parametrize("family", families())
+def test_a_marked_photograph_has_the_form_of_its_source(family):
+    files = files_of("photographs", 200)
+    for index, data in marked_by(secret_for(mark_of(family), 0), files, 60):
+        assert form_of(data) == form_of(files[index])
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kind", [kind for kind in SETS if kind not in NEVER_MARKED and kind != "photographs"])
+def test_form_tells_nothing_large(kind):
+    files = Set(files_of(kind, 2000), 1000)
+    for family in families():
+        rows, marked = files.rows(mark_of(family), 0)
+        by_form = tell_apart([within(one, FORM) for one in rows], marked, 1)
+        assert by_form.outcome != "apart", (family, by_form)
+        assert tell_apart([within(one, STRUCTURAL) for one in rows], marked, 1).auc <= WORST[family]
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("family", families())
+def test_form_tells_nothing_of_photographs(family):
+    """Few files, several keys: every key's own release, and the mean over them."""
+    files, areas = Set(files_of("photographs", 200), 100), []
+    for key in range(10):
+        rows, marked = files.rows(mark_of(family), key)
+        areas.append(tell_apart([within(one, FORM) for one in rows], marked, 1).auc)
+    assert abs(sum(areas) / len(areas) - 0.5) < 0.05

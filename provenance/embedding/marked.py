@@ -48,7 +48,7 @@ class Marker:
     """Marks candidates of a release, group by group, until each group has what it wants or has no candidate left.
 
     Args:
-        tree: the version's files. files: folder of the release's files. work: folder for stored blocks.
+        tree: the version's files. files: the release's. work: folder for stored blocks.
         expected_of, short_edge_of: what the manifest says of a position. stands_out: whether a marked file of so many
             bytes would stand out there. drop_claims: mark what is left of a file without its claims. workers: threads;
             Pillow codes outside Python's lock.
@@ -62,8 +62,9 @@ class Marker:
         work: Path,
         expected_of: Callable[[int], Expected],
         short_edge_of: Callable[[int], int],
-        drop_claims: bool,
+        *,
         stands_out: Callable[[int, int], bool],
+        drop_claims: bool,
         workers: int,
     ) -> None:
         self._secret = secret

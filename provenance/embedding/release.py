@@ -172,7 +172,7 @@ class _Embedding:
                 stored,
                 self._expected_at,
                 self._short_edge_at,
-                stands_out,
+                stands_out=stands_out,
                 drop_claims=self.drop_claims,
                 workers=workers,
             )
@@ -268,6 +268,8 @@ class _Embedding:
 
     def _stands_out(self, usual: UsualSizes, position: int, size: int) -> bool:
         entry = self.manifest.entry(position)
+        if position in self.claimed:  # it loses more than the mark adds, as its unmarked neighbours do
+            return False
         return usual.stands_out(entry.format, entry.width * entry.height, entry.size, size)
 
     def _expected_at(self, position: int) -> Expected:

@@ -23,7 +23,6 @@ from provenance.inspection.choosing import Chosen, choose_files
 from provenance.inspection.classifier import LEAST, tell_apart
 from provenance.inspection.errors import InspectionError
 from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, within
-from provenance.inspection.files import file_features, place_features
 from provenance.models import Job, Release, Role, User
 from provenance.services.access import require
 from provenance.services.jobs.kinds import job_kind
@@ -123,6 +122,8 @@ def _write(block: bytes, draft: Path) -> None:
 
 
 def _look_at(files: Path, one: Chosen) -> dict[str, Any]:
+    from provenance.inspection.files import file_features, place_features  # loads the compiler
+
     try:
         data = (files / one.path).read_bytes()
         features = file_features(data) | place_features((files / one.path).stat())

@@ -44,7 +44,9 @@ def marked_version(
     classes = sizes or dict.fromkeys(GROUPS, per_group)
     files = {f"{name}/{i:03d}.jpg": jpeg(100 * g + i) for g, (name, n) in enumerate(classes.items()) for i in range(n)}
     files |= {f"{label}/tiny-{i}.jpg": tiny_jpeg(1000 * g + i) for g, label in enumerate(classes) for i in range(tiny)}
-    files |= {f"{label}/lossy-{i}.webp": lossy_webp(i) for label in classes for i in range(lossy)}
+    files |= {
+        f"{label}/lossy-{i}.webp": lossy_webp(1000 * g + i) for g, label in enumerate(classes) for i in range(lossy)
+    }
     files |= {f"{path[:-4]}-{n}.jpg": data for path, data in files.items() for n in range(copies)}
     captions = {path: f"a photo of a {path.split('/')[0]}" for path in files}
     manifest: Manifest = write_version(version.folder, files, captions)

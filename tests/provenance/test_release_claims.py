@@ -127,12 +127,12 @@ def test_the_choice_changes_no_commitment(world, version):
 
 
 def test_the_form_keeps_the_choice_and_makes_the_release_with_it(version, browser):
-    asked = form(version, PATCH) | {"drop_claims": "on"}
+    asked = form(version, PATCH) | {"drop_claims": "on", "near_duplicates": "mark"}
     kept = browser.post(reverse("release_new"), asked | {"add_set": "1"}).content.decode()
     assert " checked" in re.search(r'<input[^>]*name="drop_claims"[^>]*>', kept)[0]
     browser.post(reverse("release_new"), asked)
     assert Release.objects.get().drop_claims
-    browser.post(reverse("release_new"), form(version, PATCH, recipients="South"))
+    browser.post(reverse("release_new"), form(version, PATCH, recipients="South") | {"near_duplicates": "mark"})
     assert not Release.objects.get(recipient="South").drop_claims
 
 

@@ -201,6 +201,7 @@ def test_the_plan_says_what_becomes_of_images_that_carry_claims(world, browser_o
     page.get_by_label("Drop content credentials").check()
     expect(plan).to_contain_text("it is dropped from all files of the copy")
     look(page, "claims")
+    page.get_by_label("Mark them like all others").check()
     page.get_by_label("Recipients").fill("Northgate")
     page.get_by_role("button", name="Draw, commit and mark").click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)

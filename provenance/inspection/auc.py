@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata
 
 LEVEL = 0.95
 _STEPS = 60  # of bisection; far below the last digit that anybody reads
@@ -27,6 +26,8 @@ def area(scores: np.ndarray, marked: np.ndarray) -> Area:
     most 1.96 standard errors away, the error being Hanley and McNeil's at that area, not at the one found. It neither
     collapses at 0 or 1 nor leaves [0, 1].
     """
+    from scipy.stats import norm  # pages and commands load this module, and SciPy takes longer than they do
+
     found = _auc(scores, marked)
     many, others = int(marked.sum()), int((~marked).sum())
     z = float(norm.ppf((1 + LEVEL) / 2))
@@ -39,6 +40,8 @@ def area(scores: np.ndarray, marked: np.ndarray) -> Area:
 
 def _auc(scores: np.ndarray, marked: np.ndarray) -> float:
     """By the rank sum of Mann and Whitney."""
+    from scipy.stats import rankdata
+
     ranks = rankdata(scores)
     many, others = int(marked.sum()), int((~marked).sum())
     return float((ranks[marked].sum() - many * (many + 1) / 2) / (many * others))

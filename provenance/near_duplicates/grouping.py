@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 DISTANCE = 31  # bits of 256: what PDQ's authors propose for "the same picture"
 BANDS = 16
@@ -54,6 +52,10 @@ def near_pairs(hashes: Words, tick: Callable[[int], None] = lambda band: None) -
 
 def joined(count: int, pairs: Iterable[Pairs]) -> Ints:
     """(count,) int64: equal numbers for what pairs connect."""
+    # Here, since pages and commands load this module, and SciPy takes longer than they do.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     labels = np.arange(count)
     for one, other in pairs:
         first, second = labels[one], labels[other]

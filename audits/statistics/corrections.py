@@ -7,7 +7,7 @@ stored values, closed and open series: section 6.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audits.statistics.multiplicity import MultiplicityError, holm
 
@@ -67,6 +67,13 @@ def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Cor
                 reason = _reason(tested, members, together, wanted, series_is_open)
                 found[index] = Corrected(tested[index], value, together, reason)
     return [found[index] for index in range(len(tested))]
+
+
+def corrected_if(tested: Sequence[Finding], index: int, p: float, series_is_open: bool = False) -> float:
+    """What the primary test `tested[index]` would be corrected to if its p-value were `p`, all others as they are."""
+    changed = [replace(item, p=p) if i == index else item for i, item in enumerate(tested)]
+    members = [i for i, item in enumerate(changed) if item.primary]
+    return next(value for i, value, _ in _holm_over(changed, members, series_is_open) if i == index)
 
 
 def _holm_over(tested: Sequence[Finding], members: list[int], series_is_open: bool) -> list[tuple[int, float, int]]:

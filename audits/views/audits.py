@@ -151,7 +151,7 @@ def _figures(part: SetView, name: Level, with_references: bool) -> dict[str, Any
         "histogram": charts.histogram(level.counted(with_references)),
         "heat_map": charts.heat_map(part, level, with_references and level.p_with is not None),
         "densities": charts.density_table(part, level),
-        "restriction": tables.restriction_sentence(part.restriction, len(part.group_names)),
+        "restriction": tables.restriction_sentence(part.restriction, part.patterns),
     }
 
 

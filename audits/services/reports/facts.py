@@ -1,6 +1,6 @@
 """Reads a finished audit out of the database, as the facts that a report states. Nothing secret is read.
 
-Results are taken in the shuffled order in which an auditor sees them, because auditors may download reports too.
+Results are taken as an auditor sees them, because auditors may download reports too.
 """
 
 from datetime import datetime

@@ -5,7 +5,8 @@ from typing import Any
 
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
-from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
+from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts, SuspectFacts
+from audits.report.results import Result
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
@@ -47,7 +48,13 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
         "suspect": _suspect(facts),
         "references": [
-            [ref.name, ref.architecture, ref.declaration, f"{ref.declared_by}, {short_time(ref.declared_at)}"]
+            [
+                ref.name,
+                ref.architecture,
+                "–" if ref.origin is None else ref.origin or "not stated",
+                ref.declaration,
+                f"{ref.declared_by}, {short_time(ref.declared_at)}",
+            ]
             for ref in facts.references
         ],
         "plan": _plan(facts),
@@ -71,9 +78,15 @@ def _key_numbers(facts: ReportFacts) -> Pairs:
     return [
         ["Corrected p", p_value(result.p_corrected, alpha)],
         ["p before correction", p_value(result.p_raw, alpha)],
-        ["Smallest reachable p", p_value(result.smallest_p, alpha)],
+        ["Smallest reachable p", _smallest(result, alpha)],
         ["Alpha", p_value(alpha)],
     ]
+
+
+def _smallest(result: Result, alpha: float) -> str:
+    corrected = result.smallest_corrected_p
+    changed = corrected is not None and corrected != result.smallest_p
+    return p_value(result.smallest_p, alpha) + (f", corrected {p_value(corrected, alpha)}" if changed else "")
 
 
 def _dataset(facts: ReportFacts) -> Pairs:
@@ -98,6 +111,8 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["Reached through", suspect.access],
         ["Architecture", suspect.architecture],
         ["File", f"{suspect.file}{size}"],
+        *([] if suspect.origin is None else [["Origin", suspect.origin or "not stated"]]),
+        *_also_registered(suspect),
         ["Returns", ", ".join(LEVEL_NAMES.get(level, level) for level in suspect.returns)],
         *(
             [["Soft labels name", f"the {count(suspect.top_k)} likeliest; the rest counts as one more"]]
@@ -110,6 +125,14 @@ def _suspect(facts: ReportFacts) -> Pairs:
             time_text(suspect.registered_at) + (f" by {suspect.registered_by}" if suspect.registered_by else ""),
         ],
     ]
+
+
+def _also_registered(suspect: SuspectFacts) -> Pairs:
+    """Under which other names the same suspect is known: the same file, tensors, or answers to noise images."""
+    said = [f"as “{name}”" for name in suspect.also_registered]
+    if suspect.registered_elsewhere:
+        said.append(f"{counted(suspect.registered_elsewhere, 'time')} by another organisation")
+    return [["Also registered", f"{', '.join(said)}; all count as one suspect"]] if said else []
 
 
 def _plan(facts: ReportFacts) -> Pairs:
@@ -245,6 +268,7 @@ def _digests(facts: ReportFacts) -> Pairs:
             *_clusters(release),
         ]
     rows += [["Suspect", facts.suspect.digest]]
+    rows += [["Values of the suspect's tensors", facts.suspect.tensors]] if facts.suspect.tensors else []
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
     rows += [["Plan", facts.plan.digest]]
     held = facts.plan.held_out

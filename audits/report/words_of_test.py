@@ -30,8 +30,8 @@ _PERMUTATION = TestWords(
     chart_text="Each chart shows how often random assignments gave which sum of pulls, and where the true assignment "
     "lies. A true assignment far to the right of the grey bars is what a model trained on the copy shows; one among "
     "them is what chance gives.",
-    scores="The pull to the assigned group is printed only as a mean, because single values would give away the "
-    "assignment.",
+    scores="Scores and pulls are printed as means over the patterns: single pulls would give away the assignment, and "
+    "single scores, the same in every run of a suspect, which pattern of one run is which of another.",
     scored="Pattern",
     compared="Permutations",
 )

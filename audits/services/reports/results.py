@@ -66,6 +66,7 @@ def result_facts(audit: Audit, tested: list[Tested]) -> Result:
         p_raw=deciding.p,
         p_corrected=deciding.p_corrected,
         smallest_p=deciding.smallest_p,
+        smallest_corrected_p=correction.smallest_p if (correction := deciding.found.decision.corrected) else None,
         corrected_over=audit.facts["tests"] if deciding.found.tests is None else deciding.found.tests,
         rows=tuple(row for one in tested for row in _release_rows(audit, one)),
         reasons=tuple(
@@ -94,6 +95,7 @@ def _release_rows(audit: Audit, one: Tested) -> Iterator[ReleaseResult]:
             combined=len(one.sets),
             together=corrected.together if corrected else 0,
             reason=corrected.reason if corrected else "",
+            smallest_corrected_p=corrected.smallest_p if corrected else None,
         )
     for part in one.sets:
         for level, found in part.shown.scored.items():

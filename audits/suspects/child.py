@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from audits.suspects.confinement import ConfinementError, Walls, confine, die_wi
 from audits.suspects.errors import FormatError, SpecError, SuspectError
 from audits.suspects.files_wall import enclose
 from audits.suspects.formats import inspect
-from audits.suspects.identity import SIDES, noise_images
 from audits.suspects.protocol import ClosedError, Frame, Pipe
 from audits.suspects.spec import ModelSpec
 from provenance.errors import TouchmarkError
@@ -150,16 +148,13 @@ class Child:
             arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
         return {}, {name: array for name, array in arrays.items() if name in spec.returns}
 
-    def _identify(self, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _identify(self, path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Digest of the tensors, and answers to the fixed noise images whatever the description says."""
+        from audits.suspects.noise_answers import noise_answers
         from audits.suspects.tensor_values import digest_of_values
 
-        encoder = self._loaded()
-        side, answers = _noise_answers(encoder)
-        arrays = {name: rows.float().cpu().numpy() for name, rows in answers.items()}
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
-        return {"side": side, "tensors": digest_of_values(Path(path))}, arrays
+        side, answers = noise_answers(self._loaded())
+        return {"side": side, "tensors": digest_of_values(Path(path))}, answers
 
     def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""
@@ -183,29 +178,6 @@ class Child:
         if self._encoder is None:
             raise SuspectError("request", "No model is loaded.")
         return self._encoder
-
-
-def _noise_answers(encoder: Encoder) -> tuple[int, dict[str, Tensor]]:
-    """(side, answers) at the first of the sides that networks share, else at the network's own."""
-    for side in SIDES:
-        with suppress(Exception):  # whatever a network that takes its own size alone may raise
-            return side, _answers_at(encoder, side)
-    return encoder.input_size, _answers_at(encoder, encoder.input_size)
-
-
-def _answers_at(encoder: Encoder, side: int) -> dict[str, Tensor]:
-    import torch
-
-    from audits.suspects.architectures import plainly
-
-    images = torch.from_numpy(noise_images(side)).permute(0, 3, 1, 2).float().to(encoder.device)
-    with torch.inference_mode():
-        features, soft = plainly(encoder, images)
-    given = {"features": features, "soft": soft}
-    answers = {name: rows for name, rows in given.items() if rows is not None}
-    if not all(rows.ndim == 2 and len(rows) == len(images) for rows in answers.values()):
-        raise SuspectError("shape", "The model did not give one row per noise image.")
-    return answers
 
 
 def _likeliest(soft: Tensor, count: int) -> Tensor:

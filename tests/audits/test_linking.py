@@ -100,7 +100,7 @@ def reported(row: AuditRow, world, capture) -> tuple[bytes, str]:
 
 
 def series_in(value: Any) -> Iterator[tuple[Any, ...]]:
-    """Every row of one number per pattern, however it is kept: lists, columns of lists, and one key of many objects."""
+    """Every row of one value per pattern, however it is kept: lists, columns of lists, and one key of many objects."""
     if isinstance(value, dict):
         for item in value.values():
             yield from series_in(item)
@@ -113,21 +113,17 @@ def series_in(value: Any) -> Iterator[tuple[Any, ...]]:
         columns = [[item.get(key) for item in value] for key in value[0]]
     elif all(isinstance(item, list) for item in value):
         columns = list(zip(*value, strict=False))
-    for column in columns:
-        for start in range(max(0, len(column) - len(GROUPS)) + 1):
-            part = tuple(column[start : start + len(GROUPS)])
-            if len(part) == len(GROUPS) and all(isinstance(one, int | float) for one in part):
-                yield part
+    for column in columns:  # a mean may stand below; longer lists are histograms, which name no pattern
+        part = tuple(column[: len(GROUPS)])
+        if len(GROUPS) == len(part) >= len(column) - 1 and all(isinstance(one, int | float | str) for one in part):
+            yield part
 
 
 def links(one: list[Any], other: list[Any]) -> set[tuple[int, ...]]:
     """Ways to match patterns of two runs: rows of six different numbers that are the same ones in some order."""
-    known = {tuple(sorted(row)): row for value in one for row in series_in(value) if len(set(row)) == len(GROUPS)}
-    found = set()
-    for row in (row for value in other for row in series_in(value)):
-        if tuple(sorted(row)) in known:
-            found.add(tuple(known[tuple(sorted(row))].index(number) for number in row))
-    return found
+    known = {frozenset(row): row for value in one for row in series_in(value) if len(set(row)) == len(GROUPS)}
+    rows = [row for value in other for row in series_in(value) if frozenset(row) in known]
+    return {tuple(known[frozenset(row)].index(number) for number in row) for row in rows}
 
 
 def single_scores(row: AuditRow) -> set[str]:

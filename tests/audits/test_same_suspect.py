@@ -38,7 +38,7 @@ def bench(world) -> Bench:
     return Bench(world)
 
 
-def tested(made: RegisteredModel, answers: int, tensors: str, change: float = 0.0) -> RegisteredModel:
+def after_test(made: RegisteredModel, answers: int, tensors: str, change: float = 0.0) -> RegisteredModel:
     """As after a connection test: answers drawn from a seed, a little changed."""
     rng = np.random.default_rng(answers)
     features = rng.normal(size=(NOISE_IMAGES, 30)) + change * np.random.default_rng(99).normal(size=(NOISE_IMAGES, 30))
@@ -56,50 +56,50 @@ def other(world, name: str, *, guest: bool = False, role: str = "suspect") -> Re
 
 
 def test_the_same_tensors_or_answers_are_one_suspect_and_others_are_not(world):
-    first = tested(other(world, "first"), 1, "w")
-    byte = tested(other(world, "byte"), 1, "w")
-    rounded = tested(other(world, "rounded"), 1, "rounded", change=1e-3)
-    stranger = tested(other(world, "stranger"), 2, "s")
+    first = after_test(other(world, "first"), 1, "w")
+    byte = after_test(other(world, "byte"), 1, "w")
+    rounded = after_test(other(world, "rounded"), 1, "rounded", change=1e-3)
+    stranger = after_test(other(world, "stranger"), 2, "s")
     assert set(same_suspect(first)) == {first, byte, rounded}
     assert set(same_suspect(stranger)) == {stranger}
     assert len(set(names_of([first, byte, rounded, stranger]).values())) == 2
 
 
 def test_a_chain_of_small_changes_stays_one_suspect(world):
-    chain = [tested(other(world, f"step {n}"), 1, f"step {n}", change=0.012 * n) for n in range(4)]
+    chain = [after_test(other(world, f"step {n}"), 1, f"step {n}", change=0.012 * n) for n in range(4)]
     assert set(same_suspect(chain[0])) == set(same_suspect(chain[-1])) == set(chain)
     ends = [one.identity["geometries"]["features 64"] for one in (chain[0], chain[-1])]
     assert not np.allclose(*ends, atol=0.002)
 
 
 def test_two_suspects_that_a_third_joins_become_one(world):
-    one, two = tested(other(world, "one"), 1, "one"), tested(other(world, "two"), 2, "two")
+    one, two = after_test(other(world, "one"), 1, "one"), after_test(other(world, "two"), 2, "two")
     assert set(same_suspect(one)) == {one}
     for number, answers in enumerate((1, 2)):  # one file, described in two ways and tested twice
         third = other(world, f"third {number}")
         RegisteredModel.objects.filter(pk=third.pk).update(sha256=sha("third"))
         third.refresh_from_db()
-        tested(third, answers, "third")
+        after_test(third, answers, "third")
     assert {one, two} < set(same_suspect(two))
     assert len(set(names_of(RegisteredModel.objects.all()).values())) == 1
 
 
 def test_until_a_test_only_the_file_is_known(world):
-    first = tested(other(world, "first"), 1, "w")
+    first = after_test(other(world, "first"), 1, "w")
     same_file = model(world.laboratory, world.guest_auditor, "first")
     untested = other(world, "untested")
     assert set(same_suspect(first)) == set(same_suspect(same_file)) == {first, same_file}
     assert set(same_suspect(untested)) == {untested}
-    tested(untested, 1, "w")
+    after_test(untested, 1, "w")
     assert set(same_suspect(same_file)) == {first, same_file, untested}
 
 
 def test_runs_under_another_name_count_in_the_correction(bench, world):
     """A byte of metadata makes a new file, and no new suspect."""
     north = bench.releases[0]
-    tested(bench.suspect, 1, "w")
-    renamed = tested(other(world, "another name"), 1, "other numbers", change=1e-3)
-    stranger = tested(other(world, "stranger"), 2, "s")
+    after_test(bench.suspect, 1, "w")
+    renamed = after_test(other(world, "another name"), 1, "other numbers", change=1e-3)
+    stranger = after_test(other(world, "stranger"), 2, "s")
     bench.stored(bench.queued(bench.plan(north)), STRONG)
     bench.stored(bench.queued(bench.plan(north, suspect=stranger)), STRONG)
     plan = bench.plan(north, suspect=renamed)
@@ -112,13 +112,13 @@ def test_runs_under_another_name_count_in_the_correction(bench, world):
 
 def test_a_suspect_that_is_its_own_reference_under_another_name_is_refused(world):
     values = plan_values(world)
-    tested(values.suspect, 1, "w")
+    after_test(values.suspect, 1, "w")
     reference = other(world, "ours", role="reference")
     RegisteredModel.objects.filter(pk=reference.pk).update(connection={"images_per_second": 100.0})
     reference.refresh_from_db()
     planned = changed(values, references=[reference], decide_with_references=False)
     check(planned)
-    tested(reference, 1, "copy", change=1e-3)
+    after_test(reference, 1, "copy", change=1e-3)
     with pytest.raises(PlanError, match="same weights as another model of this plan, or gives the same answers"):
         check(planned)
     (suggestion,) = suggest_references(values.suspect, values.releases, ["features"], world.auditor)
@@ -126,9 +126,9 @@ def test_a_suspect_that_is_its_own_reference_under_another_name_is_refused(world
 
 
 def test_other_names_are_shown_to_those_who_may_see_them_and_else_counted(bench, world, sign_in):
-    mine = tested(bench.suspect, 1, "w")
-    tested(other(world, "second name"), 1, "numbers", change=1e-3)
-    theirs = tested(other(world, "their name", guest=True), 1, "w")
+    mine = after_test(bench.suspect, 1, "w")
+    after_test(other(world, "second name"), 1, "numbers", change=1e-3)
+    theirs = after_test(other(world, "their name", guest=True), 1, "w")
     plan = bench.plan(bench.releases[0])
     audit = bench.stored(bench.queued(plan))
     browser = sign_in(world.auditor)
@@ -146,7 +146,7 @@ def test_other_names_are_shown_to_those_who_may_see_them_and_else_counted(bench,
     assert "2 times by another organisation" in guest
     assert "second name" not in guest
     assert "suspect-1" not in guest
-    assert not names_seen_by(tested(other(world, "stranger"), 2, "s"), world.auditor)
+    assert not names_seen_by(after_test(other(world, "stranger"), 2, "s"), world.auditor)
 
 
 def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
@@ -166,9 +166,9 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
 
 
 def test_a_forecast_counts_runs_under_other_names(world, bench):
-    tested(bench.suspect, 1, "w")
+    after_test(bench.suspect, 1, "w")
     bench.stored(bench.queued(bench.plan(bench.releases[0])))
-    values = plan_values_of(bench, tested(other(world, "another name"), 1, "w"))
+    values = plan_values_of(bench, after_test(other(world, "another name"), 1, "w"))
     assert forecast(values).factor == 2
 
 

@@ -127,6 +127,16 @@ class CombinedView(Findings):
         return self.sets
 
 
+@dataclass(frozen=True, kw_only=True)
+class CombinedAsLogged(Findings):
+    """As `CombinedView`, sets of earlier versions as these showed them."""
+
+    test: Literal["combined"]
+    levels: Mapping[Level, CombinedLevel | Unscored]
+    sets: tuple[MeanView | RankedView | ShuffledView, ...]
+    shuffled: bool
+
+
 View = SetView | CombinedView
 
 
@@ -157,7 +167,7 @@ def as_logged(result: Result) -> Findings:
     Results of versions that showed single patterns keep the order in which they did; of others it is `withheld`.
     """
     if isinstance(result, CombinedResult):
-        return replace(withheld(result), sets=tuple(map(_logged, result.sets)))
+        return _as(CombinedAsLogged, result, sets=tuple(map(_logged, result.sets)), shuffled=True)
     return _logged(result)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
 from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts, SuspectFacts
-from audits.report.results import Result
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
@@ -15,7 +14,7 @@ from audits.report.statements import (
 )
 from audits.report.view_results import results_view
 from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
-from audits.report.words_of_test import WORDS
+from audits.report.words_of_test import words_of
 from provenance.wording import count, counted, exact_size, p_value
 
 Pairs = list[list[str]]
@@ -23,7 +22,7 @@ Pairs = list[list[str]]
 
 def view_of(facts: ReportFacts) -> dict[str, Any]:
     """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
-    words = WORDS[facts.plan.test]
+    words = words_of(facts)
     return {
         "words": asdict(words),
         "number": facts.number,
@@ -75,18 +74,15 @@ def _person(name: str, organisation: str) -> str:
 
 def _key_numbers(facts: ReportFacts) -> Pairs:
     result, alpha = facts.result, facts.plan.alpha
+    corrected = result.smallest_corrected_p
+    changed = corrected is not None and corrected != result.smallest_p
     return [
         ["Corrected p", p_value(result.p_corrected, alpha)],
         ["p before correction", p_value(result.p_raw, alpha)],
-        ["Smallest reachable p", _smallest(result, alpha)],
+        ["Smallest reachable p", p_value(result.smallest_p, alpha)],
+        *([["The same, corrected", p_value(corrected, alpha)]] if changed else []),
         ["Alpha", p_value(alpha)],
     ]
-
-
-def _smallest(result: Result, alpha: float) -> str:
-    corrected = result.smallest_corrected_p
-    changed = corrected is not None and corrected != result.smallest_p
-    return p_value(result.smallest_p, alpha) + (f", corrected {p_value(corrected, alpha)}" if changed else "")
 
 
 def _dataset(facts: ReportFacts) -> Pairs:

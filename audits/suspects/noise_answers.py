@@ -31,7 +31,9 @@ def _answers_at(encoder: Encoder, side: int) -> Answers:
     images = torch.from_numpy(noise_images(side)).permute(0, 3, 1, 2).float().to(encoder.device)
     with torch.inference_mode():
         features, soft = plainly(encoder, images)
-    return {name: _array(rows, len(images)) for name, rows in (("features", features), ("soft", soft)) if rows is not None}
+    return {
+        name: _array(rows, len(images)) for name, rows in (("features", features), ("soft", soft)) if rows is not None
+    }
 
 
 def _array(rows: Tensor, count: int) -> NDArray[np.float32]:

@@ -124,7 +124,11 @@ def main() -> None:
         for rate, passes in ((1e-5, 1), (1e-3, 1)):
             again = make()
             again.load_state_dict(made[0])
-            line(name, f"{passes} epoch more at {rate:g}", [(known[0], identity(spec, trained(again, data, passes, 7, rate)))])
+            line(
+                name,
+                f"{passes} epoch more at {rate:g}",
+                [(known[0], identity(spec, trained(again, data, passes, 7, rate)))],
+            )
         line(name, "other trainings", [(known[a], known[b]) for a, b in ((0, 1), (0, 2), (1, 2))])
     for name in ("resnet18", "vit_tiny_patch16_224", "mobilenetv3_small_100"):
         spec = ModelSpec(f"timm:{name}")

@@ -89,9 +89,7 @@ def _spread(test: PermutationTest) -> tuple[float, float]:
     return mean, found or 1.0
 
 
-def heat_map(
-    part: AssociatedView, level: AssociatedLevel | MeanLevel, with_references: bool
-) -> dict[str, Any] | None:
+def heat_map(part: AssociatedView, level: AssociatedLevel | MeanLevel, with_references: bool) -> dict[str, Any] | None:
     """Pulls of patterns to groups as the test sees them: centred, or what the references leave.
 
     None where the matrix stays with the owner.

@@ -164,9 +164,11 @@ def test_a_plan_that_could_not_reach_alpha_is_said():
 
 def test_so_is_one_that_could_not_once_it_is_corrected():
     made = facts(evidence=False)
-    _, text = read(replace(made, result=replace(made.result, smallest_p=0.006, smallest_corrected_p=0.012)))
-    assert "(0.0060, corrected for all tests made 0.012) lies above alpha (0.01)" in text
-    assert "Smallest reachable p 0.0060, corrected 0.012" in text
+    made = replace(made, result=replace(made.result, smallest_p=0.006, smallest_corrected_p=0.012))
+    _, text = read(made)
+    assert "(0.006, corrected for all tests made 0.012) lies above alpha (0.01)" in text
+    numbers = dict(view_of(made)["key_numbers"])
+    assert (numbers["Smallest reachable p"], numbers["The same, corrected"]) == ("0.006", "0.012")
 
 
 def test_the_origin_of_every_model_is_printed():

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from audits.suspects import ModelSpec, SuspectError
 from audits.suspects.architectures import build
 from audits.suspects.cifar_resnet import CifarResNet
-from audits.suspects.identity import NOISE_IMAGES, Identity, distance, identity_of, likeness, noise_images
+from audits.suspects.identity import NOISE_IMAGES, TOLERANCE, Identity, distance, identity_of, likeness, noise_images
 from audits.suspects.noise_answers import noise_answers
 from audits.suspects.tensor_values import digest_of_values
 from tests.audits.suspects.models import onnx_file, save, seeded
@@ -163,7 +163,7 @@ def test_another_training_is_another_model(identity, tmp_path):
         other = known(save(state(seed), tmp_path / f"{seed}.safetensors"))
         assert likeness(other, identity) is None
         shared = min(distance(other.geometries[name], identity.geometries[name]) for name in identity.geometries)
-        assert shared > 0.05
+        assert shared > 5 * TOLERANCE
 
 
 def test_a_network_of_one_size_is_asked_at_its_own(tmp_path):

@@ -70,10 +70,9 @@ def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Cor
 
 
 def corrected_if(tested: Sequence[Finding], index: int, p: float, series_is_open: bool = False) -> float:
-    """What the primary test `tested[index]` would be corrected to if its p-value were `p`, all others as they are."""
+    """What `tested[index]` would be corrected to if its p-value were `p`, all others as they are."""
     changed = [replace(item, p=p) if i == index else item for i, item in enumerate(tested)]
-    members = [i for i, item in enumerate(changed) if item.primary]
-    return next(value for i, value, _ in _holm_over(changed, members, series_is_open) if i == index)
+    return correct(changed, series_is_open)[index].corrected
 
 
 def _holm_over(tested: Sequence[Finding], members: list[int], series_is_open: bool) -> list[tuple[int, float, int]]:

@@ -1,7 +1,7 @@
 """Whether two models are the same suspect: by the values of their tensors, or by their answers to fixed noise images.
 
 Both are taken at a connection test and depend on nothing that a person says about the model (docs/method.md, section
-6.8). No torch here.
+6.9). No torch here.
 """
 
 from __future__ import annotations

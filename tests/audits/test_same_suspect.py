@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from audits.models import RegisteredModel
 from audits.services.models import registering
-from audits.services.models.identity import names_of, names_seen_by, recognise, same_suspect
+from audits.services.models.identity import names_of, names_seen_by, recognise, registrations_of
 from audits.services.models.registering import Registration
 from audits.services.plans.checks import check
 from audits.services.plans.forecasts import forecast
@@ -60,27 +60,27 @@ def test_the_same_tensors_or_answers_are_one_suspect_and_others_are_not(world):
     byte = after_test(other(world, "byte"), 1, "w")
     rounded = after_test(other(world, "rounded"), 1, "rounded", change=1e-3)
     stranger = after_test(other(world, "stranger"), 2, "s")
-    assert set(same_suspect(first)) == {first, byte, rounded}
-    assert set(same_suspect(stranger)) == {stranger}
+    assert set(registrations_of(first)) == {first, byte, rounded}
+    assert set(registrations_of(stranger)) == {stranger}
     assert len(set(names_of([first, byte, rounded, stranger]).values())) == 2
 
 
 def test_a_chain_of_small_changes_stays_one_suspect(world):
     chain = [after_test(other(world, f"step {n}"), 1, f"step {n}", change=0.03 * n) for n in range(4)]
-    assert set(same_suspect(chain[0])) == set(same_suspect(chain[-1])) == set(chain)
+    assert set(registrations_of(chain[0])) == set(registrations_of(chain[-1])) == set(chain)
     geometries = [tuple(one.identity["geometries"]["features 64"]) for one in chain]
     assert distance(geometries[0], geometries[1]) < TOLERANCE < distance(geometries[0], geometries[-1])
 
 
 def test_two_suspects_that_a_third_joins_become_one(world):
     one, two = after_test(other(world, "one"), 1, "one"), after_test(other(world, "two"), 2, "two")
-    assert set(same_suspect(one)) == {one}
+    assert set(registrations_of(one)) == {one}
     for number, answers in enumerate((1, 2)):  # one file, described in two ways and tested twice
         third = other(world, f"third {number}")
         RegisteredModel.objects.filter(pk=third.pk).update(sha256=sha("third"))
         third.refresh_from_db()
         after_test(third, answers, "third")
-    assert {one, two} < set(same_suspect(two))
+    assert {one, two} < set(registrations_of(two))
     assert len(set(names_of(RegisteredModel.objects.all()).values())) == 1
 
 
@@ -88,10 +88,10 @@ def test_until_a_test_only_the_file_is_known(world):
     first = after_test(other(world, "first"), 1, "w")
     same_file = model(world.laboratory, world.guest_auditor, "first")
     untested = other(world, "untested")
-    assert set(same_suspect(first)) == set(same_suspect(same_file)) == {first, same_file}
-    assert set(same_suspect(untested)) == {untested}
+    assert set(registrations_of(first)) == set(registrations_of(same_file)) == {first, same_file}
+    assert set(registrations_of(untested)) == {untested}
     after_test(untested, 1, "w")
-    assert set(same_suspect(same_file)) == {first, same_file, untested}
+    assert set(registrations_of(same_file)) == {first, same_file, untested}
 
 
 def test_runs_under_another_name_count_in_the_correction(bench, world):
@@ -159,7 +159,7 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
         one.save()
         recognise(one)
         made.append(one)
-    assert set(same_suspect(made[0])) == {made[0]}
+    assert set(registrations_of(made[0])) == {made[0]}
     page = sign_in(world.auditor).get(reverse("model_detail", args=[made[0].pk])).content.decode()
     assert "Perhaps the same" in page
     assert "which decides nothing" in page

@@ -1,4 +1,4 @@
-"""What counts as the same suspect: the one place that says so (docs/method.md, section 6.8).
+"""What counts as the same suspect: the one place that says so (docs/method.md, section 6.9).
 
 Registrations are one suspect where the file, the values of the tensors or the answers to the noise images agree, of
 whatever organisation they are; once found to be one they stay so. Of a model that was registered before identities
@@ -26,14 +26,14 @@ WORDS = {
 }
 
 
-def same_suspect(model: RegisteredModel) -> Models:
+def registrations_of(model: RegisteredModel) -> Models:
     """Every registration of what counts as the same suspect, of all organisations, this one among them."""
     if not model.sha256:  # its weights are still arriving
         return RegisteredModel.objects.filter(pk=model.pk)
-    return registered_as(model.sha256)
+    return registrations_of_file(model.sha256)
 
 
-def registered_as(sha256: str) -> Models:
+def registrations_of_file(sha256: str) -> Models:
     """Every registration of this file of weights, and of all that count as the same suspect."""
     arrived = RegisteredModel.objects.exclude(sha256="")
     named = arrived.filter(sha256=sha256, known_as__isnull=False).values("known_as")
@@ -84,7 +84,7 @@ class OtherNames:
 
 def other_names(model: RegisteredModel, visible: Models) -> OtherNames:
     """Under which other names a suspect is registered. visible: what of all models may be named."""
-    same = list(same_suspect(model).exclude(pk=model.pk).order_by("name", "pk"))
+    same = list(registrations_of(model).exclude(pk=model.pk).order_by("name", "pk"))
     shown = set(visible.filter(pk__in=[other.pk for other in same]).values_list("pk", flat=True))
     own = Identity.from_json(model.identity) if model.identity else None
     seen = [(other, WORDS[_in_common(model, own, other)]) for other in same if other.pk in shown]
@@ -103,6 +103,6 @@ def _in_common(model: RegisteredModel, own: Identity | None, other: RegisteredMo
 def _of_like_labels(model: RegisteredModel, own: Identity | None, visible: Models) -> Iterable[RegisteredModel]:
     if own is None or own.geometries or not own.labels:
         return
-    for other in visible.exclude(pk__in=same_suspect(model).values("pk")).filter(identity__labels=list(own.labels)):
+    for other in visible.exclude(pk__in=registrations_of(model).values("pk")).filter(identity__labels=list(own.labels)):
         if likeness(own, Identity.from_json(other.identity)) == "labels":
             yield other

@@ -15,7 +15,7 @@ from django.db.models import Count
 
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.models.audits import AuditQuerySet
-from audits.services.models.identity import same_suspect
+from audits.services.models.identity import registrations_of
 from audits.services.plans.values import PlanError, PlanValues, levels_of
 from audits.statistics.corrections import Finding
 from provenance.models import Job, Organisation, Release, User
@@ -34,7 +34,7 @@ OPEN_BEFORE = (
 
 def runs_of(suspect: RegisteredModel, releases: Iterable[Release]) -> AuditQuerySet:
     """Every run of this suspect against any of these releases, in the order in which they were queued."""
-    found = Audit.objects.filter(plan__suspect__in=same_suspect(suspect), plan__releases__in=list(releases))
+    found = Audit.objects.filter(plan__suspect__in=registrations_of(suspect), plan__releases__in=list(releases))
     return found.distinct().order_by("created_at", "pk")
 
 
@@ -165,6 +165,6 @@ def other_weights(audit: Audit, user: User | None = None) -> OtherWeights:
     """
     every = Audit.objects.for_user(user) if user else Audit.objects.all()
     found = every.filter(plan__releases__in=audit.plan.releases.all(), created_at__lt=audit.created_at)
-    others = found.exclude(plan__suspect__in=same_suspect(audit.plan.suspect))
+    others = found.exclude(plan__suspect__in=registrations_of(audit.plan.suspect))
     counts = others.aggregate(runs=Count("pk", distinct=True), files=Count("plan__suspect__sha256", distinct=True))
     return OtherWeights(**counts)

@@ -63,7 +63,7 @@ def _values(data: mmap.mmap, start: int, end: int) -> NDArray[Any] | None:
         return _wide(_read(data, KINDS[kind], *spans[_RAW]), kind)
     if kind in LISTS:
         return _read(data, KINDS[kind], *spans[LISTS[kind]]) if LISTS[kind] in spans else None
-    return _wide(_narrow(list(_whole(data, *spans[_INTEGERS])), kind), kind) if _INTEGERS in spans else None
+    return _wide(_narrow(_whole(data, *spans[_INTEGERS]), kind), kind) if _INTEGERS in spans else None
 
 
 def _read(data: mmap.mmap, kind: str, low: int, high: int) -> NDArray[Any]:
@@ -76,9 +76,9 @@ def _whole(data: mmap.mmap, low: int, high: int) -> Iterator[int]:
         yield value & 0xFFFF
 
 
-def _narrow(numbers: list[int], kind: int) -> NDArray[Any]:
+def _narrow(numbers: Iterator[int], kind: int) -> NDArray[Any]:
     """Eight bits as such, sixteen as the bits of a short float."""
-    bits = np.array(numbers, "<u2")
+    bits = np.fromiter(numbers, "<u2")
     return bits.astype("u1").view(KINDS[kind]) if kind in (UINT8, INT8) else bits.view(KINDS[kind])
 
 

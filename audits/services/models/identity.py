@@ -21,7 +21,6 @@ WORDS = {
     "file": "the same file",
     "tensors": "the same numbers in its tensors",
     "answers": "the same answers to noise images",
-    "labels": "the same labels for noise images, which decides nothing",
     "others": "known through a further registration",
 }
 

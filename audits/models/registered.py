@@ -71,6 +71,10 @@ class RegisteredModel(models.Model):
     connection = models.JSONField(default=dict)
     connection_job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
     connection_at = models.DateTimeField(null=True)
+    # Identity.to_json() of the last connection test, {} until one has run since identities are taken; and what all
+    # registrations share that were found to be one suspect, of whatever organisation: audits.services.models.identity.
+    identity = models.JSONField(default=dict)
+    known_as = models.UUIDField(null=True, db_index=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -115,6 +115,10 @@ class SuspectFacts:
     registered_by: str = ""
     size: int | None = None  # bytes
     top_k: int | None = None  # how many of the likeliest labels a soft answer names; None: all
+    origin: str | None = None  # in the words of whoever registered it; None: an old report, which did not say
+    tensors: str = ""  # digest over the tensors' values; empty: not known, or an old report
+    also_registered: tuple[str, ...] = ()  # other names of the same suspect in the auditor's organisation
+    registered_elsewhere: int = 0  # how many registrations of it others made
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class ReferenceFacts:
     declaration: str
     declared_by: str
     declared_at: str
+    origin: str | None = None  # as of the suspect
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The fixed words of a report: what its conclusions say, and what they do not say."""
 
 from audits.report.facts import ReportFacts
+from audits.report.results import Result
 from audits.report.wording import LEVEL_NAMES, one_in
 from provenance.wording import count, counted, p_value
 
@@ -84,6 +85,25 @@ def finding_meaning(facts: ReportFacts) -> str:
     )
 
 
+def _out_of_reach(result: Result, alpha: float) -> str:
+    smallest = p_value(result.smallest_p, alpha)
+    if result.smallest_p <= alpha and result.smallest_corrected_p:
+        smallest = f"{smallest}, corrected for all tests made {p_value(result.smallest_corrected_p, alpha)}"
+    return (
+        f"The smallest p that this plan could reach ({smallest}) lies above alpha ({p_value(alpha)}): it could not "
+        "have found evidence whatever the suspect had been trained on."
+    )
+
+
+def _who_is_another(facts: ReportFacts) -> str:
+    if facts.suspect.tensors:
+        return (
+            "A suspect counts as the same where its file, the numbers in its tensors or its answers to noise images "
+            "agree, so a model that was really changed is another"
+        )
+    return "A file that was changed by one byte counts as another suspect too"
+
+
 def _repeated_runs(facts: ReportFacts) -> list[tuple[str, str]]:
     said, run = [], facts.run
     if run.earlier_runs:
@@ -128,14 +148,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     """Limitations that follow from this plan and this run."""
     said: list[tuple[str, str]] = []
     result, alpha = facts.result, facts.plan.alpha
-    if result.smallest_p > alpha:
-        said.append(
-            (
-                "Reach of the plan.",
-                f"The smallest p that this plan could reach ({p_value(result.smallest_p, alpha)}) lies above alpha "
-                f"({p_value(alpha)}): it could not have found evidence whatever the suspect had been trained on.",
-            )
-        )
+    if max(result.smallest_p, result.smallest_corrected_p or 0.0) > alpha:
+        said.append(("Reach of the plan.", _out_of_reach(result, alpha)))
     if not facts.references:
         said.append(("References.", "No reference was used, so what a mark does to any model was not set aside."))
     said += [*_repeated_runs(facts), _series(facts)]
@@ -145,8 +159,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 "Other weights.",
                 f"Before this run {counted(facts.run.other_runs, 'run')} of "
                 f"{counted(facts.run.other_weights, 'other weights file')} against one of these releases had been "
-                "ordered. Tests of other suspects stand in no correction. A file that was changed by one byte "
-                "counts as another suspect too; the log of the data's owner names every run.",
+                f"ordered. Tests of other suspects stand in no correction. {_who_is_another(facts)}; the log of the "
+                "data's owner names every run.",
             )
         )
     if facts.run.missing_answers:

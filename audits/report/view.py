@@ -5,7 +5,7 @@ from typing import Any
 
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
-from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
+from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts, SuspectFacts
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
@@ -14,7 +14,7 @@ from audits.report.statements import (
 )
 from audits.report.view_results import results_view
 from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
-from audits.report.words_of_test import WORDS
+from audits.report.words_of_test import words_of
 from provenance.wording import count, counted, exact_size, p_value
 
 Pairs = list[list[str]]
@@ -22,7 +22,7 @@ Pairs = list[list[str]]
 
 def view_of(facts: ReportFacts) -> dict[str, Any]:
     """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
-    words = WORDS[facts.plan.test]
+    words = words_of(facts)
     return {
         "words": asdict(words),
         "number": facts.number,
@@ -47,7 +47,13 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
         "suspect": _suspect(facts),
         "references": [
-            [ref.name, ref.architecture, ref.declaration, f"{ref.declared_by}, {short_time(ref.declared_at)}"]
+            [
+                ref.name,
+                ref.architecture,
+                "–" if ref.origin is None else ref.origin or "not stated",
+                ref.declaration,
+                f"{ref.declared_by}, {short_time(ref.declared_at)}",
+            ]
             for ref in facts.references
         ],
         "plan": _plan(facts),
@@ -68,10 +74,13 @@ def _person(name: str, organisation: str) -> str:
 
 def _key_numbers(facts: ReportFacts) -> Pairs:
     result, alpha = facts.result, facts.plan.alpha
+    corrected = result.smallest_corrected_p
+    changed = corrected is not None and corrected != result.smallest_p
     return [
         ["Corrected p", p_value(result.p_corrected, alpha)],
         ["p before correction", p_value(result.p_raw, alpha)],
         ["Smallest reachable p", p_value(result.smallest_p, alpha)],
+        *([["The same, corrected", p_value(corrected, alpha)]] if changed else []),
         ["Alpha", p_value(alpha)],
     ]
 
@@ -98,6 +107,8 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["Reached through", suspect.access],
         ["Architecture", suspect.architecture],
         ["File", f"{suspect.file}{size}"],
+        *([] if suspect.origin is None else [["Origin", suspect.origin or "not stated"]]),
+        *_also_registered(suspect),
         ["Returns", ", ".join(LEVEL_NAMES.get(level, level) for level in suspect.returns)],
         *(
             [["Soft labels name", f"the {count(suspect.top_k)} likeliest; the rest counts as one more"]]
@@ -110,6 +121,14 @@ def _suspect(facts: ReportFacts) -> Pairs:
             time_text(suspect.registered_at) + (f" by {suspect.registered_by}" if suspect.registered_by else ""),
         ],
     ]
+
+
+def _also_registered(suspect: SuspectFacts) -> Pairs:
+    """Under which other names the same suspect is known: the same file, tensors, or answers to noise images."""
+    said = [f"as “{name}”" for name in suspect.also_registered]
+    if suspect.registered_elsewhere:
+        said.append(f"{counted(suspect.registered_elsewhere, 'time')} by another organisation")
+    return [["Also registered", f"{', '.join(said)}; all count as one suspect"]] if said else []
 
 
 def _plan(facts: ReportFacts) -> Pairs:
@@ -245,6 +264,7 @@ def _digests(facts: ReportFacts) -> Pairs:
             *_clusters(release),
         ]
     rows += [["Suspect", facts.suspect.digest]]
+    rows += [["Values of the suspect's tensors", facts.suspect.tensors]] if facts.suspect.tensors else []
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
     rows += [["Plan", facts.plan.digest]]
     held = facts.plan.held_out

@@ -7,7 +7,7 @@ stored values, closed and open series: section 6.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audits.statistics.multiplicity import MultiplicityError, holm
 
@@ -67,6 +67,12 @@ def correct(tested: Sequence[Finding], series_is_open: bool = False) -> list[Cor
                 reason = _reason(tested, members, together, wanted, series_is_open)
                 found[index] = Corrected(tested[index], value, together, reason)
     return [found[index] for index in range(len(tested))]
+
+
+def corrected_if(tested: Sequence[Finding], index: int, p: float, series_is_open: bool = False) -> float:
+    """What `tested[index]` would be corrected to if its p-value were `p`, all others as they are."""
+    changed = [replace(item, p=p) if i == index else item for i, item in enumerate(tested)]
+    return correct(changed, series_is_open)[index].corrected
 
 
 def _holm_over(tested: Sequence[Finding], members: list[int], series_is_open: bool) -> list[tuple[int, float, int]]:

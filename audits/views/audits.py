@@ -12,6 +12,7 @@ from audits.judging.disclosure import RankedView, SetView, View
 from audits.judging.levels import RankLevel, Unscored
 from audits.models import Audit, AuditRow, Plan
 from audits.services.calibrations.notes import note_for
+from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
 from audits.services.reports.facts import may_issue
@@ -79,6 +80,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "several_levels": len(plan.primary_levels) > 1,
         "others": other_runs(audit).seen_by(user),
         "other_weights": series.other_weights(audit, user),
+        "known": names_seen_by(plan.suspect, user),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }
@@ -120,6 +122,8 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
         "unscored": [(Plan.Level(choice).label, reason) for choice, reason in result.unscored.items()],
         "other_tests": told_of(row),
         "set_rows": tables.set_rows(result, name),
+        "controls": tables.control_rows(result.scored[name]),
+        "controls_sentence": tables.controls_sentence(result.scored[name], audit.plan.alpha),
         **_part(request, audit.plan, result, name),
     }
 
@@ -151,7 +155,7 @@ def _figures(part: SetView, name: Level, with_references: bool) -> dict[str, Any
         "histogram": charts.histogram(level.counted(with_references)),
         "heat_map": charts.heat_map(part, level, with_references and level.p_with is not None),
         "densities": charts.density_table(part, level),
-        "restriction": tables.restriction_sentence(part.restriction, len(part.group_names)),
+        "restriction": tables.restriction_sentence(part.restriction, part.patterns),
     }
 
 

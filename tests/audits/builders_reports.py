@@ -9,7 +9,7 @@ import numpy as np
 from django.utils import timezone
 
 from audits.judging import codec
-from audits.judging.assignments import Rules, Secrets, conclude, judge_level, sentence
+from audits.judging.assignments import CorrectedP, Rules, Secrets, conclude, judge_level, sentence
 from audits.judging.result import AssociatedResult, Shuffle
 from audits.judging.scoring import LevelScores
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
@@ -177,7 +177,7 @@ def _judge(audit: Audit, strength: float) -> None:
     conclusions = []
     for made, result, p in zip(releases, results, corrected, strict=True):
         level = result.decision
-        conclusion, reasons = conclude(level, p, rules)
+        conclusion, reasons = conclude(level, CorrectedP(p, level.smallest_p), rules)
         conclusions.append(conclusion)
         AuditRow.objects.create(
             audit=audit,

@@ -132,6 +132,7 @@ def found(visible: "models.QuerySet[RegisteredModel]", text: str) -> "models.Que
         | models.Q(weights_name__icontains=text)
         | models.Q(spec__architecture__icontains=text)
         | models.Q(sha256__startswith=text.lower())
+        | models.Q(identity__tensors__startswith=text.lower())
     )
     return visible.filter(wanted)
 

@@ -4,6 +4,7 @@ from itertools import islice
 
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
+from audits.services.models.identity import names_of
 from audits.services.plans.reference_checks import check_rigged_references_are_told
 from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of
 from audits.statistics import restricted
@@ -71,15 +72,18 @@ def _check_models(values: PlanValues) -> None:
     for level in values.primary_levels:
         if level not in levels_of(suspect):
             raise PlanError(f"{suspect.name} does not return {Plan.Level(level).label}; choose another level.")
-    seen = {suspect.sha256}
+    known = names_of((suspect, *values.references))
+    seen = {known[suspect.pk]}
     for reference in values.references:
         if reference.role != RegisteredModel.ModelRole.REFERENCE:
             raise PlanError(f"{reference.name} is not declared as a reference.")
         if reference.organisation_id != suspect.organisation_id:
             raise PlanError(f"{reference.name} belongs to another organisation than the suspect.")
-        if reference.sha256 in seen:
-            raise PlanError(f"{reference.name} has the same weights as another model of this plan.")
-        seen.add(reference.sha256)
+        if known[reference.pk] in seen:
+            raise PlanError(
+                f"{reference.name} has the same weights as another model of this plan, or gives the same answers."
+            )
+        seen.add(known[reference.pk])
         for level in values.primary_levels:
             if level not in levels_of(reference):
                 raise PlanError(f"{reference.name} does not return {Plan.Level(level).label}, so it cannot serve.")

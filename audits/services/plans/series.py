@@ -1,4 +1,6 @@
-"""Repeated runs: all that ask the same weights about one of the same releases, and so count in each other's correction.
+"""Repeated runs: all that ask the same suspect about one of the same releases, and so count in each other's correction.
+
+What the same suspect is stands in `audits.services.models.identity`.
 
 A run counts from the moment it is queued, with p = 1 until it has one, for good where it ended after its first question
 and where another organisation made it: docs/method.md, section 6.3.
@@ -13,6 +15,7 @@ from django.db.models import Count
 
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.models.audits import AuditQuerySet
+from audits.services.models.identity import registrations_of
 from audits.services.plans.values import PlanError, PlanValues, levels_of
 from audits.statistics.corrections import Finding
 from provenance.models import Job, Organisation, Release, User
@@ -30,8 +33,8 @@ OPEN_BEFORE = (
 
 
 def runs_of(suspect: RegisteredModel, releases: Iterable[Release]) -> AuditQuerySet:
-    """Every run of these weights against any of these releases, in the order in which they were queued."""
-    found = Audit.objects.filter(plan__suspect__sha256=suspect.sha256, plan__releases__in=list(releases))
+    """Every run of this suspect against any of these releases, in the order in which they were queued."""
+    found = Audit.objects.filter(plan__suspect__in=registrations_of(suspect), plan__releases__in=list(releases))
     return found.distinct().order_by("created_at", "pk")
 
 
@@ -43,7 +46,7 @@ def counting_runs(suspect: RegisteredModel, releases: Iterable[Release]) -> Audi
 
 
 def run_numbers(suspect: RegisteredModel, releases: Iterable[Release]) -> dict[Any, int]:
-    """Numbers of all runs of these weights against any of these releases, from 1 in the order of their creation.
+    """Numbers of all runs of this suspect against any of these releases, from 1 in the order of their creation.
 
     Runs that failed or still wait have theirs too: so a run's number, and the alpha that an open series spends on it,
     is settled when it is queued and does not change with what other runs find or when they end.
@@ -116,7 +119,7 @@ def check_series(values: PlanValues, plan: Plan | None = None) -> None:
 
 @dataclass(frozen=True)
 class OtherRuns:
-    """Runs of the same weights against one of the same releases that were queued before one audit, and after it.
+    """Runs of the same suspect against one of the same releases that were queued before one audit, and after it.
 
     elsewhere: how many there are beside them that a person may not see; they count all the same.
     """
@@ -149,20 +152,19 @@ def other_runs(audit: Audit) -> OtherRuns:
 
 @dataclass(frozen=True)
 class OtherWeights:
-    """Runs that stand in no correction: of other weights, against one of the same releases."""
+    """Runs that stand in no correction: of other suspects, against one of the same releases."""
 
     runs: int
     files: int  # different weights files that they tested
 
 
 def other_weights(audit: Audit, user: User | None = None) -> OtherWeights:
-    """Runs ordered before this one of other weights against one of the same releases, whatever their end.
+    """Runs ordered before this one of other suspects against one of the same releases, whatever their end.
 
-    Weights are told apart by their digest, so a file changed by one byte is counted here and not among the earlier
-    runs: a report says how many there are, of all organisations. user: count what this person may see only.
+    A report says how many there are, of all organisations. user: count what this person may see only.
     """
     every = Audit.objects.for_user(user) if user else Audit.objects.all()
     found = every.filter(plan__releases__in=audit.plan.releases.all(), created_at__lt=audit.created_at)
-    others = found.exclude(plan__suspect__sha256=audit.plan.suspect.sha256)
+    others = found.exclude(plan__suspect__in=registrations_of(audit.plan.suspect))
     counts = others.aggregate(runs=Count("pk", distinct=True), files=Count("plan__suspect__sha256", distinct=True))
     return OtherWeights(**counts)

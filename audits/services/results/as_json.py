@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from audits.models import Audit
+from audits.models import Audit, RegisteredModel
+from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
 from audits.services.results.visible import visible_result
@@ -29,6 +30,7 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
         "later_runs": [{"id": str(run.pk), "state": run.state} for run in others.later],
         "later_runs_elsewhere": others.later_elsewhere,
         "other_weights": asdict(series.other_weights(audit, user)),
+        "suspect": _suspect(plan.suspect, user),
         "releases": [
             {
                 "release": str(row.release_id),
@@ -43,4 +45,15 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
             }
             for row in audit.rows.select_related("release__version__dataset")
         ],
+    }
+
+
+def _suspect(suspect: RegisteredModel, user: User) -> dict[str, Any]:
+    """By what it is known again, and under which other names it is registered."""
+    known = names_seen_by(suspect, user)
+    return {
+        "origin": suspect.origin,
+        "tensors": suspect.identity.get("tensors"),
+        "also_registered": [{"id": str(other.pk), "name": other.name, "alike_in": how} for other, how in known.seen],
+        "registered_elsewhere": known.elsewhere,
     }

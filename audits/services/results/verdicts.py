@@ -9,15 +9,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from audits.judging import codec, disclosure
-from audits.judging.assignments import Conclusion, Rules, conclude, sentence
-from audits.judging.levels import Correction
+from audits.judging.assignments import Conclusion, CorrectedP, Rules, conclude, sentence
+from audits.judging.levels import AnyLevel, Correction
 from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
 from audits.services.plans.series import findings_of_others, hold, run_numbers
 from audits.services.plans.values import PlanError
-from audits.statistics.corrections import Corrected, Finding, correct
+from audits.statistics.corrections import Finding, correct, corrected_if
 from audits.statistics.density import Level
 from provenance.canonical import canonical_json
 from provenance.models import Release
@@ -46,10 +46,9 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
         hold(plan.releases.all())
         if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
             return  # by another attempt, which was thought lost
-        corrected = correct(_findings(audit, results), plan.series_is_open)
-        own = {(item.tested.release, item.tested.level): item for item in corrected[: _own(results)]}
+        together = TestedTogether(_findings(audit, results), plan.series_is_open)
         AuditRow.objects.filter(audit=audit).delete()
-        rows = [_row(audit, release, result, own, rules) for release, result in results]
+        rows = [_row(audit, release, result, together, rules) for release, result in results]
         tests = max(row.found.tests or 0 for row in rows)
         audit.conclusion, audit.sentence = _overall(plan, rows)
         audit.facts = facts | {"code_version": code_version(), "tests": tests}
@@ -72,49 +71,69 @@ def _findings(audit: Audit, results: Found) -> list[Finding]:
     return own + findings_of_others(plan.suspect, releases, plan.organisation, plan)
 
 
-def _own(results: Found) -> int:
-    return sum(len(result.scored) for _, result in results)
+class TestedTogether:
+    """All tests that are corrected together, found by release and level; those of this run come first among them."""
+
+    def __init__(self, tested: Sequence[Finding], series_is_open: bool) -> None:
+        self._tested, self._series_is_open = tested, series_is_open
+        self._corrected = correct(tested, series_is_open)
+        self._places = {(item.release, item.level): place for place, item in reversed(list(enumerate(tested)))}
+
+    def correction(self, release: Release, level: Level, found: AnyLevel) -> Correction:
+        item = self._corrected[self._places[str(release.pk), level]]
+        smallest = self.instead(release, level, found.smallest_p) if item.tested.primary else None
+        return Correction(item.corrected, item.together, item.reason, item.tested.primary, smallest)
+
+    def instead(self, release: Release, level: Level, p: float) -> float:
+        """What a primary level would be corrected to if it had given `p`."""
+        return corrected_if(self._tested, self._places[str(release.pk), level], p, self._series_is_open)
 
 
-def _row(
-    audit: Audit, release: Release, result: Result, own: Mapping[tuple[str, str], Corrected], rules: Rules
-) -> AuditRow:
-    corrections = {level: _correction(own[str(release.pk), level]) for level in result.scored}
-    conclusion, concluded = _concluded(audit.plan, result, corrections, rules)
-    decision = concluded.decision
+def _row(audit: Audit, release: Release, result: Result, together: TestedTogether, rules: Rules) -> AuditRow:
+    corrections = {level: together.correction(release, level, found) for level, found in result.scored.items()}
+    decided_by = _decided_by(audit.plan, result, corrections)
+    decision, corrected = result.scored[decided_by], corrections[decided_by]
+    other = decision.p_without if rules.decide_with_references else decision.p_with
+    conclusion, reasons = conclude(
+        decision,
+        CorrectedP(
+            corrected.p,
+            min(one.smallest_p for one in corrections.values() if one.smallest_p is not None),
+            None if other is None else together.instead(release, decided_by, other),
+        ),
+        rules,
+    )
+    concluded = _concluded(audit.plan, result, corrections, decided_by, reasons)
     return AuditRow.objects.create(
         audit=audit,
         release=release,
         conclusion=conclusion,
-        level=concluded.deciding,
+        level=decided_by,
         p=decision.p,
-        p_corrected=corrections[concluded.deciding].p,
+        p_corrected=corrected.p,
         smallest_p=decision.smallest_p,
         result=codec.write(concluded),
     )
 
 
-def _correction(item: Corrected) -> Correction:
-    return Correction(item.corrected, item.together, item.reason, item.tested.primary)
-
-
-def _concluded(plan: Plan, result: F, corrections: Mapping[Level, Correction], rules: Rules) -> tuple[Conclusion, F]:
-    """The conclusion, and the result with its corrections and what decided."""
+def _decided_by(plan: Plan, result: Result, corrections: Mapping[Level, Correction]) -> Level:
+    """The primary level whose corrected p is smallest; of equal ones the first in the fixed order."""
     scored = result.scored
-    # Of equal ones the first in the fixed order.
-    decided_by = min(
-        (level for level in scored if level in plan.primary_levels),
-        key=lambda level: (corrections[level].p, scored[level].p),
-    )
-    deciding = corrections[decided_by]
-    conclusion, reasons = conclude(scored[decided_by], deciding.p, rules)
-    levels = {level: replace(found, corrected=corrections[level]) for level, found in scored.items()}
-    return conclusion, replace(
+    primary = (level for level in scored if level in plan.primary_levels)
+    return min(primary, key=lambda level: (corrections[level].p, scored[level].p))
+
+
+def _concluded(
+    plan: Plan, result: F, corrections: Mapping[Level, Correction], decided_by: Level, reasons: Sequence[str]
+) -> F:
+    """The result with its corrections and what decided."""
+    levels = {level: replace(found, corrected=corrections[level]) for level, found in result.scored.items()}
+    return replace(
         result,
         levels={**result.levels, **levels},
         primary_levels=plan.primary_levels,
         decided_by=decided_by,
-        tests=deciding.together,
+        tests=corrections[decided_by].together,
         reasons=(*reasons, *_untested(plan, result)),
     )
 
@@ -150,4 +169,4 @@ def _overall(plan: Plan, rows: Sequence[AuditRow]) -> tuple[Conclusion, str]:
 
 
 def _public_digest(row: AuditRow) -> str:
-    return hashlib.sha256(canonical_json(codec.write(disclosure.shuffled(row.found)))).hexdigest()
+    return hashlib.sha256(canonical_json(codec.write(disclosure.as_logged(row.found)))).hexdigest()

@@ -32,6 +32,7 @@ from tests.audits.golden.internals import (
     canonical_json,
     digest_of,
     full_result,
+    logged_result,
     render_pdf,
     shuffled_result,
     visible_result,
@@ -126,12 +127,12 @@ def results(clock: Steady) -> Answers:
     people = {role: User.objects.get(username=name) for name, role in PEOPLE.items()}
     lines = []
     for row in AuditRow.objects.select_related("audit__plan", "release__version__dataset").order_by("pk"):
-        parts = {"full": full_result(row), "shown": shuffled_result(row)}
+        parts = {"full": full_result(row), "shown": shuffled_result(row), "logged": logged_result(row)}
         digests = {name: sha(canonical_json(part)) for name, part in parts.items()}
         logged = _logged(row)
         lines.append(f"{row.audit.plan.name}: {row.release.recipient}")
         lines += [f"  {name} {digest}" for name, digest in digests.items()]
-        lines.append(f"  log {'none' if logged is None else 'the same' if logged == digests['shown'] else logged}")
+        lines.append(f"  log {'none' if logged is None else 'the same' if logged == digests['logged'] else logged}")
         for role, person in people.items():
             seen = sha(canonical_json(visible_result(row, person)))
             lines.append(f"  {role} sees {next((n for n, digest in digests.items() if digest == seen), seen)}")

@@ -10,14 +10,15 @@ from django.utils import timezone
 
 from audits.judging import codec, disclosure
 from audits.judging.assignments import Conclusion, Rules, conclude, sentence
+from audits.judging.exploratory import NOT_SMALL, SMALL, exploratory, exploratory_sentence
 from audits.judging.levels import Correction
 from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
-from audits.services.plans.series import findings_of_others, hold, run_numbers
+from audits.services.plans.series import findings_of_others, hold, run_numbers, tests_before, tests_of
 from audits.services.plans.values import PlanError
-from audits.statistics.corrections import Corrected, Finding, correct
+from audits.statistics.corrections import Corrected, Finding, Spending, correct
 from audits.statistics.density import Level
 from provenance.canonical import canonical_json
 from provenance.models import Release
@@ -43,10 +44,10 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
-        hold(plan.releases.all())
+        hold(plan.version)
         if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
             return  # by another attempt, which was thought lost
-        corrected = correct(_findings(audit, results), plan.series_is_open)
+        corrected = correct(_findings(audit, results), _spending(audit))
         own = {(item.tested.release, item.tested.level): item for item in corrected[: _own(results)]}
         AuditRow.objects.filter(audit=audit).delete()
         rows = [_row(audit, release, result, own, rules) for release, result in results]
@@ -61,15 +62,26 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
 
 
 def _findings(audit: Audit, results: Found) -> list[Finding]:
-    """Every p-value of this run, then what all other runs of the same weights against the same releases bring."""
-    plan, releases = audit.plan, [release for release, _ in results]
-    number = run_numbers(plan.suspect, releases)[audit.pk]
+    """Every p-value of this run, then, in a closed series, what all other runs bring."""
+    plan = audit.plan
+    number = run_numbers(plan.suspect, plan.version)[audit.pk]
     own = [
         Finding(str(release.pk), level, number, found.p, level in plan.primary_levels)
         for release, result in results
         for level, found in result.scored.items()
     ]
-    return own + findings_of_others(plan.suspect, releases, plan.organisation, plan)
+    if plan.series_is_open:
+        return own
+    return own + findings_of_others(plan.suspect, plan.version, plan.organisation, plan)
+
+
+def _spending(audit: Audit) -> Spending:
+    """Copies that count untested, as the lock found them; in an open series all that was shown before."""
+    plan = audit.plan
+    untested = plan.frozen["copies"]["untested"] * len(plan.primary_levels)
+    if not plan.series_is_open:
+        return Spending(untested)
+    return Spending(untested, tests_before(plan.suspect, plan.version, audit), tests_of(plan))
 
 
 def _own(results: Found) -> int:
@@ -108,6 +120,8 @@ def _concluded(plan: Plan, result: F, corrections: Mapping[Level, Correction], r
     )
     deciding = corrections[decided_by]
     conclusion, reasons = conclude(scored[decided_by], deciding.p, rules)
+    if plan.exploratory:
+        conclusion = exploratory(conclusion)
     levels = {level: replace(found, corrected=corrections[level]) for level, found in scored.items()}
     return conclusion, replace(
         result,
@@ -116,6 +130,7 @@ def _concluded(plan: Plan, result: F, corrections: Mapping[Level, Correction], r
         decided_by=decided_by,
         tests=deciding.together,
         reasons=(*reasons, *_untested(plan, result)),
+        exploratory=plan.exploratory,
     )
 
 
@@ -141,12 +156,15 @@ def _overall(plan: Plan, rows: Sequence[AuditRow]) -> tuple[Conclusion, str]:
 
     Where several levels may decide it also says which of them did.
     """
-    order: tuple[Conclusion, ...] = ("evidence", "inconclusive", "no_evidence")
+    order: tuple[Conclusion, ...] = ("evidence", SMALL, "inconclusive", "no_evidence", NOT_SMALL)
     strongest = next(word for word in order if any(row.conclusion == word for row in rows))
     named = [row for row in rows if row.conclusion == strongest]
+    recipients = [row.release.recipient for row in named]
+    if plan.exploratory:
+        return strongest, exploratory_sentence(strongest, plan.suspect.name, recipients)
     decided = [level for level in plan.primary_levels if any(row.level == level for row in named)]
     labels = [str(Plan.Level(level).label) for level in decided] if len(plan.primary_levels) > 1 else []
-    return strongest, sentence(strongest, plan.suspect.name, [row.release.recipient for row in named], labels)
+    return strongest, sentence(strongest, plan.suspect.name, recipients, labels)
 
 
 def _public_digest(row: AuditRow) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
 from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
+from audits.report.keys import keys_view
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
@@ -45,6 +46,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         ],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
+        **keys_view(facts.keys),
         "suspect": _suspect(facts),
         "references": [
             [ref.name, ref.architecture, ref.declaration, f"{ref.declared_by}, {short_time(ref.declared_at)}"]
@@ -125,6 +127,8 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"],
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
+        *([["What it may claim", "nothing: an exploratory run is no evidence"]] if plan.exploratory else []),
+        *([["Recipient at issue", plan.recipient_at_issue]] if plan.recipient_at_issue else []),
         ["Correction", plan.correction],
         ["References", counted(len(facts.references), "reference") if facts.references else "none"],
         *([["Held-out images", f"{held.name}, version {held.version}"]] if held else []),

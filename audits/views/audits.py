@@ -18,6 +18,7 @@ from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
 from audits.services.results import charts, rank_charts, tables
 from audits.services.results.as_json import as_json
+from audits.services.results.keys import keys_of, seen_at
 from audits.services.results.other_tests import told_of
 from audits.services.results.visible import visible_result
 from audits.services.runs.timeline import timeline
@@ -79,6 +80,8 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "several_levels": len(plan.primary_levels) > 1,
         "others": other_runs(audit).seen_by(user),
         "other_weights": series.other_weights(audit, user),
+        "keys": keys_of(audit),
+        "seen_at": seen_at(audit),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }

@@ -1,4 +1,5 @@
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ class Command(TouchmarkCommand):
         parser.add_argument("--role", choices=RegisteredModel.ModelRole.values, default="suspect")
         parser.add_argument("--origin", default="", help="who made it, where and when it was obtained")
         parser.add_argument(
+            "--published-on", type=date.fromisoformat, help="day on which it came out, such as 2026-03-01"
+        )
+        parser.add_argument(
             "--declare", action="store_true", help="declare that it never saw a release (needed for a reference)"
         )
         parser.add_argument("--organisation", help="name, where the person may register models in several")
@@ -37,7 +41,12 @@ class Command(TouchmarkCommand):
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         registration = registering.Registration(
-            options["name"], options["role"], self._spec(options), options["origin"], options["declare"]
+            options["name"],
+            options["role"],
+            self._spec(options),
+            options["origin"],
+            options["declare"],
+            options["published_on"],
         )
         model = registering.register_local(
             self._organisation(user, options["organisation"], RegisteredModel(role=options["role"]).keeper),
@@ -49,6 +58,7 @@ class Command(TouchmarkCommand):
             self.finish(model.connection_job, options)
         model.refresh_from_db()
         answer = {"model": str(model.pk), "name": model.name, "role": model.role, "sha256": model.sha256}
+        answer["published_on"] = model.published_on.isoformat() if model.published_on else None
         return answer | {"format": model.weights_format, "spec": model.spec, "connection": model.connection}
 
     def _spec(self, options: dict[str, Any]) -> ModelSpec:

@@ -19,7 +19,15 @@ STATE_TONES = {
         "finished",
     ),
     "busy": ("running", "arriving", "embedding", "reading", "evidence", "being read", "being marked", "being written"),
-    "warn": ("inconclusive", "exploratory: small p", "silent", "cancel requested", "warning", "needs attention", "away"),
+    "warn": (
+        "inconclusive",
+        "exploratory: small p",
+        "silent",
+        "cancel requested",
+        "warning",
+        "needs attention",
+        "away",
+    ),
     "bad": ("failed", "refused", "broken", "altered", "fail", "lost"),
 }
 STATE_ICONS = {

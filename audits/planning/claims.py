@@ -73,6 +73,6 @@ def same_recipient(one: str, other: str) -> bool:
     return one.split() != [] and one.casefold().split() == other.casefold().split()
 
 
-def tests_made(releases: int, levels: int, with_references: bool) -> int:
+def p_values_shown(releases: int, levels: int, with_references: bool) -> int:
     """How many p-values a run shows: of every release at every level, without the references and with them."""
     return releases * levels * (2 if with_references else 1)

@@ -66,9 +66,9 @@ def finding_meaning(facts: ReportFacts) -> str:
     least = " No smaller p was within the plan's reach." if result.p_raw <= result.smallest_p else ""
     if facts.plan.exploratory:
         return (
-            f"The corrected p is {p}, alpha is {p_value(alpha)}. The plan declared this run exploratory, because its key "
-            "may have been drawn when the suspect could be tried out, or chosen after a look. How often chance gives "
-            "such a p is then not limited by it, and nothing that this run found is evidence."
+            f"The corrected p is {p}, alpha is {p_value(alpha)}. The plan declared this run exploratory, because its "
+            "key may have been drawn when the suspect could be tried out, or chosen after a look. How often chance "
+            "gives such a p is then not limited by it, and nothing that this run found is evidence."
         )
     if result.conclusion == "evidence":
         return (
@@ -138,12 +138,18 @@ def _series(facts: ReportFacts) -> tuple[str, str]:
     )
 
 
+def _of_copies(number: int) -> str:
+    return f"{count(number) if number else 'no'} {'copy' if number == 1 else 'copies'} of the same images"
+
+
 def _copies(facts: ReportFacts) -> list[tuple[str, str]]:
     """Keys that could have been shopped for, and what the correction says to that."""
     keys, said = facts.keys, []
     if keys is None:
         return []
-    if late := [release.label for release in facts.releases if moment(release.committed_at) > moment(keys.first_seen_at)]:
+    if late := [
+        release.label for release in facts.releases if moment(release.committed_at) > moment(keys.first_seen_at)
+    ]:
         said.append(
             (
                 "Keys later than the suspect.",
@@ -155,17 +161,16 @@ def _copies(facts: ReportFacts) -> list[tuple[str, str]]:
         said.append(
             (
                 "Copies that did not count.",
-                f"{count(keys.never_tested)} released {'copy' if keys.never_tested == 1 else 'copies'} of the same images "
-                "stand in no correction of this audit, whose plan was made by a version that counted tested ones only.",
+                f"{_of_copies(keys.never_tested)} that had been released stand in no correction of "
+                "this audit, whose plan was made by a version that counted tested ones only.",
             )
         )
     elif facts.plan.recipient_at_issue and keys.committed is not None:
-        others = keys.committed - len(facts.releases)
         said.append(
             (
                 "One recipient at issue.",
                 f"The plan named {facts.plan.recipient_at_issue} as the recipient at issue before anything was asked. "
-                f"{count(others) if others else 'No'} other {'copy' if others == 1 else 'copies'} of the same images had "
+                f"Beside the tested one {_of_copies(keys.committed - len(facts.releases))} had "
                 f"been committed to by then; {count(keys.untested)} of them, for the same recipient, count in the "
                 "correction. Nothing here proves that the recipient was not chosen by the answers of a model outside "
                 "this software.",

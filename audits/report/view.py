@@ -6,13 +6,13 @@ from typing import Any
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
 from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
-from audits.report.keys import keys_view
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
     finding_title,
     plan_limitations,
 )
+from audits.report.view_keys import keys_view
 from audits.report.view_results import results_view
 from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
 from audits.report.words_of_test import WORDS

@@ -76,9 +76,9 @@ def correct(tested: Sequence[Finding], spending: Spending | None = None) -> list
     for members, wanted in ((primary, True), (list(range(len(tested))), False)):
         together = _together(len(tested), len(members), spending)
         adjusted = _holm_among([tested[i].p for i in members], together, spending)
+        reason = _reason(tested, members, together, wanted, spending) if members else ""
         for index, value in zip(members, adjusted, strict=True):
             if tested[index].primary is wanted:
-                reason = _reason(tested, members, together, wanted, spending)
                 found[index] = Corrected(tested[index], value, together, reason)
     return [found[index] for index in range(len(tested))]
 

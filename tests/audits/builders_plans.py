@@ -15,10 +15,11 @@ from tests.world import World
 def plan_values(world: World) -> PlanValues:
     """One release, six groups, a connected suspect, no references; nothing is on disk."""
     data = version(world)
+    made = release(world, data, "Northgate")  # before the suspect is seen
     suspect = model(world.owner, world.auditor, "suspect-1")
     suspect.connection = {"images_per_second": 100.0}
     suspect.save()
-    return PlanValues("One", data, [release(world, data, "Northgate")], suspect, probes=100, group_images=10)
+    return PlanValues("One", data, [made], suspect, probes=100, group_images=10)
 
 
 def as_form(values: PlanValues, **more: Any) -> dict[str, Any]:

@@ -9,15 +9,16 @@ from audits.models import Plan, RegisteredModel
 from audits.planning.claims import is_late
 from audits.services.answers.kept import Asking, answered_before, runtime
 from audits.services.models.sightings import first_sight
-from audits.services.plans.other_tests import other_test_passes_of
-from audits.services.plans.reference_suggestions import input_side
 from audits.services.plans.claims import refusal
 from audits.services.plans.copies import Copies, copies_of
-from audits.services.plans.series import findings_of_others, runs_of, tests_before, tests_planned
+from audits.services.plans.other_tests import other_test_passes_of
+from audits.services.plans.reference_suggestions import input_side
+from audits.services.plans.series import findings_of_others, runs_of, shown_before, shown_if_run
 from audits.services.plans.smallest_p import smallest_p
 from audits.services.plans.values import PlanValues, groups_of, sets_of
-from provenance.marks import MarkSettings
 from audits.statistics.corrections import open_factor
+from provenance.marks import MarkSettings
+from provenance.models import Release
 from provenance.wording import count, counted, p_value
 
 # Opening a model's process and drawing permutations cost about this much beside the forward passes.
@@ -64,8 +65,8 @@ class Committed:
 
 @dataclass(frozen=True)
 class Others:
-    """What other runs of the suspect showed about copies of the same images: how many runs, their primary tests, and all
-    p-values of those before."""
+    """Other runs of the suspect against copies of the same images. findings: primary p-values of those that count;
+    shown: all p-values of those before."""
 
     runs: int
     findings: int
@@ -145,7 +146,7 @@ def _others(values: PlanValues, plan: Plan | None) -> Others:
     return Others(
         runs=runs.count(),
         findings=sum(1 for finding in found if finding.primary),
-        shown=tests_before(values.suspect, values.version, plan.audits.first() if plan else None),
+        shown=shown_before(values.suspect, values.version, plan.audits.first() if plan else None),
     )
 
 
@@ -163,7 +164,7 @@ def _correction(values: PlanValues, others: Others, copies: Copies) -> tuple[int
     """(number of p-values corrected together, factor on the smallest of them)."""
     untested = copies.untested * len(values.primary_levels)
     if values.series_is_open:
-        together = max(1, tests_planned(values)) + untested
+        together = max(1, shown_if_run(values)) + untested
         return together, open_factor(others.shown, together)
     together = max(1, len(values.releases) * len(values.primary_levels)) + untested + others.findings
     return together, together
@@ -244,7 +245,11 @@ def _cannot_reach(values: PlanValues, factor: int, smallest: float, copies: Copi
         *(["more permutations", "a release with more groups"] if values.has_associated else []),
         *(["fewer levels that decide"] if len(values.primary_levels) > 1 else []),
         *(["fewer releases"] if len(values.releases) > 1 else []),
-        *(["one recipient at issue, where that was settled beforehand"] if copies.untested and not values.recipient_at_issue else []),
+        *(
+            ["one recipient at issue, where that was settled beforehand"]
+            if copies.untested and not values.recipient_at_issue
+            else []
+        ),
     ]
     return (
         f"This plan cannot reach alpha: its smallest p is {p_value(smallest)}{over} and alpha is "

@@ -20,10 +20,10 @@ DECOYS_PER_LOOK = 20
 WHATEVER_THE_MARKS = (Part.SERIES, Part.PROBES, Part.ALPHA, Part.COUNTED)
 CLOSED_SERIES = (
     "Holm's method over the primary levels of all releases of this plan, of every copy of the same images that counts "
-    "untested, with p = 1, and of every run of the same suspect against copies of the same images that is queued before "
-    "the result is stored; one without a p by then, though it may still ask or ended after its first question, and one "
-    "of another organisation count with p = 1; secondary levels, which never decide, over all levels of all of them; no "
-    "further run but an exploratory one may follow"
+    "untested, with p = 1, and of every run of the same suspect against copies of the same images that is queued "
+    "before the result is stored; one without a p by then, though it may still ask or ended after its first question, "
+    "and one of another organisation count with p = 1; secondary levels, which never decide, over all levels of all of "
+    "them; no further run but an exploratory one may follow"
 )
 OPEN_SERIES = (
     "the series of runs has no planned end: where b p-values were shown by earlier runs of the same suspect against "

@@ -1,4 +1,4 @@
-"""Repeated runs: all that ask the same suspect about copies of the same images, and so count in each other's correction.
+"""Repeated runs: all that ask the same suspect about copies of the same images, and count in each other's correction.
 
 A run counts from the moment it is queued, with p = 1 until it has one, for good where it ended after its first question
 and where another organisation made it: docs/method.md, section 6.3.
@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.models.audits import AuditQuerySet
-from audits.planning.claims import tests_made
+from audits.planning.claims import p_values_shown
 from audits.services.models.sightings import registrations_of
 from audits.services.plans.values import PlanValues, levels_of
 from audits.statistics.corrections import Finding
@@ -53,24 +53,24 @@ def run_numbers(suspect: RegisteredModel, version: Version) -> dict[Any, int]:
     return {pk: number for number, pk in enumerate(runs_of(suspect, version).values_list("pk", flat=True), 1)}
 
 
-def tests_before(suspect: RegisteredModel, version: Version, audit: Audit | None = None) -> int:
+def shown_before(suspect: RegisteredModel, version: Version, audit: Audit | None = None) -> int:
     """How many p-values the runs ordered before this one show, or all runs: what an open series has spent."""
     total = 0
     for run in runs_of(suspect, version).select_related("plan__suspect"):
         if audit is not None and run.pk == audit.pk:
             break
-        total += tests_of(run.plan)
+        total += shown_by(run.plan)
     return total
 
 
-def tests_of(plan: Plan) -> int:
+def shown_by(plan: Plan) -> int:
     """How many p-values a run of this plan shows."""
-    return tests_made(plan.releases.count(), len(levels_of(plan.suspect)), plan.references.exists())
+    return p_values_shown(plan.releases.count(), len(levels_of(plan.suspect)), plan.references.exists())
 
 
-def tests_planned(values: PlanValues) -> int:
+def shown_if_run(values: PlanValues) -> int:
     """The same of a plan that may not be saved yet."""
-    return tests_made(len(values.releases), len(levels_of(values.suspect)), bool(values.references))
+    return p_values_shown(len(values.releases), len(levels_of(values.suspect)), bool(values.references))
 
 
 def findings_of_others(
@@ -147,7 +147,9 @@ class OtherRuns:
 def other_runs(audit: Audit) -> OtherRuns:
     """All of them, whatever their end; of a plan of an earlier version those against one of its own releases."""
     plan = audit.plan
-    found = runs_of(plan.suspect, plan.version) if plan.counts_copies else runs_against(plan.suspect, plan.releases.all())
+    found = (
+        runs_of(plan.suspect, plan.version) if plan.counts_copies else runs_against(plan.suspect, plan.releases.all())
+    )
     every = list(found.select_related("plan"))
     place = [run.pk for run in every].index(audit.pk)
     return OtherRuns(tuple(every[:place]), tuple(every[place + 1 :]))

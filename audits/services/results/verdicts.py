@@ -16,7 +16,7 @@ from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
-from audits.services.plans.series import findings_of_others, hold, run_numbers, tests_before, tests_of
+from audits.services.plans.series import findings_of_others, hold, run_numbers, shown_before, shown_by
 from audits.services.plans.values import PlanError
 from audits.statistics.corrections import Corrected, Finding, Spending, correct
 from audits.statistics.density import Level
@@ -81,7 +81,7 @@ def _spending(audit: Audit) -> Spending:
     untested = plan.frozen["copies"]["untested"] * len(plan.primary_levels)
     if not plan.series_is_open:
         return Spending(untested)
-    return Spending(untested, tests_before(plan.suspect, plan.version, audit), tests_of(plan))
+    return Spending(untested, shown_before(plan.suspect, plan.version, audit), shown_by(plan))
 
 
 def _own(results: Found) -> int:

@@ -193,7 +193,7 @@ def test_only_one_recipient_can_be_at_issue(world, values):
         save_draft(changed(values, releases=every, recipient_at_issue=True), by=world.auditor)
 
 
-def test_copies_of_another_dataset_with_the_same_images_count_and_are_not_named(world, values, bench, sign_in):
+def test_copies_of_another_dataset_with_the_same_images_count_and_are_not_named(world, bench, sign_in):
     other, foreign = version(world, "Meadows again"), version(world, "Elsewhere's")
     foreign.dataset.organisation = world.elsewhere
     foreign.dataset.save()

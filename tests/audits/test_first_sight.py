@@ -159,8 +159,9 @@ def test_a_plan_of_an_earlier_version_is_not_run_by_todays_rules(world, values):
 
     plan.digest = digest_of(plan.frozen)
     plan.save()
-    with pytest.raises(PlanError, match="locked by an earlier version"):
-        check_unchanged(plan)
+    for refused in (check_unchanged, lambda plan: queueing.queue(plan, by=world.auditor)):
+        with pytest.raises(PlanError, match="locked by an earlier version"):
+            refused(plan)
 
 
 # -- copies of the same images -----------------------------------------------------------------------------------

@@ -60,11 +60,7 @@ def check_unchanged(plan: Plan) -> None:
     """Raises PlanError where what a locked plan names is no longer what was frozen."""
     if digest_of(plan.frozen) != plan.digest:
         raise PlanError("The frozen plan and its digest disagree: somebody altered the database. Nothing was asked.")
-    if plan.frozen["correction"] not in CORRECTIONS:
-        raise PlanError(
-            "This plan was locked by an earlier version, whose correction left out copies of the same images that "
-            "were not tested. Lock a new plan."
-        )
+    check_correction(plan)
     values = values_of(plan)
     named = [(values.suspect, plan.frozen["suspect"])]
     named += list(zip(values.references, plan.frozen["references"], strict=True))
@@ -78,6 +74,15 @@ def check_unchanged(plan: Plan) -> None:
     for release, frozen in zip(values.releases, plan.frozen["releases"], strict=True):
         if frozen_release(release) != frozen:
             raise PlanError(f"The release for {release.recipient} is not what it was when this plan was locked.")
+
+
+def check_correction(plan: Plan) -> None:
+    """Raises PlanError where a locked plan froze another correction than the one that would be made."""
+    if plan.frozen["correction"] not in CORRECTIONS:
+        raise PlanError(
+            "This plan was locked by an earlier version, whose correction left out copies of the same images that "
+            "were not tested. Lock a new plan."
+        )
 
 
 def record(plan: Plan, verb: str, *, by: User | None, subject: models.Model | None = None, **facts: Any) -> None:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from audits.models import Audit, Plan
 from audits.services.plans.claims import check_claims
-from audits.services.plans.locking import check_unchanged, record
+from audits.services.plans.locking import check_correction, record
 from audits.services.plans.series import hold
 from audits.services.plans.values import PlanError, values_of
 from provenance.models import Job, Role, User
@@ -30,7 +30,7 @@ def queue(plan: Plan, *, by: User) -> Audit:
         state = "is waiting or running" if before.state in (Audit.State.QUEUED, Audit.State.RUNNING) else "has been run"
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
     hold(plan.version)
-    check_unchanged(plan)
+    check_correction(plan)
     _check_claims(plan)
     # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its draws.
     audit = Audit.objects.create(plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES))

@@ -58,8 +58,8 @@ class Command(TouchmarkCommand):
             self.finish(model.connection_job, options)
         model.refresh_from_db()
         answer = {"model": str(model.pk), "name": model.name, "role": model.role, "sha256": model.sha256}
-        answer["published_on"] = model.published_on.isoformat() if model.published_on else None
-        return answer | {"format": model.weights_format, "spec": model.spec, "connection": model.connection}
+        published = {"published_on": model.published_on.isoformat() if model.published_on else None}
+        return answer | published | {"format": model.weights_format, "spec": model.spec, "connection": model.connection}
 
     def _spec(self, options: dict[str, Any]) -> ModelSpec:
         if options["spec"] is not None:

@@ -111,7 +111,7 @@ def test_the_page_shows_runs_before_and_after_and_only_counts_those_of_others(be
     assert "After this run" in page
     assert "Before this run" not in page
     assert last.plan.name in page
-    assert "holds only where the number of runs was settled beforehand" in page
+    assert "This run is closed: no further one but an exploratory one may follow it" in page
     guest = sign_in(world.guest_auditor).get(reverse("audit_detail", args=[theirs.pk])).content.decode()
     assert "1 earlier and 1 later runs of another organisation" in guest
     assert last.plan.name not in guest

@@ -58,7 +58,8 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Alpha", "The limit for p that the plan fixed beforehand."),
     (
         "Corrected p",
-        "p after the correction for testing several releases, levels, runs or copies together: the more tests, the larger.",
+        "p after the correction for testing several releases, levels, runs or copies together: the more tests, the "
+        "larger.",
     ),
     (
         "Smallest reachable p",

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from audits.models import Plan, RegisteredModel
+from audits.models import Audit, Plan, RegisteredModel
 from audits.services.models.sightings import first_sight
 from audits.services.plans.drafting import save_draft
 from audits.services.plans.forecasts import forecast
@@ -21,6 +21,7 @@ from audits.services.results.as_json import as_json
 from audits.services.results.keys import keys_of
 from audits.services.runs import queueing
 from provenance.models import Overlap, Release, WatermarkKey
+from provenance.services.jobs import queue as jobs
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import model, release, version
 from tests.audits.builders_verdicts import Bench
@@ -185,6 +186,16 @@ def test_every_committed_copy_counts_unless_a_recipient_is_at_issue(world, value
     both = changed(values, further_primary=["soft"])
     assert forecast(both).factor == 2 + 3 * 2
     assert locked(world, values).frozen["copies"] == {"committed": 4, "tested": 1, "untested": 3, "elsewhere": 0}
+
+
+def test_a_run_that_was_cancelled_before_it_asked_takes_no_copy_out_of_the_count(world, values):
+    """Else whoever queues a plan about all other copies and cancels it would pay for none of them."""
+    copies(world, values, "Southbank", "Westhaven")
+    others = list(Release.objects.select_related("key").exclude(recipient="Northgate"))
+    audit = queueing.queue(locked(world, values, name="Others", releases=others), by=world.auditor)
+    jobs.cancel(audit.job, by=world.auditor)
+    assert Audit.objects.get(pk=audit.pk).state == Audit.State.CANCELLED
+    assert (forecast(values).copies.untested, forecast(values).refusal) == (2, "")
 
 
 def test_only_one_recipient_can_be_at_issue(world, values):

@@ -1,9 +1,11 @@
 """Versions that hold the same images are found, whoever they belong to and under whatever name."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from provenance.intake.contents import contents, shared
@@ -112,3 +114,13 @@ def test_shared_contents_are_counted_in_blocks(monkeypatch):
     one, other = (np.unique(rng.integers(0, 400, 150, dtype=np.uint64)) for _ in range(2))
     assert shared(one, other) == len(np.intersect1d(one, other)) > 20
     assert shared(one, np.empty(0, np.uint64)) == 0
+
+
+def test_the_command_compares_what_was_read_before(world, capsys):
+    for name, images in (("one", range(10)), ("other", range(5, 15)), ("third", range(9, 30))):
+        version_of(world, name, images)
+    call_command("compare_versions", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told == {
+        "compared": 3, "not_compared": 0, "pairs_with_files_in_common": 3, "pairs_of_the_same_images": 2,
+    }  # fmt: skip

@@ -10,7 +10,7 @@ from django.db import models
 
 from audits.planning.claims import is_late, untested_copies
 from audits.services.models.sightings import first_sight
-from audits.services.plans.series import runs_of
+from audits.services.plans.series import counting_runs
 from audits.services.plans.values import PlanValues
 from provenance.models import Release, Version, WatermarkKey
 from provenance.services.overlaps import same_images
@@ -52,7 +52,8 @@ def copies_of(values: PlanValues) -> Copies:
     """As they stand now; a lock freezes the numbers."""
     keys = committed_keys(values.version)
     own = [release.key_id for release in values.releases]
-    runs = runs_of(values.suspect, values.version)
+    # One that ended before it asked anything tested nothing.
+    runs = counting_runs(values.suspect, values.version)
     tested_before = Release.objects.filter(plans__audits__in=runs).values("key")
     untested = keys.exclude(pk__in=own).exclude(pk__in=tested_before)
     recipients = untested.values_list("release__recipient", flat=True)

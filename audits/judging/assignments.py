@@ -16,7 +16,7 @@ from audits.statistics.permutation import permutation_test, philox_from, referen
 from audits.statistics.restricted import restricted_residual, restricted_test
 from provenance.marks.restriction import Restriction
 
-Conclusion = Literal["evidence", "inconclusive", "no_evidence"]
+Conclusion = Literal["evidence", "inconclusive", "no_evidence", "exploratory_small_p", "exploratory_no_small_p"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

@@ -85,6 +85,7 @@ class Findings:
     decided_by: Level | None = None
     tests: int | None = None
     reasons: tuple[str, ...] | None = None
+    exploratory: bool = False  # whatever it found is no evidence
 
     @property
     def deciding(self) -> Level:

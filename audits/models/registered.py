@@ -56,6 +56,8 @@ class RegisteredModel(models.Model):
     reason = models.TextField(blank=True)  # why it was refused
     name = models.CharField(max_length=200)
     origin = models.TextField(blank=True)  # where it came from, in the words of whoever registered it
+    # By the declaration of whoever registered it; a key that was committed to later may have been chosen to fit it.
+    published_on = models.DateField(null=True, blank=True)
     # ModelSpec.to_json(): format, architecture, input, what it returns.
     spec = models.JSONField()
     weights = models.FileField(upload_to="weights/%Y/", max_length=300, blank=True)

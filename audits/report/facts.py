@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audits.judging.codec import strict_converter, structured
+from audits.report.keys import KeysFacts
 from audits.report.results import (
     CalibrationFacts,
     Control,
@@ -164,6 +165,8 @@ class PlanFacts:
     held_out: HeldOutFacts | None = None
     decoys: int = 0  # of a mixed plan, decoy keys at most for its plain sets
     combination: str = ""  # how the p-values of several mark sets become one
+    exploratory: bool = False  # no finding of it is evidence
+    recipient_at_issue: str = ""  # named beforehand; copies for others then do not count
 
     @property
     def deciding(self) -> tuple[Level, ...]:
@@ -235,6 +238,7 @@ class ReportFacts:
     other_tests: tuple[OtherTest, ...] = ()
     other_tests_left_out: tuple[str, ...] = ()
     calibration: CalibrationFacts | None = None  # None: none was ever finished, or an old report
+    keys: KeysFacts | None = None  # None: an old report
 
     def __post_init__(self) -> None:
         labels = [release.label for release in self.releases]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from audits.statistics.density import Level
 
-Conclusion = Literal["evidence", "inconclusive", "no evidence"]
+Conclusion = Literal["evidence", "inconclusive", "no evidence", "exploratory: small p", "exploratory: no small p"]
 SingleTest = Literal["permutation", "rank"]
 
 

@@ -12,6 +12,7 @@ from audits.report.statements import (
     finding_title,
     plan_limitations,
 )
+from audits.report.view_keys import keys_view
 from audits.report.view_results import results_view
 from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
 from audits.report.words_of_test import words_of
@@ -45,6 +46,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         ],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
+        **keys_view(facts.keys),
         "suspect": _suspect(facts),
         "references": [
             [
@@ -144,6 +146,8 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"],
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
+        *([["What it may claim", "nothing: an exploratory run is no evidence"]] if plan.exploratory else []),
+        *([["Recipient at issue", plan.recipient_at_issue]] if plan.recipient_at_issue else []),
         ["Correction", plan.correction],
         ["References", counted(len(facts.references), "reference") if facts.references else "none"],
         *([["Held-out images", f"{held.name}, version {held.version}"]] if held else []),

@@ -19,6 +19,7 @@ from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
 from audits.services.results import charts, rank_charts, tables
 from audits.services.results.as_json import as_json
+from audits.services.results.keys import keys_of, seen_at
 from audits.services.results.other_tests import told_of
 from audits.services.results.visible import visible_result
 from audits.services.runs.timeline import timeline
@@ -68,7 +69,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
     audit = get_visible(Audit, user, pk)
     plan = audit.plan
     rows = list(audit.rows.select_related("release__version__dataset", "release__key"))
-    organisation = _log_of(audit, user)
+    organisation, keys = _log_of(audit, user), keys_of(audit)
     context: dict[str, Any] = {
         "audit": audit,
         "card": job_card(audit.job, user),
@@ -81,6 +82,9 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "others": other_runs(audit).seen_by(user),
         "other_weights": series.other_weights(audit, user),
         "known": names_seen_by(plan.suspect, user),
+        "keys": keys,
+        "keys_page": Paginator(keys.rows, PAGE).get_page(request.GET.get("keys")),
+        "seen_at": seen_at(audit),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }

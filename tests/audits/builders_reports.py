@@ -138,6 +138,7 @@ def started_audit(
     """A locked plan and its run, which has asked nothing yet; choices: fields of the plan."""
     home = world.laboratory if by == world.guest_auditor else world.owner
     data = version(world)
+    releases = [release(world, data, recipient, settings) for recipient in recipients]  # before the suspect is seen
     if home != world.owner:
         DatasetGrant.objects.create(dataset=data.dataset, auditor=by, granted_by=world.rights_holder)
     plan = Plan.objects.create(
@@ -149,7 +150,7 @@ def started_audit(
         created_by=by,
         **choices,
     )
-    plan.releases.set([release(world, data, recipient, settings) for recipient in recipients])
+    plan.releases.set(releases)
     plan.references.set([model(home, by, f"reference-{n}", "reference") for n in (1, 2)])
     plan.locked_at, plan.locked_by, plan.state = timezone.now(), by, Plan.State.LOCKED
     plan.frozen = frozen_text(plan, values_of(plan))

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import RegisteredModel
@@ -149,6 +150,26 @@ def test_other_names_are_shown_to_those_who_may_see_them_and_else_counted(bench,
     assert not names_seen_by(after_test(other(world, "stranger"), 2, "s"), world.auditor)
 
 
+def test_commands_tell_other_names(bench, world, tmp_path, no_worker, capsys):
+    after_test(bench.suspect, 1, "w")
+    after_test(other(world, "second name"), 1, "numbers", change=1e-3)
+    after_test(other(world, "their name", guest=True), 1, "w")
+    named = ["--dataset", "Meadows", "--suspect", "suspect-1", "--release", "Northgate", "--probes", "100"]
+    call_command("plan_audit", "--as", "adam", "--json", *named)
+    told = json.loads(capsys.readouterr().out)
+    assert [(one["name"], one["alike_in"]) for one in told["also_registered"]] == [
+        ("second name", "the same answers to noise images")
+    ]
+    assert told["registered_elsewhere"] == 1
+    path = cifar_weights(tmp_path)
+    words = [path, "--as", "adam", "--json", "--architecture", "cifar_resnet:20"]
+    for name, before in (("first", []), ("again", ["first"])):
+        call_command("register_model", *words, "--name", name)
+        told = json.loads(capsys.readouterr().out)
+        assert [one["name"] for one in told["also_registered"]] == before
+        assert told["perhaps_the_same"] == []
+
+
 def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
     labels = np.zeros((NOISE_IMAGES, 3), np.float32)
     labels[np.arange(NOISE_IMAGES), [0, 1, 2, 1] * 4] = 1.0
@@ -163,6 +184,8 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
     page = sign_in(world.auditor).get(reverse("model_detail", args=[made[0].pk])).content.decode()
     assert "Perhaps the same" in page
     assert "which decides nothing" in page
+    told = names_seen_by(made[0], world.auditor).to_json()
+    assert (told["also_registered"], [one["name"] for one in told["perhaps_the_same"]]) == ([], ["two"])
 
 
 def test_a_forecast_counts_runs_under_other_names(world, bench):

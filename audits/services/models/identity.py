@@ -80,6 +80,13 @@ class OtherNames:
     def __bool__(self) -> bool:
         return bool(self.seen or self.alike or self.elsewhere)
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "also_registered": [{"id": str(one.pk), "name": one.name, "alike_in": how} for one, how in self.seen],
+            "registered_elsewhere": self.elsewhere,
+            "perhaps_the_same": [{"id": str(one.pk), "name": one.name} for one in self.alike],
+        }
+
 
 def other_names(model: RegisteredModel, visible: Models) -> OtherNames:
     """Under which other names a suspect is registered. visible: what of all models may be named."""

@@ -74,6 +74,8 @@ def _log_registration(model: RegisteredModel) -> None:
         "file": model.weights_name,
         "origin": model.origin,
     }
+    if model.published_on:
+        details["published on"] = model.published_on.isoformat()
     owner, by = model.organisation, model.created_by
     record("model.registered", model, organisation=owner, by=by, digests=digests, details=details)
     if model.is_reference:

@@ -25,6 +25,7 @@ from audits.services.calibrations.notes import facts_for
 from audits.services.code_version import code_version
 from audits.services.models.identity import other_names
 from audits.services.plans.series import other_runs, other_weights
+from audits.services.reports.keys import keys_facts
 from audits.services.reports.log import log_extract, time_text
 from audits.services.reports.other_tests import calibration_facts, other_tests, tests_left_out
 from audits.services.reports.results import (
@@ -69,6 +70,7 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
         other_tests=other_tests(tested, calibration),
         other_tests_left_out=tests_left_out(tested),
         calibration=calibration_facts(calibration),
+        keys=keys_facts(audit),
     )
 
 
@@ -186,6 +188,8 @@ def _plan(audit: Audit) -> PlanFacts:
         held_out=HeldOutFacts(**frozen["held_out"]) if frozen.get("held_out") else None,
         decoys=frozen["decoys"] if "permutations" in frozen and "decoys" in frozen else 0,
         combination=frozen.get("combination", ""),
+        exploratory=frozen.get("exploratory", False),
+        recipient_at_issue=frozen["releases"][0]["recipient"] if frozen.get("recipient_at_issue") is True else "",
     )
 
 

@@ -213,4 +213,4 @@ def missing_answers(tested: list[Tested]) -> int:
 
 
 def _conclusion(stored: str) -> Any:
-    return stored.replace("_", " ")
+    return str(Audit.Conclusion(stored).label)

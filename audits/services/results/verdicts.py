@@ -10,14 +10,15 @@ from django.utils import timezone
 
 from audits.judging import codec, disclosure
 from audits.judging.assignments import Conclusion, CorrectedP, Rules, conclude, sentence
+from audits.judging.exploratory import NOT_SMALL, SMALL, exploratory, exploratory_sentence
 from audits.judging.levels import AnyLevel, Correction
 from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
-from audits.services.plans.series import findings_of_others, hold, run_numbers
+from audits.services.plans.series import findings_of_others, hold, run_numbers, shown_before, shown_by
 from audits.services.plans.values import PlanError
-from audits.statistics.corrections import Finding, correct, corrected_if
+from audits.statistics.corrections import Finding, Spending, correct, corrected_if
 from audits.statistics.density import Level
 from provenance.canonical import canonical_json
 from provenance.models import Release
@@ -43,10 +44,10 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
-        hold(plan.releases.all())
+        hold(plan.version)
         if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
             return  # by another attempt, which was thought lost
-        together = TestedTogether(_findings(audit, results), plan.series_is_open)
+        together = TestedTogether(_findings(audit, results), _spending(audit))
         AuditRow.objects.filter(audit=audit).delete()
         rows = [_row(audit, release, result, together, rules) for release, result in results]
         tests = max(row.found.tests or 0 for row in rows)
@@ -60,23 +61,34 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
 
 
 def _findings(audit: Audit, results: Found) -> list[Finding]:
-    """Every p-value of this run, then what all other runs of the same weights against the same releases bring."""
-    plan, releases = audit.plan, [release for release, _ in results]
-    number = run_numbers(plan.suspect, releases)[audit.pk]
+    """Every p-value of this run, then, in a closed series, what all other runs bring."""
+    plan = audit.plan
+    number = run_numbers(plan.suspect, plan.version)[audit.pk]
     own = [
         Finding(str(release.pk), level, number, found.p, level in plan.primary_levels)
         for release, result in results
         for level, found in result.scored.items()
     ]
-    return own + findings_of_others(plan.suspect, releases, plan.organisation, plan)
+    if plan.series_is_open:
+        return own
+    return own + findings_of_others(plan.suspect, plan.version, plan.organisation, plan)
+
+
+def _spending(audit: Audit) -> Spending:
+    """Copies that count untested, as the lock found them; in an open series all that was shown before."""
+    plan = audit.plan
+    untested = plan.frozen["copies"]["untested"] * len(plan.primary_levels)
+    if not plan.series_is_open:
+        return Spending(untested)
+    return Spending(untested, shown_before(plan.suspect, plan.version, audit), shown_by(plan))
 
 
 class TestedTogether:
     """All tests that are corrected together, found by release and level; those of this run come first among them."""
 
-    def __init__(self, tested: Sequence[Finding], series_is_open: bool) -> None:
-        self._tested, self._series_is_open = tested, series_is_open
-        self._corrected = correct(tested, series_is_open)
+    def __init__(self, tested: Sequence[Finding], spending: Spending) -> None:
+        self._tested, self._spending = tested, spending
+        self._corrected = correct(tested, spending)
         self._places = {(item.release, item.level): place for place, item in reversed(list(enumerate(tested)))}
 
     def correction(self, release: Release, level: Level, found: AnyLevel) -> Correction:
@@ -86,7 +98,7 @@ class TestedTogether:
 
     def instead(self, release: Release, level: Level, p: float) -> float:
         """What a primary level would be corrected to if it had given `p`."""
-        return corrected_if(self._tested, self._places[str(release.pk), level], p, self._series_is_open)
+        return corrected_if(self._tested, self._places[str(release.pk), level], p, self._spending)
 
 
 def _row(audit: Audit, release: Release, result: Result, together: TestedTogether, rules: Rules) -> AuditRow:
@@ -103,6 +115,8 @@ def _row(audit: Audit, release: Release, result: Result, together: TestedTogethe
         ),
         rules,
     )
+    if audit.plan.exploratory:
+        conclusion = exploratory(conclusion)
     concluded = _concluded(audit.plan, result, corrections, decided_by, reasons)
     return AuditRow.objects.create(
         audit=audit,
@@ -135,6 +149,7 @@ def _concluded(
         decided_by=decided_by,
         tests=corrections[decided_by].together,
         reasons=(*reasons, *_untested(plan, result)),
+        exploratory=plan.exploratory,
     )
 
 
@@ -160,12 +175,15 @@ def _overall(plan: Plan, rows: Sequence[AuditRow]) -> tuple[Conclusion, str]:
 
     Where several levels may decide it also says which of them did.
     """
-    order: tuple[Conclusion, ...] = ("evidence", "inconclusive", "no_evidence")
+    order: tuple[Conclusion, ...] = ("evidence", SMALL, "inconclusive", "no_evidence", NOT_SMALL)
     strongest = next(word for word in order if any(row.conclusion == word for row in rows))
     named = [row for row in rows if row.conclusion == strongest]
+    recipients = [row.release.recipient for row in named]
+    if plan.exploratory:
+        return strongest, exploratory_sentence(strongest, plan.suspect.name, recipients)
     decided = [level for level in plan.primary_levels if any(row.level == level for row in named)]
     labels = [str(Plan.Level(level).label) for level in decided] if len(plan.primary_levels) > 1 else []
-    return strongest, sentence(strongest, plan.suspect.name, [row.release.recipient for row in named], labels)
+    return strongest, sentence(strongest, plan.suspect.name, recipients, labels)
 
 
 def _public_digest(row: AuditRow) -> str:

@@ -48,10 +48,27 @@ def test_one_whose_corrected_smallest_p_lies_above_alpha_is_inconclusive(bench, 
     assert told.conclusion == "inconclusive"
 
 
-def test_an_open_series_counts_its_run_in_what_it_could_reach(bench):
+def test_an_open_series_counts_its_price_in_what_it_could_reach(bench):
+    """Three p-values are shown by each run, so the price is 1 x 4 of the first and 4 x 7 of the second."""
     row = found(bench, alpha=1.5 * LEAST, series_is_open=True)
     assert row.conclusion == "inconclusive"
-    assert found(bench, alpha=7 * LEAST, series_is_open=True).conclusion == "no_evidence"  # run 2: six times
+    assert row.found.decision.corrected.smallest_p == pytest.approx(4 * LEAST)
+    row = found(bench, alpha=29 * LEAST, series_is_open=True)
+    assert row.found.decision.corrected.smallest_p == pytest.approx(28 * LEAST)
+    assert row.conclusion == "no_evidence"
+
+
+def test_untested_copies_count_in_what_a_plan_could_reach(bench):
+    row = found(bench, alpha=1.5 * LEAST, recipient_at_issue=False)
+    assert row.found.decision.corrected.smallest_p == pytest.approx(2 * LEAST)
+    assert row.conclusion == "inconclusive"
+    assert "once corrected for all tests made" in row.found.reasons[0]
+
+
+def test_an_exploratory_run_says_no_small_p_only_where_it_could_have_found_one(bench):
+    conclusions = {found(bench, alpha=alpha, exploratory=True).conclusion for alpha in (0.5 * LEAST, 1.5 * LEAST)}
+    assert conclusions == {"inconclusive"}
+    assert found(bench, alpha=3.5 * LEAST, exploratory=True).conclusion == "exploratory_no_small_p"
 
 
 def test_earlier_runs_count_in_what_a_plan_could_reach(bench):

@@ -21,12 +21,21 @@ STATE_TONES = {
         "finished",
     ),
     "busy": ("running", "arriving", "embedding", "reading", "evidence", "being read", "being marked", "being written"),
-    "warn": ("inconclusive", "silent", "cancel requested", "warning", "needs attention", "away"),
+    "warn": (
+        "inconclusive",
+        "exploratory: small p",
+        "silent",
+        "cancel requested",
+        "warning",
+        "needs attention",
+        "away",
+    ),
     "bad": ("failed", "refused", "broken", "altered", "fail", "lost"),
 }
 STATE_ICONS = {
     "evidence": "check",
     "no evidence": "dot",
+    "exploratory: no small p": "dot",
     "queued": "clock",
     "waiting": "clock",
     "cancelled": "stop",

@@ -148,6 +148,11 @@ class RegistrationForm(DescriptionForm):
         label="Origin", required=False, widget=forms.Textarea(attrs={"rows": 2}), max_length=2000,
         help_text="Who made it, where and when it was obtained. It stands in the evidence log and in reports.",
     )  # fmt: skip
+    published_on = forms.DateField(
+        label="Published on", required=False, widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="Of a suspect that was public before it was registered here. A key that was committed to later may "
+        "have been chosen to fit it, so it can give no evidence. It cannot be changed after registration.",
+    )  # fmt: skip
     declared = forms.BooleanField(
         label=DECLARATION, required=False, help_text="Needed for a reference, and logged under your name."
     )
@@ -201,7 +206,9 @@ class RegistrationForm(DescriptionForm):
     @property
     def registration(self) -> Registration:
         data = self.cleaned_data
-        return Registration(data["name"], data["role"], self.spec, data["origin"], data.get("declared", False))
+        return Registration(
+            data["name"], data["role"], self.spec, data["origin"], data.get("declared", False), data["published_on"]
+        )
 
 
 def keeper_of(role: str) -> Role:

@@ -16,7 +16,7 @@ from audits.statistics.permutation import permutation_test, philox_from, referen
 from audits.statistics.restricted import restricted_residual, restricted_test
 from provenance.marks.restriction import Restriction
 
-Conclusion = Literal["evidence", "inconclusive", "no_evidence"]
+Conclusion = Literal["evidence", "inconclusive", "no_evidence", "exploratory_small_p", "exploratory_no_small_p"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -121,29 +121,45 @@ def _densities(scores: LevelScores, assignment: Ints) -> tuple[PatternScores, ..
     return tuple(PatternScores(**asdict(d), pull=pull) for d, pull in zip(scores.densities, own, strict=True))
 
 
-def conclude(level: AnyLevel, p_corrected: float, rules: Rules) -> tuple[Conclusion, list[str]]:
+@dataclass(frozen=True)
+class CorrectedP:
+    """A release's p at the level that decides, once corrected, and what two others would be corrected to in its place.
+
+    smallest: the least p that a primary level of the release could have given; other: the p without references where
+    the one with them counts, or the one with them; None where there is no other.
+    """
+
+    p: float
+    smallest: float
+    other: float | None = None
+
+
+def conclude(level: AnyLevel, corrected: CorrectedP, rules: Rules) -> tuple[Conclusion, list[str]]:
     """The conclusion for one release at the plan's level, and the reasons where it is not plain.
 
     Evidence needs the corrected p at or below alpha, clean references where they count, and a wrong key that is not
     found as well. Inconclusive: one of the p-values reaches alpha and another that should agree does not, or the plan
-    could not have reached alpha at all.
+    could not have reached alpha at all once corrected.
     """
     alpha, reasons = rules.alpha, []
     if level.smallest_p > alpha:
         reasons.append("The plan could not reach alpha: its smallest reachable p lies above it.")
+    elif corrected.smallest > alpha:
+        reasons.append(
+            "The plan could not reach alpha: its smallest reachable p lies above it once corrected for all tests made."
+        )
     if rules.decide_with_references and level.tainted:
         named = ", ".join(level.tainted)
         reasons.append(f"References that react to this key themselves cannot clear or convict anybody: {named}.")
-    if p_corrected <= alpha:
+    if corrected.p <= alpha:
         if level.wrong_key is not None and level.wrong_key <= alpha:
             reasons.append("A wrong key was found as well, which should happen by chance only.")
         return ("inconclusive", reasons) if reasons else ("evidence", [])
     if level.p <= alpha:
         reasons.append("The p-value reaches alpha, but not once it is corrected for all tests made.")
-    other = level.p_without if rules.decide_with_references else level.p_with
-    if other is not None and other <= alpha < level.p:
+    if corrected.other is not None and corrected.other <= alpha:
         word = "without" if rules.decide_with_references else "with"
-        reasons.append(f"The p-value {word} references reaches alpha; the one that counts does not.")
+        reasons.append(f"Once corrected, the p-value {word} references reaches alpha; the one that counts does not.")
     return ("inconclusive", reasons) if reasons else ("no_evidence", [])
 
 

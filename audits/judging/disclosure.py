@@ -1,17 +1,25 @@
 """What an auditor may see of a result: nothing from which the secret assignment could be derived.
 
-Patterns come in an order drawn once at random and kept with the result, so that every table and JSON answer of a mark
-set uses the same one and nothing can be told from their differences; each set has an order of its own, and what the
-sets say together names no pattern and no group.
+Of patterns they see means alone. Single scores are the same in every run of one suspect, in whatever order and under
+whatever letters they stand, so they would tell which pattern of one run is which of another (docs/method.md,
+section 6.7).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
-from audits.judging.levels import AssociatedLevel, CombinedLevel, PermutationTest, ScoredLevel, Unscored
+from audits.judging.levels import (
+    AssociatedLevel,
+    CombinedLevel,
+    PatternScores,
+    PermutationTest,
+    ScoredLevel,
+    Unscored,
+)
 from audits.judging.result import (
     CombinedResult,
     Findings,
@@ -20,6 +28,7 @@ from audits.judging.result import (
     Restricted,
     Result,
     SetResult,
+    Shuffle,
 )
 from audits.statistics.density import DensityScores, Level
 
@@ -38,16 +47,18 @@ class FullView(OneSet):
     pattern_names: tuple[str, ...]
     group_names: tuple[str, ...]
 
+    @property
+    def patterns(self) -> int:
+        return len(self.groups)
+
 
 @dataclass(frozen=True, kw_only=True)
-class ShuffledLevel(ScoredLevel[PermutationTest]):
-    """A level of an associated set, its patterns in the shuffled order, without any matrix of patterns and groups.
-
-    No order would hide what is in one: auditors know what the model answers to each group (docs/method.md, section
-    6.7). A pattern's pull to its own group is a cell of the matrix.
+class MeanLevel(ScoredLevel[PermutationTest]):
+    """A level of an associated set without any matrix of patterns and groups, which no order would hide: auditors know
+    what the model answers to each group. means: over all patterns, and of their pulls to their own groups.
     """
 
-    densities: tuple[DensityScores, ...]
+    means: PatternScores
 
 
 @dataclass(frozen=True)
@@ -64,14 +75,13 @@ class RestrictedCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShuffledView(OneSet):
-    """An associated set with patterns in its kept random order, without names, assignment or matrices."""
+class MeanView(OneSet):
+    """An associated set without assignment, matrices or anything about single patterns. patterns: how many."""
 
-    levels: Mapping[Level, ShuffledLevel | Unscored]
+    levels: Mapping[Level, MeanLevel | Unscored]
     restriction: RestrictedCounts | None = None
     shuffled: bool
-    pattern_names: tuple[str, ...]
-    group_names: tuple[str, ...]
+    patterns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +91,25 @@ class RankedView(RankedResult):
     shuffled: bool
 
 
-AssociatedView = FullView | ShuffledView
+@dataclass(frozen=True, kw_only=True)
+class ShuffledLevel(ScoredLevel[PermutationTest]):
+    """A level as earlier versions showed it to auditors: single patterns, in the shuffled order."""
+
+    densities: tuple[DensityScores, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffledView(OneSet):
+    """An associated set as earlier versions showed it to auditors, and logged the digest of it."""
+
+    levels: Mapping[Level, ShuffledLevel | Unscored]
+    restriction: RestrictedCounts | None = None
+    shuffled: bool
+    pattern_names: tuple[str, ...]
+    group_names: tuple[str, ...]
+
+
+AssociatedView = FullView | MeanView
 SetView = AssociatedView | RankedView
 
 
@@ -97,6 +125,16 @@ class CombinedView(Findings):
     @property
     def parts(self) -> tuple[SetView, ...]:
         return self.sets
+
+
+@dataclass(frozen=True, kw_only=True)
+class CombinedAsLogged(Findings):
+    """As `CombinedView`, sets of earlier versions as these showed them."""
+
+    test: Literal["combined"]
+    levels: Mapping[Level, CombinedLevel | Unscored]
+    sets: tuple[MeanView | RankedView | ShuffledView, ...]
+    shuffled: bool
 
 
 View = SetView | CombinedView
@@ -116,26 +154,64 @@ def _full(result: SetResult) -> SetView:
     return _as(FullView, result, shuffled=False, pattern_names=patterns, group_names=result.groups)
 
 
-def shuffled(result: Result) -> View:
-    """The result with patterns in its kept random order, without a way to derive the secret assignment."""
+def withheld(result: Result) -> View:
+    """The result without a way to derive the secret assignment, or to tell patterns of two runs from each other."""
     if isinstance(result, CombinedResult):
-        return _as(CombinedView, result, sets=tuple(map(_shuffled, result.sets)), shuffled=True)
-    return _shuffled(result)
+        return _as(CombinedView, result, sets=tuple(map(_withheld, result.sets)), shuffled=True)
+    return _withheld(result)
 
 
-def _shuffled(result: SetResult) -> SetView:
+def as_logged(result: Result) -> Findings:
+    """What the evidence log holds the digest of: what auditors saw when the result was stored.
+
+    Results of versions that showed single patterns keep the order in which they did; of others it is `withheld`.
+    """
+    if isinstance(result, CombinedResult):
+        return _as(CombinedAsLogged, result, sets=tuple(map(_logged, result.sets)), shuffled=True)
+    return _logged(result)
+
+
+def _withheld(result: SetResult) -> MeanView | RankedView:
     if isinstance(result, RankedResult):
         return _without_true(result)
-    patterns, limited = result.shuffle.patterns, result.restriction
+    levels = {name: _mean_level(level) for name, level in result.levels.items()}
+    return _as(
+        MeanView,
+        result,
+        levels=levels,
+        restriction=_counts(result.restriction),
+        shuffled=True,
+        patterns=len(result.groups),
+    )
+
+
+def _mean_level(level: AssociatedLevel | Unscored) -> MeanLevel | Unscored:
+    return level if isinstance(level, Unscored) else _as(MeanLevel, level, means=means_of(level.densities))
+
+
+def means_of(scores: Sequence[PatternScores]) -> PatternScores:
+    """Over patterns. Rounded once, so that not even the last bit depends on their order."""
+    names = [part.name for part in fields(PatternScores)]
+    return PatternScores(**{name: math.fsum(getattr(one, name) for one in scores) / len(scores) for name in names})
+
+
+def _logged(result: SetResult) -> MeanView | RankedView | ShuffledView:
+    if isinstance(result, RankedResult) or result.shuffle is None:
+        return _withheld(result)
+    patterns = result.shuffle.patterns
     return _as(
         ShuffledView,
         result,
-        levels={name: _shuffled_level(level, patterns) for name, level in result.levels.items()},
-        restriction=_as(RestrictedCounts, limited, size_classes=limited.classes) if limited else None,
+        levels={name: _shuffled_level(level, result.shuffle) for name, level in result.levels.items()},
+        restriction=_counts(result.restriction),
         shuffled=True,
         pattern_names=tuple(f"Pattern {letter}" for letter in letters(len(patterns))),
         group_names=tuple(f"Group {letter}" for letter in letters(len(patterns))),
     )
+
+
+def _counts(limited: Restricted | None) -> RestrictedCounts | None:
+    return _as(RestrictedCounts, limited, size_classes=limited.classes) if limited else None
 
 
 def _without_true(result: RankedResult) -> RankedView:
@@ -146,10 +222,10 @@ def _without_true(result: RankedResult) -> RankedView:
     return _as(RankedView, result, levels=levels, shuffled=True)
 
 
-def _shuffled_level(level: AssociatedLevel | Unscored, patterns: tuple[int, ...]) -> ShuffledLevel | Unscored:
+def _shuffled_level(level: AssociatedLevel | Unscored, order: Shuffle) -> ShuffledLevel | Unscored:
     if isinstance(level, Unscored):
         return level
-    return _as(ShuffledLevel, level, densities=tuple(_as(DensityScores, level.densities[j]) for j in patterns))
+    return _as(ShuffledLevel, level, densities=tuple(_as(DensityScores, level.densities[j]) for j in order.patterns))
 
 
 def _as(kind: type[T], value: Any, **other: Any) -> T:

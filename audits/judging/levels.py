@@ -102,12 +102,17 @@ class Control:
 
 @dataclass(frozen=True)
 class Correction:
-    """p once it is corrected with all tests that count. together: how many those are; primary: the level may decide."""
+    """p once it is corrected with all tests that count. together: how many those are; primary: the level may decide.
+
+    smallest_p: what the smallest reachable p would be corrected to beside the same tests; None: not primary, or stored
+    by an earlier version.
+    """
 
     p: float
     together: int
     reason: str
     primary: bool
+    smallest_p: float | None = None
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,10 @@ class Restricted:
 
 @dataclass(frozen=True)
 class Shuffle:
-    """The order drawn once for auditors. groups: kept by versions that showed matrices in an order of groups too."""
+    """The order in which earlier versions showed single patterns to auditors; what they logged follows from it.
+
+    groups: kept by versions that showed matrices in an order of groups too.
+    """
 
     patterns: tuple[int, ...]
     groups: tuple[int, ...] | None = None
@@ -82,6 +85,7 @@ class Findings:
     decided_by: Level | None = None
     tests: int | None = None
     reasons: tuple[str, ...] | None = None
+    exploratory: bool = False  # whatever it found is no evidence
 
     @property
     def deciding(self) -> Level:
@@ -131,7 +135,7 @@ class AssociatedResult(OneSet):
     levels: Mapping[Level, AssociatedLevel | Unscored]
     groups: tuple[str, ...]
     assignment: tuple[int, ...] = field(repr=False)
-    shuffle: Shuffle = field(repr=False)
+    shuffle: Shuffle | None = field(default=None, repr=False)
     restriction: Restricted | None = None
 
 

@@ -17,6 +17,8 @@ class Conclusion(models.TextChoices):
     EVIDENCE = "evidence", "evidence"
     INCONCLUSIVE = "inconclusive", "inconclusive"
     NO_EVIDENCE = "no_evidence", "no evidence"
+    EXPLORATORY_SMALL_P = "exploratory_small_p", "exploratory: small p"
+    EXPLORATORY_NO_SMALL_P = "exploratory_no_small_p", "exploratory: no small p"
 
 
 class AuditState(models.TextChoices):
@@ -43,7 +45,7 @@ class Audit(models.Model):
     # Mirrors the job's state, so that lists need no join and a run outlives its job row.
     state = models.CharField(max_length=10, choices=AuditState.choices, default=AuditState.QUEUED)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
-    conclusion = models.CharField(max_length=15, choices=Conclusion.choices, blank=True)
+    conclusion = models.CharField(max_length=30, choices=Conclusion.choices, blank=True)
     sentence = models.TextField(blank=True)
     # 32 random bytes in hex, drawn once when a locked plan is queued; they seed decoy keys and random permutations.
     nonce = models.CharField(max_length=64, blank=True)
@@ -81,7 +83,7 @@ class AuditRow(models.Model):
 
     audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="rows")
     release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="audit_rows")
-    conclusion = models.CharField(max_length=15, choices=Conclusion.choices)
+    conclusion = models.CharField(max_length=30, choices=Conclusion.choices)
     # The primary level whose corrected p is smallest: its p (with or without references, as the plan says), and that
     # p after the correction over all primary tests of this suspect (audits.statistics.corrections).
     level = models.CharField(max_length=10, blank=True)

@@ -5,6 +5,7 @@ from django.db import models
 
 from audits.models.registered import RegisteredModel
 from audits.planning.choices import PlanChoices, in_order, lines
+from audits.planning.claims import Kind, kind_of
 from audits.statistics.density import Level as LevelName
 from provenance.models import Dataset, Membership, Organisation, Release, Role, User, Version
 
@@ -56,6 +57,8 @@ class Plan(models.Model):
     exceedances = models.PositiveIntegerField(default=PlanChoices.exceedances)
     alpha = models.FloatField(default=PlanChoices.alpha)
     series_is_open = models.BooleanField(default=PlanChoices.series_is_open)
+    exploratory = models.BooleanField(default=PlanChoices.exploratory)
+    recipient_at_issue = models.BooleanField(default=PlanChoices.recipient_at_issue)
     # Images that never left the house, for the tests of others that compare released with held-out images.
     held_out = models.ForeignKey(Version, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     decide_with_references = models.BooleanField(default=PlanChoices.decide_with_references)
@@ -104,6 +107,16 @@ class Plan(models.Model):
     def shown_choices(self) -> list[tuple[str, Any]]:
         """Label and words of every choice that its tests use; levels are shown apart."""
         return lines(self, plain=self.has_plain, associated=self.has_associated)
+
+    @property
+    def kind(self) -> Kind:
+        """What its runs claim."""
+        return kind_of(self.exploratory, self.series_is_open)
+
+    @property
+    def counts_copies(self) -> bool:
+        """Whether its correction is over all copies of the same images; plans of earlier versions had fewer in it."""
+        return "copies" in self.frozen
 
     @property
     def is_locked(self) -> bool:

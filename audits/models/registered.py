@@ -56,6 +56,8 @@ class RegisteredModel(models.Model):
     reason = models.TextField(blank=True)  # why it was refused
     name = models.CharField(max_length=200)
     origin = models.TextField(blank=True)  # where it came from, in the words of whoever registered it
+    # By the declaration of whoever registered it; a key that was committed to later may have been chosen to fit it.
+    published_on = models.DateField(null=True, blank=True)
     # ModelSpec.to_json(): format, architecture, input, what it returns.
     spec = models.JSONField()
     weights = models.FileField(upload_to="weights/%Y/", max_length=300, blank=True)
@@ -71,6 +73,10 @@ class RegisteredModel(models.Model):
     connection = models.JSONField(default=dict)
     connection_job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
     connection_at = models.DateTimeField(null=True)
+    # Identity.to_json() of the last connection test, {} until one has run since identities are taken; and what all
+    # registrations share that were found to be one suspect, of whatever organisation: audits.services.models.identity.
+    identity = models.JSONField(default=dict)
+    known_as = models.UUIDField(null=True, db_index=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -74,21 +74,57 @@ class PlanChoices:
         metadata=Choice(
             Part.SERIES,
             "More runs may follow, as many as it takes",
-            "Leave it empty where the number of runs is settled. An open series multiplies the p of run number n "
-            "by n (n + 1), so that an innocent model stays below alpha however often it is run. All runs of a "
-            "suspect against a release are of one kind.",
+            "Leave it empty for one run that settles the matter. An open series pays for every p that its runs show "
+            "and for all that are to come, so that an innocent model stays below alpha however often it is run. "
+            "After a closed run there is no further one but an exploratory one.",
             option=Option(
                 "--series-open",
-                "this suspect may be run again as often as it takes: every p is multiplied by n (n + 1) in run n",
+                "this suspect may be run again as often as it takes: every run pays for all before it and to come",
             ),
             frozen=Frozen("series_is_open"),
             shown=Shown(
                 "Correction",
                 either(
-                    "Holm over releases, levels that decide and all runs so far; it keeps alpha only where the "
-                    "number of runs was settled beforehand",
-                    "Holm over releases and levels that decide; every p of run n times n (n + 1), because the "
-                    "suspect may be run again",
+                    "Holm over levels that decide and copies of the same images; one run, and no further one",
+                    "Holm over all that this run shows and copies of the same images; times the price of all runs "
+                    "before it and to come, because the suspect may be run again",
+                ),
+            ),
+        ).metadata,
+    )
+    exploratory: bool = field(
+        default=False,
+        metadata=Choice(
+            Part.SERIES,
+            "Exploratory",
+            "A look that never gives evidence, however small its p. The only kind of plan where a key was committed to "
+            "after the suspect was first seen, or where a closed run was made before.",
+            option=Option("--exploratory", "a look that never gives evidence, however small its p"),
+            frozen=Frozen("exploratory"),
+            shown=Shown(
+                "What it may claim",
+                either("evidence, where the corrected p is small enough", "nothing: an exploratory run is no evidence"),
+            ),
+        ).metadata,
+    )
+    recipient_at_issue: bool = field(
+        default=False,
+        metadata=Choice(
+            Part.SERIES,
+            "The recipient is at issue",
+            "Tick it where it was asked beforehand whether this one recipient’s copy was used. Copies of the same "
+            "images for others then stand in the report with their number, and not in the correction. Left empty, "
+            "every copy counts, tested or not.",
+            option=Option(
+                "--recipient-at-issue",
+                "this recipient’s copy alone is at issue: copies for others are listed and do not count",
+            ),
+            frozen=Frozen("recipient_at_issue"),
+            shown=Shown(
+                "Copies that count",
+                either(
+                    "all of the same images that were committed before the lock, tested or not",
+                    "those of the recipient at issue; others are listed",
                 ),
             ),
         ).metadata,

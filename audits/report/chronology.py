@@ -30,6 +30,8 @@ def events(facts: ReportFacts) -> list[Event]:
             Event(release.embedded_at, f"{release.label} was completed for {release.recipient}."),
         ]
     found.append(Event(facts.suspect.registered_at, "The suspect was registered."))
+    if facts.keys and moment(facts.keys.first_seen_at) < moment(facts.suspect.registered_at):
+        found.append(Event(facts.keys.first_seen_at, "The suspect was first seen, under whatever name."))
     found += [Event(ref.declared_at, f"“{ref.name}” was declared a reference.") for ref in facts.references]
     found += [
         Event(facts.plan.locked_at, "The plan was locked."),
@@ -47,7 +49,14 @@ def order_checks(facts: ReportFacts) -> list[OrderCheck]:
         moments = [moment(text) for text in times]
         return moments == sorted(moments)
 
+    seen = [
+        OrderCheck(
+            "Every commitment was recorded before the suspect was first seen.",
+            all(in_order(r.committed_at, facts.keys.first_seen_at) for r in facts.releases),
+        )
+    ] if facts.keys else []  # fmt: skip
     return [
+        *seen,
         OrderCheck(
             "Every commitment was recorded before its beacon, and the beacon before the release was made.",
             all(in_order(r.committed_at, r.beacon_at, r.embedded_at) for r in facts.releases),

@@ -58,7 +58,8 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Alpha", "The limit for p that the plan fixed beforehand."),
     (
         "Corrected p",
-        "p after Holm's correction for testing several releases, levels or runs together: the more tests, the larger.",
+        "p after the correction for testing several releases, levels, runs or copies together: the more tests, the "
+        "larger.",
     ),
     (
         "Smallest reachable p",
@@ -140,6 +141,7 @@ SECTIONS = {
     "Group": "2.3",
     "Assignment": "2.3",
     "Plain mark": "2.3",
+    "Suspect": "6.9",
     "Probe": "6.6",
     "Level": "3.1",
     "Primary, secondary level": "6.2",

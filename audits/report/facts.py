@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audits.judging.codec import strict_converter, structured
+from audits.report.keys import KeysFacts
 from audits.report.results import (
     CalibrationFacts,
     Control,
@@ -115,6 +116,10 @@ class SuspectFacts:
     registered_by: str = ""
     size: int | None = None  # bytes
     top_k: int | None = None  # how many of the likeliest labels a soft answer names; None: all
+    origin: str | None = None  # in the words of whoever registered it; None: an old report, which did not say
+    tensors: str = ""  # digest over the tensors' values; empty: not known, or an old report
+    also_registered: tuple[str, ...] = ()  # other names of the same suspect in the auditor's organisation
+    registered_elsewhere: int = 0  # how many registrations of it others made
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ class ReferenceFacts:
     declaration: str
     declared_by: str
     declared_at: str
+    origin: str | None = None  # as of the suspect
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,8 @@ class PlanFacts:
     held_out: HeldOutFacts | None = None
     decoys: int = 0  # of a mixed plan, decoy keys at most for its plain sets
     combination: str = ""  # how the p-values of several mark sets become one
+    exploratory: bool = False  # no finding of it is evidence
+    recipient_at_issue: str = ""  # named beforehand; copies for others then do not count
 
     @property
     def deciding(self) -> tuple[Level, ...]:
@@ -230,6 +238,7 @@ class ReportFacts:
     other_tests: tuple[OtherTest, ...] = ()
     other_tests_left_out: tuple[str, ...] = ()
     calibration: CalibrationFacts | None = None  # None: none was ever finished, or an old report
+    keys: KeysFacts | None = None  # None: an old report
 
     def __post_init__(self) -> None:
         labels = [release.label for release in self.releases]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from audits.statistics.density import Level
 
-Conclusion = Literal["evidence", "inconclusive", "no evidence"]
+Conclusion = Literal["evidence", "inconclusive", "no evidence", "exploratory: small p", "exploratory: no small p"]
 SingleTest = Literal["permutation", "rank"]
 
 
@@ -37,6 +37,7 @@ class ReleaseResult:
     combined: int = 0  # how many mark sets this p combines; 0: it is a single test's
     together: int = 0
     reason: str = ""  # over which p-values it was corrected, and why
+    smallest_corrected_p: float | None = None  # of a level that may decide; None in old reports
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Result:
     corrected_over: int  # number of tests in the Holm family
     rows: tuple[ReleaseResult, ...]
     reasons: tuple[str, ...] = ()  # why a result is inconclusive
+    smallest_corrected_p: float | None = None  # what `smallest_p` is corrected to; None in old reports
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The fixed words of a report: what its conclusions say, and what they do not say."""
 
 from audits.report.facts import ReportFacts
-from audits.report.wording import LEVEL_NAMES, one_in
+from audits.report.results import Result
+from audits.report.wording import LEVEL_NAMES, moment, one_in
 from provenance.wording import count, counted, p_value
 
 GENERAL_LIMITATIONS: tuple[tuple[str, str], ...] = (
@@ -50,6 +51,8 @@ _TITLES = {
     "evidence": "Evidence of dependence",
     "inconclusive": "Inconclusive",
     "no evidence": "No evidence of dependence",
+    "exploratory: small p": "Exploratory: a small p, which is no evidence",
+    "exploratory: no small p": "Exploratory: no small p",
 }
 
 
@@ -62,6 +65,12 @@ def finding_meaning(facts: ReportFacts) -> str:
     result, alpha = facts.result, facts.plan.alpha
     p = p_value(result.p_corrected, alpha)
     least = " No smaller p was within the plan's reach." if result.p_raw <= result.smallest_p else ""
+    if facts.plan.exploratory:
+        return (
+            f"The corrected p is {p}, alpha is {p_value(alpha)}. The plan declared this run exploratory, because its "
+            "key may have been drawn when the suspect could be tried out, or chosen after a look. How often chance "
+            "gives such a p is then not limited by it, and nothing that this run found is evidence."
+        )
     if result.conclusion == "evidence":
         return (
             f"If the suspect had never seen the release, a result at least as strong as this would come about by "
@@ -82,6 +91,25 @@ def finding_meaning(facts: ReportFacts) -> str:
         "what chance alone would readily give. This is no proof that the suspect never saw the release; see "
         "Limitations."
     )
+
+
+def _out_of_reach(result: Result, alpha: float) -> str:
+    smallest = p_value(result.smallest_p, alpha)
+    if result.smallest_p <= alpha and result.smallest_corrected_p:
+        smallest = f"{smallest}, corrected for all tests made {p_value(result.smallest_corrected_p, alpha)}"
+    return (
+        f"The smallest p that this plan could reach ({smallest}) lies above alpha ({p_value(alpha)}): it could not "
+        "have found evidence whatever the suspect had been trained on."
+    )
+
+
+def _who_is_another(facts: ReportFacts) -> str:
+    if facts.suspect.tensors:
+        return (
+            "A suspect counts as the same where its file, the numbers in its tensors or its answers to noise images "
+            "agree, so a model that was really changed is another"
+        )
+    return "A file that was changed by one byte counts as another suspect too"
 
 
 def _repeated_runs(facts: ReportFacts) -> list[tuple[str, str]]:
@@ -115,6 +143,12 @@ def _series(facts: ReportFacts) -> tuple[str, str]:
             "Runs against this suspect may go on until one succeeds. The correction allows for that: every run "
             "spends a part of alpha, and all runs to come together spend no more than alpha.",
         )
+    if facts.keys and facts.keys.committed is not None:
+        return (
+            "A closed series.",
+            "One run of this suspect against copies of these images settles the matter: a further one is refused, "
+            "unless it is exploratory and so gives no evidence.",
+        )
     run = facts.run.earlier_runs + 1
     return (
         "A closed series.",
@@ -124,18 +158,53 @@ def _series(facts: ReportFacts) -> tuple[str, str]:
     )
 
 
+def _of_copies(number: int) -> str:
+    return f"{count(number) if number else 'no'} {'copy' if number == 1 else 'copies'} of the same images"
+
+
+def _copies(facts: ReportFacts) -> list[tuple[str, str]]:
+    """Keys that could have been shopped for, and what the correction says to that."""
+    keys, said = facts.keys, []
+    if keys is None:
+        return []
+    if late := [
+        release.label for release in facts.releases if moment(release.committed_at) > moment(keys.first_seen_at)
+    ]:
+        said.append(
+            (
+                "Keys later than the suspect.",
+                f"The key of {', '.join(late)} was committed to after the suspect was first seen. Whoever draws keys "
+                "once a model is there can draw until one suits it.",
+            )
+        )
+    if keys.committed is None and keys.never_tested:
+        said.append(
+            (
+                "Copies that did not count.",
+                f"{_of_copies(keys.never_tested)} that had been released stand in no correction of "
+                "this audit, whose plan was made by a version that counted tested ones only.",
+            )
+        )
+    elif facts.plan.recipient_at_issue and keys.committed is not None:
+        said.append(
+            (
+                "One recipient at issue.",
+                f"The plan named {facts.plan.recipient_at_issue} as the recipient at issue before anything was asked. "
+                f"Beside the tested one {_of_copies(keys.committed - len(facts.releases))} had "
+                f"been committed to by then; {count(keys.untested)} of them, for the same recipient, count in the "
+                "correction. Nothing here proves that the recipient was not chosen by the answers of a model outside "
+                "this software.",
+            )
+        )
+    return said
+
+
 def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     """Limitations that follow from this plan and this run."""
     said: list[tuple[str, str]] = []
     result, alpha = facts.result, facts.plan.alpha
-    if result.smallest_p > alpha:
-        said.append(
-            (
-                "Reach of the plan.",
-                f"The smallest p that this plan could reach ({p_value(result.smallest_p, alpha)}) lies above alpha "
-                f"({p_value(alpha)}): it could not have found evidence whatever the suspect had been trained on.",
-            )
-        )
+    if max(result.smallest_p, result.smallest_corrected_p or 0.0) > alpha:
+        said.append(("Reach of the plan.", _out_of_reach(result, alpha)))
     if not facts.references:
         said.append(("References.", "No reference was used, so what a mark does to any model was not set aside."))
     said += [*_repeated_runs(facts), _series(facts)]
@@ -145,8 +214,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 "Other weights.",
                 f"Before this run {counted(facts.run.other_runs, 'run')} of "
                 f"{counted(facts.run.other_weights, 'other weights file')} against one of these releases had been "
-                "ordered. Tests of other suspects stand in no correction. A file that was changed by one byte "
-                "counts as another suspect too; the log of the data's owner names every run.",
+                f"ordered. Tests of other suspects stand in no correction. {_who_is_another(facts)}; the log of the "
+                "data's owner names every run.",
             )
         )
     if facts.run.missing_answers:
@@ -157,6 +226,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 "if the mark had moved nothing, a rule that cannot see the key.",
             )
         )
+    said += _copies(facts)
     dropped = facts.dataset.keys_dropped
     if dropped:
         said.append(

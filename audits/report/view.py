@@ -5,16 +5,17 @@ from typing import Any
 
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
-from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts
+from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts, SuspectFacts
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
     finding_title,
     plan_limitations,
 )
+from audits.report.view_keys import keys_view
 from audits.report.view_results import results_view
 from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
-from audits.report.words_of_test import WORDS
+from audits.report.words_of_test import words_of
 from provenance.wording import count, counted, exact_size, p_value
 
 Pairs = list[list[str]]
@@ -22,7 +23,7 @@ Pairs = list[list[str]]
 
 def view_of(facts: ReportFacts) -> dict[str, Any]:
     """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
-    words = WORDS[facts.plan.test]
+    words = words_of(facts)
     return {
         "words": asdict(words),
         "number": facts.number,
@@ -45,9 +46,16 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         ],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
+        **keys_view(facts.keys),
         "suspect": _suspect(facts),
         "references": [
-            [ref.name, ref.architecture, ref.declaration, f"{ref.declared_by}, {short_time(ref.declared_at)}"]
+            [
+                ref.name,
+                ref.architecture,
+                "–" if ref.origin is None else ref.origin or "not stated",
+                ref.declaration,
+                f"{ref.declared_by}, {short_time(ref.declared_at)}",
+            ]
             for ref in facts.references
         ],
         "plan": _plan(facts),
@@ -68,10 +76,13 @@ def _person(name: str, organisation: str) -> str:
 
 def _key_numbers(facts: ReportFacts) -> Pairs:
     result, alpha = facts.result, facts.plan.alpha
+    corrected = result.smallest_corrected_p
+    changed = corrected is not None and corrected != result.smallest_p
     return [
         ["Corrected p", p_value(result.p_corrected, alpha)],
         ["p before correction", p_value(result.p_raw, alpha)],
         ["Smallest reachable p", p_value(result.smallest_p, alpha)],
+        *([["The same, corrected", p_value(corrected, alpha)]] if changed else []),
         ["Alpha", p_value(alpha)],
     ]
 
@@ -98,6 +109,8 @@ def _suspect(facts: ReportFacts) -> Pairs:
         ["Reached through", suspect.access],
         ["Architecture", suspect.architecture],
         ["File", f"{suspect.file}{size}"],
+        *([] if suspect.origin is None else [["Origin", suspect.origin or "not stated"]]),
+        *_also_registered(suspect),
         ["Returns", ", ".join(LEVEL_NAMES.get(level, level) for level in suspect.returns)],
         *(
             [["Soft labels name", f"the {count(suspect.top_k)} likeliest; the rest counts as one more"]]
@@ -110,6 +123,14 @@ def _suspect(facts: ReportFacts) -> Pairs:
             time_text(suspect.registered_at) + (f" by {suspect.registered_by}" if suspect.registered_by else ""),
         ],
     ]
+
+
+def _also_registered(suspect: SuspectFacts) -> Pairs:
+    """Under which other names the same suspect is known: the same file, tensors, or answers to noise images."""
+    said = [f"as “{name}”" for name in suspect.also_registered]
+    if suspect.registered_elsewhere:
+        said.append(f"{counted(suspect.registered_elsewhere, 'time')} by another organisation")
+    return [["Also registered", f"{', '.join(said)}; all count as one suspect"]] if said else []
 
 
 def _plan(facts: ReportFacts) -> Pairs:
@@ -125,6 +146,8 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"],
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
+        *([["What it may claim", "nothing: an exploratory run is no evidence"]] if plan.exploratory else []),
+        *([["Recipient at issue", plan.recipient_at_issue]] if plan.recipient_at_issue else []),
         ["Correction", plan.correction],
         ["References", counted(len(facts.references), "reference") if facts.references else "none"],
         *([["Held-out images", f"{held.name}, version {held.version}"]] if held else []),
@@ -249,6 +272,7 @@ def _digests(facts: ReportFacts) -> Pairs:
             *_files_of_settings(release),
         ]
     rows += [["Suspect", facts.suspect.digest]]
+    rows += [["Values of the suspect's tensors", facts.suspect.tensors]] if facts.suspect.tensors else []
     rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
     rows += [["Plan", facts.plan.digest]]
     held = facts.plan.held_out

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from audits.judging.controls import is_small, small_ones
 from audits.report.charts import chart, drawn
 from audits.report.facts import ReleaseFacts, ReportFacts
 from audits.report.results import (
     CalibratedTest,
     CalibrationFacts,
     Control,
-    DensityScores,
     OtherTest,
     Rate,
     ReleaseResult,
@@ -17,7 +17,6 @@ from audits.report.wording import LEVEL_NAMES, short_time
 from audits.report.words_of_test import WORDS
 from provenance.wording import count, counted, p_value, rate, significant, verdict
 
-MOST_SCORED = 3  # with more releases than this, only means over patterns are printed
 MOST_CONTROLS = 24  # with more controls than this, only those at the deciding levels are printed
 MOST_OTHERS = 40  # likewise for what other tests say
 MOST_OF_SETS = 36  # and for mark sets by themselves
@@ -27,7 +26,7 @@ MOST_CALIBRATED = 18  # with more lines of a calibration, only those of the p th
 def results_view(facts: ReportFacts) -> dict[str, Any]:
     """Every key of the page's data that rests on a measurement."""
     charts = drawn(facts)
-    controls, scores, others = _printed_controls(facts), _printed_scores(facts), _printed_others(facts)
+    controls, others = _printed_controls(facts), _printed_others(facts)
     return {
         "counted": facts.plan.counted,
         "levels_text": _levels_text(facts),
@@ -46,18 +45,18 @@ def results_view(facts: ReportFacts) -> dict[str, Any]:
                 LEVEL_NAMES[c.level],
                 _control_name(c),
                 "high" if c.tail == "high" else "low",
-                p_value(c.p, facts.plan.alpha),
+                p_value(c.p, facts.plan.alpha) + (" (small)" if is_small(c.p) else ""),
             ]
             for c in controls
         ],
+        "controls_sentence": small_ones([c.p for c in facts.controls], facts.plan.alpha) if controls else "",
         "controls_left": _controls_left(facts, controls),
         "scores": [
             [named(s.release, s.set, "set"), LEVEL_NAMES[s.level], s.pattern]
             + [significant(v) for v in (s.density_gain, s.divergence, s.displacement, s.coherence)]
             + ["–" if s.pull is None else significant(s.pull)]
-            for s in scores
+            for s in facts.scores
         ],
-        "scores_means_only": len(scores) < len(facts.scores),
         "others": [_other(other) for other in others],
         "others_left": len(facts.other_tests) - len(others),
         "others_sources": _sources(facts),
@@ -179,11 +178,6 @@ def _restrictions(release: ReleaseFacts) -> list[str]:
             f"{left}, and the test compares with these alone."
         )
     return found
-
-
-def _printed_scores(facts: ReportFacts) -> list[DensityScores]:
-    means = [score for score in facts.scores if score.pattern == "mean"]
-    return means if means and len(facts.releases) > MOST_SCORED else list(facts.scores)
 
 
 def _control_name(control: Control) -> str:

@@ -1,8 +1,8 @@
 """The words in which a report speaks of its test: by permutation of assignments, or by rank among decoy keys."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from audits.report.facts import TestName
+from audits.report.facts import ReportFacts, TestName
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,13 @@ class TestWords:
     compared: str
 
 
+_MEANS = (
+    "Scores and pulls are printed as means over the patterns: single pulls would give away the assignment, and single "
+    "scores, the same in every run of a suspect, which pattern of one run is which of another."
+)
+_SINGLE_SCORES = (  # of earlier versions
+    "The pull to the assigned group is printed only as a mean, because single values would give away the assignment."
+)
 _PERMUTATION = TestWords(
     own="true assignment",
     others="assignments",
@@ -30,8 +37,7 @@ _PERMUTATION = TestWords(
     chart_text="Each chart shows how often random assignments gave which sum of pulls, and where the true assignment "
     "lies. A true assignment far to the right of the grey bars is what a model trained on the copy shows; one among "
     "them is what chance gives.",
-    scores="The pull to the assigned group is printed only as a mean, because single values would give away the "
-    "assignment.",
+    scores=_MEANS,
     scored="Pattern",
     compared="Permutations",
 )
@@ -63,3 +69,11 @@ _MIXED = TestWords(
     compared="Compared",
 )
 WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK, "mixed": _MIXED}
+
+
+def words_of(facts: ReportFacts) -> TestWords:
+    """Those of the plan's test; reports of earlier versions printed the scores of single patterns."""
+    words = WORDS[facts.plan.test]
+    if all(score.pattern == "mean" or score.pattern.startswith("decoys") for score in facts.scores):
+        return words
+    return replace(words, scores=words.scores.replace(_MEANS, _SINGLE_SCORES))

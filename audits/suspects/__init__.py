@@ -6,6 +6,7 @@ Nothing here imports torch until a child runs, so the web process may import eve
 from audits.suspects.answers import Answers, Limits, SuspectInfo
 from audits.suspects.connection import ConnectionReport, check_connection
 from audits.suspects.errors import FormatError, SpecError, SuspectError
+from audits.suspects.identity import Identity
 from audits.suspects.marks import AppliedMark
 from audits.suspects.sandbox import SandboxedModel
 from audits.suspects.spec import ModelSpec
@@ -15,6 +16,7 @@ __all__ = [
     "AppliedMark",
     "ConnectionReport",
     "FormatError",
+    "Identity",
     "Limits",
     "ModelSpec",
     "SandboxedModel",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ class Encoder:
     def ask(self, images: Tensor) -> Outputs:
         """Answers to images of grey levels (B, 3, S, S) from 0 to 255."""
         return self.network(self.normalise(images))
+
+
+def plainly(encoder: Encoder, images: Tensor) -> Outputs:
+    """Answers to grey levels (B, 3, S, S) in single precision and under one normalisation, whatever the spec says."""
+    network = encoder.network
+    bare = replace(encoder, mean=(0.5,) * encoder.channels, deviation=(0.25,) * encoder.channels)
+    if not isinstance(network, _Computed):
+        return bare.ask(images)
+    with network.in_full():
+        return bare.ask(images)
 
 
 def build(spec: ModelSpec, path: Path, device: torch.device, threads: int = 1) -> Encoder:
@@ -122,6 +133,15 @@ class _Computed:
     def forward(self, images: Tensor) -> Outputs:
         features, logits = self.network(images)
         return features, logits
+
+    @contextmanager
+    def in_full(self) -> Iterator[None]:
+        """Single precision for a while."""
+        kept, self._half = self._half, False
+        try:
+            yield
+        finally:
+            self._half = kept
 
     @property
     def parameters(self) -> int:

@@ -68,6 +68,8 @@ class Child:
             return {}, {}
         if request == "ask":
             return self._ask(frame)
+        if request == "identify":
+            return self._identify(frame.header["path"])
         raise SuspectError("request", f"There is no request “{request}”.")
 
     def _load(self, header: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +146,14 @@ class Child:
         if "soft" in arrays and "hard" in spec.returns:
             arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
         return {}, {name: array for name, array in arrays.items() if name in spec.returns}
+
+    def _identify(self, path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Digest of the tensors, and answers to the fixed noise images whatever the description says."""
+        from audits.suspects.noise_answers import noise_answers
+        from audits.suspects.tensor_values import digest_of_values
+
+        side, answers = noise_answers(self._loaded())
+        return {"side": side, "tensors": digest_of_values(Path(path))}, answers
 
     def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from audits.suspects.answers import Limits
 from audits.suspects.errors import SuspectError
+from audits.suspects.identity import Identity
 from audits.suspects.sandbox import SandboxedModel
 from audits.suspects.spec import ModelSpec
 
@@ -30,6 +31,7 @@ class ConnectionReport:
         load_seconds: from start to the first answer.
         images_per_second: median over the timed rounds, images already on the device.
         repeats_exactly: whether the same images got the same answers twice, bit for bit.
+        identity: by what it is known again; stored apart from the rest.
     """
 
     input_shape: tuple[int, int, int]
@@ -45,9 +47,12 @@ class ConnectionReport:
     images_per_second: float
     images_asked: int
     repeats_exactly: bool
+    identity: Identity
 
     def to_json(self) -> dict[str, Any]:
-        return {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(self).items()}
+        told = {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(self).items()}
+        del told["identity"]
+        return told
 
 
 def check_connection(
@@ -86,11 +91,12 @@ def check_connection(
                 one is None or two is None or np.array_equal(one, two)
                 for one, two in ((first.features, again.features), (first.soft, again.soft), (first.hard, again.hard))
             )
+        identity = suspect.identify()
         _refuse_constant(first.features if first.features is not None else first.soft)
     tell(steps, steps, "done")
     return ConnectionReport(
         info.input_shape, info.mean, info.deviation, info.feature_size, info.class_count, info.levels, info.parameters,
-        info.device, info.versions, round(load_seconds, 2), round(statistics.median(speeds), 2), asked, exact,
+        info.device, info.versions, round(load_seconds, 2), round(statistics.median(speeds), 2), asked, exact, identity,
     )  # fmt: skip
 
 

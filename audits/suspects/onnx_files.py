@@ -42,7 +42,7 @@ def is_onnx(path: Path) -> bool:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         seen: set[int] = set()
         try:
-            for number, wire, _, _ in _fields(data, 0, len(data)):
+            for number, wire, _, _ in fields(data, 0, len(data)):
                 if _MODEL_FIELDS.get(number) != wire:
                     return False
                 seen.add(number)
@@ -69,7 +69,7 @@ class _Walk:
         if depth > MAX_DEPTH:
             raise FormatError("The graph in this ONNX file is nested too deeply.")
         children = _CHILDREN[kind]
-        for number, wire, low, high in _fields(self._data, start, end):
+        for number, wire, low, high in fields(self._data, start, end):
             self._count += 1
             if self._count > MAX_FIELDS:
                 raise FormatError("This ONNX file has far too many parts.")
@@ -98,19 +98,19 @@ class _Walk:
             )
 
 
-def _fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield (field number, wire type, first, last) per field: a span of bytes, or a number and 0 for varints."""
     at = start
     while at < end:
-        tag, at = _varint(data, at, end)
+        tag, at = varint(data, at, end)
         number, wire = tag >> 3, tag & 7
         if number == 0:
             raise _DamagedError("field 0")
         if wire == 0:
-            value, at = _varint(data, at, end)
+            value, at = varint(data, at, end)
             yield number, wire, value, 0
         elif wire == 2:
-            length, at = _varint(data, at, end)
+            length, at = varint(data, at, end)
             if length > end - at:
                 raise _DamagedError("length")
             yield number, wire, at, at + length
@@ -125,7 +125,8 @@ def _fields(data: Buffer, start: int, end: int) -> Iterator[tuple[int, int, int,
             raise _DamagedError("wire type")
 
 
-def _varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
+def varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
+    """A number and where the next field begins."""
     value = shift = 0
     while at < end and shift < 70:
         byte = data[at]

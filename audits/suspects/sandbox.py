@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from audits.suspects.answers import Answers, Limits, SuspectInfo
 from audits.suspects.errors import SuspectError
 from audits.suspects.forked import ForkedProcess, surroundings
+from audits.suspects.identity import Identity, identity_of
 from audits.suspects.marks import AppliedMark
 from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
 from audits.suspects.spec import ModelSpec
@@ -97,6 +98,12 @@ class SandboxedModel:
             arrays |= {"patterns": patterns, "placements": placements}
         reply = self._request(header, arrays)
         return self._checked(reply.arrays, len(chosen))
+
+    def identify(self) -> Identity:
+        """By what the model is known again: its tensors, and its answers to the fixed noise images."""
+        self._send({"do": "identify", "path": str(self._weights)}, {}, self.limits.load_seconds)
+        reply = self._receive(self.limits.load_seconds)
+        return identity_of(reply.header["ok"], reply.arrays)
 
     def close(self) -> None:
         """End the child and remove its folder; safe to call again."""

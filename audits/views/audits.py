@@ -12,12 +12,14 @@ from audits.judging.disclosure import RankedView, SetView, View
 from audits.judging.levels import RankLevel, Unscored
 from audits.models import Audit, AuditRow, Plan
 from audits.services.calibrations.notes import note_for
+from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
 from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
 from audits.services.results import charts, rank_charts, tables
 from audits.services.results.as_json import as_json
+from audits.services.results.keys import keys_of, seen_at
 from audits.services.results.other_tests import told_of
 from audits.services.results.visible import visible_result
 from audits.services.runs.timeline import timeline
@@ -67,7 +69,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
     audit = get_visible(Audit, user, pk)
     plan = audit.plan
     rows = list(audit.rows.select_related("release__version__dataset", "release__key"))
-    organisation = _log_of(audit, user)
+    organisation, keys = _log_of(audit, user), keys_of(audit)
     context: dict[str, Any] = {
         "audit": audit,
         "card": job_card(audit.job, user),
@@ -79,6 +81,10 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "several_levels": len(plan.primary_levels) > 1,
         "others": other_runs(audit).seen_by(user),
         "other_weights": series.other_weights(audit, user),
+        "known": names_seen_by(plan.suspect, user),
+        "keys": keys,
+        "keys_page": Paginator(keys.rows, PAGE).get_page(request.GET.get("keys")),
+        "seen_at": seen_at(audit),
         "timeline": timeline(organisation, [plan, audit]) if organisation else [],
         "may_steer": audit.job is not None and audit.job.may_be_steered_by(user),
     }
@@ -120,6 +126,8 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
         "unscored": [(Plan.Level(choice).label, reason) for choice, reason in result.unscored.items()],
         "other_tests": told_of(row),
         "set_rows": tables.set_rows(result, name),
+        "controls": tables.control_rows(result.scored[name]),
+        "controls_sentence": tables.controls_sentence(result.scored[name], audit.plan.alpha),
         **_part(request, audit.plan, result, name),
     }
 
@@ -151,7 +159,7 @@ def _figures(part: SetView, name: Level, with_references: bool) -> dict[str, Any
         "histogram": charts.histogram(level.counted(with_references)),
         "heat_map": charts.heat_map(part, level, with_references and level.p_with is not None),
         "densities": charts.density_table(part, level),
-        "restriction": tables.restriction_sentence(part.restriction, len(part.group_names)),
+        "restriction": tables.restriction_sentence(part.restriction, part.patterns),
     }
 
 

@@ -14,6 +14,7 @@ from audits.models import Plan, RegisteredModel
 from audits.services.models import connection
 from audits.services.models import registering as service
 from audits.services.models.errors import RegistrationError
+from audits.services.models.identity import names_seen_by
 from audits.suspects import catalogue
 from provenance.errors import TouchmarkError
 from provenance.models import Job, LogEntry, Role
@@ -88,6 +89,7 @@ def model_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "log_entries": LogEntry.objects.for_user(user).about(model).reverse(),
         "may_change": user.has_role(model.organisation, model.keeper),
         "is_frozen": service.is_frozen(model),
+        "known": names_seen_by(model, user),
     }
     return render(request, "models/model_detail.html", context)
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from audits.forms.plan_choices import initial_of
 from audits.forms.plans import PlanForm
 from audits.models import Plan
+from audits.services.models.identity import names_seen_by
 from audits.services.plans import drafting, locking
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.frozen import frozen_text
@@ -99,6 +100,7 @@ def plan_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "forecast": forecast(values, plan),
         "audits": plan.audits.select_related("job"),
         "may_act": person(request).has_role(plan.organisation, Role.AUDITOR),
+        "known": names_seen_by(plan.suspect, person(request)),
     }
     return render(request, "plans/plan_detail.html", context)
 

@@ -3,6 +3,7 @@ from provenance.models.datasets import Dataset, DatasetGrant, Version
 from provenance.models.jobs import Job, WorkerSeen
 from provenance.models.keys import WatermarkKey
 from provenance.models.log import LogEntry
+from provenance.models.overlaps import Overlap
 from provenance.models.people import Membership, Organisation, Role, User
 from provenance.models.releases import Release
 from provenance.models.uploads import Upload
@@ -15,6 +16,7 @@ __all__ = [
     "LogEntry",
     "Membership",
     "Organisation",
+    "Overlap",
     "Release",
     "Role",
     "Upload",

@@ -118,6 +118,8 @@ class Version(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True)
+    # Since when `Overlap` says which other versions have files in common with it.
+    compared_at = models.DateTimeField(null=True)
 
     objects = VersionQuerySet.as_manager()
 

@@ -13,7 +13,7 @@ from provenance.intake.labels import Labels
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import IntakeOptions, take_in
 from provenance.models import Version
-from provenance.services import uploads
+from provenance.services import overlaps, uploads
 from provenance.services.datasets import mark_version_failed, mark_version_ready, resolve_server_path
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
@@ -55,6 +55,8 @@ def build_manifest(run: JobRun) -> None:
         if version.upload:
             upload = version.upload
             transaction.on_commit(lambda: uploads.remove_file(upload))
+    run.progress(0, 0, "comparing it with other versions")
+    overlaps.compare(version)
 
 
 def _source(version: Version) -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 from audits.forms.plan_choices import initial_of
+from audits.models import RegisteredModel
 from audits.services.plans.values import PlanValues
 from tests.audits.builders_reports import model, release, version
 from tests.world import World
@@ -15,10 +17,17 @@ from tests.world import World
 def plan_values(world: World) -> PlanValues:
     """One release, six groups, a connected suspect, no references; nothing is on disk."""
     data = version(world)
+    made = release(world, data, "Northgate")  # before the suspect is seen
     suspect = model(world.owner, world.auditor, "suspect-1")
     suspect.connection = {"images_per_second": 100.0}
     suspect.save()
-    return PlanValues("One", data, [release(world, data, "Northgate")], suspect, probes=100, group_images=10)
+    return PlanValues("One", data, [made], suspect, probes=100, group_images=10)
+
+
+def first_seen_now(suspect: RegisteredModel) -> None:
+    """As if it had just been registered, after every release that a test has made by now."""
+    RegisteredModel.objects.filter(pk=suspect.pk).update(created_at=timezone.now())
+    suspect.refresh_from_db()
 
 
 def as_form(values: PlanValues, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from django.utils import timezone
 
 from audits.judging import codec
-from audits.judging.assignments import Rules, Secrets, conclude, judge_level, sentence
+from audits.judging.assignments import CorrectedP, Rules, Secrets, conclude, judge_level, sentence
 from audits.judging.result import AssociatedResult, Shuffle
 from audits.judging.scoring import LevelScores
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
@@ -138,6 +138,7 @@ def started_audit(
     """A locked plan and its run, which has asked nothing yet; choices: fields of the plan."""
     home = world.laboratory if by == world.guest_auditor else world.owner
     data = version(world)
+    releases = [release(world, data, recipient, settings) for recipient in recipients]  # before the suspect is seen
     if home != world.owner:
         DatasetGrant.objects.create(dataset=data.dataset, auditor=by, granted_by=world.rights_holder)
     plan = Plan.objects.create(
@@ -149,7 +150,7 @@ def started_audit(
         created_by=by,
         **choices,
     )
-    plan.releases.set([release(world, data, recipient, settings) for recipient in recipients])
+    plan.releases.set(releases)
     plan.references.set([model(home, by, f"reference-{n}", "reference") for n in (1, 2)])
     plan.locked_at, plan.locked_by, plan.state = timezone.now(), by, Plan.State.LOCKED
     plan.frozen = frozen_text(plan, values_of(plan))
@@ -177,7 +178,7 @@ def _judge(audit: Audit, strength: float) -> None:
     conclusions = []
     for made, result, p in zip(releases, results, corrected, strict=True):
         level = result.decision
-        conclusion, reasons = conclude(level, p, rules)
+        conclusion, reasons = conclude(level, CorrectedP(p, level.smallest_p), rules)
         conclusions.append(conclusion)
         AuditRow.objects.create(
             audit=audit,

@@ -22,10 +22,11 @@ class Bench:
 
     def __init__(self, world) -> None:
         self.world, self.version = world, version(world)
-        self.suspect = model(world.owner, world.auditor, "suspect-1")
         self.releases = [release(world, self.version, name) for name in ("Northgate", "Southbank")]
+        self.suspect = model(world.owner, world.auditor, "suspect-1")
 
     def plan(self, *releases: Release, **fields) -> Plan:
+        """About both releases, or about one, whose recipient is then the one at issue."""
         plan = Plan.objects.create(
             name=f"plan {Plan.objects.count() + 1}",
             version=self.version,
@@ -35,6 +36,7 @@ class Bench:
                 "suspect": self.suspect,
                 "level": "features",
                 "wrong_key_control": False,
+                "recipient_at_issue": len(releases) == 1,
             }
             | fields,
         )

@@ -1,14 +1,17 @@
 """Suspects and references: registered, refused, declared, tested, described anew — by page, service and command."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
+from datetime import date, timedelta
 
 import pytest
 import torch
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from audits.models import Plan, RegisteredModel
 from audits.services.models import connection, registering
@@ -328,3 +331,36 @@ class TestPages:
         one = browser.get(reverse("architecture_search"), {"architecture_search": "cifar_resnet:20"}).content.decode()
         assert "fits." in one
         assert "write more of the name" not in one
+
+
+class TestPublication:
+    """The day on which a suspect came out decides which keys came too late."""
+
+    def test_it_is_kept_logged_and_shown(self, world, weights, no_worker, sign_in):
+        said = dataclasses.replace(SUSPECT, published_on=date(2026, 3, 1))
+        model = registering.register_local(world.owner, said, weights, by=world.auditor)
+        assert model.published_on == date(2026, 3, 1)
+        assert LogEntry.objects.about(model).get(verb="model.registered").details["published on"] == "2026-03-01"
+        page = sign_in(world.auditor).get(reverse("model_detail", args=[model.pk])).content.decode()
+        assert "1 March 2026, as declared" in page
+        silent = registering.register_local(
+            world.owner, dataclasses.replace(SUSPECT, name="Silent"), weights, by=world.auditor
+        )
+        assert "published on" not in LogEntry.objects.about(silent).get(verb="model.registered").details
+
+    def test_a_day_to_come_is_refused(self, world, weights):
+        said = dataclasses.replace(SUSPECT, published_on=timezone.now().date() + timedelta(days=1))
+        with pytest.raises(RegistrationError, match="lies in the future"):
+            registering.register_local(world.owner, said, weights, by=world.auditor)
+
+    def test_form_and_command_take_it(self, world, weights, no_worker, sign_in, capsys):
+        upload = uploaded(world, weights)
+        data = {"organisation": world.owner.pk, "role": "suspect", "name": "By form", "upload": upload.pk}
+        data |= {"architecture": "cifar_resnet:20", "returns": ["features"], "published_on": "2026-03-01"}
+        browser = sign_in(world.auditor)
+        assert "It cannot be changed after registration." in browser.get(reverse("model_new")).content.decode()
+        browser.post(reverse("model_new"), data)
+        assert RegisteredModel.objects.get(name="By form").published_on == date(2026, 3, 1)
+        call_command("register_model", weights, "--as", "adam", "--name", "By command", "--json",
+                     "--architecture", "cifar_resnet:20", "--published-on", "2026-03-02")  # fmt: skip
+        assert json.loads(capsys.readouterr().out)["published_on"] == "2026-03-02"

@@ -19,7 +19,7 @@ from audits.services.plans.values import PlanError, values_of
 from provenance.intake.manifest import Entry, Manifest
 from provenance.marks import MarkSettings
 from provenance.models import Dataset, DatasetGrant, Version
-from tests.audits.builders_plans import as_form, changed, plan_values
+from tests.audits.builders_plans import as_form, changed, first_seen_now, plan_values
 from tests.audits.builders_reports import GROUPS, finished_audit, model, release
 from tests.audits.builders_runs import manifest_of
 
@@ -99,7 +99,8 @@ def test_the_forecast_corrects_over_levels_and_releases(world, values):
     )
     assert (forecast(both).tests, forecast(both).factor) == (4, 4)
     assert forecast(both).smallest_corrected_p == pytest.approx(4 / 720)
-    assert forecast(changed(values, series_is_open=True)).factor == 2
+    # The first of an open series, which shows three levels beside the copy that is not tested: 1 (3 + 1 + 1).
+    assert forecast(changed(values, series_is_open=True)).factor == 5
 
 
 def test_the_forecast_says_where_the_suspect_is_too_small_for_a_mark(world, values):
@@ -115,9 +116,10 @@ def test_the_forecast_corrects_over_earlier_findings(world):
     again = changed(values_of(plan), further_primary=["soft"])
     assert forecast(again).tests == 3  # two levels of this run, one of the earlier one
     opened = changed(again, series_is_open=True)
-    assert (forecast(opened).tests, forecast(opened).factor) == (2, 2 * 2 * 3)
-    assert "run 2 of an open series" in " ".join(forecast(opened).warnings)
-    assert forecast(opened, plan).factor == 2 * 2  # what a plan itself has brought is not an earlier run
+    # Three levels with and without references, after as many of the run before.
+    assert (forecast(opened).tests, forecast(opened).factor) == (6, (6 + 1) * (6 + 6 + 1))
+    assert "run 2 of an open series against this suspect, after 6 p-values" in " ".join(forecast(opened).warnings)
+    assert forecast(opened, plan).factor == 6 + 1  # what a plan itself has brought is not an earlier run
     # A run that failed was one all the same.
     Audit.objects.create(plan=plan, created_by=world.auditor, state="failed")
     assert "run 3 of an open series" in " ".join(forecast(opened).warnings)
@@ -152,6 +154,7 @@ def test_every_number_that_a_rank_test_reads_is_compared(world, values, altered)
 def test_held_out_images_must_be_others_than_the_audited_ones(world, values):
     audited = version_of(world, "Audited", [f"image {n}" for n in range(600)])
     values = changed(values, version=audited, releases=[release(world, audited, "East")])
+    first_seen_now(values.suspect)
     with pytest.raises(PlanError, match="those of the audited version"):
         save_draft(changed(values, held_out=audited), by=world.auditor)
     overlapping = version_of(world, "Overlapping", [f"image {n}" for n in range(590, 650)])
@@ -274,10 +277,11 @@ def test_the_command_declares_the_same(world, values):
     audited = version_of(world, "Audited", [f"image {n}" for n in range(600)])
     apart = version_of(world, "Apart", [f"other {n}" for n in range(60)])
     release(world, audited, "East")
+    first_seen_now(values.suspect)
     named = ["--dataset", "Audited", "--suspect", "suspect-1", "--probes", "100"]
     told = planned(*named, "--also-primary", "soft", "--series-open", "--held-out", "Apart", "--lock")
     assert told["primary_levels"] == ["features", "soft"]
     assert told["secondary_levels"] == ["hard"]
-    assert told["smallest_corrected_p"] == pytest.approx(4 / 720)
+    assert told["smallest_corrected_p"] == pytest.approx(4 / 720)  # three levels are shown, and more runs may come
     plan = Plan.objects.get(pk=told["plan"])
     assert (plan.series_is_open, plan.held_out) == (True, apart)

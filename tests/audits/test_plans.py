@@ -91,7 +91,7 @@ def test_every_run_draws_a_nonce_once_and_logs_it(world, values):
     """Permutations follow from it and the plan, so locking many plans tells nobody which one to run."""
     runs = []
     for _ in range(2):
-        plan = lock(save_draft(values, by=world.auditor), by=world.auditor)
+        plan = lock(save_draft(changed(values, series_is_open=True), by=world.auditor), by=world.auditor)
         assert "the nonce drawn when the run is queued" in plan.frozen["permutation_seed"]
         runs.append(queueing.queue(plan, by=world.auditor))
     assert {len(bytes.fromhex(run.nonce)) for run in runs} == {32}

@@ -58,7 +58,7 @@ def test_the_second_suspect_costs_no_question_to_the_reference(world):
         assert alone[0] == pytest.approx(alone[1], abs=0.01)  # the same pulls; permutations are all enumerated
 
     # Other probes are another question.
-    run(world, locked_plan(world, [release], second.suspect, references=[reference], probes=30))
+    run(world, locked_plan(world, [release], second.suspect, references=[reference], probes=30, exploratory=True))
     assert len(notes(shared_folder(release))) > len(kept)
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from audits.judging.assignments import Rules, conclude
+from audits.judging.assignments import CorrectedP, Rules, conclude
 from audits.judging.ranks import KeyScores, judge_ranks, rank_level
 from audits.models import Plan
 from audits.services.plans.drafting import save_draft
@@ -129,4 +129,6 @@ def test_with_as_many_decoys_as_it_asks_for_rigged_references_are_told_and_convi
     found = judge_ranks(rank_level(suspect, references, stopping_rule(values)), suspect, references, rules)
     assert found.p_without > values.alpha >= found.p
     assert found.tainted == told
-    assert conclude(found, found.p, rules)[0] == ("inconclusive" if told else "evidence")  # why 199 are refused
+    assert conclude(found, CorrectedP(found.p, found.smallest_p), rules)[0] == (
+        "inconclusive" if told else "evidence"
+    )  # why 199 are refused

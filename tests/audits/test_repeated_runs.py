@@ -111,7 +111,7 @@ def test_the_page_shows_runs_before_and_after_and_only_counts_those_of_others(be
     assert "After this run" in page
     assert "Before this run" not in page
     assert last.plan.name in page
-    assert "holds only where the number of runs was settled beforehand" in page
+    assert "This run is closed: no further one but an exploratory one may follow it" in page
     guest = sign_in(world.guest_auditor).get(reverse("audit_detail", args=[theirs.pk])).content.decode()
     assert "1 earlier and 1 later runs of another organisation" in guest
     assert last.plan.name not in guest
@@ -134,16 +134,21 @@ def locked(world, values, **more) -> Plan:
     return lock(save_draft(changed(values, **more), by=world.auditor), by=world.auditor)
 
 
-def test_a_series_keeps_the_kind_that_it_began_with(world, values):
-    """A closed run may spend all of alpha, and open ones beside it would spend half of it once more."""
+def test_a_closed_run_is_the_only_one(world, values):
+    """It may spend all of alpha: whatever gave evidence after it would spend more."""
+    waiting = locked(world, values, name="Locked before")
     queueing.queue(locked(world, values), by=world.auditor)
-    opened = changed(values, name="Two", series_is_open=True)
-    draft = save_draft(opened, by=world.auditor)
-    with pytest.raises(PlanError, match=r"in a closed series.*Leave “More runs may follow” empty"):
-        lock(draft, by=world.auditor)
-    assert "in a closed series" in forecast(opened).refusal
-    assert forecast(changed(values, name="Three")).refusal == ""
-    assert locked(world, values, name="Three").is_locked
+    for more in ({"series_is_open": True}, {}):
+        again = changed(values, name="Two", **more)
+        draft = save_draft(again, by=world.auditor)
+        with pytest.raises(PlanError, match=r"A closed run of this suspect.*Choose “Exploratory”"):
+            lock(draft, by=world.auditor)
+        assert "A closed run of this suspect" in forecast(again).refusal
+    with pytest.raises(PlanError, match=r"A closed run.*This plan is locked, so draft a new one"):
+        queueing.queue(waiting, by=world.auditor)
+    look = changed(values, name="Three", exploratory=True)
+    assert forecast(look).refusal == ""
+    assert locked(world, look).is_locked
 
 
 def test_a_closed_plan_beside_an_open_series_is_refused_and_told_what_to_do(world, values, sign_in, capsys):
@@ -186,7 +191,8 @@ def test_a_lock_logs_how_many_runs_count_by_then(bench, world):
     bench.ended(bench.queued(bench.plan()), "failed")
     bench.suspect.connection = {"images_per_second": 100.0}
     bench.suspect.save()
-    draft = save_draft(changed(values_of(bench.plan()), probes=100, group_images=10), by=world.auditor)
+    more = {"probes": 100, "group_images": 10, "exploratory": True}
+    draft = save_draft(changed(values_of(bench.plan()), **more), by=world.auditor)
     plan = lock(draft, by=world.auditor)
     assert LogEntry.objects.get(verb="plan.locked", subject_id=str(plan.pk)).details == {"earlier runs": 2}
 

@@ -13,8 +13,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from pypdf import PdfReader
 
-from audits.models import Audit, Report
+from audits.models import Audit, RegisteredModel, Report
 from audits.report.facts import ReportFacts
+from audits.services.models.identity import recognise
 from audits.services.reports import issued, issuing
 from audits.services.reports.issuing import ReportError
 from audits.services.results.other_tests import told_of
@@ -22,7 +23,7 @@ from provenance.models import Job, LogEntry
 from provenance.services.jobs import queue, worker
 from tests.audits import builders_calibrations
 from tests.audits.builders_combined import combined_audit
-from tests.audits.builders_reports import GROUPS, finished_audit
+from tests.audits.builders_reports import GROUPS, finished_audit, model
 
 pytestmark = pytest.mark.django_db
 
@@ -73,14 +74,48 @@ def test_a_finished_audit_becomes_a_pdf_and_its_facts(world, issue):
 def test_the_facts_hold_no_way_to_the_assignment(world, issue):
     audit = finished_audit(world)
     facts = ReportFacts.from_json(bytes_of(issue(audit).json))
-    assert [score.pattern for score in facts.scores[:2]] == ["Pattern A", "Pattern B"]
-    assert all(score.pull is None for score in facts.scores if score.pattern != "mean")
+    assert [(score.level, score.pattern) for score in facts.scores] == [
+        ("features", "mean"),
+        ("soft", "mean"),
+        ("hard", "mean"),
+    ]
     stored = audit.rows.get().result
     outer = json.loads(facts.to_json())
     assert "assignment" not in json.dumps(outer["facts"]["scores"]) + json.dumps(outer["facts"]["histograms"])
-    # Scores stand in the order drawn for the audit's page, not in that of the key.
-    shuffled = [stored["levels"]["features"]["densities"][j]["gain"] for j in stored["shuffle"]["patterns"]]
-    assert [s.density_gain for s in facts.scores if s.level == "features"][: len(GROUPS)] == shuffled
+    gains = [scores["gain"] for scores in stored["levels"]["features"]["densities"]]
+    assert facts.scores[0].density_gain == pytest.approx(sum(gains) / len(GROUPS))
+
+
+def test_the_origin_of_every_model_stands_in_both_files(world, issue):
+    """As the form promises; also of what nobody said anything about."""
+    audit = finished_audit(world)
+    said = {"suspect-1": "from the makers' page, May 2026", "reference-1": "trained by ourselves", "reference-2": ""}
+    for name, origin in said.items():
+        RegisteredModel.objects.filter(name=name).update(origin=origin)
+    report = issue(Audit.objects.get(pk=audit.pk))
+    facts, text = issued.facts_of(report), words(bytes_of(report.pdf))
+    assert facts.suspect.origin == said["suspect-1"]
+    assert {ref.name: ref.origin for ref in facts.references} == {n: o for n, o in said.items() if n != "suspect-1"}
+    assert "Origin from the makers' page, May 2026" in text
+    assert "trained by ourselves" in text
+    assert "not stated" in text
+
+
+def test_other_names_of_the_suspect_stand_in_the_report_and_no_other_organisations(world, issue):
+    audit = finished_audit(world)
+    tensors = {"tensors": "ab" * 32, "geometries": {}, "labels": []}
+    again = model(world.owner, world.auditor, "under another name")
+    theirs = model(world.laboratory, world.guest_auditor, "suspect-1")
+    for made in (audit.plan.suspect, again, theirs):
+        made.identity = tensors
+        made.save()
+        recognise(made)
+    report = issue(Audit.objects.get(pk=audit.pk))
+    facts, text = issued.facts_of(report), words(bytes_of(report.pdf))
+    assert (facts.suspect.tensors, facts.suspect.also_registered) == ("ab" * 32, ("under another name",))
+    assert facts.suspect.registered_elsewhere == 1
+    assert "as “under another name”, 1 time by another organisation; all count as one suspect" in text
+    assert world.laboratory.name not in text
 
 
 def test_issuing_stands_in_the_log_with_both_digests(world, issue):

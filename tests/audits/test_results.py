@@ -35,18 +35,19 @@ def test_a_rights_holder_sees_the_assignment_and_an_auditor_does_not(world, audi
         shown = row.as_stored(visible_result(row, person))
         assert not {"assignment", "shuffle", "groups"} & strings_in(shown)
         assert not set(GROUPS) & strings_in(shown)
-        assert "pull" not in strings_in(shown["levels"])
+        assert not {"pulls", "densities"} & strings_in(shown["levels"])
     body = sign_in(world.auditor).get(reverse("audit_json", args=[audit.pk])).content.decode()
     for entry in json.loads(body)["releases"]:
         assert not {"assignment", "shuffle", "groups"} & strings_in(entry)
 
 
-def test_the_shuffle_is_one_for_all_levels_and_tables(audit, world):
+def test_of_patterns_an_auditor_sees_means_alone(audit, world):
     row = audit.rows.first()
     shown = visible_result(row, world.auditor)
     for name, level in row.found.levels.items():
-        gains = [level.densities[j].gain for j in row.found.shuffle.patterns]
-        assert [scores.gain for scores in shown.levels[name].densities] == gains
+        for score in ("gain", "divergence", "displacement", "coherence", "pull"):
+            mean = sum(getattr(scores, score) for scores in level.densities) / len(GROUPS)
+            assert getattr(shown.levels[name].means, score) == pytest.approx(mean)
 
 
 def test_the_page_shows_the_sentence_the_numbers_and_every_chart_as_a_table(world, audit, sign_in):
@@ -59,11 +60,24 @@ def test_the_page_shows_the_sentence_the_numbers_and_every_chart_as_a_table(worl
         assert heading in page
     assert page.count("Show the numbers") == 1
     assert "Only rights-holders of the owner see these numbers" in page
-    assert "Pattern A" in page
+    assert "Means over all patterns" in page
+    assert "Pattern A" not in page
+    assert "Pattern 1" not in page
     assert not any(f">{group}<" in page or f'"{group}"' in page for group in GROUPS)
     owner = sign_in(world.rights_holder).get(reverse("audit_detail", args=[audit.pk])).content.decode()
     assert all(f'"{group}"' in owner for group in GROUPS)
     assert "outlined cells are the true assignment" in owner
+    assert "Pattern 1" in owner
+
+
+def test_controls_are_explained_where_they_stand(world, audit, sign_in):
+    page = sign_in(world.auditor).get(reverse("audit_detail", args=[audit.pk])).content.decode()
+    row = min(audit.rows.all(), key=lambda row: (row.p_corrected, row.p))
+    controls = row.found.decision.controls
+    small = sum(control.p <= 0.05 for control in controls)
+    assert f"{small or 'None'} of {len(controls)} controls" in page
+    assert f"up to {0.05 * len(controls):.2g} such on average" in page
+    assert page.count("(small)") == small
 
 
 def test_runs_of_another_organisation_are_counted_and_not_shown(world, audit, sign_in):

@@ -10,7 +10,7 @@ import pytest
 
 from audits.judging import codec
 from audits.judging.assignments import Rules, Secrets, judge_level
-from audits.judging.disclosure import full, shuffled
+from audits.judging.disclosure import full, withheld
 from audits.judging.levels import Unscored
 from audits.judging.result import COMBINED, AssociatedResult, CombinedResult, Restricted, Result, Shuffle
 from audits.judging.scoring import LevelScores
@@ -23,29 +23,37 @@ COUNT = len(GROUPS)
 MATRICES = ("pulls", "residual", "centred")
 RULES = Rules("ab" * 32, "soft", 0.01, 1000, decide_with_references=True)
 CLASSES = (0, 0, 0, 0, 1, 1)
-# Random orders: of patterns, as `_shuffle` draws one, and of groups, which would not hide a matrix.
+# Random orders: of patterns, as earlier versions drew one, and of groups, which would not hide a matrix.
 PATTERNS, ORDER = (3, 1, 0, 2, 5, 4), (5, 0, 3, 1, 4, 2)
 ASSIGNMENT = np.array([1, 3, 0, 2, 5, 4])  # within CLASSES
 ALL_ORDERS = list(permutations(range(COUNT)))
 
 
-def scores(seed: int, moved: np.ndarray) -> LevelScores:
-    """What a model does to patterns and groups; `moved`: group g of the first world is called moved[g] here."""
+IN_PLACE = np.arange(COUNT)
+
+
+def scores(seed: int, moved: np.ndarray, order: np.ndarray = IN_PLACE) -> LevelScores:
+    """What a model does to patterns and groups; `moved`: group g of the first world is called moved[g] here.
+
+    order: which of its patterns is the first here, the second …
+    """
     rng = np.random.default_rng(seed)
     pulls, wrong = rng.normal(size=(2, COUNT, COUNT))
     renamed = np.empty_like(pulls), np.empty_like(wrong)
     for source, target in zip((pulls, wrong), renamed, strict=True):
         target[:, moved] = source
     densities = tuple(DensityScores(*values) for values in rng.normal(0.01, 0.002, (COUNT, 4)))
-    return LevelScores(renamed[0], densities, renamed[1], 0)
+    return LevelScores(renamed[0][order], tuple(densities[j] for j in order), renamed[1], 0)
 
 
-def result_of(moved: np.ndarray, settings: MarkSettings, seed: int = 1) -> AssociatedResult:
+def result_of(
+    moved: np.ndarray, settings: MarkSettings, seed: int = 1, order: np.ndarray = IN_PLACE
+) -> AssociatedResult:
     """The stored result in a world whose groups are called otherwise, so that the key's assignment is another one."""
     wrong = moved[np.array([0, 1, 2, 3, 4, 5])]
-    secrets = Secrets(moved[ASSIGNMENT], wrong, settings.restriction)
-    references = {f"reference-{n}": scores(100 * seed + n, moved) for n in (1, 2)}
-    level = judge_level("soft", scores(seed, moved), references, secrets, RULES, "release")
+    secrets = Secrets(moved[ASSIGNMENT][order], wrong, settings.restriction)
+    references = {f"reference-{n}": scores(100 * seed + n, moved, order) for n in (1, 2)}
+    level = judge_level("soft", scores(seed, moved, order), references, secrets, RULES, "release")
     restriction = None
     if settings.restriction is not None:
         classes, bans = settings.size_classes, len(settings.forbidden)
@@ -54,7 +62,7 @@ def result_of(moved: np.ndarray, settings: MarkSettings, seed: int = 1) -> Assoc
         level="soft",
         levels={"soft": level, "hard": Unscored("The model says the same to every image.")},
         groups=settings.groups,
-        assignment=tuple(moved[ASSIGNMENT].tolist()),
+        assignment=tuple(moved[ASSIGNMENT][order].tolist()),
         shuffle=Shuffle(PATTERNS),
         probes_digest="ab" * 32,
         restriction=restriction,
@@ -62,7 +70,7 @@ def result_of(moved: np.ndarray, settings: MarkSettings, seed: int = 1) -> Assoc
 
 
 def seen(result: Result) -> dict:
-    return codec.write(shuffled(result))
+    return codec.write(withheld(result))
 
 
 def full_of(result: Result) -> dict:
@@ -91,6 +99,17 @@ def test_an_auditor_sees_the_same_in_worlds_of_different_assignments(mark, world
     views = [rounded(seen(result)) for result in results]
     assert all(view == views[0] for view in views)
     assert len({tuple(full_of(result)["assignment"]) for result in results}) == len(worlds)
+
+
+@pytest.mark.parametrize("mark", [FREE, CLASSED])
+def test_an_auditor_sees_the_same_whichever_pattern_is_which(mark):
+    """So nothing that is seen of two runs can tell which pattern of one is which of the other."""
+    stored = [result_of(IN_PLACE, mark, order=order) for order in (ANY if mark is FREE else WITHIN)]
+    assert len({result.assignment for result in stored}) == len(stored)
+    views = [seen(result) for result in stored]
+    assert all(rounded(view) == rounded(views[0]) for view in views)
+    assert all(view["levels"]["soft"]["means"] == views[0]["levels"]["soft"]["means"] for view in views)  # each bit
+    assert rounded(full_of(stored[0])) != rounded(full_of(stored[1]))
 
 
 def test_so_in_several_sets_each_with_an_order_of_its_own():
@@ -123,7 +142,7 @@ def test_with_bans_no_matrix_is_shown():
     view = seen(result_of(np.arange(COUNT), settings))
     assert not set(MATRICES) & names_in(view)
     assert view["restriction"] == {"size_classes": 0, "forbidden": 2, "possible": settings.restriction.possible()}
-    assert view["levels"]["soft"]["densities"]
+    assert view["levels"]["soft"]["means"]
     owner = full_of(result_of(np.arange(COUNT), settings))
     assert set(MATRICES) <= set(owner["levels"]["soft"])
     # Two lists of bans that differ in their place alone look alike, given that the numbers of the test do.

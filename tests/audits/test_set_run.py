@@ -138,7 +138,7 @@ def _check_passes(audit: Audit, plan, first) -> None:
 def _check_who_sees_what(world, audit: Audit, sign_in) -> None:
     url = reverse("audit_detail", args=[audit.pk])
     hidden = as_json(audit, world.auditor)["releases"][0]
-    assert not {"assignment", "shuffle", "groups", "true", "pull"} & texts_in(hidden)
+    assert not {"assignment", "shuffle", "groups", "true", "pulls"} & texts_in(hidden)
     assert not set(CLASSES) & texts_in(hidden["result"])
     assert set(CLASSES) <= texts_in(as_json(audit, world.rights_holder)["releases"][0]["result"])
     for person in (world.auditor, world.rights_holder):

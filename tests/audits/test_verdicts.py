@@ -91,17 +91,16 @@ def test_runs_of_other_weights_are_counted_apart(bench):
 
 
 def test_earlier_runs_count_by_what_they_declared(bench):
-    """Features decided first; later soft labels, about one of the two releases: its tests of both runs count."""
+    """Features decided first; later soft labels, about one of the two releases: tests of both copies count."""
     north = bench.releases[0]
     first = bench.stored(bench.queued(bench.plan()))
     bench.ended(bench.queued(bench.plan()), "failed")  # before it asked anything: it has a number and no p-value
     second = bench.stored(bench.queued(bench.plan(north, level="soft")), {("Northgate", "soft"): 0.2})
-    before = [item for item in findings(first, 1) if item.release == str(north.pk)]
-    expected = correct([*findings(second, 3), *before])
+    expected = correct([*findings(second, 3), *findings(first, 1)])
     assert corrected_in(second) == pytest.approx([item.corrected for item in expected[:3]])
     row = second.rows.get()
-    assert row.result["tests"] == 2  # soft labels of this run and features of the first
-    assert row.p_corrected == pytest.approx(2 / 720)
+    assert row.result["tests"] == 3  # soft labels of this run and features of both releases of the first
+    assert row.p_corrected == pytest.approx(3 / 720)
     assert "2 runs" in row.result["levels"]["soft"]["corrected"]["reason"]
 
     # Results of versions before levels could be declared count as they did then.
@@ -111,7 +110,7 @@ def test_earlier_runs_count_by_what_they_declared(bench):
     old.level = ""
     old.save()
     third = bench.stored(bench.queued(bench.plan(north)))
-    assert third.rows.get().result["tests"] == 3
+    assert third.rows.get().result["tests"] == 4
 
 
 def test_a_run_that_somebody_cancelled_counts_as_if_it_had_found_nothing(bench):
@@ -121,10 +120,10 @@ def test_a_run_that_somebody_cancelled_counts_as_if_it_had_found_nothing(bench):
     bench.ended(waiting, "cancelled")
     bench.ended(begun, "cancelled", asked=True)
     plan = bench.plan(north)
-    assert (forecast(values_of(plan), plan).tests, forecast(values_of(plan), plan).factor) == (3, 3)
+    assert (forecast(values_of(plan), plan).tests, forecast(values_of(plan), plan).factor) == (5, 5)
     row = bench.stored(bench.queued(plan), {("Northgate", "features"): 0.2}).rows.get()
-    assert row.result["tests"] == 3  # its own, and two primary levels of the one that had begun
-    assert row.p_corrected == pytest.approx(3 / 720)
+    assert row.result["tests"] == 5  # its own, and two primary levels of two copies of the one that had begun
+    assert row.p_corrected == pytest.approx(5 / 720)
 
 
 def lost(audit: Audit) -> Audit:
@@ -164,10 +163,10 @@ def test_an_open_series_pays_for_its_number_whatever_other_runs_found(bench):
     bench.stored(bench.queued(bench.plan(north, series_is_open=True)))
     early, late = (bench.queued(bench.plan(north, series_is_open=True)) for _ in range(2))
     strong = {("Northgate", "features"): 0.2}
-    for audit, number in ((late, 3), (early, 2)):  # the later one ends first
+    for audit, before in ((late, 6), (early, 3)):  # the later one ends first; each shows three levels
         row = bench.stored(audit, strong).rows.get()
-        assert row.p_corrected == pytest.approx(number * (number + 1) / 720)
-        assert row.result["tests"] == 1
+        assert row.p_corrected == pytest.approx((before + 1) * (before + 3 + 1) / 720)
+        assert row.result["tests"] == 3
         assert "without a planned end" in row.result["levels"]["features"]["corrected"]["reason"]
 
 

@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import CHOICES, in_order
 from audits.planning.declaration import Choice, Part
+from audits.services.models.identity import names_seen_by
 from audits.services.plans.drafting import auditable_versions, save_draft, usable_models
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.locking import lock
@@ -58,7 +59,7 @@ class Command(TouchmarkCommand):
         plan = save_draft(values, by=user)
         if options["lock"]:
             plan = lock(plan, by=user)
-        return _drafted(plan)
+        return _drafted(plan, user)
 
 
 def _row(parser: ArgumentParser, name: str, **how: Any) -> None:
@@ -93,8 +94,8 @@ def _suggested(
     return {"references": "".join(lines) or "none is registered"}
 
 
-def _drafted(plan: Plan) -> dict[str, Any]:
-    """What a person is told of the plan: its state, and what it will cost and could reach."""
+def _drafted(plan: Plan, user: User) -> dict[str, Any]:
+    """What a person is told of the plan: its state, who the suspect is, and what it will cost and could reach."""
     values = values_of(plan)
     ahead = forecast(values, plan)
     return {
@@ -102,6 +103,7 @@ def _drafted(plan: Plan) -> dict[str, Any]:
         "state": plan.state,
         "digest": plan.digest or None,
         "releases": [release.recipient for release in values.releases],
+        **names_seen_by(values.suspect, user).to_json(),
         "primary_levels": list(values.primary_levels),
         "secondary_levels": list(values.secondary_levels),
         "forward_passes": ahead.passes,

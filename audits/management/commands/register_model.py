@@ -1,4 +1,5 @@
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ from django.core.management.base import CommandParser
 
 from audits.models import RegisteredModel
 from audits.services.models import registering
+from audits.services.models.identity import names_seen_by
 from audits.suspects import ModelSpec, SpecError
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
@@ -20,6 +22,11 @@ class Command(TouchmarkCommand):
         parser.add_argument("--name", required=True)
         parser.add_argument("--role", choices=RegisteredModel.ModelRole.values, default="suspect")
         parser.add_argument("--origin", default="", help="who made it, where and when it was obtained")
+        parser.add_argument(
+            "--published-on",
+            type=date.fromisoformat,
+            help="day on which it came out, such as 2026-03-01; cannot be changed afterwards",
+        )
         parser.add_argument(
             "--declare", action="store_true", help="declare that it never saw a release (needed for a reference)"
         )
@@ -37,7 +44,12 @@ class Command(TouchmarkCommand):
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         registration = registering.Registration(
-            options["name"], options["role"], self._spec(options), options["origin"], options["declare"]
+            options["name"],
+            options["role"],
+            self._spec(options),
+            options["origin"],
+            options["declare"],
+            options["published_on"],
         )
         model = registering.register_local(
             self._organisation(user, options["organisation"], RegisteredModel(role=options["role"]).keeper),
@@ -49,7 +61,9 @@ class Command(TouchmarkCommand):
             self.finish(model.connection_job, options)
         model.refresh_from_db()
         answer = {"model": str(model.pk), "name": model.name, "role": model.role, "sha256": model.sha256}
-        return answer | {"format": model.weights_format, "spec": model.spec, "connection": model.connection}
+        published = {"published_on": model.published_on.isoformat() if model.published_on else None}
+        described = {"format": model.weights_format, "spec": model.spec, "connection": model.connection}
+        return answer | published | described | names_seen_by(model, user).to_json()
 
     def _spec(self, options: dict[str, Any]) -> ModelSpec:
         if options["spec"] is not None:

@@ -11,13 +11,19 @@ from provenance.management.base import TouchmarkCommand
 from provenance.models import User
 from provenance.services.access import get_visible
 
-CODES = {"evidence": 0, "inconclusive": 3, "no_evidence": 4}
+CODES = {
+    "evidence": 0,
+    "inconclusive": 3,
+    "no_evidence": 4,
+    "exploratory_small_p": 5,
+    "exploratory_no_small_p": 5,
+}
 
 
 class Command(TouchmarkCommand):
     help = (
         "Run the audit of a locked plan. Exit code 0: it ran (or was queued). With --code-conclusion: 0 evidence, "
-        "3 inconclusive, 4 no evidence. 1: refused or failed."
+        "3 inconclusive, 4 no evidence, 5 exploratory. 1: refused or failed."
     )
 
     def add_options(self, parser: CommandParser) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,15 @@ DECLARATION = (
 
 @dataclass(frozen=True)
 class Registration:
-    """What a person says about a model. `declared`: the reference's declaration was made."""
+    """What a person says about a model. `declared`: the reference's declaration was made. `published_on`: the day on
+    which its weights, or the interface that they stand for, came out."""
 
     name: str
     role: str
     spec: ModelSpec
     origin: str = ""
     declared: bool = False
+    published_on: date | None = None
 
 
 def register_upload(
@@ -132,6 +135,7 @@ def found(visible: "models.QuerySet[RegisteredModel]", text: str) -> "models.Que
         | models.Q(weights_name__icontains=text)
         | models.Q(spec__architecture__icontains=text)
         | models.Q(sha256__startswith=text.lower())
+        | models.Q(identity__tensors__startswith=text.lower())
     )
     return visible.filter(wanted)
 
@@ -189,6 +193,8 @@ def _row(
     name, origin = registration.name.strip(), registration.origin.strip()
     if not name or len(name) > 200:
         raise RegistrationError("Give the model a name of at most 200 characters.")
+    if registration.published_on and registration.published_on > timezone.now().date():
+        raise RegistrationError("The day of publication lies in the future. Leave it empty for a model not yet out.")
     same_name = RegisteredModel.objects.filter(organisation=organisation, name=name)
     same_name.filter(state=RegisteredModel.State.REFUSED).delete()  # nothing of it was kept, logged or planned
     if same_name.exists():
@@ -199,6 +205,7 @@ def _row(
         state=RegisteredModel.State.ARRIVING,
         name=name,
         origin=origin,
+        published_on=registration.published_on,
         spec=registration.spec.to_json(),
         weights_name=file_name[:300],
         weights_size=facts.size,

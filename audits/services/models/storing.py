@@ -12,6 +12,7 @@ from django.db import transaction
 from audits.models import RegisteredModel
 from audits.services.models.connection import queue_test
 from audits.services.models.errors import RegistrationError
+from audits.services.models.identity import registrations_of_file
 from audits.suspects.formats import inspect
 from provenance.services.log import record
 
@@ -53,7 +54,7 @@ def _refuse_second_role(model: RegisteredModel, digest: str) -> None:
     """The same weights cannot be suspected and vouched for at once; an owner's encoder may be either as well."""
     if model.is_encoder:
         return
-    others = RegisteredModel.objects.filter(organisation=model.organisation, sha256=digest, state=State.READY)
+    others = registrations_of_file(digest).filter(organisation=model.organisation, state=State.READY)
     other = others.exclude(role__in=(model.role, RegisteredModel.ModelRole.ENCODER)).first()
     if other is not None:
         raise RegistrationError(
@@ -73,6 +74,8 @@ def _log_registration(model: RegisteredModel) -> None:
         "file": model.weights_name,
         "origin": model.origin,
     }
+    if model.published_on:
+        details["published on"] = model.published_on.isoformat()
     owner, by = model.organisation, model.created_by
     record("model.registered", model, organisation=owner, by=by, digests=digests, details=details)
     if model.is_reference:

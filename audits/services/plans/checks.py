@@ -4,19 +4,20 @@ from itertools import islice
 
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
+from audits.planning.claims import same_recipient
+from audits.services.models.identity import names_of
 from audits.services.plans.reference_checks import check_rigged_references_are_told
 from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of
 from audits.statistics import restricted
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.intake.errors import ManifestError
-from provenance.intake.manifest import Manifest
+from provenance.intake.manifest import Manifest, content_of
 from provenance.marks import MarkSettings
 from provenance.models import Release, Version
 from provenance.wording import count
 
 LEAST_HELD_OUT = 10
 HELD_OUT_SAMPLE = 1_000
-DIGEST_FIELD = b'"sha256":"'
 
 
 def check(values: PlanValues) -> None:
@@ -45,6 +46,12 @@ def _check_releases(values: PlanValues) -> None:
             raise PlanError(f"The release for {release.recipient} is not ready yet.")
         if any(not settings.is_plain and len(settings.groups) < 2 for settings in sets_of(release)):
             raise PlanError(f"The release for {release.recipient} has no groups whose assignment could be tested.")
+    first = values.releases[0].recipient
+    if values.recipient_at_issue and not all(same_recipient(one.recipient, first) for one in values.releases):
+        raise PlanError(
+            "Only one recipient can be the one at issue, and these releases are for several. Choose the releases of "
+            "one, or leave “The recipient is at issue” empty, so that every copy counts."
+        )
     if len({_ways(release) for release in values.releases}) > 1:
         raise PlanError(
             "Plain and associated marks are tested in different ways, and these releases bear different kinds; "
@@ -71,15 +78,18 @@ def _check_models(values: PlanValues) -> None:
     for level in values.primary_levels:
         if level not in levels_of(suspect):
             raise PlanError(f"{suspect.name} does not return {Plan.Level(level).label}; choose another level.")
-    seen = {suspect.sha256}
+    known = names_of((suspect, *values.references))
+    seen = {known[suspect.pk]}
     for reference in values.references:
         if reference.role != RegisteredModel.ModelRole.REFERENCE:
             raise PlanError(f"{reference.name} is not declared as a reference.")
         if reference.organisation_id != suspect.organisation_id:
             raise PlanError(f"{reference.name} belongs to another organisation than the suspect.")
-        if reference.sha256 in seen:
-            raise PlanError(f"{reference.name} has the same weights as another model of this plan.")
-        seen.add(reference.sha256)
+        if known[reference.pk] in seen:
+            raise PlanError(
+                f"{reference.name} has the same weights as another model of this plan, or gives the same answers."
+            )
+        seen.add(known[reference.pk])
         for level in values.primary_levels:
             if level not in levels_of(reference):
                 raise PlanError(f"{reference.name} does not return {Plan.Level(level).label}, so it cannot serve.")
@@ -122,8 +132,8 @@ def check_apart(held_out: Version, audited: Version) -> None:
     try:
         with Manifest(held_out.manifest_folder) as one, Manifest(audited.manifest_folder) as other:
             step = max(1, len(one) // HELD_OUT_SAMPLE)
-            drawn = {_mark(one.line(index)) for index in islice(range(0, len(one), step), HELD_OUT_SAMPLE)}
-            shared = drawn.intersection(_mark(line) for line in other.lines())
+            drawn = {content_of(one.line(index)) for index in islice(range(0, len(one), step), HELD_OUT_SAMPLE)}
+            shared = drawn.intersection(content_of(line) for line in other.lines())
     except ManifestError as error:
         raise PlanError(
             "The held-out images cannot be compared with the audited ones: a manifest is missing."
@@ -134,12 +144,3 @@ def check_apart(held_out: Version, audited: Version) -> None:
             "compared). Held-out images were never in anybody's hands; choose a version without images that "
             "were released."
         )
-
-
-def _mark(line: bytes) -> bytes:
-    """The content's SHA-256 in hex, cut out of a manifest's line: parsing a million of them would take many seconds.
-
-    Quotes inside a path or a caption are escaped, so the name of the field stands in a line once.
-    """
-    at = line.index(DIGEST_FIELD) + len(DIGEST_FIELD)
-    return line[at : at + 64]

@@ -7,6 +7,7 @@ from audits.models import Plan, RegisteredModel
 from audits.services.plans.checks import check, check_apart
 from audits.services.plans.values import COPIED, PlanError, PlanValues
 from provenance.models import Dataset, Role, User, Version
+from provenance.services import overlaps
 from provenance.services.access import may_audit, require
 
 
@@ -25,10 +26,15 @@ def usable_models(user: User) -> "models.QuerySet[RegisteredModel]":
     return (mine.suspects() | mine.references()).order_by("name")
 
 
-@transaction.atomic
 def save_draft(values: PlanValues, *, by: User, plan: Plan | None = None) -> Plan:
     """Makes a draft, or changes one. Raises PlanError where it contradicts itself."""
     check_may_plan(values, by)
+    overlaps.compare_all()  # reads files, so before the transaction; the forecast then counts all copies
+    return _save(values, by, plan)
+
+
+@transaction.atomic
+def _save(values: PlanValues, by: User, plan: Plan | None) -> Plan:
     check(values)
     if values.held_out is not None:
         check_apart(values.held_out, values.version)

@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from audits.models import Plan, RegisteredModel
+from audits.planning.claims import is_late
 from audits.services.answers.kept import Asking, answered_before, runtime
+from audits.services.models.sightings import first_sight
+from audits.services.plans.claims import refusal
+from audits.services.plans.copies import Copies, copies_of
 from audits.services.plans.other_tests import other_test_passes_of
 from audits.services.plans.reference_suggestions import input_side
-from audits.services.plans.series import check_series, findings_of_others, runs_of
+from audits.services.plans.series import findings_of_others, runs_of, shown_before, shown_if_run
 from audits.services.plans.smallest_p import smallest_p
-from audits.services.plans.values import PlanError, PlanValues, groups_of, sets_of
+from audits.services.plans.values import PlanValues, groups_of, sets_of
+from audits.statistics.corrections import open_factor
 from provenance.marks import MarkSettings
-from provenance.wording import count, p_value
+from provenance.models import Release
+from provenance.wording import count, counted, p_value
 
 # Opening a model's process and drawing permutations cost about this much beside the forward passes.
 SECONDS_PER_MODEL = 8.0
@@ -24,8 +31,8 @@ class Forecast:
     """`suspect_passes` and `passes` count images; `seconds` is None until every model has passed a connection test.
 
     answered_before: images about which references were asked already, by an earlier audit with the same question;
-    they are not in `passes`. tests: how many primary p-values will be corrected together. factor: by what the
-    smallest p is multiplied in the correction, if all of them come out the same.
+    they are not in `passes`. tests: how many p-values will be corrected together. factor: by what the smallest p is
+    multiplied in the correction, if all of them come out the same. seen: since when the suspect could be tried out.
     """
 
     suspect_passes: int
@@ -37,6 +44,9 @@ class Forecast:
     factor: int
     reaches_alpha: bool
     warnings: tuple[str, ...]
+    seen: datetime
+    commitments: tuple["Committed", ...]
+    copies: Copies
     refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
     @property
@@ -45,11 +55,22 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Committed:
+    """When the key of a release was committed to; late: after the suspect was first seen."""
+
+    recipient: str
+    at: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True)
 class Others:
-    """What others asked about the same weights and releases: how many runs, and the primary tests that they count."""
+    """Other runs of the suspect against copies of the same images. findings: primary p-values of those that count;
+    shown: all p-values of those before."""
 
     runs: int
     findings: int
+    shown: int
 
 
 def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
@@ -60,8 +81,9 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
     before = {reference.pk: _answered_before(values, reference) for reference in values.references}
     models = (values.suspect, *values.references)
     asked = {model.pk: _passes(values, model) - before.get(model.pk, 0) for model in models}
-    others = _others(values, plan)
-    tests, factor = _correction(values, others)
+    others, copies = _others(values, plan), _copies(values, plan)
+    tests, factor = _correction(values, others, copies)
+    seen = first_sight(values.suspect)
     smallest = max((smallest_p(values, release) for release in values.releases), default=1.0)
     reaches = bool(values.releases) and factor * smallest <= values.alpha
     return Forecast(
@@ -73,8 +95,11 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         tests=tests,
         factor=factor,
         reaches_alpha=reaches,
-        warnings=tuple(_warnings(values, reaches, factor, smallest, others)),
-        refusal=_refusal(values, plan),
+        warnings=tuple(_warnings(values, reaches, factor, smallest, others, copies)),
+        seen=seen,
+        commitments=tuple(_committed(release, seen) for release in values.releases),
+        copies=copies,
+        refusal="" if plan and plan.audits.exists() else refusal(values, plan),
     )
 
 
@@ -115,29 +140,34 @@ def _whole(images: int, values: PlanValues, settings: MarkSettings) -> int:
 
 
 def _others(values: PlanValues, plan: Plan | None) -> Others:
-    runs = runs_of(values.suspect, values.releases)
+    runs = runs_of(values.suspect, values.version)
     runs = runs.exclude(plan=plan) if plan else runs
-    found = findings_of_others(values.suspect, values.releases, values.suspect.organisation, plan)
-    return Others(runs=runs.count(), findings=sum(1 for finding in found if finding.primary))
+    found = findings_of_others(values.suspect, values.version, values.suspect.organisation, plan)
+    return Others(
+        runs=runs.count(),
+        findings=sum(1 for finding in found if finding.primary),
+        shown=shown_before(values.suspect, values.version, plan.audits.first() if plan else None),
+    )
 
 
-def _refusal(values: PlanValues, plan: Plan | None) -> str:
-    if plan and plan.audits.exists():
-        return ""
-    try:
-        check_series(values, plan)
-    except PlanError as error:
-        return error.sentence
-    return ""
+def _copies(values: PlanValues, plan: Plan | None) -> Copies:
+    """As a lock froze them, else as they stand now."""
+    return Copies(**plan.frozen["copies"]) if plan and plan.counts_copies else copies_of(values)
 
 
-def _correction(values: PlanValues, others: Others) -> tuple[int, int]:
-    """(number of primary p-values corrected together, factor on the smallest of them)."""
-    own = max(1, len(values.releases) * len(values.primary_levels))
+def _committed(release: Release, seen: datetime) -> Committed:
+    at = release.key.committed_at
+    return Committed(release.recipient, at, at is None or is_late(at, seen))
+
+
+def _correction(values: PlanValues, others: Others, copies: Copies) -> tuple[int, int]:
+    """(number of p-values corrected together, factor on the smallest of them)."""
+    untested = copies.untested * len(values.primary_levels)
     if values.series_is_open:
-        run = others.runs + 1
-        return own, own * run * (run + 1)
-    return own + others.findings, own + others.findings
+        together = max(1, shown_if_run(values)) + untested
+        return together, open_factor(others.shown, together)
+    together = max(1, len(values.releases) * len(values.primary_levels)) + untested + others.findings
+    return together, together
 
 
 def images_per_second(model: RegisteredModel) -> float | None:
@@ -158,12 +188,14 @@ def _seconds(values: PlanValues, asked: dict[Any, int]) -> float | None:
     return total + tests * SECONDS_PER_TEST_AND_MILLION * min(values.permutations, 10**8) / 1e6
 
 
-def _warnings(values: PlanValues, reaches: bool, factor: int, smallest: float, others: Others) -> Sequence[str]:
+def _warnings(
+    values: PlanValues, reaches: bool, factor: int, smallest: float, others: Others, copies: Copies
+) -> Sequence[str]:
     found = []
     if values.releases and not reaches:
-        found.append(_cannot_reach(values, factor, smallest))
+        found.append(_cannot_reach(values, factor, smallest, copies))
     if values.series_is_open or others.findings:
-        found.append(_other_runs(values, others))
+        found.append(_other_runs(values, others, factor))
     untested = [m.name for m in (values.suspect, *values.references) if images_per_second(m) is None]
     if untested:
         found.append(f"Run the connection test of {', '.join(untested)} first: then the time can be estimated.")
@@ -192,27 +224,32 @@ def _too_fine_for(side: int, values: PlanValues) -> list[str]:
     return [r.recipient for r in values.releases if any(mark.least_edge > side for mark in sets_of(r))]
 
 
-def _other_runs(values: PlanValues, others: Others) -> str:
+def _other_runs(values: PlanValues, others: Others, factor: int) -> str:
     if values.series_is_open:
-        run = others.runs + 1
         return (
-            f"This would be run {run} of an open series against this suspect: every p is multiplied by "
-            f"{run * (run + 1)}, the price of being free to run again."
+            f"This would be run {count(others.runs + 1)} of an open series against this suspect, after "
+            f"{counted(others.shown, 'p-value')} of earlier runs: the smallest p is multiplied by {count(factor)}, the "
+            "price of being free to run again."
         )
     plural, verb = ("s", "") if others.findings > 1 else ("", "s")
     return (
-        f"{others.findings} primary test{plural} of other runs of this suspect against these releases count{verb} in "
-        "the correction, whether finished, on the way or ended after the first question."
+        f"{others.findings} primary test{plural} of other runs of this suspect against copies of the same images "
+        f"count{verb} in the correction, whether finished, on the way or ended after the first question."
     )
 
 
-def _cannot_reach(values: PlanValues, factor: int, smallest: float) -> str:
+def _cannot_reach(values: PlanValues, factor: int, smallest: float, copies: Copies) -> str:
     over = f", times {count(factor)} for the tests made," if factor > 1 else ""
     more = [
         *(["more decoy keys"] if values.has_plain else []),
         *(["more permutations", "a release with more groups"] if values.has_associated else []),
         *(["fewer levels that decide"] if len(values.primary_levels) > 1 else []),
         *(["fewer releases"] if len(values.releases) > 1 else []),
+        *(
+            ["one recipient at issue, where that was settled beforehand"]
+            if copies.untested and not values.recipient_at_issue
+            else []
+        ),
     ]
     return (
         f"This plan cannot reach alpha: its smallest p is {p_value(smallest)}{over} and alpha is "

@@ -1,12 +1,15 @@
 """The frozen text of a plan: everything that decides about the test, nothing secret; its digest is what a lock logs."""
 
 import hashlib
+from dataclasses import asdict
 from typing import Any
 
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import frozen_of
 from audits.planning.declaration import Part
 from audits.services.code_version import code_version
+from audits.services.models.sightings import first_sight
+from audits.services.plans.copies import copies_of, late_releases
 from audits.services.plans.values import PlanValues, levels_of, sets_of
 from audits.statistics.ranktest import StoppingRule
 from provenance.canonical import canonical_json
@@ -16,16 +19,19 @@ FORMAT = "touchmark/plan/1"
 DECOYS_PER_LOOK = 20
 WHATEVER_THE_MARKS = (Part.SERIES, Part.PROBES, Part.ALPHA, Part.COUNTED)
 CLOSED_SERIES = (
-    "Holm's method over the primary levels of all releases of this plan and of every run of the same suspect against "
-    "them that is queued before the result is stored; one without a p by then, though it may still ask or ended after "
-    "its first question, and one of another organisation count with p = 1; secondary levels, which never decide, over "
-    "all levels of all of them; this keeps alpha only where the number of runs is settled beforehand"
+    "Holm's method over the primary levels of all releases of this plan, of every copy of the same images that counts "
+    "untested, with p = 1, and of every run of the same suspect against copies of the same images that is queued "
+    "before the result is stored; one without a p by then, though it may still ask or ended after its first question, "
+    "and one of another organisation count with p = 1; secondary levels, which never decide, over all levels of all of "
+    "them; no further run but an exploratory one may follow"
 )
 OPEN_SERIES = (
-    "the series of runs has no planned end: every p of run number n is multiplied by n (n + 1), so that alpha is spent "
-    "over all runs to come; then Holm's method over the releases and primary levels of this run; secondary levels, "
-    "which never decide, over all its levels"
+    "the series of runs has no planned end: where b p-values were shown by earlier runs of the same suspect against "
+    "copies of the same images and m are shown by this one or count for copies that were not tested, the smallest is "
+    "multiplied by (b + 1) (b + m + 1) and the others by Holm's steps among m, so that alpha is spent over all runs to "
+    "come; m counts secondary levels, which never decide, and p-values with and without references"
 )
+CORRECTIONS = (CLOSED_SERIES, OPEN_SERIES)  # those that today's code makes
 COMBINATION = (
     "Fisher's method over the mark sets of a release, counted exactly where their p-values lie on known grids that are "
     "small enough to enumerate, else bounded from above"
@@ -63,6 +69,9 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         **frozen_choices(values),
         **_frozen_tests(values),
         "correction": OPEN_SERIES if values.series_is_open else CLOSED_SERIES,
+        "first_sight": first_sight(values.suspect).isoformat(),
+        "late_commitments": [release.key.commitment for release in late_releases(values)],
+        "copies": asdict(copies_of(values)),
         "controls": _frozen_controls(values),
         "missing_answers": "scored as no shift",
     }

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any
 
 from audits.models import AuditRow, Plan, RegisteredModel
+from audits.services.models.identity import names_of
 from audits.services.plans.values import levels_of
 from provenance.models import LogEntry, Release, Role, User
 
@@ -52,10 +53,11 @@ def suggest_references(
     mine = RegisteredModel.objects.filter(organisation__in=user.organisations(Role.AUDITOR))
     models = list(mine.references().select_related("organisation").order_by("name"))
     logged, reacted, wanted = _logged(models), _reacted(models, releases), tuple(levels)
-    found, seen = list[Suggestion](), {suspect.sha256: suspect.name}
+    known = names_of((suspect, *models))
+    found, seen = list[Suggestion](), {known[suspect.pk]: suspect.name}
     for model in models:
-        why_not = _cannot(model, suspect, wanted, seen)
-        seen.setdefault(model.sha256, model.name)
+        why_not = _cannot(model, suspect, wanted, seen.get(known[model.pk]))
+        seen.setdefault(known[model.pk], model.name)
         if why_not:
             found.append(Suggestion(model, Verdict.CANNOT, (why_not,)))
         elif model.pk in reacted:
@@ -68,12 +70,12 @@ def suggest_references(
 
 
 def _cannot(
-    model: RegisteredModel, suspect: RegisteredModel, levels: tuple[str, ...], seen: dict[str, str]
+    model: RegisteredModel, suspect: RegisteredModel, levels: tuple[str, ...], same_as: str | None
 ) -> str | None:
     if model.organisation_id != suspect.organisation_id:
         return f"It belongs to {model.organisation}, the suspect to {suspect.organisation}."
-    if model.sha256 in seen:
-        return f"It has the same weights as {seen[model.sha256]}."
+    if same_as:
+        return f"It has the same weights as {same_as}, or gives the same answers."
     lacking = [Plan.Level(level).label for level in levels if level not in levels_of(model)]
     if lacking:
         return f"It does not return {' and '.join(lacking)}."
@@ -133,16 +135,14 @@ def _logged(models: Sequence[RegisteredModel]) -> dict[Any, datetime]:
 
 def _reacted(models: Sequence[RegisteredModel], releases: Sequence[Release]) -> dict[Any, set[str]]:
     """References that an earlier audit found to react to the key of one of these releases, at either tail."""
-    by_weights = {model.sha256: model.pk for model in models}
     paths = [f"result__levels__{level}__tainted" for level in Plan.Level.values]
     rows = AuditRow.objects.filter(release__in=list(releases), audit__plan__references__in=models).distinct()
-    found: dict[Any, set[str]] = {}
+    reacted: dict[str, set[str]] = {}
     # The lists alone: a whole result holds every histogram and matrix.
     for _, plan, recipient, *tainted in rows.values_list("pk", "audit__plan", "release__recipient", *paths):
         named = {name for names in tainted if names for name in names}
         if named:
-            reacting = RegisteredModel.objects.filter(plans_as_reference=plan, name__in=named)
-            for sha256 in reacting.values_list("sha256", flat=True):
-                if sha256 in by_weights:
-                    found.setdefault(by_weights[sha256], set()).add(recipient)
-    return found
+            reacting = names_of(RegisteredModel.objects.filter(plans_as_reference=plan, name__in=named))
+            for known in reacting.values():
+                reacted.setdefault(known, set()).add(recipient)
+    return {pk: reacted[known] for pk, known in names_of(models).items() if known in reacted}

@@ -1,6 +1,6 @@
 """Reads a finished audit out of the database, as the facts that a report states. Nothing secret is read.
 
-Results are taken in the shuffled order in which an auditor sees them, because auditors may download reports too.
+Results are taken as an auditor sees them, because auditors may download reports too.
 """
 
 from datetime import datetime
@@ -23,7 +23,9 @@ from audits.report.facts import (
 )
 from audits.services.calibrations.notes import facts_for
 from audits.services.code_version import code_version
+from audits.services.models.identity import other_names
 from audits.services.plans.series import other_runs, other_weights
+from audits.services.reports.keys import keys_facts
 from audits.services.reports.log import log_extract, time_text
 from audits.services.reports.other_tests import calibration_facts, other_tests, tests_left_out
 from audits.services.reports.results import (
@@ -68,6 +70,7 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
         other_tests=other_tests(tested, calibration),
         other_tests_left_out=tests_left_out(tested),
         calibration=calibration_facts(calibration),
+        keys=keys_facts(audit),
     )
 
 
@@ -129,6 +132,7 @@ def _release(one: Tested) -> ReleaseFacts:
 
 def _suspect(model: RegisteredModel) -> SuspectFacts:
     side = model.spec.get("input_size")
+    known = other_names(model, RegisteredModel.objects.filter(organisation=model.organisation))
     return SuspectFacts(
         name=model.name,
         digest=model.sha256,
@@ -141,6 +145,10 @@ def _suspect(model: RegisteredModel) -> SuspectFacts:
         registered_at=time_text(model.created_at),
         registered_by=model.created_by.display_name,
         size=model.weights_size,
+        origin=model.origin,
+        tensors=model.identity.get("tensors", ""),
+        also_registered=tuple(other.name for other, _ in known.seen),
+        registered_elsewhere=known.elsewhere,
     )
 
 
@@ -153,6 +161,7 @@ def _reference(model: RegisteredModel) -> ReferenceFacts:
         declaration=model.declaration,
         declared_by=by.display_name,
         declared_at=time_text(model.declared_at),
+        origin=model.origin,
     )
 
 
@@ -179,6 +188,8 @@ def _plan(audit: Audit) -> PlanFacts:
         held_out=HeldOutFacts(**frozen["held_out"]) if frozen.get("held_out") else None,
         decoys=frozen["decoys"] if "permutations" in frozen and "decoys" in frozen else 0,
         combination=frozen.get("combination", ""),
+        exploratory=frozen.get("exploratory", False),
+        recipient_at_issue=frozen["releases"][0]["recipient"] if frozen.get("recipient_at_issue") is True else "",
     )
 
 

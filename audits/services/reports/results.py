@@ -1,4 +1,4 @@
-"""What a finished audit measured, as the facts of its report: in the shuffled order that an auditor sees."""
+"""What a finished audit measured, as the facts of its report: as an auditor sees it, for auditors read reports too."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.judging import disclosure
-from audits.judging.disclosure import CombinedView, RankedView, SetView, ShuffledLevel, ShuffledView, View
-from audits.judging.levels import AnyLevel, AssociatedLevel, PermutationTest, RankLevel, RankTest, Test
+from audits.judging.disclosure import CombinedView, MeanLevel, MeanView, RankedView, SetView, View
+from audits.judging.levels import AnyLevel, PermutationTest, RankLevel, RankTest, Test
 from audits.judging.ranks import DECOY_QUANTILES
-from audits.judging.result import SetResult
 from audits.models import Audit, AuditRow
 from audits.report.facts import RestrictionFacts
 from audits.report.results import Control, DensityScores, Histogram, ReleaseResult, Result, SingleTest
@@ -22,15 +21,11 @@ SCORES = {"density_gain": "gain", "divergence": "divergence", "displacement": "d
 
 @dataclass(frozen=True)
 class Part:
-    """One mark set of one release: its result as an auditor sees it, and as it is. set: None where it is the only one.
-
-    Nothing of `whole` may leave but what names no pattern and no group.
-    """
+    """One mark set of one release: its result as an auditor sees it. set: None where it is the only one."""
 
     label: str
     set: int | None
     shown: SetView
-    whole: SetResult
 
     @property
     def test(self) -> SingleTest:
@@ -47,12 +42,11 @@ class Tested:
 
     @classmethod
     def of(cls, row: AuditRow, label: str) -> Tested:
-        return cls(row, label, disclosure.shuffled(row.found))
+        return cls(row, label, disclosure.withheld(row.found))
 
     @property
     def parts(self) -> list[Part]:
-        pairs = zip(self.shown.parts, self.row.found.parts, strict=True)
-        return [Part(self.label, shown.set, shown, whole) for shown, whole in pairs]
+        return [Part(self.label, shown.set, shown) for shown in self.shown.parts]
 
     @property
     def sets(self) -> list[Part]:
@@ -72,6 +66,7 @@ def result_facts(audit: Audit, tested: list[Tested]) -> Result:
         p_raw=deciding.p,
         p_corrected=deciding.p_corrected,
         smallest_p=deciding.smallest_p,
+        smallest_corrected_p=correction.smallest_p if (correction := deciding.found.decision.corrected) else None,
         corrected_over=audit.facts["tests"] if deciding.found.tests is None else deciding.found.tests,
         rows=tuple(row for one in tested for row in _release_rows(audit, one)),
         reasons=tuple(
@@ -100,6 +95,7 @@ def _release_rows(audit: Audit, one: Tested) -> Iterator[ReleaseResult]:
             combined=len(one.sets),
             together=corrected.together if corrected else 0,
             reason=corrected.reason if corrected else "",
+            smallest_corrected_p=corrected.smallest_p if corrected else None,
         )
     for part in one.sets:
         for level, found in part.shown.scored.items():
@@ -107,7 +103,7 @@ def _release_rows(audit: Audit, one: Tested) -> Iterator[ReleaseResult]:
 
 
 def _groups(shown: View) -> int:
-    return len(shown.group_names) if isinstance(shown, ShuffledView) else 0
+    return shown.patterns if isinstance(shown, MeanView) else 0
 
 
 def _row(audit: Audit, label: str, level: Level, found: AnyLevel, **more: Any) -> ReleaseResult:
@@ -141,25 +137,9 @@ def score_facts(tested: list[Tested]) -> Iterator[DensityScores]:
             for level, found in part.shown.scored.items():
                 if isinstance(found, RankLevel):
                     yield from _decoy_scores(part, level, found)
-                elif isinstance(found, ShuffledLevel):
-                    yield from _scores(part, level, found)
-
-
-def _scores(part: Part, level: Level, found: ShuffledLevel) -> list[DensityScores]:
-    """One line per pattern in shuffled order, and their mean with the mean pull (single pulls stay with the owner)."""
-    values = [{name: float(getattr(scores, own)) for name, own in SCORES.items()} for scores in found.densities]
-    names = part.shown.pattern_names if isinstance(part.shown, ShuffledView) else ()
-    lines = [DensityScores(part.label, level, name, **v, set=part.set) for name, v in zip(names, values, strict=True)]
-    means = {name: sum(v[name] for v in values) / len(values) for name in SCORES}
-    return [*lines, DensityScores(part.label, level, "mean", **means, pull=_mean_pull(part, level), set=part.set)]
-
-
-def _mean_pull(part: Part, level: Level) -> float | None:
-    whole = part.whole.levels[level]
-    if not isinstance(whole, AssociatedLevel):
-        return None
-    pulls = [scores.pull for scores in whole.densities]
-    return sum(pulls) / len(pulls)
+                elif isinstance(found, MeanLevel):
+                    values = {name: getattr(found.means, own) for name, own in SCORES.items()}
+                    yield DensityScores(part.label, level, "mean", **values, pull=found.means.pull, set=part.set)
 
 
 def _decoy_scores(part: Part, level: Level, found: RankLevel) -> list[DensityScores]:
@@ -217,7 +197,7 @@ def restriction_facts(one: Tested) -> tuple[RestrictionFacts, ...]:
     return tuple(
         RestrictionFacts(part.set, limited.classes, limited.forbidden, limited.possible)
         for part in one.parts
-        if isinstance(part.shown, ShuffledView) and (limited := part.shown.restriction)
+        if isinstance(part.shown, MeanView) and (limited := part.shown.restriction)
     )
 
 
@@ -233,4 +213,4 @@ def missing_answers(tested: list[Tested]) -> int:
 
 
 def _conclusion(stored: str) -> Any:
-    return stored.replace("_", " ")
+    return str(Audit.Conclusion(stored).label)

@@ -3,16 +3,18 @@
 from dataclasses import asdict
 from typing import Any
 
-from audits.models import Audit
+from audits.models import Audit, RegisteredModel
+from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
 from audits.services.plans.series import other_runs
+from audits.services.results.keys import keys_of, seen_at
 from audits.services.results.visible import visible_result
 from provenance.models import User
 
 
 def as_json(audit: Audit, user: User) -> dict[str, Any]:
     """One audit as JSON, as this person may see it."""
-    plan = audit.plan
+    plan, keys = audit.plan, keys_of(audit)
     others = other_runs(audit).seen_by(user)
     return {
         "id": str(audit.pk),
@@ -29,6 +31,12 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
         "later_runs": [{"id": str(run.pk), "state": run.state} for run in others.later],
         "later_runs_elsewhere": others.later_elsewhere,
         "other_weights": asdict(series.other_weights(audit, user)),
+        "suspect": _suspect(plan.suspect, user),
+        "exploratory": plan.exploratory,
+        "first_sight": seen_at(audit).isoformat(),
+        "copies": plan.frozen.get("copies"),
+        "keys": [key.to_json() for key in keys.rows],
+        "keys_elsewhere": keys.elsewhere,
         "releases": [
             {
                 "release": str(row.release_id),
@@ -44,3 +52,9 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
             for row in audit.rows.select_related("release__version__dataset")
         ],
     }
+
+
+def _suspect(suspect: RegisteredModel, user: User) -> dict[str, Any]:
+    """By what it is known again, and under which other names it is registered."""
+    known = names_seen_by(suspect, user).to_json()
+    return {"origin": suspect.origin, "tensors": suspect.identity.get("tensors"), **known}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from audits.judging.disclosure import AssociatedView, FullView, ShuffledLevel
+from audits.judging.disclosure import AssociatedView, FullView, MeanLevel, means_of
 from audits.judging.levels import AssociatedLevel, PermutationTest
 from audits.statistics.permutation import double_centred
 from provenance import wording
@@ -89,9 +89,7 @@ def _spread(test: PermutationTest) -> tuple[float, float]:
     return mean, found or 1.0
 
 
-def heat_map(
-    part: AssociatedView, level: AssociatedLevel | ShuffledLevel, with_references: bool
-) -> dict[str, Any] | None:
+def heat_map(part: AssociatedView, level: AssociatedLevel | MeanLevel, with_references: bool) -> dict[str, Any] | None:
     """Pulls of patterns to groups as the test sees them: centred, or what the references leave.
 
     None where the matrix stays with the owner.
@@ -140,14 +138,18 @@ def heat_map(
     }
 
 
-def density_table(part: AssociatedView, level: AssociatedLevel | ShuffledLevel) -> dict[str, Any]:
-    """The four scores per pattern, and its pull to its own group where that may be seen."""
-    names = SCORE_NAMES | ({} if part.shuffled else {"pull": "Pull to its group"})
-    columns = ["Pattern", *names.values()]
-    table = [[float(getattr(scores, name)) for name in names] for scores in level.densities]
-    rows = [[name, *map(wording.significant, row)] for name, row in zip(part.pattern_names, table, strict=True)]
-    mean = [wording.significant(float(np.mean(column))) for column in zip(*table, strict=True)]
-    return {"columns": columns, "rows": [*rows, ["Mean", *mean]], "numeric": ",".join(map(str, range(1, len(columns))))}
+def density_table(part: AssociatedView, level: AssociatedLevel | MeanLevel) -> dict[str, Any]:
+    """The four scores per pattern and its pull to its own group, where single ones may be seen, and their means."""
+    names = SCORE_NAMES | {"pull": "Pull to its group"}
+    single = level.densities if isinstance(level, AssociatedLevel) else ()
+    means = level.means if isinstance(level, MeanLevel) else means_of(single)
+    labels = [*(part.pattern_names if isinstance(part, FullView) else ()), "Mean"]
+    rows = [
+        [label, *(wording.significant(float(getattr(scores, name))) for name in names)]
+        for label, scores in zip(labels, [*single, means], strict=True)
+    ]
+    columns = ["Patterns" if part.shuffled else "Pattern", *names.values()]
+    return {"columns": columns, "rows": rows, "numeric": ",".join(map(str, range(1, len(columns))))}
 
 
 def strengths(audits: list[Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audits.judging.controls import is_small, small_ones
 from audits.judging.disclosure import CombinedView, RestrictedCounts, View
-from audits.judging.levels import AnyLevel, Correction
+from audits.judging.levels import AnyLevel, Control, Correction
 from audits.judging.result import Restricted
 from audits.models import Plan
 from audits.statistics.density import Level
@@ -56,6 +57,16 @@ def correction_reasons(rows: Sequence[LevelRow]) -> list[str]:
         if row.corrected:
             named.setdefault(row.corrected.reason, []).append(row.label)
     return [f"{' and '.join(labels).capitalize()}: {reason}" for reason, labels in named.items()]
+
+
+def control_rows(level: AnyLevel) -> list[tuple[Control, bool]]:
+    """The controls of a level, each with whether its p is small."""
+    return [(control, is_small(control.p)) for control in level.controls]
+
+
+def controls_sentence(level: AnyLevel, alpha: float) -> str:
+    """How many of them are small, and how many chance gives; empty where there are none."""
+    return small_ones([control.p for control in level.controls], alpha) if level.controls else ""
 
 
 def set_rows(shown: View, level: Level) -> list[SetRow]:

@@ -9,15 +9,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from audits.judging import codec, disclosure
-from audits.judging.assignments import Conclusion, Rules, conclude, sentence
-from audits.judging.levels import Correction
+from audits.judging.assignments import Conclusion, CorrectedP, Rules, conclude, sentence
+from audits.judging.exploratory import NOT_SMALL, SMALL, exploratory, exploratory_sentence
+from audits.judging.levels import AnyLevel, Correction
 from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
-from audits.services.plans.series import findings_of_others, hold, run_numbers
+from audits.services.plans.series import findings_of_others, hold, run_numbers, shown_before, shown_by
 from audits.services.plans.values import PlanError
-from audits.statistics.corrections import Corrected, Finding, correct
+from audits.statistics.corrections import Finding, Spending, correct, corrected_if
 from audits.statistics.density import Level
 from provenance.canonical import canonical_json
 from provenance.models import Release
@@ -43,13 +44,12 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
-        hold(plan.releases.all())
+        hold(plan.version)
         if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
             return  # by another attempt, which was thought lost
-        corrected = correct(_findings(audit, results), plan.series_is_open)
-        own = {(item.tested.release, item.tested.level): item for item in corrected[: _own(results)]}
+        together = TestedTogether(_findings(audit, results), _spending(audit))
         AuditRow.objects.filter(audit=audit).delete()
-        rows = [_row(audit, release, result, own, rules) for release, result in results]
+        rows = [_row(audit, release, result, together, rules) for release, result in results]
         tests = max(row.found.tests or 0 for row in rows)
         audit.conclusion, audit.sentence = _overall(plan, rows)
         audit.facts = facts | {"code_version": code_version(), "tests": tests}
@@ -61,61 +61,95 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
 
 
 def _findings(audit: Audit, results: Found) -> list[Finding]:
-    """Every p-value of this run, then what all other runs of the same weights against the same releases bring."""
-    plan, releases = audit.plan, [release for release, _ in results]
-    number = run_numbers(plan.suspect, releases)[audit.pk]
+    """Every p-value of this run, then, in a closed series, what all other runs bring."""
+    plan = audit.plan
+    number = run_numbers(plan.suspect, plan.version)[audit.pk]
     own = [
         Finding(str(release.pk), level, number, found.p, level in plan.primary_levels)
         for release, result in results
         for level, found in result.scored.items()
     ]
-    return own + findings_of_others(plan.suspect, releases, plan.organisation, plan)
+    if plan.series_is_open:
+        return own
+    return own + findings_of_others(plan.suspect, plan.version, plan.organisation, plan)
 
 
-def _own(results: Found) -> int:
-    return sum(len(result.scored) for _, result in results)
+def _spending(audit: Audit) -> Spending:
+    """Copies that count untested, as the lock found them; in an open series all that was shown before."""
+    plan = audit.plan
+    untested = plan.frozen["copies"]["untested"] * len(plan.primary_levels)
+    if not plan.series_is_open:
+        return Spending(untested)
+    return Spending(untested, shown_before(plan.suspect, plan.version, audit), shown_by(plan))
 
 
-def _row(
-    audit: Audit, release: Release, result: Result, own: Mapping[tuple[str, str], Corrected], rules: Rules
-) -> AuditRow:
-    corrections = {level: _correction(own[str(release.pk), level]) for level in result.scored}
-    conclusion, concluded = _concluded(audit.plan, result, corrections, rules)
-    decision = concluded.decision
+class TestedTogether:
+    """All tests that are corrected together, found by release and level; those of this run come first among them."""
+
+    def __init__(self, tested: Sequence[Finding], spending: Spending) -> None:
+        self._tested, self._spending = tested, spending
+        self._corrected = correct(tested, spending)
+        self._places = {(item.release, item.level): place for place, item in reversed(list(enumerate(tested)))}
+
+    def correction(self, release: Release, level: Level, found: AnyLevel) -> Correction:
+        item = self._corrected[self._places[str(release.pk), level]]
+        smallest = self.instead(release, level, found.smallest_p) if item.tested.primary else None
+        return Correction(item.corrected, item.together, item.reason, item.tested.primary, smallest)
+
+    def instead(self, release: Release, level: Level, p: float) -> float:
+        """What a primary level would be corrected to if it had given `p`."""
+        return corrected_if(self._tested, self._places[str(release.pk), level], p, self._spending)
+
+
+def _row(audit: Audit, release: Release, result: Result, together: TestedTogether, rules: Rules) -> AuditRow:
+    corrections = {level: together.correction(release, level, found) for level, found in result.scored.items()}
+    decided_by = _decided_by(audit.plan, result, corrections)
+    decision, corrected = result.scored[decided_by], corrections[decided_by]
+    other = decision.p_without if rules.decide_with_references else decision.p_with
+    conclusion, reasons = conclude(
+        decision,
+        CorrectedP(
+            corrected.p,
+            min(one.smallest_p for one in corrections.values() if one.smallest_p is not None),
+            None if other is None else together.instead(release, decided_by, other),
+        ),
+        rules,
+    )
+    if audit.plan.exploratory:
+        conclusion = exploratory(conclusion)
+    concluded = _concluded(audit.plan, result, corrections, decided_by, reasons)
     return AuditRow.objects.create(
         audit=audit,
         release=release,
         conclusion=conclusion,
-        level=concluded.deciding,
+        level=decided_by,
         p=decision.p,
-        p_corrected=corrections[concluded.deciding].p,
+        p_corrected=corrected.p,
         smallest_p=decision.smallest_p,
         result=codec.write(concluded),
     )
 
 
-def _correction(item: Corrected) -> Correction:
-    return Correction(item.corrected, item.together, item.reason, item.tested.primary)
-
-
-def _concluded(plan: Plan, result: F, corrections: Mapping[Level, Correction], rules: Rules) -> tuple[Conclusion, F]:
-    """The conclusion, and the result with its corrections and what decided."""
+def _decided_by(plan: Plan, result: Result, corrections: Mapping[Level, Correction]) -> Level:
+    """The primary level whose corrected p is smallest; of equal ones the first in the fixed order."""
     scored = result.scored
-    # Of equal ones the first in the fixed order.
-    decided_by = min(
-        (level for level in scored if level in plan.primary_levels),
-        key=lambda level: (corrections[level].p, scored[level].p),
-    )
-    deciding = corrections[decided_by]
-    conclusion, reasons = conclude(scored[decided_by], deciding.p, rules)
-    levels = {level: replace(found, corrected=corrections[level]) for level, found in scored.items()}
-    return conclusion, replace(
+    primary = (level for level in scored if level in plan.primary_levels)
+    return min(primary, key=lambda level: (corrections[level].p, scored[level].p))
+
+
+def _concluded(
+    plan: Plan, result: F, corrections: Mapping[Level, Correction], decided_by: Level, reasons: Sequence[str]
+) -> F:
+    """The result with its corrections and what decided."""
+    levels = {level: replace(found, corrected=corrections[level]) for level, found in result.scored.items()}
+    return replace(
         result,
         levels={**result.levels, **levels},
         primary_levels=plan.primary_levels,
         decided_by=decided_by,
-        tests=deciding.together,
+        tests=corrections[decided_by].together,
         reasons=(*reasons, *_untested(plan, result)),
+        exploratory=plan.exploratory,
     )
 
 
@@ -141,13 +175,16 @@ def _overall(plan: Plan, rows: Sequence[AuditRow]) -> tuple[Conclusion, str]:
 
     Where several levels may decide it also says which of them did.
     """
-    order: tuple[Conclusion, ...] = ("evidence", "inconclusive", "no_evidence")
+    order: tuple[Conclusion, ...] = ("evidence", SMALL, "inconclusive", "no_evidence", NOT_SMALL)
     strongest = next(word for word in order if any(row.conclusion == word for row in rows))
     named = [row for row in rows if row.conclusion == strongest]
+    recipients = [row.release.recipient for row in named]
+    if plan.exploratory:
+        return strongest, exploratory_sentence(strongest, plan.suspect.name, recipients)
     decided = [level for level in plan.primary_levels if any(row.level == level for row in named)]
     labels = [str(Plan.Level(level).label) for level in decided] if len(plan.primary_levels) > 1 else []
-    return strongest, sentence(strongest, plan.suspect.name, [row.release.recipient for row in named], labels)
+    return strongest, sentence(strongest, plan.suspect.name, recipients, labels)
 
 
 def _public_digest(row: AuditRow) -> str:
-    return hashlib.sha256(canonical_json(codec.write(disclosure.shuffled(row.found)))).hexdigest()
+    return hashlib.sha256(canonical_json(codec.write(disclosure.as_logged(row.found)))).hexdigest()

@@ -13,4 +13,4 @@ def may_see_assignment(user: User, release: Release) -> bool:
 
 def visible_result(row: AuditRow, user: User) -> View:
     """What one person may see of a row's result: everything, or without a way to derive the secret assignment."""
-    return disclosure.full(row.found) if may_see_assignment(user, row.release) else disclosure.shuffled(row.found)
+    return disclosure.full(row.found) if may_see_assignment(user, row.release) else disclosure.withheld(row.found)

@@ -1,6 +1,5 @@
 """The part of an audit's run that asks about associated marks: which pattern pulls to which group."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from audits.asking.measuring import Marks, Question
 from audits.asking.probe_images import load_images_once
 from audits.judging.assignments import Rules, Secrets, judge_level
 from audits.judging.levels import AssociatedLevel, Unscored
-from audits.judging.result import AssociatedResult, Restricted, Shuffle
+from audits.judging.result import AssociatedResult, Restricted
 from audits.judging.scoring import LevelScores, score_levels
 from audits.models import Plan, RegisteredModel
 from audits.services.runs.asked import Asked
@@ -76,7 +75,6 @@ def judge(
         levels=levels,
         groups=tuple(settings.groups),
         assignment=tuple(chosen.secret.assignment.tolist()),
-        shuffle=Shuffle(_shuffle(len(chosen.secret.patterns))),
         probes_digest=chosen.digest,
         nonce=asked.audit.nonce,
         restriction=_restricted(chosen),
@@ -115,10 +113,3 @@ def _restricted(chosen: ChosenImages) -> Restricted | None:
     if settings.restriction is None:
         return None
     return Restricted(tuple(settings.size_classes), len(settings.forbidden), settings.restriction.possible())
-
-
-def _shuffle(count: int) -> tuple[int, ...]:
-    """From the operating system, and kept: an order that follows from public values would hide nothing."""
-    order = list(range(count))
-    secrets.SystemRandom().shuffle(order)
-    return tuple(order)

@@ -13,8 +13,8 @@ from audits.judging.result import COMBINED, CombinedResult, OneSet, Result, SetR
 from audits.judging.sets import combine_levels
 from audits.models import Audit, RegisteredModel
 from audits.services.code_version import code_version
+from audits.services.plans.claims import check_may_begin
 from audits.services.plans.locking import check_unchanged, record
-from audits.services.plans.series import check_series
 from audits.services.plans.values import values_of
 from audits.services.results.verdicts import check_deciding, rules_of, store
 from audits.services.runs import assignments, ranks
@@ -35,8 +35,8 @@ def run_audit(run: JobRun) -> None:
     if audit.state == Audit.State.DONE:  # an earlier attempt was killed after its last step
         return
     check_unchanged(plan)
-    if audit.asked_at is None:  # one that has asked counts already, so runs of the other kind were refused since
-        check_series(values_of(plan), plan)
+    if audit.asked_at is None:  # one that has asked counts already, so runs that may not stand beside it were refused
+        check_may_begin(values_of(plan), plan)
     Audit.objects.filter(pk=audit.pk).exclude(state=Audit.State.DONE).update(
         state=Audit.State.RUNNING, finished_at=None
     )

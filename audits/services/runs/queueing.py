@@ -5,8 +5,9 @@ import secrets
 from django.db import transaction
 
 from audits.models import Audit, Plan
-from audits.services.plans.locking import record
-from audits.services.plans.series import check_series, hold
+from audits.services.plans.claims import check_claims
+from audits.services.plans.locking import check_correction, record
+from audits.services.plans.series import hold
 from audits.services.plans.values import PlanError, values_of
 from provenance.models import Job, Role, User
 from provenance.services.access import may_audit, require
@@ -28,8 +29,9 @@ def queue(plan: Plan, *, by: User) -> Audit:
     if before is not None:
         state = "is waiting or running" if before.state in (Audit.State.QUEUED, Audit.State.RUNNING) else "has been run"
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
-    hold(plan.releases.all())
-    _check_series(plan)
+    hold(plan.version)
+    check_correction(plan)
+    _check_claims(plan)
     # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its draws.
     audit = Audit.objects.create(plan=plan, created_by=by, nonce=secrets.token_hex(NONCE_BYTES))
     audit.job = enqueue("audit.run", audit, organisation=plan.organisation, by=by, params={"audit": str(audit.pk)})
@@ -38,10 +40,10 @@ def queue(plan: Plan, *, by: User) -> Audit:
     return audit
 
 
-def _check_series(plan: Plan) -> None:
-    """Runs of the other kind may have begun since the lock."""
+def _check_claims(plan: Plan) -> None:
+    """Other runs may have begun since the lock."""
     try:
-        check_series(values_of(plan), plan)
+        check_claims(values_of(plan), plan)
     except PlanError as error:
         raise PlanError(f"{error.sentence} This plan is locked, so draft a new one.") from error
 

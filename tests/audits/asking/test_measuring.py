@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audits.asking.measuring import MeasuringError, Question, already_answered, measure
-from audits.judging.assignments import Rules, Secrets, conclude, judge_level, sentence
+from audits.judging.assignments import CorrectedP, Rules, Secrets, conclude, judge_level, sentence
 from audits.judging.levels import CombinedLevel, Control
 from audits.judging.scoring import LevelScores, available_levels, score_level, score_levels
 from audits.statistics.combination import combine
@@ -43,7 +43,7 @@ def test_a_model_with_a_trace_is_found_at_every_level_and_a_clean_one_is_not(tmp
     for level in available_levels(marked):
         found = judged(marked, question, secret, wrong=wrong, level=level)
         assert found.p <= 0.01, level
-        assert conclude(found, found.p, RULES)[0] == "evidence"
+        assert conclude(found, CorrectedP(found.p, found.smallest_p), RULES)[0] == "evidence"
         assert [control.p > 0.01 for control in found.controls] == [True]
         assert all(len(getattr(found, name)) == len(GROUPS) for name in ("pulls", "densities"))
         assert judged(clean, question, secret, wrong=wrong, level=level).p > 0.01
@@ -236,7 +236,7 @@ def test_references_are_tested_themselves_at_both_tails(tmp_path):
     assert {control.kind for control in result.controls} == {"reference", "reference left out"}
     assert len(result.controls) == 6
     assert result.tainted == ()
-    assert conclude(result, result.p, rules)[0] == "evidence"
+    assert conclude(result, CorrectedP(result.p, result.smallest_p), rules)[0] == "evidence"
     only = {"clean 11": honest["clean 11"]}
     result = judged(suspect, question, secret, only, rules=rules)
     assert [control.kind for control in result.controls] == ["reference", "reference"]
@@ -245,7 +245,7 @@ def test_references_are_tested_themselves_at_both_tails(tmp_path):
     rigged = honest | {"rigged": score_level(opposite, "features", names, group_of)}
     result = judged(suspect, question, secret, rigged, rules=rules)
     assert result.tainted == ("rigged",)
-    conclusion, reasons = conclude(result, 1e-6, rules)
+    conclusion, reasons = conclude(result, CorrectedP(1e-6, 1e-6), rules)
     assert conclusion == "inconclusive"
     assert "rigged" in reasons[0]
 
@@ -284,12 +284,14 @@ def outcome(p, p_with=None, smallest=1e-6, wrong=0.5):
 @pytest.mark.parametrize(
     ("result", "corrected", "expected", "reason"),
     [
-        (outcome(0.001), 0.002, "evidence", ""),
-        (outcome(0.5), 0.5, "no_evidence", ""),
-        (outcome(0.004), 0.02, "inconclusive", "corrected"),
-        (outcome(0.3, p_with=0.001), 0.3, "inconclusive", "with references"),
-        (outcome(0.5, smallest=0.04), 0.5, "inconclusive", "could not reach"),
-        (outcome(0.001, wrong=0.001), 0.001, "inconclusive", "wrong key"),
+        (outcome(0.001), CorrectedP(0.002, 2e-6), "evidence", ""),
+        (outcome(0.5), CorrectedP(0.5, 2e-6), "no_evidence", ""),
+        (outcome(0.004), CorrectedP(0.02, 5e-6), "inconclusive", "corrected"),
+        (outcome(0.3, p_with=0.001), CorrectedP(0.3, 1e-6, 0.001), "inconclusive", "with references reaches"),
+        (outcome(0.3, p_with=0.006), CorrectedP(0.6, 2e-6, 0.012), "no_evidence", ""),
+        (outcome(0.5, smallest=0.04), CorrectedP(0.5, 0.04), "inconclusive", "could not reach"),
+        (outcome(0.5, smallest=0.006), CorrectedP(1.0, 0.012), "inconclusive", "once corrected for all tests made"),
+        (outcome(0.001, wrong=0.001), CorrectedP(0.001, 1e-6), "inconclusive", "wrong key"),
     ],
 )
 def test_conclusions(result, corrected, expected, reason):

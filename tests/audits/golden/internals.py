@@ -40,6 +40,7 @@ __all__ = [
     "issue",
     "judge_level",
     "lock",
+    "logged_result",
     "queue",
     "releases",
     "render_pdf",
@@ -56,7 +57,11 @@ def full_result(row: AuditRow) -> dict[str, Any]:
 
 
 def shuffled_result(row: AuditRow) -> dict[str, Any]:
-    return codec.write(disclosure.shuffled(row.found))
+    return codec.write(disclosure.withheld(row.found))
+
+
+def logged_result(row: AuditRow) -> dict[str, Any]:
+    return codec.write(disclosure.as_logged(row.found))
 
 
 def visible_result(row: AuditRow, person: User) -> dict[str, Any]:

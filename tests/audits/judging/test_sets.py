@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audits.judging.assignments import Rules, Secrets, conclude, judge_level
+from audits.judging.assignments import CorrectedP, Rules, Secrets, conclude, judge_level
 from audits.judging.levels import Unscored
 from audits.judging.ranks import KeyScores, judge_ranks, rank_level
 from audits.judging.scoring import LevelScores
@@ -139,11 +139,11 @@ def test_references_and_the_wrong_key_are_combined_like_the_suspect():
         assert control.p == combine([one.controls[number].p for one in made], [24, 24]).p
     assert level.tainted == ()
     assert level.missing == 2
-    assert conclude(level, 1e-4, rules)[0] == "evidence"
+    assert conclude(level, CorrectedP(1e-4, 1e-4), rules)[0] == "evidence"
 
     level = combine_level(sets((True, True)), rules)
     assert level.tainted == ("doubtful",)
-    assert conclude(level, 1e-4, rules)[0] == "inconclusive"
+    assert conclude(level, CorrectedP(1e-4, 1e-4), rules)[0] == "inconclusive"
     without_wrong = [made[0], replace(made[1], controls=made[1].controls[1:])]
     assert "wrong key" not in {control.kind for control in combine_level(without_wrong, rules).controls}
 

@@ -162,6 +162,48 @@ def test_a_plan_that_could_not_reach_alpha_is_said():
     assert "could not have found evidence" in text
 
 
+def test_so_is_one_that_could_not_once_it_is_corrected():
+    made = facts(evidence=False)
+    made = replace(made, result=replace(made.result, smallest_p=0.006, smallest_corrected_p=0.012))
+    _, text = read(made)
+    assert "(0.006, corrected for all tests made 0.012) lies above alpha (0.01)" in text
+    numbers = dict(view_of(made)["key_numbers"])
+    assert (numbers["Smallest reachable p"], numbers["The same, corrected"]) == ("0.006", "0.012")
+
+
+def test_the_origin_of_every_model_is_printed():
+    made = facts()
+    suspect = replace(made.suspect, origin="bought from a reseller in 2025", tensors="ab" * 32)
+    references = (replace(made.references[0], origin="trained by ourselves"), replace(made.references[1], origin=""))
+    _, text = read(replace(made, suspect=suspect, references=references))
+    assert "Origin bought from a reseller in 2025" in text
+    assert "trained by ourselves" in text
+    assert "not stated" in text
+    assert "ab" * 32 in text.replace(" ", "")
+    rows = dict(view_of(made)["suspect"])
+    assert "Origin" not in rows  # an old report did not say
+
+
+def test_other_names_of_the_suspect_are_printed_and_of_others_their_number():
+    made = facts()
+    suspect = replace(made.suspect, tensors="ab" * 32, also_registered=("vision-2b",), registered_elsewhere=2)
+    told = replace(made, suspect=suspect, run=replace(made.run, other_runs=3, other_weights=2))
+    assert dict(view_of(told)["suspect"])["Also registered"] == (
+        "as “vision-2b”, 2 times by another organisation; all count as one suspect"
+    )
+    assert "its answers to noise images agree" in dict(plan_limitations(told))["Other weights."]
+
+
+def test_a_small_p_among_controls_is_explained_beside_them():
+    made = facts()
+    one = replace(made.controls[1], p=0.031)
+    _, text = read(replace(made, controls=(one, *made.controls[1:])))
+    assert "1 of 12 controls has a p of 0.05 or less" in text
+    assert "chance alone gives up to 0.6 such on average" in text
+    assert "0.031 (small)" in text
+    assert "None of 12 controls have a p of 0.05 or less" in read(made)[1]
+
+
 def test_a_demonstration_says_so_on_every_page():
     reader, _ = read(replace(facts(), demo=True), pages=0)
     assert all("Demonstration instance" in page.extract_text() for page in reader.pages)

@@ -37,13 +37,17 @@ def test_facts_of_an_old_report_are_read_with_what_they_lack():
         "": ("other_tests", "other_tests_left_out", "calibration"),
         "plan": ("primary_levels", "series_is_open", "held_out", "decoys", "combination"),
         "run": ("later_runs",),
+        "suspect": ("origin", "tensors", "also_registered", "registered_elsewhere"),
+        "result": ("smallest_corrected_p",),
     }
     for part, names in later.items():
         for name in names:
             del (outer["facts"][part] if part else outer["facts"])[name]
     for row in outer["facts"]["result"]["rows"]:
-        for name in ("set", "test", "combined", "together", "reason"):
+        for name in ("set", "test", "combined", "together", "reason", "smallest_corrected_p"):
             del row[name]
+    for reference in outer["facts"]["references"]:
+        del reference["origin"]
     for release in outer["facts"]["releases"]:
         del release["restrictions"]
     read = ReportFacts.from_json(json.dumps(outer).encode())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from audits.statistics.corrections import Finding, correct, open_ended
+from audits.statistics.corrections import Finding, Spending, correct, open_factor
 from audits.statistics.multiplicity import MultiplicityError, holm
 
 
@@ -30,7 +30,7 @@ def test_primary_levels_do_not_pay_for_secondary_ones():
     assert found[2].corrected == pytest.approx(0.045)  # third place among four, after the primary 0.01
     assert [item.together for item in found] == [2, 2, 4, 4]
     assert "2 primary tests of this suspect (2 releases)" in found[0].reason
-    assert "other releases in other plans" in found[0].reason
+    assert "copies of other images" in found[0].reason
     assert "2 releases and 2 levels" in found[2].reason
     assert "does not decide" in found[2].reason
 
@@ -100,13 +100,47 @@ def test_an_open_series_keeps_its_promise_where_plain_counting_breaks_it():
     spent = counted = 0
     for _ in range(trials):
         p = generator.uniform(size=runs)
-        spent += any(open_ended(p[k], k + 1) <= 0.05 for k in range(runs))
+        spent += any(p[k] * open_factor(k, 1) <= 0.05 for k in range(runs))
         counted += any((k + 1) * p[: k + 1].min() <= 0.05 for k in range(runs))
     high = stats.binom.interval(0.99, trials, 0.05)[1]
     assert spent <= high < counted
-    opened = correct([Finding("a", "features", 3, 0.001)], series_is_open=True)[0]
+    opened = correct([Finding("a", "features", 3, 0.001)], Spending(before=2))[0]
     assert opened.corrected == pytest.approx(0.012)
     assert "without a planned end" in opened.reason
+
+
+def test_untested_copies_count_as_if_they_had_shown_nothing():
+    tested = [Finding("a", "features", 1, 0.001), Finding("b", "features", 1, 0.9)]
+    found = correct(tested, Spending(untested=8))
+    assert [(item.together, item.corrected) for item in found] == [(10, pytest.approx(0.01)), (10, 1.0)]
+    assert "8 of copies that were not tested and count with p = 1" in found[0].reason
+    alone = correct(tested[:1], Spending(untested=1))[0]
+    assert alone.corrected == pytest.approx(0.002)
+    assert "Not corrected" not in alone.reason
+
+
+def test_an_open_series_pays_for_every_p_that_it_shows():
+    """Three levels are shown and one decides: whoever saw the others may let them decide the next time."""
+    tested = [
+        Finding("a", level, 1, p, level == "soft") for level, p in (("features", 0.3), ("soft", 0.002), ("hard", 0.04))
+    ]
+    first = correct(tested, Spending(before=0, made=3))
+    assert first[1].corrected == pytest.approx(0.002 * 1 * 4)
+    assert first[1].together == 3
+    later = correct(tested, Spending(untested=2, before=6, made=6))
+    assert later[1].corrected == pytest.approx(0.002 * 7 * 15)
+    assert "8 p-values of this suspect, 2 of them of copies that were not tested," in later[1].reason
+    assert "6 of earlier runs" in later[1].reason
+    assert "multiplied by 105" in later[1].reason
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60))
+def test_the_shares_of_all_runs_of_an_open_series_together_are_no_more_than_alpha(made):
+    shares, before = 0.0, 0
+    for m in made:
+        shares += m / open_factor(before, m)
+        before += m
+    assert shares < 1
 
 
 @given(st.lists(st.tuples(st.floats(1e-6, 1.0), st.booleans()), min_size=1, max_size=12), st.randoms())
@@ -133,5 +167,5 @@ def test_order_does_not_matter_and_nothing_gets_smaller(items, random):
 def test_what_cannot_be_corrected_is_refused(tested, message):
     with pytest.raises(MultiplicityError, match=message):
         correct(tested)
-    with pytest.raises(MultiplicityError, match="from 1"):
-        open_ended(0.1, 0)
+    with pytest.raises(MultiplicityError, match="from 0"):
+        open_factor(-1, 1)

@@ -1,0 +1,34 @@
+"""The keys of the same images as a report states them: what became of each, and which the suspect was asked about."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KeyFacts:
+    """One key. Times are empty where it did not happen; released_to: empty where no copy bears it."""
+
+    state: str
+    drawn_at: str
+    committed_at: str
+    released_to: str
+    released_at: str
+    tested_at: str  # when this suspect was first asked about it
+    late: bool  # committed to after the suspect was first seen
+    tested_here: bool  # by this audit
+
+
+@dataclass(frozen=True)
+class KeysFacts:
+    """Keys of the data's owner for the same images, at issue; and how copies counted when the plan was locked.
+
+    first_seen_at: of the suspect, on this server; published_on: as declared, empty where nobody did; elsewhere:
+    committed keys of other organisations; committed, untested: None in plans of versions that counted no copies.
+    """
+
+    first_seen_at: str
+    published_on: str
+    rows: tuple[KeyFacts, ...]
+    elsewhere: int
+    never_tested: int
+    committed: int | None = None
+    untested: int | None = None

@@ -1,0 +1,34 @@
+"""Plans that could not claim what they are made for: refused when they are locked, queued or begun."""
+
+from audits.models import Plan
+from audits.planning.claims import kind_of, series_refusal
+from audits.services.plans.copies import late_refusal
+from audits.services.plans.series import counting_runs
+from audits.services.plans.values import PlanError, PlanValues
+
+
+def refusal(values: PlanValues, plan: Plan | None = None) -> str:
+    """Why a plan may not be locked or run as things stand; "" where it may. plan: whose own run is no other one."""
+    return late_refusal(values) or _series_refusal(values, plan)
+
+
+def check_claims(values: PlanValues, plan: Plan | None = None) -> None:
+    """Raises PlanError where a plan may not be locked or queued beside the keys and runs that there are."""
+    if why := refusal(values, plan):
+        raise PlanError(why)
+
+
+def check_may_begin(values: PlanValues, plan: Plan) -> None:
+    """The same for a run that was queued and has asked nothing yet: one that ended and was taken up again, mostly."""
+    if why := _series_refusal(values, plan, begun=True):
+        raise PlanError(why)
+
+
+def _series_refusal(values: PlanValues, plan: Plan | None, begun: bool = False) -> str:
+    runs = counting_runs(values.suspect, values.version)
+    runs = runs.exclude(plan=plan) if plan else runs
+    others = {
+        kind_of(exploratory, is_open)
+        for exploratory, is_open in runs.values_list("plan__exploratory", "plan__series_is_open")
+    }
+    return series_refusal(kind_of(values.exploratory, values.series_is_open), others, begun)

@@ -1,0 +1,40 @@
+"""The keys of the same images, as the facts of a report."""
+
+from datetime import datetime
+
+from audits.models import Audit
+from audits.report.keys import KeyFacts, KeysFacts
+from audits.services.reports.log import time_text
+from audits.services.results.keys import KeyRow, keys_of, seen_at
+
+
+def keys_facts(audit: Audit) -> KeysFacts:
+    plan, keys = audit.plan, keys_of(audit)
+    copies = plan.frozen.get("copies", {})
+    published = plan.suspect.published_on
+    return KeysFacts(
+        first_seen_at=time_text(seen_at(audit)),
+        published_on=published.isoformat() if published else "",
+        rows=tuple(_key(row) for row in keys.rows),
+        elsewhere=keys.elsewhere,
+        never_tested=keys.never_tested,
+        committed=copies.get("committed"),
+        untested=copies.get("untested"),
+    )
+
+
+def _key(row: KeyRow) -> KeyFacts:
+    return KeyFacts(
+        state=row.state,
+        drawn_at=_time(row.drawn_at),
+        committed_at=_time(row.committed_at),
+        released_to=row.released_to,
+        released_at=_time(row.released_at),
+        tested_at=_time(row.tested_at),
+        late=row.is_late,
+        tested_here=row.is_tested_here,
+    )
+
+
+def _time(moment: datetime | None) -> str:
+    return time_text(moment) if moment else ""

@@ -1,5 +1,6 @@
 """Fixtures that every test may use: three stock people, eager jobs, the shared data."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,12 @@ def eager_jobs(settings) -> Iterator[None]:
     app.conf.task_always_eager, app.conf.task_eager_propagates = True, True
     yield
     app.conf.task_always_eager, app.conf.task_eager_propagates = before
+
+
+@pytest.fixture(autouse=True)
+def uninspected(monkeypatch) -> None:
+    """No release is inspected unasked, as one of few images is not: it takes seconds, and most tests make releases."""
+    monkeypatch.setattr("provenance.services.releases.LEAST", sys.maxsize)
 
 
 @pytest.fixture

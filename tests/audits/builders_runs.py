@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import signal
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
-import psutil
 from django.core.files.base import ContentFile
 from django.utils import timezone
 from PIL import Image
@@ -18,7 +23,8 @@ from audits.services.plans.drafting import save_draft
 from audits.services.plans.locking import lock
 from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
-from audits.suspects.fork_server import CHILD_NAME
+from audits.suspects.answers import Answers
+from audits.suspects.sandbox import SandboxedModel
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
 from provenance.marks import MarkSets, MarkSettings
@@ -153,6 +159,17 @@ def untrained(seed: int) -> bytes:
     return save({k: v.contiguous() for k, v in SmallResNet(8, (1, 1), len(CLASSES)).state_dict().items()})
 
 
+@contextmanager
+def known_keys(seed: int) -> Iterator[None]:
+    """What is drawn from the system's random source in here is the same in every run: keys, salts, beacons.
+
+    How strongly a tiny network learns a mark differs from key to key; a test of what is found needs one that it learns.
+    """
+    rng = np.random.default_rng(seed)
+    with mock.patch("os.urandom", rng.bytes), mock.patch("secrets.token_hex", lambda size=32: rng.bytes(size).hex()):
+        yield
+
+
 def make_releases(world: World, version: Version, *recipients: str) -> list[Release]:
     """Through the service and its job; the caller's transaction must let on_commit run."""
     made = releases.make_releases(version, recipients, MarkSets((settings(),)), by=world.rights_holder)
@@ -165,10 +182,21 @@ def locked_plan(world: World, tested: list[Release], suspect: RegisteredModel, *
     return lock(save_draft(values, by=world.auditor), by=world.auditor)
 
 
-def kill_confined_child() -> bool:
-    """Ends the confined process of this one, as a machine that runs out of memory does; False where there is none."""
-    for process in psutil.Process().children(recursive=True):
-        if process.name() == CHILD_NAME:
-            process.kill()
-            return True
-    return False
+@contextmanager
+def confined_child_killed_when(moment: Callable[[], bool]) -> Iterator[None]:
+    """Ends the confined process, as a machine that runs out of memory does, at the first question that finds it so."""
+    ask = SandboxedModel.answer
+
+    def answer(model: SandboxedModel, *question: Any, **more: Any) -> Answers:
+        if moment():
+            assert model._process is not None
+            os.kill(model._process.pid, signal.SIGKILL)
+        return ask(model, *question, **more)
+
+    with mock.patch.object(SandboxedModel, "answer", answer):
+        yield
+
+
+def blocks_are_answered(folder: Path, count: int) -> Callable[[], bool]:
+    """Whether so many blocks of answers are stored in a folder."""
+    return lambda: len(list(folder.rglob("*.done"))) >= count

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ from provenance.services import releases
 from provenance.services.jobs import queue
 from provenance.services.jobs.running import JobRun
 from tests.audits.builders_clusterings import colours_version, small_encoder, timm_encoder
-from tests.audits.builders_runs import kill_confined_child, locked_plan, register, untrained
+from tests.audits.builders_runs import confined_child_killed_when, locked_plan, register, untrained
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -95,25 +94,18 @@ def test_unreadable_images_belong_to_no_cluster(world):
     assert list(np.flatnonzero(labels == NONE)) == [0, 1, 2, 10]
 
 
-def kill_the_encoder_after(blocks: int, folder: Path) -> None:
-    """Ends the confined process, as a machine that runs out of memory does, once some blocks are encoded."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for path in folder.glob("*/done.npy"):
-            encoded = np.frombuffer(path.read_bytes()[128:], np.uint8).sum() if path.stat().st_size else 0
-            if encoded >= blocks and kill_confined_child():
-                return
-        time.sleep(0.002)
+def blocks_are_encoded(folder: Path, count: int) -> bool:
+    """By the notes of an array of one byte each."""
+    notes = [path.read_bytes()[128:] for path in folder.glob("*/done.npy") if path.stat().st_size]
+    return any(np.frombuffer(note, np.uint8).sum() >= count for note in notes)
 
 
 @pytest.mark.suspect
 def test_a_killed_run_resumes_where_it_was_and_finds_the_same(world, settings, monkeypatch):
     monkeypatch.setattr("audits.asking.encoding.MOST_IMAGES", 16)
     version, encoder = colours_version(world), small_encoder(world)
-    killer = threading.Thread(target=kill_the_encoder_after, args=(3, settings.FILES_DIR / "clusterings"))
-    killer.start()
-    failed = ended(starting.start(version, encoder, 5, by=world.rights_holder))
-    killer.join()
+    with confined_child_killed_when(partial(blocks_are_encoded, settings.FILES_DIR / "clusterings", 3)):
+        failed = ended(starting.start(version, encoder, 5, by=world.rights_holder))
     assert failed.state == "failed"
     assert "ended from outside" in failed.job.reason
     assert LogEntry.objects.filter(verb="clustering.failed", subject_id=str(failed.pk)).exists()

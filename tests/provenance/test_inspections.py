@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import reverse
 
+from provenance.inspection.classifier import LEAST
 from provenance.inspection.errors import InspectionError
 from provenance.models import Job, LogEntry, Release
 from provenance.services import datasets, inspections
@@ -15,6 +16,11 @@ from provenance.services.jobs import queue, worker
 from tests.provenance.builders_releases import marked_version, ordered_release, ready_release
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def inspected_unasked(monkeypatch, uninspected) -> None:
+    monkeypatch.setattr("provenance.services.releases.LEAST", LEAST)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_two_suspects_have_one_server_and_each_a_process_of_its_own(weights):
         assert not {link.readlink() for link in Path(f"/proc/{one.pid}/fd").iterdir() if int(link.name) > 2} & {
             link.readlink() for link in Path(f"/proc/{server.pid}/fd").iterdir() if int(link.name) > 2
         }
-    assert not psutil.pid_exists(one.pid)
+    wait_for(lambda: has_ended(one), 10, "the first child to be gone")
     assert server.is_running()
 
 

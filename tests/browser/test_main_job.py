@@ -205,7 +205,7 @@ def _see_the_assignment(owner: Page, auditor: Page, audit_page: str) -> None:
     """The owner sees which pattern marks which group; the auditor's page does not hold it."""
     owner.goto(audit_page)
     expect(owner.locator("main")).to_contain_text("The outlined cells are the true assignment")
-    expect(auditor.locator("main")).to_contain_text("in a random order without their names")
+    expect(auditor.locator("main")).to_contain_text("Means over all patterns")
     pulls = "figure[data-chart=pulls-figure]"
     assert "ash" in owner.locator(pulls).inner_html()
     assert auditor.locator(pulls).count() == 0

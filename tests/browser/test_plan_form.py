@@ -42,8 +42,8 @@ def test_what_is_said_of_references_follows_the_form(world, data, browser_of):
     expect(page.get_by_label("resnet-1")).to_be_checked()
     forecast = page.locator("#forecast")
     expect(forecast).to_contain_text("corrected 0.0028")
-    page.get_by_label("as many as it takes").check()
-    expect(forecast).to_contain_text("corrected 0.0056")
+    page.get_by_label("as many as it takes").check()  # three levels, each without and with the reference: times 7
+    expect(forecast).to_contain_text("corrected 0.0097")
 
     page.get_by_role("button", name="Save the draft").click()
     expect(page.get_by_text("Levels that decide", exact=True)).to_be_visible()

@@ -11,7 +11,8 @@ from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
 from provenance.embedding.sources import Source, open_source
 from provenance.embedding.survival import MIN_SURVIVAL, psnr_of
-from provenance.embedding.windows import Change, RasterChange, is_windowed, size_of
+from provenance.embedding.windows import RasterChange, is_windowed, size_of
+from provenance.embedding.written import Change
 from provenance.marks.registry import Family
 
 WRITTEN_AS = "source"  # the only way; releases made before know others

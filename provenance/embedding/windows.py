@@ -1,7 +1,6 @@
 """Changing one region of a picture, band by band and without the rest of it where its format allows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
 import numpy as np
@@ -10,41 +9,8 @@ from provenance.embedding.carried.seen import Seen
 from provenance.embedding.raster import Raster
 from provenance.embedding.sources import Region, Source, decode
 from provenance.embedding.survival import mean_change, squared_error, survival
+from provenance.embedding.written import Change, Written
 from provenance.marks.registry import Rows
-
-
-@dataclass(frozen=True)
-class Written:
-    """A changed file, and how a decoder reads it.
-
-    `survival`: part of the wanted change that is in it. `squared`: summed squared differences from the source in
-    colours, over the whole picture. `numbers`: how many these are. `seen`: the region, where it is held.
-    """
-
-    data: bytes
-    survival: float
-    squared: int
-    numbers: int
-    seen: Seen | None
-
-
-class Change(Protocol):
-    """A change of a region, before it is written. `mode`: Pillow's, of the file. `peak`: its highest level."""
-
-    @property
-    def mode(self) -> str: ...
-
-    @property
-    def peak(self) -> int: ...
-
-    @property
-    def mean(self) -> float:
-        """Mean absolute difference from the source that is wanted, in levels."""
-        ...
-
-    def write(self) -> Written:
-        """Raises NotMarkableError."""
-        ...
 
 
 class Windowed(Source, Protocol):

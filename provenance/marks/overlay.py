@@ -87,7 +87,8 @@ class _Overlay(ABC):
         from provenance.marks import mixing
 
         tile, factor = pattern.astype(np.float32, order="C"), np.float32(self.amplitude / MIDDLE)
-        field = mixing.field_of(tile, height, width, *self._phases(np.array([placement]))[0], self.periods)
+        down, across = self._phases(np.array([placement]))[0]
+        field = mixing.field_of(tile, height, width, down, across, self.periods)
 
         def mix(pixels: np.ndarray, first: int, top: int, out: np.ndarray) -> None:
             source, out, unit, peak = mixing.prepared(pixels[top - first : top - first + len(out)], out)

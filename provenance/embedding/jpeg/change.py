@@ -8,7 +8,7 @@ from provenance.embedding.jpeg.decoding import Decoder, Region
 from provenance.embedding.jpeg.entropy import Picture, read_picture, write_picture
 from provenance.embedding.jpeg.planes import Plane
 from provenance.embedding.survival import MIN_SURVIVAL
-from provenance.embedding.windows import Written
+from provenance.embedding.written import Written
 from provenance.marks.registry import Rows
 
 _Follower = tuple[tuple, tuple, np.ndarray]  # where blocks are, where those they follow, and which of them do
@@ -26,7 +26,8 @@ class JpegChange:
     def __init__(self, picture: Picture, decoder: Decoder, rows: Rows, region: Region, box: Region) -> None:
         self._picture, self._decoder, self._rows, self._region, self._box = picture, decoder, rows, region, box
         shape = *region[2:], decoder.colours.channels
-        self._pixels = [np.empty(shape, np.uint8) for _ in range(2)] if is_small_part(region, decoder.size) else []
+        pair = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        self._pixels = pair if is_small_part(region, decoder.size) else None
         self.mode = decoder.colours.mode
         self._make(None)
 
@@ -47,7 +48,7 @@ class JpegChange:
             survival=self._sums.survival,
             squared=self._sums.squared,
             numbers=height * width * self._decoder.colours.channels,
-            seen=Seen((height, width), self._region, *self._pixels, self.peak) if self._pixels else None,
+            seen=Seen((height, width), self._region, *self._pixels, peak=self.peak) if self._pixels else None,
         )
 
     def _make(self, tried: np.ndarray | None) -> None:
@@ -64,10 +65,12 @@ class JpegChange:
 
     def _keep(self, start: int, *bands: np.ndarray) -> None:
         """The region's part of a band of the box, before and after, where they are small enough to be held."""
+        if self._pixels is None:
+            return
         top, left, height, width = self._region
         first, last = max(start, top), min(start + len(bands[0]), top + height)
         columns = slice(left - self._box[1], left - self._box[1] + width)
-        for kept, band in zip(self._pixels, bands, strict=False):
+        for kept, band in zip(self._pixels, bands, strict=True):
             if first < last:
                 kept[first - top : last - top] = band[first - start : last - start, columns]
 

@@ -37,7 +37,8 @@ class JpegSource:
             raise NotMarkableError(f"The image has more than {PIXEL_CAP:,} pixels.")
         self._structure = structure
         self._decoder = Decoder(structure)
-        rows = ALL_ROWS if region_of is None else self._rows_around(region_of(height, width))
+        region = (0, 0, height, width) if region_of is None else region_of(height, width)
+        rows = ALL_ROWS if region == (0, 0, height, width) else self._rows_around(region)
         self._picture: Picture | None = read_picture(data, structure, rows)
         self._data = data
         self.mode, self.colours = self._decoder.colours.mode, self._decoder.colours.channels

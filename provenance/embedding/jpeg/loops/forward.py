@@ -35,13 +35,12 @@ def _forward(lines, out, blocks):
 
 @compiled
 def add_difference(before, after, top, left, size, planes, weights, steps, coefs, changed):
-    """Add to the coefficients of a picture what some rows of pixels differ by.
+    """Add to the coefficients of a picture what whole units of pixels differ by.
 
     Args:
-        before, after: (h, w, C) uint8, from `top` and `left` on in a picture of `size` (down, across); whole units of
-            blocks, but for the picture's edges. planes: (P, 5), of each its height in samples, pixels of a sample
-            (down, across), its first block, and blocks of a row. weights: (P, C) float32, of the channels in
-            each plane, in 1/65536. steps: (P, 64) float32. coefs, changed: (blocks, 64), (blocks,) uint8.
+        before, after: (h, w, C) uint8, from `top` and `left` on in a picture of `size`. planes: (P, 5): samples down,
+            pixels of a sample (down, across), first block, blocks of a row. weights: (P, C), in 1/65536, and steps:
+            (P, 64), float32. coefs, changed: (blocks, 64), (blocks,) uint8.
     """
     rows, columns, channels = before.shape
     tall, across = 8 * planes[:, 1].max(), 8 * planes[:, 2].max()

@@ -21,8 +21,8 @@ SOURCES = {
     "a scan for each plane": {"interleaved": False},
     "coarse": {"step": 4},
     "very coarse": {"step": 12},
-    "many rows": {"height": 999, "width": 257},
-    "many rows, sampled": {"height": 801, "width": 330, "factors": SAMPLINGS["4:1:0"]},
+    "many rows": {"height": 999, "width": 270, "interval": 9},
+    "many rows, sampled": {"height": 801, "width": 350, "interval": 4, "factors": SAMPLINGS["4:1:0"]},
 }
 SIZES = [(48, 130), (99, 67)]
 PLACES = [(0.3, 0.7), (0.95, 0.02)]
@@ -54,8 +54,8 @@ DIGESTS = {
     "a scan for each plane": "b1a02d52725f5f42",
     "coarse": "0d0cbfc63a2cda98",
     "very coarse": "f1fce6963ab01419",
-    "many rows": "1225b6673362a1fa",
-    "many rows, sampled": "2d7ad88a9f5baa69",
+    "many rows": "9b852880f8b8f019",
+    "many rows, sampled": "39507addedadb0e4",
 }
 
 

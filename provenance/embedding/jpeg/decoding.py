@@ -9,7 +9,7 @@ from provenance.embedding.jpeg.planes import BLOCK, Plane, planes_of
 from provenance.embedding.jpeg.structure import Structure
 
 Region = tuple[int, int, int, int]  # top, left, height, width
-BAND = 1 << 18  # pixels that are decoded together, so that they stay in a processor's own cache
+BAND = 1 << 19  # pixels that are decoded together, so that they stay in a processor's own cache
 _LUMA = (19595, 38470, 7471)  # of red, green and blue in 1/65536 (JFIF 1.02)
 _BLUE = (-11059, -21709, 32768)
 _RED = (32768, -27439, -5329)

@@ -175,6 +175,6 @@ def test_memory_stays_near_that_of_the_pixels(name, large):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # Coefficients take a byte per number, those of colours being fewer, beside the file and the rows worked on at a time,
-    # which are a good part of so small a picture.
+    # Coefficients take a byte per number, beside the file and the rows worked on at a time, which are a good part of so
+    # small a picture.
     assert peak < 4.5 * 2500 * 3000 * 3

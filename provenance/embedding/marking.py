@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from provenance.embedding.carried import Seen, claims, with_thumbnails
+from provenance.embedding.carried import claims, with_thumbnails
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
-from provenance.embedding.sources import open_source
-from provenance.embedding.survival import MIN_SURVIVAL, mean_change, psnr_of, survival
-from provenance.embedding.windows import size_of, window_of, write_window
+from provenance.embedding.sources import Source, open_source
+from provenance.embedding.survival import MIN_SURVIVAL, psnr_of
+from provenance.embedding.windows import RasterChange, is_windowed, size_of
+from provenance.embedding.written import Change
 from provenance.marks.registry import Family
 
 WRITTEN_AS = "source"  # the only way; releases made before know others
@@ -45,38 +46,42 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
     if claimed := claims(data):
         raise NotMarkableError(claimed[0])
     source = open_source(data, lambda height, width: family.region(height, width, placement))
-    region = family.region(*size_of(source), placement)
-    under = window_of(source, region)
-    intended = marked_pixels(under, family, pattern, placement)
-    colours = slice(0, under.colours)
-    before, wanted = under.pixels[..., colours], intended[..., colours]
-    scale = 257 if under.peak > 255 else 1
-    if mean_change(before, wanted) < family.least_change * scale:
+    change = _changed(source, family, pattern, placement)
+    if change.mean < family.least_change * (257 if change.peak > 255 else 1):
         raise NotMarkableError(
             "The mark would change next to nothing: the image looks like the mark already, "
             "or is grey where the mark is a colour."
         )
-    written = write_window(source, intended, region)
-    kept = survival(before, wanted, written.pixels[..., colours])
-    if kept < MIN_SURVIVAL:
-        raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{kept:.1%} of it.")
-    seen = Seen(size_of(source), region, before, written.pixels[..., colours], under.peak)
-    whole = with_thumbnails(written.data, data, seen)
+    written = change.write()
+    if written.survival < MIN_SURVIVAL:
+        raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{written.survival:.1%} of it.")
+    whole = with_thumbnails(written.data, data, written.seen)
     return MarkedImage(
         data=whole,
         sha256=hashlib.sha256(whole).hexdigest(),
         crc32=zlib.crc32(whole),
-        mode=under.mode,
-        psnr=round(psnr_of(written.squared, written.numbers, under.peak), 3),
-        survival=round(kept, 4),
+        mode=change.mode,
+        psnr=round(psnr_of(written.squared, written.numbers, change.peak), 3),
+        survival=round(written.survival, 4),
     )
+
+
+def _changed(source: Source, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> Change:
+    """A source with the mark in its region."""
+    region = family.region(*size_of(source), placement)
+    if not is_windowed(source):
+        return RasterChange(source, region, lambda under: marked_pixels(under, family, pattern, placement))
+    if family.patterns_are_colours:
+        pattern = pattern_channels(source.mode, source.colours, pattern, family.black)
+    return source.changed(family.by_rows(*region[2:], pattern, placement), region)
 
 
 def marked_pixels(under: Raster, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> np.ndarray:
     """The pixels of a region with the mark mixed in and rounded, before any encoding; (h, w, C) as they were."""
-    channels = pattern_channels(under, pattern, family.black) if family.patterns_are_colours else pattern
+    if family.patterns_are_colours:
+        pattern = pattern_channels(under.mode, under.colours, pattern, family.black)
     colours = under.pixels[..., : under.colours]
-    mixed = family.mix(colours, channels, placement, out=np.empty(colours.shape, colours.dtype))
+    mixed = family.mix(colours, pattern, placement, out=np.empty(colours.shape, colours.dtype))
     if under.colours == under.pixels.shape[2]:
         return mixed
     return np.concatenate([mixed, under.pixels[..., under.colours :]], axis=2)

@@ -44,14 +44,14 @@ def read_raster(image: Image.Image) -> Raster:
     return Raster(image.mode, pixels, channels - 1 if image.mode == "RGBA" else channels)
 
 
-def pattern_channels(raster: Raster, pattern: np.ndarray, black: int) -> np.ndarray:
-    """A pattern (..., 3) uint8 RGB in the raster's colour channels: (..., colours) uint8.
+def pattern_channels(mode: str, colours: int, pattern: np.ndarray, black: int) -> np.ndarray:
+    """A pattern (..., 3) uint8 RGB in a raster's colour channels: (..., colours) uint8.
 
     `black` is what a CMYK image's fourth ink gets: none of it for a pattern that covers, the middle for one that adds.
     """
-    if raster.mode == "CMYK":
+    if mode == "CMYK":
         return np.concatenate([255 - pattern, np.full_like(pattern[..., :1], black)], axis=-1)
-    if raster.colours == 1:
+    if colours == 1:
         weights = np.array([19595, 38470, 7471])  # ITU-R 601-2 luma in 1/65536, as Pillow has it
         luma = (pattern.astype(np.int64) @ weights + 32768) >> 16
         return luma[..., None].astype(np.uint8)

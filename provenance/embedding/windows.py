@@ -1,76 +1,80 @@
-"""Seeing and changing one region of a picture, without the rest of it where its format allows."""
+"""Changing one region of a picture, band by band and without the rest of it where its format allows."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol, TypeGuard
 
 import numpy as np
 
+from provenance.embedding.carried.seen import Seen
 from provenance.embedding.raster import Raster
 from provenance.embedding.sources import Region, Source, decode
-from provenance.embedding.survival import squared_error
-
-
-@dataclass(frozen=True)
-class Written:
-    """A file with other pixels, and what a decoder reads of it.
-
-    `pixels`: (h, w, C) of the region. `squared`: summed squared differences from the source in colours, over the whole
-    picture. `numbers`: how many these are.
-    """
-
-    data: bytes
-    pixels: np.ndarray
-    squared: int
-    numbers: int
+from provenance.embedding.survival import mean_change, squared_error, survival
+from provenance.embedding.written import Change, Written
+from provenance.marks.registry import Rows
 
 
 class Windowed(Source, Protocol):
-    """A source of which single regions can be decoded and written. Pixels are (h, w, C) uint8, colours alone."""
+    """A source of which single regions can be decoded and written. All its channels are colours of 8 bits."""
 
     @property
     def size(self) -> tuple[int, int]: ...
 
-    def window(self, region: Region) -> Raster: ...
+    @property
+    def mode(self) -> str: ...
 
-    def write_window(self, wanted: np.ndarray, region: Region) -> tuple[bytes, np.ndarray, int]:
-        """The file with these pixels in a region, the region as a decoder reads it, squared differences in all."""
-        ...
+    @property
+    def colours(self) -> int: ...
+
+    def changed(self, rows: Rows, region: Region) -> Change: ...
 
 
-def _is_windowed(source: Source) -> TypeGuard[Windowed]:
-    return hasattr(type(source), "write_window")
+def is_windowed(source: Source) -> TypeGuard[Windowed]:
+    """Whether a source changes band by band."""
+    return hasattr(type(source), "changed")
+
+
+class RasterChange:
+    """A change of a source whose pixels are all decoded. mixed: what becomes of a region's stored pixels."""
+
+    def __init__(self, source: Source, region: Region, mixed: Callable[[Raster], np.ndarray]) -> None:
+        self._source, self._region, raster = source, region, source.raster
+        self._before = raster.pixels[_slices(region)]
+        self._wanted = mixed(Raster(raster.mode, self._before, raster.colours))
+        self._colours = slice(0, raster.colours)
+        self.mode, self.peak = raster.mode, raster.peak
+
+    @property
+    def mean(self) -> float:
+        """Mean absolute difference from the source that is wanted, in levels."""
+        return mean_change(self._before[..., self._colours], self._wanted[..., self._colours])
+
+    def write(self) -> Written:
+        """The file, decoded again. Raises NotMarkableError."""
+        raster, slices = self._source.raster, _slices(self._region)
+        intended = raster.pixels.copy()
+        intended[slices] = self._wanted
+        data = self._source.write(intended, self._region)
+        again = decode(data)
+        before, wanted, found = (
+            pixels[..., self._colours] for pixels in (self._before, self._wanted, again.pixels[slices])
+        )
+        # Of colours alone: alpha never changes.
+        first, second = raster.pixels[:, :, : raster.colours], again.pixels[:, :, : again.colours]
+        return Written(
+            data,
+            survival(before, wanted, found),
+            squared_error(first, second),
+            first.size,
+            Seen(raster.pixels.shape[:2], self._region, before, found, self.peak),
+        )
 
 
 def size_of(source: Source) -> tuple[int, int]:
     """Height and width in pixels."""
-    if _is_windowed(source):
+    if is_windowed(source):
         return source.size
     height, width = source.raster.pixels.shape[:2]
     return height, width
-
-
-def window_of(source: Source, region: Region) -> Raster:
-    """A region's stored pixels."""
-    if _is_windowed(source):
-        return source.window(region)
-    raster = source.raster
-    return Raster(raster.mode, raster.pixels[_slices(region)], raster.colours)
-
-
-def write_window(source: Source, wanted: np.ndarray, region: Region) -> Written:
-    """The source with (h, w, C) pixels in a region. Raises NotMarkableError."""
-    height, width = size_of(source)
-    if _is_windowed(source):
-        data, pixels, squared = source.write_window(wanted, region)
-        return Written(data, pixels, squared, height * width * pixels.shape[2])
-    raster = source.raster
-    intended = raster.pixels.copy()
-    intended[_slices(region)] = wanted
-    data = source.write(intended, region)
-    again = decode(data)
-    # Of colours alone: alpha never changes.
-    first, second = raster.pixels[:, :, : raster.colours], again.pixels[:, :, : again.colours]
-    return Written(data, again.pixels[_slices(region)], squared_error(first, second), first.size)
 
 
 def _slices(region: Region) -> tuple[slice, slice]:

@@ -13,6 +13,7 @@ ONE, NONE, HALF_RANGE = np.float32(1), np.float32(0), np.float32(127.5)
 TILE = 32
 STRIP = 512  # columns
 Array = np.ndarray
+Field = tuple[Array, Array, Array, Array, Array]
 _Level = np.float32 | None
 
 
@@ -112,13 +113,21 @@ def _between(
 
 @compiled
 def _fetched(
-    pixels: Array, line: int, channels: int, top: Array, bottom: Array, left: Array, right: Array, corners: Array
+    pixels: Array,
+    first: int,
+    line: int,
+    channels: int,
+    top: Array,
+    bottom: Array,
+    left: Array,
+    right: Array,
+    corners: Array,
 ) -> None:
     """The pixels at top left, top right, bottom left and bottom right of each place of a row."""
     one, two, three, four = corners[0], corners[1], corners[2], corners[3]
     at = 0
     for x in range(len(top)):
-        above, below = np.int64(top[x]) * line, np.int64(bottom[x]) * line
+        above, below = (np.int64(top[x]) - first) * line, (np.int64(bottom[x]) - first) * line
         near, far = np.int64(left[x]) * channels, np.int64(right[x]) * channels
         for channel in range(channels):
             one[at], two[at] = pixels[above + near + channel], pixels[above + far + channel]
@@ -136,22 +145,54 @@ def _spread(weights: Array, channels: int, out: Array) -> None:
 
 @compiled
 def cover(
-    pixels: Array, pattern: Array, opacity: np.float32, rest: np.float32, unit: _Level, peak: _Level, out: Array
+    pixels: Array,
+    top: int,
+    pattern: Array,
+    opacity: np.float32,
+    rest: np.float32,
+    unit: _Level,
+    peak: _Level,
+    out: Array,
 ) -> None:
-    """(s, s, C) pixels under a (cells, cells, C) pattern: level * rest + pattern * opacity."""
-    side, _, channels = pixels.shape
+    """(h, s, C) pixels, from row `top` on of s, under a (cells, cells, C) pattern: level * rest + pattern * opacity."""
+    height, side, channels = pixels.shape
     cells = len(pattern)
     tile = np.empty(side * channels, np.float32)
     last = -1
-    for y in range(side):
-        if y * cells // side != last:
-            last = y * cells // side
+    for y in range(height):
+        if (top + y) * cells // side != last:
+            last = (top + y) * cells // side
             for x in range(side):
                 for channel in range(channels):
                     tile[x * channels + channel] = np.float32(pattern[last, x * cells // side, channel]) * opacity
         under, over = pixels[y].reshape(-1), out[y].reshape(-1)
         for i in range(side * channels):
             over[i] = _stored(_level(under[i], unit) * rest + tile[i], unit, peak)
+
+
+@compiled
+def field_of(tile: Array, height: int, width: int, down: float, across: float, periods: int) -> Field:
+    """A tile's field over a picture: (TILE, W * C) lines; for every row those before and after it, and their weights.
+
+    Of (TILE, TILE, C) float32.
+    """
+    short = min(height, width)
+    lines = _stretched(tile, *_taps(width, short, across, periods))
+    low, high, less, more = _taps(height, short, down, periods)
+    return lines, low, high, less, more
+
+
+@compiled
+def add_rows(pixels: Array, field: Field, top: int, factor: np.float32, unit: _Level, peak: _Level, out: Array) -> None:
+    """(h, W, C) pixels, from row `top` on, and a field: level + (field - 127.5) * factor."""
+    lines, low, high, less, more = field
+    for y in range(len(pixels)):
+        one, two = lines[low[top + y]], lines[high[top + y]]
+        first, second = less[top + y], more[top + y]
+        under, over = pixels[y].reshape(-1), out[y].reshape(-1)
+        for i in range(len(under)):
+            level = (one[i] * first + two[i] * second - HALF_RANGE) * factor
+            over[i] = _stored(_level(under[i], unit) + level, unit, peak)
 
 
 @compiled
@@ -166,17 +207,40 @@ def add_field(
     peak: _Level,
     out: Array,
 ) -> None:
-    """(H, W, C) pixels and the field of a (TILE, TILE, C) float32 tile: level + (field - 127.5) * factor."""
-    height, width, channels = pixels.shape
-    short = min(height, width)
-    lines = _stretched(tile, *_taps(width, short, across, periods))
-    low, high, less, more = _taps(height, short, down, periods)
-    for y in range(height):
-        one, two = lines[low[y]], lines[high[y]]
-        under, over = pixels[y].reshape(-1), out[y].reshape(-1)
-        for i in range(width * channels):
-            field = (one[i] * less[y] + two[i] * more[y] - HALF_RANGE) * factor
-            over[i] = _stored(_level(under[i], unit) + field, unit, peak)
+    """The same for a whole picture, from its tile."""
+    height, width, _ = pixels.shape
+    add_rows(pixels, field_of(tile, height, width, down, across, periods), 0, factor, unit, peak, out)
+
+
+@compiled
+def shift_of(tile: Array, height: int, width: int, down: float, across: float, periods: int) -> tuple[Field, Array]:
+    """The fields of a (TILE, TILE, 2) float32 tile, as `field_of` has them: that of down, and the lines of across."""
+    downwards = field_of(tile[:, :, :1].copy(), height, width, down, across, periods)
+    sideways = field_of(tile[:, :, 1:].copy(), height, width, down, across, periods)
+    return downwards, sideways[0]
+
+
+@compiled
+def move_rows(
+    pixels: Array,
+    first: int,
+    height: int,
+    shift: tuple[Field, Array],
+    top: int,
+    reach: np.float32,
+    unit: _Level,
+    peak: _Level,
+    out: Array,
+) -> None:
+    """The rows of `out`, from `top` on, each pixel fetched from where a shift times `reach` says, bilinear.
+
+    pixels: (h, W, C), from row `first` on of a picture of some height, with all rows that are reached.
+    """
+    width = pixels.shape[1]
+    column = np.arange(width).astype(np.float32)
+    for begin in range(0, width, STRIP):
+        end = min(begin + STRIP, width)
+        _move_strip(pixels, first, height, shift, top, reach, column[begin:end], begin, unit, peak, out)
 
 
 @compiled
@@ -191,28 +255,19 @@ def move(
     peak: _Level,
     out: Array,
 ) -> None:
-    """(H, W, C) pixels, each fetched from where a (TILE, TILE, 2) float32 tile says: down and across, bilinear."""
+    """The same for a whole picture, from its tile."""
     height, width = pixels.shape[:2]
-    short = min(height, width)
-    taps = _taps(width, short, across, periods)
-    downwards, sideways = _stretched(tile[:, :, :1].copy(), *taps), _stretched(tile[:, :, 1:].copy(), *taps)
-    low, high, less, more = _taps(height, short, down, periods)
-    column = np.arange(width).astype(np.float32)
-    for begin in range(0, width, STRIP):
-        end = min(begin + STRIP, width)
-        sides, heights = sideways[:, begin:end].copy(), downwards[:, begin:end].copy()
-        _move_strip(pixels, heights, sides, low, high, less, more, reach, column[begin:end], begin, unit, peak, out)
+    shift = shift_of(tile, height, width, down, across, periods)
+    move_rows(pixels, 0, height, shift, 0, reach, unit, peak, out)
 
 
 @compiled
 def _move_strip(
     pixels: Array,
-    downwards: Array,
-    sideways: Array,
-    low: Array,
-    high: Array,
-    less: Array,
-    more: Array,
+    first: int,
+    height: int,
+    shift: tuple[Field, Array],
+    begin_row: int,
     reach: np.float32,
     column: Array,
     begin: int,
@@ -221,26 +276,31 @@ def _move_strip(
     out: Array,
 ) -> None:
     """Some columns of all rows: neighbours come from nearby, and a processor keeps track of few places at a time."""
-    (height, width, channels), wide = pixels.shape, len(column)
+    (downwards, low, high, less, more), sideways = shift
+    (_, width, channels), wide = pixels.shape, len(column)
+    end = begin + wide
     top, bottom, lower = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, np.float32)
     left, right, later = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, np.float32)
     row, flat, line = np.empty(wide, np.float32), pixels.reshape(-1), width * channels
     corners = np.empty((4, wide * channels + 80), pixels.dtype)  # rows at like addresses would wait for one another
     one, two, three, four = corners[0], corners[1], corners[2], corners[3]
     downs, acrosses = np.empty(wide * channels, np.float32), np.empty(wide * channels, np.float32)
-    for y in range(height):
+    for at in range(len(out)):
+        y = begin_row + at
         row[:] = np.float32(y)
-        _between(downwards[low[y]], downwards[high[y]], less[y], more[y], reach, row, height, top, bottom, lower)
-        _between(sideways[low[y]], sideways[high[y]], less[y], more[y], reach, column, width, left, right, later)
+        above, below = downwards[low[y]][begin:end], downwards[high[y]][begin:end]
+        _between(above, below, less[y], more[y], reach, row, height, top, bottom, lower)
+        above, below = sideways[low[y]][begin:end], sideways[high[y]][begin:end]
+        _between(above, below, less[y], more[y], reach, column, width, left, right, later)
         if channels == 3:  # three are told to the compiler, which then makes better code
-            _fetched(flat, line, 3, top, bottom, left, right, corners)
+            _fetched(flat, first, line, 3, top, bottom, left, right, corners)
             _spread(lower, 3, downs)
             _spread(later, 3, acrosses)
         else:
-            _fetched(flat, line, channels, top, bottom, left, right, corners)
+            _fetched(flat, first, line, channels, top, bottom, left, right, corners)
             _spread(lower, channels, downs)
             _spread(later, channels, acrosses)
-        over = out[y, begin : begin + wide].reshape(-1)
+        over = out[at, begin:end].reshape(-1)
         for i in range(wide * channels):
             upper = _lerp(_level(one[i], unit), _level(two[i], unit), acrosses[i])
             under = _lerp(_level(three[i], unit), _level(four[i], unit), acrosses[i])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from provenance.marks.choice import far_apart
+from provenance.marks.registry import Rows
 from provenance.marks.sampling import least_edge_of
 from provenance.marks.waves import (
     MIDDLE,
@@ -80,6 +81,20 @@ class _Overlay(ABC):
         down, across = self._phases(np.array([placement]))[0]
         mixing.add_field(source, tile, down, across, self.periods, factor, unit, peak, out)
         return out
+
+    def by_rows(self, height: int, width: int, pattern: np.ndarray, placement: tuple[float, float]) -> Rows:
+        """See `Family.by_rows`."""
+        from provenance.marks import mixing
+
+        tile, factor = pattern.astype(np.float32, order="C"), np.float32(self.amplitude / MIDDLE)
+        down, across = self._phases(np.array([placement]))[0]
+        field = mixing.field_of(tile, height, width, down, across, self.periods)
+
+        def mix(pixels: np.ndarray, first: int, top: int, out: np.ndarray) -> None:
+            source, out, unit, peak = mixing.prepared(pixels[top - first : top - first + len(out)], out)
+            mixing.add_rows(source, field, top, factor, unit, peak, out)
+
+        return Rows(0, mix)
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from provenance.keying import keyed_permutation
 from provenance.marks.choice import far_apart
+from provenance.marks.registry import Rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,8 +94,24 @@ class PatchFamily:
 
         source, out, unit, peak = mixing.prepared(pixels, out)
         opacity, rest = np.float32(self.opacity), np.float32(1 - self.opacity)
-        mixing.cover(source, pattern.astype(np.float32, order="C"), opacity, rest, unit, peak, out)
+        mixing.cover(source, 0, pattern.astype(np.float32, order="C"), opacity, rest, unit, peak, out)
         return out
+
+    def by_rows(self, height: int, width: int, pattern: np.ndarray, placement: tuple[float, float]) -> Rows:
+        """See `Family.by_rows`."""
+        from provenance.marks import mixing
+
+        tile, opacity, rest = (
+            pattern.astype(np.float32, order="C"),
+            np.float32(self.opacity),
+            np.float32(1 - self.opacity),
+        )
+
+        def mix(pixels: np.ndarray, first: int, top: int, out: np.ndarray) -> None:
+            source, out, unit, peak = mixing.prepared(pixels[top - first : top - first + len(out)], out)
+            mixing.cover(source, top, tile, opacity, rest, unit, peak, out)
+
+        return Rows(0, mix)
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`. Each product and sum is rounded on its own, so batches and threads change no bit."""

@@ -1,5 +1,7 @@
 """The registry of mark families. A further family is a further module with one class, registered once."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -65,6 +67,24 @@ class Family(Protocol):
         pixels' shape and type, uint8 or uint16. Without it, grey levels from 0 to 255 become a new float32 array.
         """
         ...
+
+    def by_rows(self, height: int, width: int, pattern: np.ndarray, placement: tuple[float, float]) -> "Rows":
+        """The same for some rows at a time of a region of so many rows and columns, into levels of 8 or 16 bits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A mark that is mixed in some rows at a time.
+
+    Attributes:
+        reach: how many rows above and below its own one each pixel is made of. mix: takes (h, w, C) pixels of a region,
+        its row that they begin with, and the row that the (n, w, C) array begins with which it fills as `Family.mix`
+        does; both contiguous.
+    """
+
+    reach: int
+    mix: Callable[[np.ndarray, int, int, np.ndarray], None]
 
 
 _FAMILIES: dict[str, Any] = {}

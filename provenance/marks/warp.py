@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from provenance.marks.choice import far_apart
+from provenance.marks.registry import Rows
 from provenance.marks.sampling import least_edge_of
 from provenance.marks.waves import (
     MIDDLE,
@@ -70,6 +71,19 @@ class WarpFamily:
         tile, reach = pattern.astype(np.float32, order="C"), np.float32(self.bend * min(pixels.shape[:2]))
         mixing.move(source, tile, *placement, self.periods, reach, unit, peak, out)
         return out
+
+    def by_rows(self, height: int, width: int, pattern: np.ndarray, placement: tuple[float, float]) -> Rows:
+        """See `Family.by_rows`."""
+        from provenance.marks import mixing
+
+        tile, reach = pattern.astype(np.float32, order="C"), np.float32(self.bend * min(height, width))
+        shift = mixing.shift_of(tile, height, width, *placement, self.periods)
+
+        def mix(pixels: np.ndarray, first: int, top: int, out: np.ndarray) -> None:
+            source, out, unit, peak = mixing.prepared(pixels, out)
+            mixing.move_rows(source, first, height, shift, top, reach, unit, peak, out)
+
+        return Rows(int(reach) + 2, mix)
 
     def apply(self, images: "Tensor", patterns: "Tensor", placements: "Tensor") -> "Tensor":
         """See `Family.apply`."""

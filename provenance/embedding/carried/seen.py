@@ -23,8 +23,7 @@ class Seen:
     @property
     def helps(self) -> bool:
         """Whether the rest is worth leaving out, and the colours are grey or RGB."""
-        _, _, height, width = self.region
-        return self.before.shape[2] in (1, 3) and height * width * _SMALL_PART <= self.size[0] * self.size[1]
+        return self.before.shape[2] in (1, 3) and is_small_part(self.region, self.size)
 
     def change(self, height: int, width: int) -> np.ndarray:
         """What changed in the whole picture, made smaller, in 256 levels: (height, width, 3) int64."""
@@ -41,6 +40,11 @@ class Seen:
         shape = slice(first_row, first_row + len(rows) - 1), slice(first_column, first_column + len(columns) - 1)
         whole[shape] = (2 * sums + areas) // (2 * areas)
         return whole
+
+
+def is_small_part(region: tuple[int, int, int, int], size: tuple[int, int]) -> bool:
+    """Whether the rest of a picture is worth leaving out."""
+    return region[2] * region[3] * _SMALL_PART <= size[0] * size[1]
 
 
 def _cells(size: int, wanted: int, start: int, length: int) -> tuple[int, np.ndarray]:

@@ -1,6 +1,5 @@
 """Windows of a JPEG's pixels from its coefficients, the same numbers as Pillow's with libjpeg-turbo."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from provenance.embedding.jpeg.planes import BLOCK, Plane, planes_of
 from provenance.embedding.jpeg.structure import Structure
 
 Region = tuple[int, int, int, int]  # top, left, height, width
-_BAND = 1 << 18  # pixels that are decoded together, so that they stay in a processor's own cache
+BAND = 1 << 19  # pixels that are decoded together, so that they stay in a processor's own cache
 _LUMA = (19595, 38470, 7471)  # of red, green and blue in 1/65536 (JFIF 1.02)
 _BLUE = (-11059, -21709, 32768)
 _RED = (32768, -27439, -5329)
@@ -67,11 +66,18 @@ class Decoder:
         """(h, w, C) uint8 pixels of a region."""
         top, left, height, width = region
         pixels = np.empty((height, width, self.colours.channels), np.uint8)
-        for rows in _bands(height, width):
-            self._decode(coefs, top + rows.start, left, pixels[rows])
+        step = self.band(width)
+        for start in range(0, height, step):
+            self.decode(coefs, top + start, left, pixels[start : start + step])
         return pixels
 
-    def _decode(self, coefs: np.ndarray, top: int, left: int, pixels: np.ndarray) -> None:
+    def band(self, width: int) -> int:
+        """Rows of whole units that are worked on together in a region of some width."""
+        tall = max(plane.factors[0] * plane.units[0] for plane in self.planes) * BLOCK
+        return max(1, BAND // width // tall) * tall
+
+    def decode(self, coefs: np.ndarray, top: int, left: int, pixels: np.ndarray) -> None:
+        """Fill (h, w, C) uint8 pixels with those from `top` and `left` on; quick for few rows."""
         levels = [
             self._plane(coefs, number, top, left, pixels.shape[0], pixels.shape[1])
             for number in range(len(self.planes))
@@ -114,8 +120,3 @@ def _samples(start: int, count: int, factor: int, length: int) -> tuple[int, int
     first = max(start // factor - reach, 0) // BLOCK * BLOCK
     last = min((start + count - 1) // factor + reach, length - 1) // BLOCK * BLOCK
     return first, last + BLOCK - first
-
-
-def _bands(height: int, width: int) -> Iterator[slice]:
-    step = max(16, _BAND // width // 16 * 16)
-    return (slice(start, min(start + step, height)) for start in range(0, height, step))

@@ -52,16 +52,6 @@ class Picture:
     pad: int = 1
     rows: tuple[int, int] = ALL_ROWS
 
-    def copy_of_coefs(self) -> np.ndarray:
-        """A copy that takes no memory for what was not kept."""
-        if self.rows == ALL_ROWS:
-            return self.coefs.copy()
-        copy = np.zeros(self.coefs.shape, np.int16)  # unlike zeros_like, takes no memory yet
-        for plane in self.planes:
-            kept = slice(self.rows[0] * plane.units[0], self.rows[1] * plane.units[0])
-            plane.blocks(copy)[kept] = plane.blocks(self.coefs)[kept]
-        return copy
-
 
 def read_picture(data: bytes, structure: Structure, rows: tuple[int, int] = ALL_ROWS) -> Picture:
     """Read all scans. Raises NotMarkableError where writing the same coefficients would not give the same bytes.
@@ -73,7 +63,7 @@ def read_picture(data: bytes, structure: Structure, rows: tuple[int, int] = ALL_
     used = {number for scan in structure.scans for number in (*scan.dc, *scan.ac)} - {-1}
     if structure.frame.is_progressive or not all(structure.tables[number].is_standard for number in used):
         rows = ALL_ROWS
-    picture = Picture(data, structure, planes, np.zeros((blocks_of(planes), 64), np.int16), rows=rows)
+    picture = Picture(data, structure, planes, _no_coefs(blocks_of(planes), rows), rows=rows)
     counts = np.zeros((len(structure.tables), 256), np.int64)
     pads = np.zeros(2, np.int64)
     for header in structure.scans:
@@ -85,6 +75,15 @@ def read_picture(data: bytes, structure: Structure, rows: tuple[int, int] = ALL_
     if structure.frame.is_progressive and write_picture(picture, picture.coefs, None) != data:
         raise NotMarkableError(_OTHERWISE)
     return picture
+
+
+def _no_coefs(blocks: int, rows: tuple[int, int]) -> np.ndarray:
+    """Zeros, in large pages of memory where nearly all will be used, else in none that is not."""
+    if rows != ALL_ROWS:
+        return np.zeros((blocks, 64), np.int16)
+    coefs = np.empty((blocks, 64), np.int16)
+    coefs.fill(0)
+    return coefs
 
 
 def _read_scan(

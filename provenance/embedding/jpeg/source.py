@@ -6,16 +6,15 @@ from functools import cached_property
 import numpy as np
 
 from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.jpeg.change import JpegChange
 from provenance.embedding.jpeg.decoding import Decoder, Region
-from provenance.embedding.jpeg.entropy import ALL_ROWS, read_picture, write_picture
-from provenance.embedding.jpeg.loops.forward import add_difference
-from provenance.embedding.jpeg.planes import BLOCK, Plane
+from provenance.embedding.jpeg.entropy import ALL_ROWS, Picture, read_picture
+from provenance.embedding.jpeg.planes import BLOCK
 from provenance.embedding.jpeg.structure import parse
 from provenance.embedding.raster import Raster
-from provenance.embedding.survival import MIN_SURVIVAL, squared_error, survival
 from provenance.intake.images import PIXEL_CAP
+from provenance.marks.registry import Rows
 
-_ROUNDS = 2  # where too little survives, what is missing is asked for once more
 RegionOf = Callable[[int, int], Region]  # of a height and a width
 
 
@@ -38,117 +37,59 @@ class JpegSource:
             raise NotMarkableError(f"The image has more than {PIXEL_CAP:,} pixels.")
         self._structure = structure
         self._decoder = Decoder(structure)
-        rows = ALL_ROWS if region_of is None else self._rows_around(region_of(height, width))
-        self._picture = read_picture(data, structure, rows)
-        self.mode = self._decoder.colours.mode
+        region = (0, 0, height, width) if region_of is None else region_of(height, width)
+        rows = ALL_ROWS if region == (0, 0, height, width) else self._rows_around(region)
+        self._picture: Picture | None = read_picture(data, structure, rows)
+        self._data = data
+        self.mode, self.colours = self._decoder.colours.mode, self._decoder.colours.channels
+
+    @property
+    def _unit(self) -> tuple[int, int]:
+        """Pixels of a unit, down and across."""
+        plane = self._decoder.planes[0]
+        return BLOCK * plane.factors[0] * plane.units[0], BLOCK * plane.factors[1] * plane.units[1]
 
     def _rows_around(self, region: Region) -> tuple[int, int]:
-        """Rows of units that a region lies in, with one more on either side, whose samples are mixed into it."""
-        plane = self._decoder.planes[0]
-        unit = BLOCK * plane.factors[0] * plane.units[0]
-        return max(region[0] // unit - 1, 0), (region[0] + region[2] - 1) // unit + 2
+        """Rows of units that a region lies in, with two more on either side: the next changes too, by the last one."""
+        unit = self._unit[0]
+        return max(region[0] // unit - 2, 0), (region[0] + region[2] - 1) // unit + 3
+
+    def _box(self, region: Region) -> Region:
+        """A region with all units that it lies in and one more on either side, into which its samples are mixed."""
+        (tall, wide), (top, left, height, width) = self._unit, region
+        first = max(top // tall - 1, 0) * tall, max(left // wide - 1, 0) * wide
+        last = ((top + height - 1) // tall + 2) * tall, ((left + width - 1) // wide + 2) * wide
+        return (*first, min(last[0], self.size[0]) - first[0], min(last[1], self.size[1]) - first[1])
 
     @cached_property
     def raster(self) -> Raster:
         """All pixels, as Pillow decodes them."""
-        return self._decoded((0, 0, *self.size))
+        return self.window((0, 0, *self.size))
 
     def window(self, region: Region) -> Raster:
         """The pixels of a region (top, left, height, width), as Pillow decodes them."""
-        return self.raster if region == (0, 0, *self.size) else self._decoded(region)
-
-    def _decoded(self, region: Region) -> Raster:
-        first, last = self._rows_around(region)
-        if first < self._picture.rows[0] or last > self._picture.rows[1]:
-            self._picture = read_picture(self._picture.data, self._structure)
-        pixels = self._decoder.window(self._picture.coefs, region)
+        pixels = self._decoder.window(self._read(region).coefs, region)
         return Raster(self.mode, pixels, pixels.shape[2])
+
+    def _read(self, region: Region) -> Picture:
+        """The source's coefficients around a region; what writing used up is read again."""
+        first, last = self._rows_around(region)
+        rows = (0, 0) if self._picture is None else self._picture.rows
+        if self._picture is None or first < rows[0] or last > rows[1]:
+            self._picture = read_picture(self._data, self._structure)
+        return self._picture
 
     def write(self, pixels: np.ndarray, region: Region) -> bytes:
         """The file with (H, W, C) `pixels` in a region. Raises NotMarkableError."""
         top, left, height, width = region
-        return self.write_window(pixels[top : top + height, left : left + width], region)[0]
+        wanted = pixels[top : top + height, left : left + width]
 
-    def write_window(self, wanted: np.ndarray, region: Region) -> tuple[bytes, np.ndarray, int]:
-        """The file with (h, w, C) uint8 pixels in a region, where they differ from what they were.
+        def mix(_pixels: np.ndarray, _first: int, start: int, out: np.ndarray) -> None:
+            out[...] = wanted[start : start + len(out)]
 
-        Returns it, the (h, w, C) pixels that a decoder reads there, and the sum of squared differences from the source
-        over all pixels and channels. Blocks in which nothing differs stay as they are. Raises NotMarkableError.
-        """
-        before, wanted = self.window(region).pixels, np.ascontiguousarray(wanted)
-        asked = wanted
-        for _ in range(_ROUNDS):
-            coefs, changed = self._with_change(before, asked, region)
-            seen = self._decoder.window(coefs, region)
-            if survival(before, wanted, seen) >= MIN_SURVIVAL:
-                break
-            missing = wanted.astype(np.int16) - seen
-            asked = np.clip(asked + missing, 0, 255).astype(np.uint8)
-        data = write_picture(self._picture, coefs, changed)
-        return data, seen, self._squared(before, seen, region, coefs, changed)
+        return self.changed(Rows(0, mix), region).write().data
 
-    def _with_change(self, before: np.ndarray, wanted: np.ndarray, region: Region) -> tuple[np.ndarray, np.ndarray]:
-        """The file's coefficients with the difference of two (h, w, C) windows, and which blocks have new ones."""
-        coefs = self._picture.copy_of_coefs()
-        changed = np.zeros(len(coefs), np.uint8)
-        for number, plane in enumerate(self._decoder.planes):
-            weights = np.array(self._decoder.colours.weights(number), np.float32)
-            steps = np.array(self._structure.steps[number], np.float32)
-            add_difference(
-                before, wanted, region[0], region[1], self.size, weights, plane.width, plane.height, *plane.factors,
-                plane.start, plane.stride, steps, coefs, changed,
-            )  # fmt: skip
-            _follow(plane.blocks(self._picture.coefs), plane.blocks(coefs), plane.blocks(changed), plane)
-        return coefs, changed
-
-    def _squared(
-        self, before: np.ndarray, seen: np.ndarray, region: Region, coefs: np.ndarray, changed: np.ndarray
-    ) -> int:
-        """Summed where blocks changed, and one sample around, into which these are mixed."""
-        edges = [_box(plane, plane.blocks(changed)) for plane in self._decoder.planes]
-        boxes = np.array([box for box in edges if box])
-        if not len(boxes):
-            return 0
-        top, left = (int(edge) for edge in np.maximum(boxes[:, :2].min(axis=0), 0))
-        bottom, right = (int(edge) for edge in np.minimum(boxes[:, 2:].max(axis=0), self.size))
-        box = top, left, bottom - top, right - left
-        if region == (0, 0, *self.size):
-            return squared_error(before, seen)
-        coefficients = self._picture.coefs, coefs
-        return squared_error(*(self._decoder.window(one, box) for one in coefficients))
-
-
-def _box(plane: Plane, changed: np.ndarray) -> tuple[int, int, int, int] | None:
-    """Top, left, bottom and right of the pixels that changed blocks reach."""
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    if not len(rows):
-        return None
-    down, across = plane.factors
-    reach_down, reach_across = down * (down > 1), across * (across > 1)
-    return (
-        int(rows[0]) * BLOCK * down - reach_down,
-        int(columns[0]) * BLOCK * across - reach_across,
-        (int(rows[-1]) + 1) * BLOCK * down + reach_down,
-        (int(columns[-1]) + 1) * BLOCK * across + reach_across,
-    )
-
-
-def _follow(old: np.ndarray, new: np.ndarray, changed: np.ndarray, plane: Plane) -> None:
-    """Let blocks outside the picture follow the last ones inside wherever the encoder had them do so.
-
-    Encoders fill the last units with blocks of the colour of the block before. (rows, stride, 64) coefficients.
-    """
-    for column in range(plane.wide, plane.stride):
-        _copy_level(old, new, changed, (slice(None), column), (slice(None), column - 1))
-    across = plane.units[1]
-    for row in range(plane.high, plane.rows):
-        for column in range(across):
-            here, last = slice(column, None, across), slice(across - 1, None, across)
-            _copy_level(old, new, changed, (row, here), (row - 1, last))
-
-
-def _copy_level(old: np.ndarray, new: np.ndarray, changed: np.ndarray, at: tuple, model: tuple) -> None:
-    follows = (old[at][..., 0] == old[model][..., 0]) & ~old[at][..., 1:].any(axis=-1)
-    differs = follows & (new[model][..., 0] != new[at][..., 0])
-    new[at][..., 0][differs] = new[model][..., 0][differs]
-    changed[at][differs] = 1
+    def changed(self, rows: Rows, region: Region) -> JpegChange:
+        """The file with rows mixed into a region; uses the coefficients up."""
+        picture, self._picture = self._read(region), None
+        return JpegChange(picture, self._decoder, rows, region, self._box(region))

@@ -61,7 +61,10 @@ def samples_of(coefs, start, stride, steps, top, left, samples):
                 rest |= coefs[one, place]
             if rest == 0:
                 level = ((np.int64(coefs[one, 0]) * np.int64(steps[0]) * 4 + 16) >> 5) + 128
-                samples[row * 8 : row * 8 + 8, column * 8 : column * 8 + 8] = min(max(level, 0), 255)
+                level = np.uint8(min(max(level, 0), 255))
+                for y in range(8):
+                    for x in range(8):
+                        samples[row * 8 + y, column * 8 + x] = level
                 continue
             for place in range(64):
                 block[place] = _i(_i(coefs[one, place]) * steps[place])

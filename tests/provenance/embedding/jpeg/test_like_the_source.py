@@ -13,6 +13,7 @@ from provenance.embedding.jpeg.huffman import HuffmanTable, standard_tables
 from provenance.embedding.jpeg.loops.fitting import optimal_table
 from provenance.embedding.jpeg.source import JpegSource
 from provenance.embedding.jpeg.structure import parse
+from provenance.marks.registry import Rows
 from tests.provenance.embedding.jpeg.files import SAMPLINGS, Handmade, encoded, table_segment
 from tests.provenance.embedding.jpeg.test_pixels import ADOBE, CODINGS, decoded
 
@@ -46,6 +47,13 @@ BY_HAND = {
 }
 
 
+def rows_of(wanted: np.ndarray) -> Rows:
+    def mix(pixels: np.ndarray, first: int, top: int, out: np.ndarray) -> None:
+        out[...] = wanted[top : top + len(out)]
+
+    return Rows(0, mix)
+
+
 def source_bytes(case: dict | str) -> bytes:
     return Handmade(45, 70, **BY_HAND[case]).data() if isinstance(case, str) else encoded(45, 70, **case)
 
@@ -73,7 +81,10 @@ def test_a_change_stays_in_its_blocks(case):
     source = JpegSource(data, lambda *size: region)
     before = source.window(region).pixels
     wanted = before ^ np.uint8(0x60)
-    written, seen, squared = source.write_window(wanted, region)
+    change = source.changed(rows_of(wanted), region)
+    result = change.write()
+    written, seen, squared = result.data, result.seen.after, result.squared
+    assert np.array_equal(result.seen.before, before)
     first, second = decoded(data).astype(int), decoded(written).astype(int)
     assert np.array_equal(seen, second[10:19, 20:37])
     assert squared == ((first - second) ** 2).sum() > 0
@@ -128,7 +139,7 @@ def test_tables_of_general_use_stay(case):
 def test_bits_before_a_change_are_not_touched():
     data = encoded(300, 300)
     source = JpegSource(data, lambda *size: (200, 0, 16, 16))
-    written = source.write_window(255 - source.window((200, 0, 16, 16)).pixels, (200, 0, 16, 16))[0]
+    written = source.write(255 - source.raster.pixels, (200, 0, 16, 16))
     shared = next(at for at, (one, two) in enumerate(zip(data, written, strict=False)) if one != two)
     assert shared > 0.6 * len(data)
 
@@ -153,7 +164,7 @@ def test_what_is_asked_for_is_seen(subsampling):
     data = encoded(48, 48, quality=98, subsampling=subsampling)
     source = JpegSource(data)
     wanted = np.clip(source.raster.pixels.astype(int) + np.array([14, -9, 6]), 0, 255).astype(np.uint8)
-    _, seen, _ = source.write_window(wanted, (0, 0, 48, 48))
+    seen = decoded(source.write(wanted, (0, 0, 48, 48)))
     assert np.abs(seen.astype(int) - wanted).mean() < 1.5
 
 

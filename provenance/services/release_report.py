@@ -3,7 +3,7 @@
 What becomes of a marked file: docs/method.md, section 2.5.
 """
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,15 @@ class SetReport:
         return sorted(found.items(), key=lambda row: (-row[1], row[0]))
 
     @property
+    def no_candidates(self) -> dict[str, int]:
+        """How many images could not be candidates of this set, by reason; one may be none of several sets."""
+        counts: dict[str, int] = self.facts.get("no_candidates", {})
+        return counts
+
+    @property
     def unfilled(self) -> int:
         """Images that the plan wanted and that nobody could give: the key's next draws ran out."""
-        return max(self.wanted - self.marked, 0)
+        return missing_in(self.facts["groups"])
 
     @property
     def replaced(self) -> int:
@@ -75,10 +81,9 @@ class SetReport:
         return survival_chart(self.facts)
 
 
-def no_candidates(release: Release) -> dict[str, int]:
-    """How many images could not be candidates, by reason, over all mark sets."""
-    counts = sum((Counter(own.get("no_candidates", {})) for own in _parts(release)), Counter[str]())
-    return dict(sorted(counts.items()))
+def missing_in(groups: Sequence[Mapping[str, Any]]) -> int:
+    """Images wanted and not marked. One group's copies, marked with it beyond what is wanted, fill no other group."""
+    return sum(max(group["wanted"] - group["marked"], 0) for group in groups)
 
 
 def set_reports(release: Release) -> list[SetReport]:

@@ -26,6 +26,7 @@ from provenance.services.jobs.running import JobRun
 from provenance.services.log import record
 from provenance.services.manifests import open_manifest
 from provenance.services.release_plans import ReleaseError, plan_sets
+from provenance.services.release_report import missing_in
 
 MAX_RECIPIENTS = 50
 
@@ -186,8 +187,7 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
 
 def missing_marks(facts: dict[str, Any]) -> int:
     """Images that a finished release's plan wanted and that no candidate was left for."""
-    groups = [group for part in facts.get("sets") or [facts] for group in part["groups"]]
-    return int(sum(group["wanted"] for group in groups) - facts["marked"])
+    return sum(missing_in(part["groups"]) for part in facts.get("sets") or [facts])
 
 
 @transaction.atomic

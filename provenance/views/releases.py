@@ -31,7 +31,7 @@ from provenance.services.jobs.cards import job_card
 from provenance.services.near_duplicates import MARK, near_duplicates_of
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
-from provenance.services.release_report import no_candidates, set_reports
+from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
 PAGE_SIZE = 25
@@ -134,7 +134,6 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         context |= {
             "reports": set_reports(release),
             "passed_over": sum(release.facts["passed_over"].values()),
-            "no_candidates": no_candidates(release),
             "claims": claims_of_version(release.version),
             "dropped": claims_dropped(release),
         }

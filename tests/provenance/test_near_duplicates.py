@@ -22,7 +22,7 @@ from provenance.services.near_duplicates import (
     samples,
 )
 from provenance.services.release_plans import plan_sets
-from provenance.services.release_report import no_candidates
+from provenance.services.release_report import set_reports
 from provenance.services.words import order_words
 from tests.provenance.builders_datasets import ready
 from tests.provenance.builders_releases import MARK, MARKS, count_near_duplicates, marked_version
@@ -123,7 +123,7 @@ class TestLeavingOut:
         marked = {json.loads(line)["path"] for line in (release.folder / "marked.jsonl").read_bytes().splitlines()}
         assert marked
         assert not marked & set(ALIKE)
-        assert no_candidates(release) == {"It has a near-duplicate.": 6}
+        assert [report.no_candidates for report in set_reports(release)] == [{"It has a near-duplicate.": 6}]
 
     def test_where_there_is_none_the_settings_are_those_of_before(self, world):
         assert leaving_out(marked_version(world), MARKS) == MARKS
@@ -228,11 +228,20 @@ class TestCommands:
 
     def test_what_is_left_out_is_told(self, version, capsys):
         (made,) = self.told(capsys, "make_release", version.pk, "--recipient", "North", "--here")["releases"]
-        assert made["no_candidates"] == {"It has a near-duplicate.": 6}
+        assert made["no_candidates"] == [{"It has a near-duplicate.": 6}]
         one = self.told(
             capsys, *("make_release", version.pk, "--recipient", "South", "--near-duplicates", "mark", "--here")
         )["releases"][0]
-        assert one["no_candidates"] == {}
+        assert one["no_candidates"] == [{}]
+
+    def test_every_set_counts_its_own(self, world, version, capsys, sign_in):
+        """An image is no candidate of either set: a sum over the sets would count it twice."""
+        sets = ('{"share": 0.2}', '{"family": "blend", "association": "plain", "share": 0.1}')
+        options = [word for one in sets for word in ("--set", one)]
+        (made,) = self.told(capsys, "make_release", version.pk, "--recipient", "North", *options, "--here")["releases"]
+        assert made["no_candidates"] == [{"It has a near-duplicate.": 6}] * 2
+        page = text(sign_in(world.rights_holder).get(reverse("release_detail", args=[made["release"]])))
+        assert page.count("<dt>No candidates</dt><dd>6: It has a near-duplicate.</dd>") == 2
 
     def test_without_a_count_it_is_refused(self, uncounted, capsys):
         with pytest.raises(SystemExit):

@@ -8,9 +8,12 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
+from provenance.models import LogEntry
 from provenance.services import datasets, releases
 from provenance.services.jobs import worker
 from provenance.services.release_comparison import MOST_OTHERS, compared
+from provenance.services.release_report import set_reports
+from provenance.services.releases import missing_marks
 from tests.provenance.builders_releases import MARKS, marked_version, ready_release
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +55,15 @@ class TestCopies:
         for path in changed:
             by_content[after[path]].add(path)
         assert {len(paths) for paths in by_content.values()} == {2}
+
+    def test_no_mark_is_missing_where_copies_fill_more_than_was_wanted(self, world):
+        """Of 26 images in each group 5 are wanted; pairs make 6 of them, and fill no other group's place."""
+        release = ready_release(world, marked_version(world, per_group=13, copies=1))
+        (report,) = set_reports(release)
+        assert (report.wanted, report.marked, report.unfilled) == (20, 24, 0)
+        assert LogEntry.objects.get(verb="release.embedded").details["missing"] == 0
+        release.facts["groups"][0]["marked"] = 2
+        assert report.unfilled == missing_marks(release.facts) == 3
 
     def test_the_rule_is_committed_where_there_are_copies_and_nowhere_else(self, world, release):
         assert release.key.settings["copies"] == "alike"

@@ -14,7 +14,7 @@ from provenance.services.access import get_visible
 from provenance.services.near_duplicates import leaving_out, order_count
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import plan_sets, small_images, within_sizes
-from provenance.services.release_report import no_candidates
+from provenance.services.release_report import set_reports
 
 SET_OPTIONS = (
     *("preset", "family", "association", "group_by", "groups", "clusters", "share"),
@@ -126,7 +126,7 @@ class Command(TouchmarkCommand):
             "claims_dropped": release.facts.get("claims_dropped"),
             "missing": releases.missing_marks(release.facts) if release.facts else None,
             "passed_over": release.facts.get("passed_over", {}),
-            "no_candidates": no_candidates(release),
+            "no_candidates": [report.no_candidates for report in set_reports(release)] if release.facts else [],
             "differs_from_original": comparison and comparison.original,
             "differs_from": {str(other.release.pk): other.differ for other in comparison.others} if comparison else {},
             "folder": str(release.folder),

@@ -65,9 +65,9 @@ def untested_copies(recipients: Iterable[str], at_issue: str = "") -> int:
     """How many copies count though no run tested them.
 
     recipients: whom every such copy is for, "" where that is not known. at_issue: the recipient that the plan named
-    beforehand; then only further copies for the same one count.
+    beforehand; then only further copies for the same one count, and keys that may still become one.
     """
-    return sum(not at_issue or same_recipient(one, at_issue) for one in recipients)
+    return sum(not at_issue or not one.strip() or same_recipient(one, at_issue) for one in recipients)
 
 
 def same_recipient(one: str, other: str) -> bool:

@@ -20,7 +20,6 @@ def first_sight(model: RegisteredModel, owner: Organisation) -> datetime:
     """
     same = registrations_of(model)
     registered = same.aggregate(first=Min("created_at"))["first"] or model.created_at
-    declared = same.filter(organisation__in=(model.organisation_id, owner.pk)).aggregate(first=Min("published_on"))[
-        "first"
-    ]
+    heard = same.filter(organisation__in=(model.organisation_id, owner.pk))
+    declared = heard.aggregate(first=Min("published_on"))["first"]
     return min(registered, datetime.combine(declared, time(), UTC)) if declared else registered

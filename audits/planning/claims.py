@@ -17,8 +17,9 @@ OPEN_BEFORE = (
     "spend more than alpha. Choose “More runs may follow, as many as it takes” (on the command line, --series-open)."
 )
 KNOWN_BEFORE = (
-    "An exploratory run of this suspect against copies of the same images has been queued, and a plan that is made "
-    "after a look cannot be a closed one. Choose “More runs may follow, as many as it takes” (on the command line, "
+    "An exploratory run of this suspect against copies of the same images has been queued, or it was a reference of "
+    "another suspect's run, and a plan that is made after a look, or taken up again after one, cannot be a closed one. "
+    "Choose “More runs may follow, as many as it takes” (on the command line, "
     "--series-open), which pays for every look, or “Exploratory” (--exploratory)."
 )
 
@@ -46,7 +47,8 @@ def series_refusal(kind: Kind, others: Collection[Kind], begun: bool = False) ->
     """Why a run may not be made beside others of the same suspect against copies of the same images; "" if it may.
 
     others: those that are on their way or have asked. begun: it was queued before them, so what they are to find was
-    known to nobody when its plan was fixed; a closed one may go on beside exploratory ones.
+    known to nobody when its plan was fixed; a closed one may go on beside exploratory ones. Never for one that ended
+    and is taken up again: else many are queued and cancelled, and a look says which of them to run.
     """
     if kind is Kind.EXPLORATORY:
         return ""
@@ -63,9 +65,9 @@ def untested_copies(recipients: Iterable[str], at_issue: str = "") -> int:
     """How many copies count though no run tested them.
 
     recipients: whom every such copy is for, "" where that is not known. at_issue: the recipient that the plan named
-    beforehand; then only further copies for the same one count.
+    beforehand; then only further copies for the same one count, and keys that may still become one.
     """
-    return sum(not at_issue or same_recipient(one, at_issue) for one in recipients)
+    return sum(not at_issue or not one.strip() or same_recipient(one, at_issue) for one in recipients)
 
 
 def same_recipient(one: str, other: str) -> bool:

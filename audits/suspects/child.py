@@ -152,8 +152,7 @@ class Child:
         from audits.suspects.noise_answers import noise_answers
         from audits.suspects.tensor_values import digest_of_values
 
-        side, answers = noise_answers(self._loaded())
-        return {"side": side, "tensors": digest_of_values(Path(path))}, answers
+        return {"tensors": digest_of_values(Path(path))}, noise_answers(self._loaded())
 
     def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""

@@ -20,13 +20,14 @@ from audits.suspects.errors import SuspectError
 NOISE_KEY = 20_011  # of Philox 4x64
 NOISE_IMAGES = 16
 GRIDS = (2, 4, 8, 16)  # cells a side, image by image; coarse and fine noise looks different to a network
-SIDES = (64, 224)  # pixels: the first that the network takes, else its own
+SIDES = (64, 224)  # pixels: those that the network takes, and its own
 TOLERANCE = 0.05  # of the distance between two geometries, which is at most the square root of 2
 FIRM = 0.99  # an answer surer than that is little more than a label
 LEAST_OPEN = 4  # images that soft labels must leave open to tell models apart
 LEAST_SPREAD = 1e-4  # of the answers' own size; below it they differ by rounding
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_ASKED = re.compile(r"(features|soft) [1-9][0-9]{0,4}")
 Floats = NDArray[np.floating[Any]]
 Likeness = Literal["tensors", "answers", "labels"]
 
@@ -65,18 +66,20 @@ def distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 
 
 def identity_of(told: Mapping[str, Any], answers: Mapping[str, NDArray[Any]]) -> Identity:
-    """From what the confined child says: "tensors", "side"; features (16, d) and probabilities "soft" (16, k), if any.
+    """From what the confined child says: "tensors"; rows "features 64" (16, d) and probabilities "soft 64" (16, k), by
+    the side of the images, as many as there are; labels are those of the first.
 
     Raises SuspectError for anything else; the child is not trusted with it.
     """
-    side, tensors, features, soft = told.get("side"), told.get("tensors"), answers.get("features"), answers.get("soft")
-    rows = [array for array in (features, soft) if array is not None]
+    tensors, rows = told.get("tensors"), answers.values()
     fit = all(a.ndim == 2 and len(a) == NOISE_IMAGES and a.dtype == np.float32 and np.isfinite(a).all() for a in rows)
-    if not (fit and type(side) is int and isinstance(tensors, str) and _DIGEST.fullmatch(tensors)):
+    named = len(answers) > 0 and all(_ASKED.fullmatch(name) for name in answers)
+    if not (fit and named and isinstance(tensors, str) and _DIGEST.fullmatch(tensors)):
         raise SuspectError("shape", "The suspect's process sent an identity that cannot be read.")
-    compared = {"features": features, "soft": None if soft is None else _open(soft)}
-    found = {f"{name} {side}": _geometry(given) for name, given in compared.items() if given is not None}
-    labels = () if soft is None else tuple(soft.argmax(axis=1).tolist())
+    soft = {name: given for name, given in answers.items() if name.startswith("soft")}
+    compared = {name: _open(given) if name in soft else given for name, given in answers.items()}
+    found = {name: _geometry(given) for name, given in compared.items() if given is not None}
+    labels = next((tuple(given.argmax(axis=1).tolist()) for given in soft.values()), ())
     return Identity(tensors, {name: values for name, values in found.items() if values}, labels)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from audits.forms.plan_choices import initial_of
 from audits.models import RegisteredModel
 from audits.services.plans.values import PlanValues
+from audits.suspects.identity import Identity
 from tests.audits.builders_reports import model, release, version
 from tests.world import World
 
@@ -19,9 +20,15 @@ def plan_values(world: World) -> PlanValues:
     data = version(world)
     made = release(world, data, "Northgate")  # before the suspect is seen
     suspect = model(world.owner, world.auditor, "suspect-1")
-    suspect.connection = {"images_per_second": 100.0}
-    suspect.save()
+    connected(suspect)
     return PlanValues("One", data, [made], suspect, probes=100, group_images=10)
+
+
+def connected(model: RegisteredModel) -> RegisteredModel:
+    """As after a connection test, by which nobody knows it again."""
+    model.connection, model.identity = {"images_per_second": 100.0}, Identity(model.sha256).to_json()
+    model.save()
+    return model
 
 
 def first_seen_now(suspect: RegisteredModel) -> None:

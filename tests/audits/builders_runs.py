@@ -24,6 +24,7 @@ from audits.services.plans.locking import lock
 from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
 from audits.suspects.answers import Answers
+from audits.suspects.identity import Identity
 from audits.suspects.sandbox import SandboxedModel
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
@@ -141,6 +142,7 @@ def register(world: World, name: str, weights: bytes, role: str = "suspect") -> 
         weights_size=len(weights),
         sha256=hashlib.sha256(weights).hexdigest(),
         connection={"images_per_second": 2000.0, "input_shape": [3, SIDE, SIDE], "levels": list(spec.returns)},
+        identity=Identity(hashlib.sha256(weights).hexdigest()).to_json(),
         created_by=world.auditor,
     )
     model.weights.save(f"{name}.safetensors", ContentFile(weights), save=False)

@@ -22,7 +22,7 @@ from audits.services.results.keys import keys_of
 from audits.services.runs import queueing
 from provenance.models import Overlap, Release, WatermarkKey
 from provenance.services.jobs import queue as jobs
-from tests.audits.builders_plans import as_form, changed, plan_values
+from tests.audits.builders_plans import as_form, changed, connected, plan_values
 from tests.audits.builders_reports import model, release, version
 from tests.audits.builders_verdicts import Bench
 
@@ -48,24 +48,26 @@ def locked(world, values, **more) -> Plan:
 # -- first sight -------------------------------------------------------------------------------------------------
 def test_the_first_registration_of_the_same_weights_counts_whoever_made_it(world, values):
     suspect = values.suspect
-    assert first_sight(suspect) == suspect.created_at
+    assert first_sight(suspect, world.owner) == suspect.created_at
     theirs = model(world.elsewhere, world.outsider, suspect.name)  # the same weights
     RegisteredModel.objects.filter(pk=theirs.pk).update(created_at=timezone.now() - timedelta(days=9))
     theirs.refresh_from_db()
-    assert first_sight(suspect) == theirs.created_at
+    assert first_sight(suspect, world.owner) == theirs.created_at
     other = model(world.elsewhere, world.outsider, "other weights")
     RegisteredModel.objects.filter(pk=other.pk).update(created_at=timezone.now() - timedelta(days=99))
-    assert first_sight(suspect) == theirs.created_at
+    assert first_sight(suspect, world.owner) == theirs.created_at
 
 
 def test_a_declared_publication_counts_if_its_own_organisation_declared_it(world, values):
     suspect = values.suspect
     theirs = model(world.elsewhere, world.outsider, suspect.name)
     RegisteredModel.objects.filter(pk=theirs.pk).update(published_on=date(2001, 1, 1))
-    assert first_sight(suspect) == suspect.created_at  # else a stranger's word could take the evidence away
+    assert (
+        first_sight(suspect, world.owner) == suspect.created_at
+    )  # else a stranger's word could take the evidence away
     RegisteredModel.objects.filter(pk=suspect.pk).update(published_on=date(2020, 2, 3))
     suspect.refresh_from_db()
-    assert first_sight(suspect).isoformat() == "2020-02-03T00:00:00+00:00"
+    assert first_sight(suspect, world.owner).isoformat() == "2020-02-03T00:00:00+00:00"
 
 
 def test_a_late_key_is_refused_as_evidence_and_taken_as_exploratory(world, values, sign_in):
@@ -87,10 +89,8 @@ def test_a_late_key_is_refused_as_evidence_and_taken_as_exploratory(world, value
 def test_weights_that_are_registered_anew_are_no_newer(world, values):
     made = late(world, values)
     again = model(world.owner, world.auditor, "under another name")
-    RegisteredModel.objects.filter(pk=again.pk).update(
-        sha256=values.suspect.sha256, connection={"images_per_second": 9.0}
-    )
-    again.refresh_from_db()
+    again.sha256 = values.suspect.sha256
+    connected(again)
     with pytest.raises(PlanError, match="after this suspect was first seen"):
         locked(world, values, releases=[made], suspect=again)
 

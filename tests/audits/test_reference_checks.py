@@ -17,7 +17,7 @@ from audits.services.plans.reference_checks import check_rigged_references_are_t
 from audits.services.plans.values import PlanError
 from audits.statistics.density import DensityScores
 from provenance.marks import MarkSettings
-from tests.audits.builders_plans import as_form, changed, plan_values
+from tests.audits.builders_plans import as_form, changed, connected, plan_values
 from tests.audits.builders_reports import model
 
 pytestmark = pytest.mark.django_db
@@ -37,8 +37,7 @@ def planned(world, references: int, *sets: MarkSettings, **more):
     made.key.save()
     used = [model(world.owner, world.auditor, f"reference-{n}", "reference") for n in range(1, references + 1)]
     for reference in used:
-        reference.connection = {"images_per_second": 100.0}
-        reference.save()
+        connected(reference)
     return changed(values, references=used, decide_with_references=True, **more)
 
 

@@ -19,7 +19,7 @@ from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
 from provenance.models import DatasetGrant, Job, LogEntry
 from provenance.services.jobs import queue, worker
-from tests.audits.builders_plans import as_form, changed, plan_values
+from tests.audits.builders_plans import as_form, changed, connected, plan_values
 from tests.audits.builders_reports import model
 from tests.audits.builders_verdicts import Bench
 
@@ -189,8 +189,7 @@ def test_a_lock_logs_how_many_runs_count_by_then(bench, world):
     again(bench)
     bench.queued(bench.plan())
     bench.ended(bench.queued(bench.plan()), "failed")
-    bench.suspect.connection = {"images_per_second": 100.0}
-    bench.suspect.save()
+    connected(bench.suspect)
     more = {"probes": 100, "group_images": 10, "exploratory": True}
     draft = save_draft(changed(values_of(bench.plan()), **more), by=world.auditor)
     plan = lock(draft, by=world.auditor)

@@ -43,8 +43,8 @@ def after_test(made: RegisteredModel, answers: int, tensors: str, change: float 
     """As after a connection test: answers drawn from a seed, a little changed."""
     rng = np.random.default_rng(answers)
     features = rng.normal(size=(NOISE_IMAGES, 30)) + change * np.random.default_rng(99).normal(size=(NOISE_IMAGES, 30))
-    told = {"side": 64, "tensors": sha(tensors)}
-    made.identity = identity_of(told, {"features": features.astype(np.float32)}).to_json()
+    told = {"tensors": sha(tensors)}
+    made.identity = identity_of(told, {"features 64": features.astype(np.float32)}).to_json()
     made.save()
     recognise(made)
     made.refresh_from_db()
@@ -176,7 +176,7 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
     made = []
     for name in ("one", "two"):
         one = other(world, name)
-        one.identity = identity_of({"side": 64, "tensors": sha(name)}, {"soft": labels}).to_json()
+        one.identity = identity_of({"tensors": sha(name)}, {"soft 64": labels}).to_json()
         one.save()
         recognise(one)
         made.append(one)

@@ -61,8 +61,8 @@ def identity(spec: ModelSpec, tensors: Tensors) -> Identity:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w.safetensors"
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-        side, answers = noise_answers(build(spec, path, torch.device("cpu")))
-    return identity_of({"side": side, "tensors": "0" * 64}, answers)
+        answers = noise_answers(build(spec, path, torch.device("cpu")))
+    return identity_of({"tensors": "0" * 64}, answers)
 
 
 def floats(tensors: Tensors, change: Callable[[Tensor], Tensor]) -> Tensors:

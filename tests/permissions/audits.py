@@ -24,12 +24,11 @@ def locked_of(world: World) -> dict[str, object]:
 def draft(world: World) -> Plan:
     from audits.services.plans.drafting import save_draft
     from audits.services.plans.values import PlanValues
+    from tests.audits.builders_plans import connected
 
     data = version(world)
     made = release(world, data, "Northgate")
-    suspect = model(world.owner, world.auditor, "suspect-1")
-    suspect.connection = {"images_per_second": 100.0}
-    suspect.save()
+    suspect = connected(model(world.owner, world.auditor, "suspect-1"))
     values = PlanValues(name="Was it Northgate?", version=data, releases=[made], suspect=suspect)
     return save_draft(values, by=world.auditor)
 

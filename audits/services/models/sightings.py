@@ -9,14 +9,17 @@ from django.db.models import Min
 
 from audits.models import RegisteredModel
 from audits.services.models.identity import registrations_of
+from provenance.models import Organisation
 
 
-def first_sight(model: RegisteredModel) -> datetime:
+def first_sight(model: RegisteredModel, owner: Organisation) -> datetime:
     """When the suspect was first registered, or the beginning of its declared day of publication where that is earlier.
 
-    A publication counts as its own organisation declared it: else a stranger's word could take the evidence away.
+    owner: of the audited data. A publication counts as the model's own organisation or the owner declared it, for a
+    stranger's word could take the evidence away, and an owner could have the model registered elsewhere without one.
     """
     same = registrations_of(model)
     registered = same.aggregate(first=Min("created_at"))["first"] or model.created_at
-    declared = same.filter(organisation=model.organisation_id).aggregate(first=Min("published_on"))["first"]
+    heard = same.filter(organisation__in=(model.organisation_id, owner.pk))
+    declared = heard.aggregate(first=Min("published_on"))["first"]
     return min(registered, datetime.combine(declared, time(), UTC)) if declared else registered

@@ -1,10 +1,10 @@
 """Plans that could not claim what they are made for: refused when they are locked, queued or begun."""
 
-from audits.models import Plan
-from audits.planning.claims import kind_of, series_refusal
+from audits.models import Audit, Plan
+from audits.planning.claims import Kind, kind_of, series_refusal
 from audits.services.plans.copies import late_refusal
-from audits.services.plans.series import counting_runs
-from audits.services.plans.values import PlanError, PlanValues
+from audits.services.plans.series import IN_PROGRESS, asked_as_reference, counting_runs
+from audits.services.plans.values import PlanError, PlanValues, values_of
 
 
 def refusal(values: PlanValues, plan: Plan | None = None) -> str:
@@ -18,9 +18,12 @@ def check_claims(values: PlanValues, plan: Plan | None = None) -> None:
         raise PlanError(why)
 
 
-def check_may_begin(values: PlanValues, plan: Plan) -> None:
-    """The same for a run that was queued and has asked nothing yet: one that ended and was taken up again, mostly."""
-    if why := _series_refusal(values, plan, begun=True):
+def check_may_begin(audit: Audit) -> None:
+    """The same for a run that was queued and has asked nothing yet.
+
+    One that ended and was taken up again begins as if it were queued now.
+    """
+    if why := _series_refusal(values_of(audit.plan), audit.plan, begun=audit.state in IN_PROGRESS):
         raise PlanError(why)
 
 
@@ -31,4 +34,6 @@ def _series_refusal(values: PlanValues, plan: Plan | None, begun: bool = False) 
         kind_of(exploratory, is_open)
         for exploratory, is_open in runs.values_list("plan__exploratory", "plan__series_is_open")
     }
+    if asked_as_reference(values.suspect, values.version).exists():  # its own p-values were shown there
+        others.add(Kind.EXPLORATORY)
     return series_refusal(kind_of(values.exploratory, values.series_is_open), others, begun)

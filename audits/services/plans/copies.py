@@ -5,6 +5,7 @@ Over the versions of all datasets that hold the same images, of whatever organis
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import models
 
@@ -41,16 +42,20 @@ class Copies:
         return self.committed - self.tested
 
 
-def committed_keys(version: Version) -> "models.QuerySet[WatermarkKey]":
-    """Keys that a copy of the same images bears or may still get: committed to, and not given up."""
+def committed_keys(version: Version, seen: datetime) -> "models.QuerySet[WatermarkKey]":
+    """Keys that a copy of the same images bears or may still get: committed to, and not given up.
+
+    seen: first sight of the suspect. One that was given up later counts: what it would find could be tried out by then,
+    on files that were marked before its release was cancelled.
+    """
     same = Version.objects.filter(same_images(version))
     found = WatermarkKey.objects.filter(version__in=same).exclude(commitment="")
-    return found.exclude(state=WatermarkKey.State.DROPPED)
+    return found.exclude(state=WatermarkKey.State.DROPPED, dropped_at__lte=seen)
 
 
 def copies_of(values: PlanValues) -> Copies:
     """As they stand now; a lock freezes the numbers."""
-    keys = committed_keys(values.version)
+    keys = committed_keys(values.version, _seen(values))
     own = [release.key_id for release in values.releases]
     # One that ended before it asked anything tested nothing.
     runs = counting_runs(values.suspect, values.version)
@@ -73,7 +78,7 @@ def at_issue(values: PlanValues) -> str:
 
 def late_releases(values: PlanValues) -> Iterator[Release]:
     """Releases whose key was committed to after the suspect was first seen."""
-    seen = first_sight(values.suspect)
+    seen = _seen(values)
     return (r for r in values.releases if r.key.committed_at is None or is_late(r.key.committed_at, seen))
 
 
@@ -82,4 +87,8 @@ def late_refusal(values: PlanValues) -> str:
     if values.exploratory:
         return ""
     late = [release.recipient for release in late_releases(values)]
-    return LATE.format(recipients=", ".join(late), seen=moment(first_sight(values.suspect))) if late else ""
+    return LATE.format(recipients=", ".join(late), seen=moment(_seen(values))) if late else ""
+
+
+def _seen(values: PlanValues) -> datetime:
+    return first_sight(values.suspect, values.version.dataset.organisation)

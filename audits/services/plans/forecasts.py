@@ -83,7 +83,7 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
     asked = {model.pk: _passes(values, model) - before.get(model.pk, 0) for model in models}
     others, copies = _others(values, plan), _copies(values, plan)
     tests, factor = _correction(values, others, copies)
-    seen = first_sight(values.suspect)
+    seen = first_sight(values.suspect, values.version.dataset.organisation)
     smallest = max((smallest_p(values, release) for release in values.releases), default=1.0)
     reaches = bool(values.releases) and factor * smallest <= values.alpha
     return Forecast(

@@ -69,7 +69,7 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         **frozen_choices(values),
         **_frozen_tests(values),
         "correction": OPEN_SERIES if values.series_is_open else CLOSED_SERIES,
-        "first_sight": first_sight(values.suspect).isoformat(),
+        "first_sight": first_sight(values.suspect, version.dataset.organisation).isoformat(),
         "late_commitments": [release.key.commitment for release in late_releases(values)],
         "copies": asdict(copies_of(values)),
         "controls": _frozen_controls(values),

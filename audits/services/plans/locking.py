@@ -42,7 +42,8 @@ def _lock(plan: Plan, by: User) -> Plan:
         check_apart(values.held_out, values.version)
     for model in (values.suspect, *values.references):
         # Its description is complete only then: input size, mean and deviation are part of what is frozen.
-        if not model.connection:
+        # A model that was tested before identities were taken could be one with the others and nobody would know.
+        if not model.connection or not model.identity:
             raise PlanError(f"Run the connection test of {model.name} first; then lock the plan.")
     hold(values.version)
     check_claims(values, plan)

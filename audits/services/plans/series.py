@@ -25,13 +25,25 @@ from provenance.services.overlaps import same_images
 
 IN_PROGRESS = (Audit.State.QUEUED, Audit.State.RUNNING)
 JOB_IN_PROGRESS = (Job.State.QUEUED, Job.State.RUNNING)  # taken up again, so it may still ask
+ASKS = models.Q(state__in=IN_PROGRESS) | models.Q(job__state__in=JOB_IN_PROGRESS)
+ASKED = models.Q(state=Audit.State.DONE) | models.Q(asked_at__isnull=False)
+SHOWN_OF_A_REFERENCE = 3  # p-values of each release and level: alone at both tails, and with the others regressed out
 
 
 def runs_of(suspect: RegisteredModel, version: Version) -> AuditQuerySet:
     """Every run of this suspect against copies of the same images, in the order in which they were queued."""
+    return _against(version).filter(plan__suspect__in=registrations_of(suspect))
+
+
+def asked_as_reference(suspect: RegisteredModel, version: Version) -> AuditQuerySet:
+    """Runs of other suspects against copies of the same images that asked, or may ask, this one as a reference."""
+    named = Plan.objects.filter(references__in=registrations_of(suspect))
+    return _against(version).filter(ASKS | ASKED, plan__in=named)
+
+
+def _against(version: Version) -> AuditQuerySet:
     versions = Version.objects.filter(same_images(version))
-    found = Audit.objects.filter(plan__suspect__in=registrations_of(suspect), plan__version__in=versions)
-    return found.order_by("created_at", "pk")
+    return Audit.objects.filter(plan__version__in=versions).order_by("created_at", "pk")
 
 
 def runs_against(suspect: RegisteredModel, releases: Iterable[Release]) -> AuditQuerySet:
@@ -42,9 +54,7 @@ def runs_against(suspect: RegisteredModel, releases: Iterable[Release]) -> Audit
 
 def counting_runs(suspect: RegisteredModel, version: Version) -> AuditQuerySet:
     """Runs against copies of the same images that count in a correction."""
-    asks = models.Q(state__in=IN_PROGRESS) | models.Q(job__state__in=JOB_IN_PROGRESS)
-    asked = models.Q(state=Audit.State.DONE) | models.Q(asked_at__isnull=False)
-    return runs_of(suspect, version).filter(asks | asked)
+    return runs_of(suspect, version).filter(ASKS | ASKED)
 
 
 def run_numbers(suspect: RegisteredModel, version: Version) -> dict[Any, int]:
@@ -57,8 +67,13 @@ def run_numbers(suspect: RegisteredModel, version: Version) -> dict[Any, int]:
 
 
 def shown_before(suspect: RegisteredModel, version: Version, audit: Audit | None = None) -> int:
-    """How many p-values the runs ordered before this one show, or all runs: what an open series has spent."""
-    total = 0
+    """How many p-values the runs ordered before this one show, or all runs: what an open series has spent.
+
+    Runs of other suspects to which it was a reference show some of its own.
+    """
+    looks = asked_as_reference(suspect, version)
+    looks = looks.filter(created_at__lt=audit.created_at) if audit else looks
+    total = sum(_shown_of_reference(look.plan) for look in looks.select_related("plan__suspect"))
     for run in runs_of(suspect, version).select_related("plan__suspect"):
         if audit is not None and run.pk == audit.pk:
             break
@@ -69,6 +84,10 @@ def shown_before(suspect: RegisteredModel, version: Version, audit: Audit | None
 def shown_by(plan: Plan) -> int:
     """How many p-values a run of this plan shows."""
     return p_values_shown(plan.releases.count(), len(levels_of(plan.suspect)), plan.references.exists())
+
+
+def _shown_of_reference(plan: Plan) -> int:
+    return SHOWN_OF_A_REFERENCE * p_values_shown(plan.releases.count(), len(levels_of(plan.suspect)), False)
 
 
 def shown_if_run(values: PlanValues) -> int:

@@ -60,7 +60,7 @@ def keys_of(audit: Audit) -> Keys:
     owner = plan.version.dataset.organisation
     return Keys(
         rows=tuple(_rows(audit, owner)),
-        elsewhere=committed_keys(plan.version).exclude(version__dataset__organisation=owner).count(),
+        elsewhere=committed_keys(plan.version, seen_at(audit)).exclude(version__dataset__organisation=owner).count(),
     )
 
 
@@ -97,7 +97,11 @@ def _tested(audit: Audit) -> dict[Any, datetime]:
 def seen_at(audit: Audit) -> datetime:
     """When the suspect was first seen, as the lock found it; of plans of earlier versions as it stands now."""
     frozen = audit.plan.frozen.get("first_sight")
-    return datetime.fromisoformat(frozen) if frozen else first_sight(audit.plan.suspect)
+    return (
+        datetime.fromisoformat(frozen)
+        if frozen
+        else first_sight(audit.plan.suspect, audit.plan.version.dataset.organisation)
+    )
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -15,7 +15,6 @@ from audits.models import Audit, RegisteredModel
 from audits.services.code_version import code_version
 from audits.services.plans.claims import check_may_begin
 from audits.services.plans.locking import check_unchanged, record
-from audits.services.plans.values import values_of
 from audits.services.results.verdicts import check_deciding, rules_of, store
 from audits.services.runs import assignments, ranks
 from audits.services.runs.asked import Asked
@@ -36,7 +35,7 @@ def run_audit(run: JobRun) -> None:
         return
     check_unchanged(plan)
     if audit.asked_at is None:  # one that has asked counts already, so runs that may not stand beside it were refused
-        check_may_begin(values_of(plan), plan)
+        check_may_begin(audit)
     Audit.objects.filter(pk=audit.pk).exclude(state=Audit.State.DONE).update(
         state=Audit.State.RUNNING, finished_at=None
     )

@@ -31,8 +31,8 @@ def state(seed: int = 1) -> dict[str, torch.Tensor]:
 
 def known(path: Path, spec: ModelSpec = SPEC) -> Identity:
     """As the confined child finds it, in this process."""
-    side, answers = noise_answers(build(spec, path, torch.device("cpu")))
-    return identity_of({"side": side, "tensors": digest_of_values(path)}, answers)
+    answers = noise_answers(build(spec, path, torch.device("cpu")))
+    return identity_of({"tensors": digest_of_values(path)}, answers)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_dimensions_in_another_order_are_the_same_answers(identity):
     features = rng.normal(size=(NOISE_IMAGES, 40)).astype(np.float32)
     turn = np.linalg.qr(rng.normal(size=(40, 40)))[0].astype(np.float32)
     made = [
-        identity_of({"side": 64, "tensors": f"{number:064x}"}, {"features": rows})
+        identity_of({"tensors": f"{number:064x}"}, {"features 64": rows})
         for number, rows in enumerate((features, features[:, ::-1].copy(), 3 * features @ turn + 1))
     ]
     assert [likeness(made[0], other) for other in made] == ["tensors", "answers", "answers"]
@@ -166,13 +166,13 @@ def test_another_training_is_another_model(identity, tmp_path):
         assert shared > 5 * TOLERANCE
 
 
-def test_a_network_of_one_size_is_asked_at_its_own(tmp_path):
+def test_a_copy_that_takes_one_size_is_known_by_its_answers_at_that_size(tmp_path):
     spec = ModelSpec("onnx", returns=("features", "soft"), scores_output="logits", scores="logits")
     fixed = known(onnx_file(tmp_path / "fixed.onnx", side=16), spec)
     free = known(onnx_file(tmp_path / "free.onnx", side="side"), replace(spec, input_size=16))
     assert {name.split()[1] for name in fixed.geometries} == {"16"}
-    assert {name.split()[1] for name in free.geometries} == {"64"}
-    assert likeness(fixed, free) == "tensors"
+    assert {name.split()[1] for name in free.geometries} == {"16", "64", "224"}
+    assert likeness(fixed, replace(free, tensors="b" * 64)) == "answers"
 
 
 def rows(answers: list[int], classes: int = 3, sure: float = 1.0) -> np.ndarray:
@@ -183,17 +183,17 @@ def rows(answers: list[int], classes: int = 3, sure: float = 1.0) -> np.ndarray:
 
 def test_labels_alone_decide_nothing():
     labels = [0, 1, 2, 1] * 4
-    one, other = (identity_of({"side": 32, "tensors": t * 64}, {"soft": rows(labels)}) for t in "ab")
+    one, other = (identity_of({"tensors": t * 64}, {"soft 32": rows(labels)}) for t in "ab")
     assert one.geometries == {}
     assert likeness(one, other) == "labels"
-    assert likeness(one, identity_of({"side": 32, "tensors": "c" * 64}, {"soft": rows([0] * 16)})) is None
-    unsure = [identity_of({"side": 32, "tensors": t * 64}, {"soft": rows(labels, sure=0.9)}) for t in "ab"]
+    assert likeness(one, identity_of({"tensors": "c" * 64}, {"soft 32": rows([0] * 16)})) is None
+    unsure = [identity_of({"tensors": t * 64}, {"soft 32": rows(labels, sure=0.9)}) for t in "ab"]
     assert likeness(*unsure) == "answers"
 
 
 def test_answers_that_are_all_the_same_tell_nothing():
-    told = {"side": 32, "tensors": "a" * 64}
-    assert identity_of(told, {"features": np.ones((NOISE_IMAGES, 4), np.float32)}).geometries == {}
+    told = {"tensors": "a" * 64}
+    assert identity_of(told, {"features 32": np.ones((NOISE_IMAGES, 4), np.float32)}).geometries == {}
 
 
 def test_an_identity_survives_its_json(identity):
@@ -203,11 +203,12 @@ def test_an_identity_survives_its_json(identity):
 @pytest.mark.parametrize(
     ("told", "answers"),
     [
-        ({"side": 32, "tensors": "a"}, {}),
-        ({"side": "32", "tensors": "a" * 64}, {}),
+        ({"tensors": "a"}, {}),
         ({"tensors": "a" * 64}, {}),
-        ({"side": 32, "tensors": "a" * 64}, {"features": np.ones((3, 4), np.float32)}),
-        ({"side": 32, "tensors": "a" * 64}, {"soft": np.full((NOISE_IMAGES, 4), np.nan, np.float32)}),
+        ({"tensors": "a" * 64}, {"features": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64}, {"hard 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64}, {"features 32": np.ones((3, 4), np.float32)}),
+        ({"tensors": "a" * 64}, {"soft 32": np.full((NOISE_IMAGES, 4), np.nan, np.float32)}),
     ],
 )
 def test_a_child_that_says_anything_else_is_not_believed(told, answers):

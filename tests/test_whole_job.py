@@ -38,6 +38,17 @@ def woods(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def grove(woods) -> Path:
+    """A few images of the same classes."""
+    path = woods.parent / "grove.zip"
+    with zipfile.ZipFile(woods) as archive, zipfile.ZipFile(path, "w") as few:
+        for label in CLASSES:
+            for number in range(8):
+                few.writestr(f"{label}/{number}.jpg", archive.read(f"{label}/{number:05d}.jpg"))
+    return path
+
+
 def noted(jpeg: bytes, label: str, number: int) -> bytes:
     """The same picture in other bytes: exact copies in several classes would be no candidates."""
     comment = f"{label} {number}".encode()
@@ -86,11 +97,15 @@ def kill_in_the_middle(instance: Instance, kind: str, queue: str) -> None:
     assert job["attempt"] == 2
 
 
-def test_a_broker_that_loses_its_messages_loses_no_job(instance, woods):
-    arguments = ["--labels", "folder", "--as", "rosa"]
-    for name in ("First", "Second"):  # while the first is worked off, the other waits
-        instance.manage("register_dataset", str(woods), "--name", name, *arguments)
+def test_a_broker_that_loses_its_messages_loses_no_job(instance, grove):
+    workers = instance.worker_processes("cpu")
+    for process in workers:
+        process.suspend()
+    for name in ("First", "Second"):
+        instance.manage("register_dataset", str(grove), "--name", name, "--labels", "folder", "--as", "rosa")
     instance.empty_broker()
+    for process in workers:
+        process.resume()
     states = "SELECT state FROM provenance_job WHERE kind = 'dataset.manifest' ORDER BY created_at LIMIT 2"
     wait_for(lambda: instance.rows(states) == [("done",)] * 2, 120, "both to be done")
     assert len({root for (root,) in instance.rows("SELECT root FROM provenance_version")}) == 1

@@ -46,9 +46,9 @@ def is_late(committed_at: datetime, first_sight: datetime) -> bool:
 def series_refusal(kind: Kind, others: Collection[Kind], begun: bool = False) -> str:
     """Why a run may not be made beside others of the same suspect against copies of the same images; "" if it may.
 
-    others: those that are on their way or have asked. begun: it was queued before them, so what they are to find was
-    known to nobody when its plan was fixed; a closed one may go on beside exploratory ones. Never for one that ended
-    and is taken up again: else many are queued and cancelled, and a look says which of them to run.
+    others: those that are on their way or have asked. begun: it was queued before them and never ended, so a closed one
+    may go on beside exploratory ones. One taken up again has not begun: else many are queued and cancelled,
+    and a look says which to run.
     """
     if kind is Kind.EXPLORATORY:
         return ""

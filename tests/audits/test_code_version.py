@@ -25,6 +25,11 @@ NOT_COMPUTING = {
     "provenance.intake.manifest": "lists of files; their digests are in the question",
     "provenance.intake.writing": "lists of files",
     "provenance.intake.images": "which files are images at all",
+    "provenance.intake.parts": "where the parts of a file begin",
+    "provenance.intake.claims": "which images could not be marked, as their reasons say",
+    "provenance.intake.blocks": "the name under which claims are counted",
+    "provenance.intake.errors": "sentences",
+    "provenance.compiling": "where machine code is kept",
     "audits.pilots.clip": "how many threads linear algebra takes",
 }
 

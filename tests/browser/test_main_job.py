@@ -37,7 +37,9 @@ def materials(tmp_path_factory) -> Path:
         (root / "woods" / label).mkdir(parents=True)
         for i in range(70):
             small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-            small.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(root / "woods" / label / f"{i:03d}.jpg")
+            small.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(
+                root / "woods" / label / f"{i:03d}.jpg", quality=95, subsampling=0
+            )
     with zipfile.ZipFile(root / "woods.zip", "w") as archive:
         for path in sorted((root / "woods").rglob("*.jpg")):
             archive.write(path, path.relative_to(root / "woods"))

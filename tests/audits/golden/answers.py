@@ -25,7 +25,8 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from audits.models import Audit, AuditRow, Plan, Report
+from audits.models import Audit, AuditRow, Plan, RegisteredModel, Report
+from audits.suspects.identity import Identity
 from provenance.models import LogEntry, Organisation, User
 from tests.audits.golden.internals import (
     ReportFacts,
@@ -211,6 +212,7 @@ def plans(clock: Steady) -> Answers:
         yield from per_person(clients, f"{name}-as-a-draft", url)
         with undone():
             forget_runs()
+            identify_models()
             clock.step(f"lock {plan.name}", NO_TIME)
             keeper = clients["guest" if plan.created_by.username == "gita" else "auditor"]
             keeper.post(reverse("plan_lock", args=[plan.pk]))
@@ -221,6 +223,13 @@ def forget_runs() -> None:
     """A closed plan cannot be locked beside runs that there were; what a lock freezes is told as if there were none."""
     for rows in (Report, AuditRow, Audit):
         rows.objects.all().delete()
+
+
+def identify_models() -> None:
+    """These models were tested before identities were taken, without which nothing is locked."""
+    for model in RegisteredModel.objects.all():
+        model.identity = Identity(model.sha256).to_json()
+        model.save(update_fields=["identity"])
 
 
 @contextmanager
@@ -300,6 +309,7 @@ def commands(clock: Steady) -> Answers:
     for name, more in PLANNED.items():
         clock.step(f"command {name}", NO_TIME)
         with undone():
+            identify_models()
             if name in FIRST_RUNS:
                 forget_runs()
             yield f"commands/plan_audit-{name}.txt", shown(command(*common, *more))

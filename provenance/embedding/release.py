@@ -96,8 +96,7 @@ class _Embedding:
         files, work = self.out / "files", self.out / "work"
         files.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
-        if not self.tree.owned:
-            self._check_sources()
+        self._check_sources()
         if self.drop_claims:
             self.claimed = self._find_claims(work / "claims")
         plans = [self._plan(secret.settings) for secret in self.secrets]
@@ -118,7 +117,11 @@ class _Embedding:
         return facts
 
     def _check_sources(self) -> None:
-        """A referenced folder may have changed; say so, with all names, before any work is done."""
+        """Files may have changed or gone; say so, with all names, before any work is done.
+
+        In the manifest's order: the file that marking would miss first is one of the key's candidates, and whoever may
+        read why a job failed may not know these.
+        """
         total, changed = len(self.manifest), []
         for start, entries in _blocks(self.manifest, BLOCK):
             self.progress(start, total, "checking the source files")

@@ -23,6 +23,7 @@ from provenance.inspection.choosing import Chosen, choose_files
 from provenance.inspection.classifier import LEAST, tell_apart
 from provenance.inspection.errors import InspectionError
 from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, within
+from provenance.intake.claims import claims_of
 from provenance.models import Job, Release, Role, User
 from provenance.services.access import require
 from provenance.services.jobs.kinds import job_kind
@@ -133,7 +134,9 @@ def _look_at(files: Path, one: Chosen) -> dict[str, Any]:
 
 
 def _could_be(data: bytes) -> bool:
-    """Whether the file could bear a mark at all."""
+    """Whether the file could bear a mark at all: it can be written like itself, and claims nothing."""
+    if claims_of(data):
+        return False
     try:
         open_source(data)
     except NotMarkableError:

@@ -21,11 +21,15 @@ class OtherCopy:
 
 @dataclass(frozen=True)
 class Comparison:
-    """original: images that differ from the version's own. others: further copies; more: those that are not listed."""
+    """original: images that differ from the version's own. others: further copies; more: those that are not listed.
+
+    drops: whether claims were dropped from files of one of these copies, which then differ without a mark.
+    """
 
     original: int
     others: list[OtherCopy]
     more: int
+    drops: bool
 
 
 def compared(release: Release) -> Comparison:
@@ -34,7 +38,8 @@ def compared(release: Release) -> Comparison:
     others = release.version.releases.ready().exclude(pk=release.pk)
     listed = [OtherCopy(other, _differ(own, _contents(other.folder / "manifest"))) for other in others[:MOST_OTHERS]]
     original = _differ(own, _contents(release.version.manifest_folder))
-    return Comparison(original, listed, max(others.count() - len(listed), 0))
+    drops = any(one.facts.get("claims_dropped") for one in (release, *(other.release for other in listed)))
+    return Comparison(original, listed, max(others.count() - len(listed), 0), drops)
 
 
 def _contents(manifest: Path) -> NDArray[np.uint32]:

@@ -10,11 +10,13 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from provenance.inspection.classifier import LEAST
 from provenance.intake.claims import claims_of
 from provenance.intake.labels import Labels
 from provenance.intake.take_in import IntakeOptions, take_in
 from provenance.models import Dataset, LogEntry, Release, Version
 from provenance.services import releases
+from provenance.services.inspections import order_inspection
 from provenance.services.jobs import worker
 from tests.provenance.builders_releases import MARKS, marked_version
 from tests.provenance.embedding.builders import GROUPS, jpeg
@@ -27,11 +29,11 @@ pytestmark = pytest.mark.django_db
 FAITHFUL = {"quality": 95, "subsampling": 0}  # every mark survives in it
 
 
-def claiming_version(world: World, folder) -> Version:
-    """Registered by the intake itself: of 12 images in each class four carry credentials, one of them MPF as well."""
+def claiming_version(world: World, folder, per_group: int = 12) -> Version:
+    """Registered by the intake itself: in each class four images carry credentials, one of them MPF as well."""
     for g, group in enumerate(GROUPS):
         (folder / group).mkdir(parents=True)
-        for i in range(12):
+        for i in range(per_group):
             data = jpeg(100 * g + i, **FAITHFUL)
             data = with_segments(data, (0xEB, JUMBF)) if i < 4 else data
             data = with_segments(data, (0xE2, b"MPF\0II*\0")) + SECOND if i == 3 else data
@@ -60,8 +62,8 @@ def text(response) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.content.decode())).split())
 
 
-def made(world, version, **options) -> Release:
-    release = releases.make_releases(version, ["Northgate"], MARKS, by=world.rights_holder, **options)[0]
+def made(world, version, marks=MARKS, **options) -> Release:
+    release = releases.make_releases(version, ["Northgate"], marks, by=world.rights_holder, **options)[0]
     worker.run(str(release.job_id))
     release.refresh_from_db()
     assert release.state == Release.State.READY, release.job and release.job.reason
@@ -115,6 +117,29 @@ def test_dropped_they_are_gone_from_all_files_and_stand_in_page_and_log(world, v
     assert "what 16 files carried that marking would make false is dropped from all of them" in page
     assert LogEntry.objects.get(verb="release.ordered").details["claims"] == "dropped from all files"
     assert LogEntry.objects.get(verb="release.embedded").details["without claims"] == 16
+
+
+def test_a_comparison_shows_marks_and_what_was_dropped(world, version, browser):
+    kept = made(world, version)
+    page = reverse("release_detail", args=[kept.pk])
+    assert "from which claims were dropped" not in text(browser.get(page))
+    made(world, version, drop_claims=True)
+    assert "or different marks, and those from which claims were dropped in one of the two." in text(browser.get(page))
+
+
+def test_an_inspection_compares_without_those_that_stayed_unmarked_for_their_claims(world, tmp_path, browser):
+    """Seven of 16 in each group are marked, and seven of the nine others looked at, four of which claim something."""
+    version = claiming_version(world, tmp_path / "more", per_group=16)
+    release = made(world, version, MARKS.replace_in_all(share=0.45))
+    assert release.marked_count == 28 >= LEAST
+    job = order_inspection(release, by=world.rights_holder)
+    worker.run(str(job.pk))
+    release.refresh_from_db()
+    listed = [json.loads(line)["path"] for line in (release.folder / "marked.jsonl").read_text().splitlines()]
+    assert not any(int(path[-6:-4]) < 4 for path in listed)
+    assert release.inspection["unmarkable"] >= 8
+    page = text(browser.get(reverse("release_detail", args=[release.pk])))
+    assert "could not have carried a mark, by their kind or by what they claim." in page
 
 
 def test_the_choice_changes_no_commitment(world, version):

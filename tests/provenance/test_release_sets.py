@@ -81,14 +81,14 @@ class TestServices:
         with Manifest(version.manifest_folder) as manifest:
             secrets = keys.open_secrets(keys.record_beacon(release.key))
             proposed = candidates_of_sets(secrets, manifest, [[40] * 4, [160], [40] * 4])
-        missing = version.files_folder / proposed[1][0].images[0].path
-        kept = missing.read_bytes()
-        missing.unlink()
+        damaged = version.files_folder / proposed[1][0].images[0].path
+        kept = damaged.read_bytes()
+        damaged.write_bytes(bytes(len(kept)))
         worker.run(str(release.job_id))
         release.refresh_from_db()
         assert release.state == Release.State.FAILED
         assert len(list((release.folder / "work" / "marks").glob("*.json"))) == 4  # the first set's blocks stay
-        missing.write_bytes(kept)
+        damaged.write_bytes(kept)
         queue.retry(Job.objects.get(pk=release.job_id), by=world.rights_holder)
         worker.run(str(release.job_id))
         release.refresh_from_db()

@@ -137,6 +137,19 @@ def test_the_plan_counts_classes(version):
     assert plan.outside == 12
 
 
+def test_the_reason_why_a_job_failed_does_not_tell_the_keys_candidates(world, version):
+    """Files that are gone are named before anything is marked, whether the key proposes them or not."""
+    release = ordered_release(world, version)
+    gone = sorted(version.files_folder.rglob("*.jpg"))
+    for path in gone:
+        path.unlink()
+    worker.run(str(release.job_id))
+    job = job_of(release)
+    names = [str(path.relative_to(version.files_folder)) for path in gone]
+    assert f"{len(names)} files have changed or gone" in job.reason
+    assert job.detail.splitlines() == names
+
+
 def test_a_changed_source_fails_the_job_with_a_list_and_can_be_retried(world, version):
     release = ordered_release(world, version)
     kept = {}

@@ -144,7 +144,8 @@ class Marker:
         for candidate in files if outcome.is_marked else ():
             expected = self._expected_of(candidate.position)
             target = safe_target(str(self._files), expected.path)
-            put_in_place(data, target, self._work / f"file-{candidate.position}.draft", expected.mtime_ns)
+            draft = self._work / f"file-{candidate.position}.draft"
+            put_in_place(data, target, draft, expected.mtime_ns, self._tree.mode_in_copy(expected))
         return [replace(outcome, position=candidate.position, path=candidate.path) for candidate in files]
 
     def _mark_one(self, candidate: Candidate, any_size: bool) -> tuple[Outcome, bytes]:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from provenance.embedding.errors import EmbeddingError, SourceChangedError
 LISTED = 1000  # changed files that are named in an error's detail
 _FICLONE = 0x40049409  # Linux: share the source's blocks until one side is written
 _CHUNK = 1 << 20
+COPIED_MODE = 0o644  # of a file that was copied, not linked
 _SMALL = 1 << 16  # bytes below which one read and one write are the quickest way
 _NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.ENOTSUP}
 
@@ -60,6 +62,10 @@ class SourceTree:
         except OSError:
             return False
 
+    def mode_in_copy(self, expected: Expected) -> int:
+        """The permissions that this file has in a copy where it is placed unchanged: its own if linked, else ours."""
+        return stat.S_IMODE((self.root / expected.path).stat().st_mode) if self.owned else COPIED_MODE
+
     def place(self, expected: Expected, target: str) -> None:
         """Put the file at `target`, whose folder exists. What an earlier run left there is linked already or rewritten.
 
@@ -87,7 +93,7 @@ class SourceTree:
                 return False
             if before.st_size != expected.size:
                 return False
-            write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, COPIED_MODE)
             try:
                 copy_content(read, write, expected.size)
                 os.utime(write, ns=(expected.mtime_ns, expected.mtime_ns))
@@ -148,11 +154,14 @@ def safe_target(root: str, path: str) -> str:
     return f"{root}/{path}"
 
 
-def put_in_place(data: bytes, target: str, draft: Path, mtime_ns: int) -> None:
-    """Appear at once under the final name, with the source's time: dates must not tell written files apart."""
+def put_in_place(data: bytes, target: str, draft: Path, mtime_ns: int, mode: int) -> None:
+    """Appear at once under the final name, with the source's time and the permissions that its unwritten neighbours
+    have: neither may tell written files apart."""
     os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+    draft.unlink(missing_ok=True)  # one that an earlier attempt left may be read-only
     draft.write_bytes(data)
     os.utime(draft, ns=(mtime_ns, mtime_ns))
+    draft.chmod(mode)
     draft.replace(target)
 
 

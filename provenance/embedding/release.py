@@ -259,7 +259,9 @@ class _Embedding:
         expected = self._expected(position, entry)
         data = without_claims(self.tree.read(expected))
         target = safe_target(str(files), entry.path)
-        put_in_place(data, target, self.out / "work" / "unclaimed.draft", expected.mtime_ns)
+        put_in_place(
+            data, target, self.out / "work" / "unclaimed.draft", expected.mtime_ns, self.tree.mode_in_copy(expected)
+        )
         return replace(entry, size=len(data), sha256=hashlib.sha256(data).hexdigest()), zlib.crc32(data)
 
     def _expected(self, position: int, entry: Entry) -> Expected:

@@ -153,6 +153,7 @@ def _release(page: Page, tmp_path: Path) -> str:
         page.goto("/releases/")
         page.get_by_role("link", name=recipient, exact=False).first.click()
         expect(download).to_be_visible(timeout=LONG)
+    expect(page.locator("main")).to_contain_text("Files compared", timeout=LONG)  # the page is drawn anew by then
     look(page, "release")
     where = page.url
     with page.expect_download() as started:

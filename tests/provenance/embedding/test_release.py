@@ -74,6 +74,15 @@ def test_dates_do_not_tell_marked_files_apart(version, tmp_path):
         assert one.st_mtime_ns == two.st_mtime_ns
 
 
+@pytest.mark.parametrize("owned", [True, False])
+def test_permissions_do_not_tell_marked_files_apart(version, tmp_path, owned):
+    for path in (tmp_path / "version" / "files").rglob("*.jpg"):
+        path.chmod(0o444)  # as the intake leaves what is ours
+    embed(version, tmp_path / "out", secret_of(), owned=owned)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "out" / "files").rglob("*.jpg")}
+    assert modes == {0o444 if owned else 0o644}
+
+
 def test_owned_files_are_linked_and_others_copied(version, tmp_path):
     embed(version, tmp_path / "linked", secret_of())
     embed(version, tmp_path / "copied", secret_of(), owned=False)

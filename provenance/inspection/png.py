@@ -102,6 +102,8 @@ def _filters(raw: bytes, images: list[tuple[int, int]]) -> np.ndarray:
 def _images(header: bytes) -> Iterator[tuple[int, int]]:
     """(rows, bytes of a row without its filter) of the picture, or of the seven of an interlaced one."""
     width, height, depth, colour = struct.unpack_from(">IIBB", header)
+    if colour not in _CHANNELS:
+        raise ValueError("no such colour type")
     bits = _CHANNELS[colour] * depth
     for top, left, down, across in _PASSES if header[12] else ((0, 0, 1, 1),):
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)

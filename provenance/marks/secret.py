@@ -147,6 +147,22 @@ class MarkSecret:
                 drawn.offer(self._probe.digest(entry.sha256, entry.path), index)
         return _enough(drawn.in_order(), count, "probes")
 
+    def clean_images(
+        self, entries: Iterable[EntryLike], probes: int, per_group: int, excluded: Collection[int]
+    ) -> tuple[list[int], list[list[int]]]:
+        """Positions of an audit's probes and of its group images, which are no probes.
+
+        entries: gone through several times. Where the probes would take the last clean image of a group, every group
+        keeps the first of its own. Raises NotEnoughImagesError.
+        """
+        drawn = self.probes(entries, probes, excluded)
+        try:
+            return drawn, self.group_images(entries, per_group, {*excluded, *drawn})
+        except NotEnoughImagesError:
+            kept = {position for group in self.group_images(entries, 1, excluded) for position in group}
+            drawn = self.probes(entries, probes, {*excluded, *kept})
+            return drawn, self.group_images(entries, per_group, {*excluded, *drawn})
+
     def group_images(self, entries: Iterable[EntryLike], per_group: int, excluded: Collection[int]) -> list[list[int]]:
         """For every group, positions of up to `per_group` clean images of it in the key's order; none for plain marks.
 

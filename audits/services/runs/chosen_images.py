@@ -111,8 +111,7 @@ def _choose_for_set(
         return folder / entry.path, entry.sha256
 
     entries = grouped_entries(manifest, secret.settings)
-    probes = secret.probes(entries, plan.probes, excluded)
-    per_group = secret.group_images(entries, plan.group_images, excluded | set(probes))
+    probes, per_group = secret.clean_images(entries, plan.probes, plan.group_images, excluded)
     flat = [(file_of(index), group) for group, indices in enumerate(per_group) for index in indices]
     return ChosenImages(
         release=release,

@@ -97,6 +97,26 @@ def test_probes_are_never_candidates(key, share):
     assert not candidates & {i for group in clean for i in group}
 
 
+@pytest.mark.parametrize("probes", [10, 40, 95])
+def test_probes_leave_every_group_an_image_to_compare_with(probes):
+    entries = dataset(100)
+    for key in range(1, 31):
+        drawn, groups = secret(key).clean_images(entries, probes, 3, set())
+        assert len(set(drawn)) == probes
+        assert all(groups)
+        assert not set(drawn) & {image for group in groups for image in group}
+    assert drawn[:5] != secret(1).clean_images(entries, probes, 3, set())[0][:5]
+    with pytest.raises(NotEnoughImagesError, match="Only 95"):
+        secret().clean_images(entries, 96, 3, set())
+
+
+def test_probes_stay_the_first_of_the_key_where_every_group_has_images_left():
+    entries, one = dataset(), secret(4)
+    probes, groups = one.clean_images(entries, 40, 5, set())
+    assert probes == one.probes(entries, 40, set())
+    assert groups == one.group_images(entries, 5, set(probes))
+
+
 def test_too_few_probes_are_said_so():
     with pytest.raises(NotEnoughImagesError, match="Only 100"):
         secret().probes(dataset(100), 101, set())

@@ -1,12 +1,16 @@
 """Fixtures that every test may use: three stock people, eager jobs, the shared data."""
 
+import os
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
+
+from tests.known_keys import known_keys
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -61,6 +65,16 @@ def own_folders(settings, tmp_path) -> None:
     settings.DEMO_FILE = settings.DATA_DIR / "demo.json"
     settings.FILES_DIR.mkdir(parents=True)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def keys_of_this_test(request) -> Iterator[None]:
+    """A test draws the same keys in every run, or fresh ones where TOUCHMARK_RANDOM_KEYS is set."""
+    if os.environ.get("TOUCHMARK_RANDOM_KEYS"):
+        yield
+        return
+    with known_keys(zlib.crc32(request.node.nodeid.encode())):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -161,17 +161,6 @@ def untrained(seed: int) -> bytes:
     return save({k: v.contiguous() for k, v in SmallResNet(8, (1, 1), len(CLASSES)).state_dict().items()})
 
 
-@contextmanager
-def known_keys(seed: int) -> Iterator[None]:
-    """What is drawn from the system's random source in here is the same in every run: keys, salts, beacons.
-
-    How strongly a tiny network learns a mark differs from key to key; a test of what is found needs one that it learns.
-    """
-    rng = np.random.default_rng(seed)
-    with mock.patch("os.urandom", rng.bytes), mock.patch("secrets.token_hex", lambda size=32: rng.bytes(size).hex()):
-        yield
-
-
 def make_releases(world: World, version: Version, *recipients: str) -> list[Release]:
     """Through the service and its job; the caller's transaction must let on_commit run."""
     made = releases.make_releases(version, recipients, MarkSets((settings(),)), by=world.rights_holder)

@@ -27,7 +27,6 @@ from provenance.services.jobs import queue
 from tests.audits.builders_runs import (
     blocks_are_answered,
     confined_child_killed_when,
-    known_keys,
     locked_plan,
     make_releases,
     make_version,
@@ -35,6 +34,7 @@ from tests.audits.builders_runs import (
     untrained,
 )
 from tests.audits.test_audit_run import answered_images
+from tests.known_keys import known_keys
 
 pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 

@@ -26,13 +26,13 @@ from provenance.services.jobs import queue
 from tests.audits.builders_runs import (
     CLASSES,
     confined_child_killed_when,
-    known_keys,
     locked_plan,
     make_version,
     register,
     train,
     untrained,
 )
+from tests.known_keys import known_keys
 
 MARKED = MarkSettings(groups=CLASSES, share=0.35, side=0.25, opacity=1.0)
 PLAIN = MarkSettings(association="plain", share=0.1, side=0.25, opacity=1.0)

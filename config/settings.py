@@ -5,11 +5,10 @@ A deployment sets environment variables (docs/deployment.md); nothing else diffe
 
 from pathlib import Path
 
-import plotly
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import env, secret_from_file
+from config.environment import env, package_folder, secret_from_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("TOUCHMARK_DATA", str(BASE_DIR / "var"))).resolve()
@@ -169,7 +168,7 @@ STORAGES = {
 REPORT_FONTS = [Path(folder) for folder in env.list("TOUCHMARK_REPORT_FONTS", default=[])]
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("TOUCHMARK_STATIC_ROOT", str(DATA_DIR / "static")))
-STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", Path(plotly.__file__).parent / "package_data")]
+STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", package_folder("plotly") / "package_data")]
 # Embedded instances serve static files straight from their sources; deployments collect them at build time.
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = env.bool("TOUCHMARK_STATIC_FROM_SOURCE", True)

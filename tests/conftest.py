@@ -1,15 +1,18 @@
 """Fixtures that every test may use: three stock people, eager jobs, the shared data."""
 
+import gc
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
+from tests import migrated
+from tests.environment import DATA
 from tests.known_keys import known_keys
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -34,6 +37,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(absent)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded stays until the end: to look for garbage in it, over and over, takes a good part of all time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 def _by_length(item: pytest.Item) -> int:
     places = (place for place, mark in enumerate(LONGEST_FIRST) if item.get_closest_marker(mark))
     return min(places, default=len(LONGEST_FIRST))
@@ -43,11 +58,24 @@ def _by_length(item: pytest.Item) -> int:
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     """SQLite in a file, as in an instance: in memory, all threads of a live server share one connection, and a request
     that writes fails ("database table is locked") where another one reads at that moment."""
-    from django.conf import settings
+    if _is_sqlite():
+        from django.db import connections
+
+        place = DATA / "tests.sqlite3"
+        migrated.copy_to(place)
+        connections["default"].settings_dict["TEST"]["NAME"] = str(place)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """What was copied already holds every migration."""
+    return django_db_keepdb or _is_sqlite()
+
+
+def _is_sqlite() -> bool:
     from django.db import connections
 
-    if connections["default"].vendor == "sqlite":
-        connections["default"].settings_dict["TEST"]["NAME"] = str(settings.DATA_DIR / "tests.sqlite3")
+    return connections["default"].vendor == "sqlite"
 
 
 @pytest.fixture
@@ -64,6 +92,7 @@ def own_folders(settings, tmp_path) -> None:
     settings.KEY_FILE = settings.DATA_DIR / "key_encryption_key"
     settings.DEMO_FILE = settings.DATA_DIR / "demo.json"
     settings.FILES_DIR.mkdir(parents=True)
+    settings.WHITENOISE_AUTOREFRESH = True  # every client would look at all static files anew before its first request
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

@@ -20,6 +20,8 @@ def _folder() -> Path:
     return folder
 
 
-os.environ["TOUCHMARK_DATA"] = str(_folder())
+DATA = _folder()
+RUN = DATA.parent if WORKER else DATA  # what the processes of one run share
+os.environ["TOUCHMARK_DATA"] = str(DATA)
 os.environ["TOUCHMARK_LOOPBACK_HTTP"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")

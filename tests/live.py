@@ -18,6 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import migrated
+
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES = os.environ.get("TOUCHMARK_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TOUCHMARK_TEST_REDIS", "redis://127.0.0.1:6379/15")
@@ -27,14 +29,18 @@ _OUR_OWN = {"DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE", "TOUC
 
 
 class Instance:
-    """`manage.py up` in a folder of its own; `embedded` (SQLite, files) or `services` (PostgreSQL, Redis)."""
+    """`manage.py up` in a folder of its own; `embedded` (SQLite, files) or `services` (PostgreSQL, Redis).
 
-    def __init__(self, folder: Path, backend: str = "embedded", **environment: str) -> None:
+    empty: it finds no database and makes its own, as one with services always does.
+    """
+
+    def __init__(self, folder: Path, backend: str = "embedded", empty: bool = False, **environment: str) -> None:
         self.folder = folder
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database = ""
         self.process: subprocess.Popen[str] | None = None
+        self.commands: subprocess.Popen[str] | None = None  # see tests.command_server
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in _OUR_OWN},
             "TOUCHMARK_DATA": str(folder / "data"),
@@ -54,6 +60,8 @@ class Instance:
             self.environment["DATABASE_URL"] = POSTGRES.rsplit("/", 1)[0] + f"/{self.database}"
             self.environment["CELERY_BROKER_URL"] = REDIS
             self.empty_broker()
+        elif not empty:
+            migrated.copy_to(folder / "data" / "touchmark.sqlite3")
 
     def start(self) -> "Instance":
         command = [sys.executable, "manage.py", "up", "--port", str(self.port)]
@@ -70,25 +78,41 @@ class Instance:
 
     def remove(self) -> None:
         self.stop()
+        if self.commands:
+            self.commands.communicate(timeout=30)
         if self.database:
             _on_postgres(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
             self.empty_broker()
 
     def manage(self, *arguments: str, check: bool = True) -> dict[str, Any]:
         """Runs a command with --json and returns its answer; {"exit_code": …} is added."""
-        command = [sys.executable, "manage.py", *arguments, "--json"]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=280)
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        lines = done.stdout.strip().splitlines()
-        return {**(json.loads(lines[-1]) if lines else {}), "exit_code": done.returncode}
+        code, out, errors = self._command(*arguments, "--json")
+        if check and code:
+            raise AssertionError(f"{' '.join(arguments)} ended with {code}:\n{out}\n{errors}")
+        lines = out.strip().splitlines()
+        return {**(json.loads(lines[-1]) if lines else {}), "exit_code": code}
 
     def python(self, source: str) -> str:
         """Runs source inside the instance's Django and returns what it prints."""
-        command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", source]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        code, out, errors = self._command("shell", "--no-imports", "-c", source)
+        assert code == 0, errors
+        return out.strip()
+
+    def _command(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, output and errors of manage.py."""
+        if self.commands is None:
+            command = [sys.executable, "-m", "tests.command_server"]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            self.commands = subprocess.Popen(command, cwd=ROOT, env=self.environment, **pipes)
+        self.commands.stdin.write(json.dumps(arguments) + "\n")
+        self.commands.stdin.flush()
+        code, out, errors = json.loads(self.commands.stdout.readline())
+        return code, out, errors
+
+    def family(self) -> list[psutil.Process]:
+        """Every process that this instance started."""
+        assert self.process
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def worker_processes(self, queue: str) -> list[psutil.Process]:
         """The worker of this instance on one queue, and the children that work its jobs off."""
@@ -169,6 +193,13 @@ def require_chromium() -> str:
             raise AssertionError("Chromium is not installed, and CI must not skip the browser tests.")
         pytest.skip("Chromium is not installed")
     return path
+
+
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # ended; whoever inherited it has not looked yet
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str, pause: float = 0.2) -> None:

@@ -94,7 +94,7 @@ def calibrate_round(
     raise to stop.
     """
     from audits.calibration.null_models import KINDS, null_models
-    from audits.pilots.clip import linear_algebra_threads
+    from audits.pilots.threads import linear_algebra_threads
 
     told = on_step or (lambda: None)
     seed = settings.seed * 1_000_003 + number

@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,33 @@ class Audit(models.Model):
         return settings.FILES_DIR / "audits" / str(self.id)
 
 
+class AuditRowQuerySet(models.QuerySet["AuditRow"]):
+    """Reads single values inside results, by their keys in JSON: a whole one holds every histogram and matrix."""
+
+    def p_values(self) -> Iterator[tuple[uuid.UUID, uuid.UUID, str, float, bool]]:
+        """(release, audit, level, p, whether the level may decide) of every level that was tested."""
+        for release, audit, one, declared, *found in self.values_list(
+            "release_id", "audit_id", "result__level", "result__primary_levels", *_at_levels("p")
+        ):
+            # Results of versions before levels could be declared had one that decided.
+            primary = declared or [one]
+            for level, p in zip(Level.values, found, strict=True):
+                if p is not None:
+                    yield release, audit, level, float(p), level in primary
+
+    def tainted(self) -> Iterator[tuple[uuid.UUID, str, set[str]]]:
+        """(plan, recipient, names of references that react to the key) of every row where any does, at any level."""
+        rows = self.values_list("pk", "audit__plan", "release__recipient", *_at_levels("tainted"))
+        for _, plan, recipient, *found in rows:
+            if names := {name for names in found if names for name in names}:
+                yield plan, recipient, names
+
+
+def _at_levels(key: str) -> list[str]:
+    """The paths of one value of every level, in the order of `Level`."""
+    return [f"result__levels__{level}__{key}" for level in Level.values]
+
+
 class AuditRow(models.Model):
     """What one audit found for one release."""
 
@@ -92,6 +120,8 @@ class AuditRow(models.Model):
     smallest_p = models.FloatField()
     # What `found` reads. Holds the true assignment: never hand it out but through audits.services.results.visible.
     result = models.JSONField()
+
+    objects = AuditRowQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

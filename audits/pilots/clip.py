@@ -10,7 +10,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from torch.nn import functional
 
 from audits.pilots.pairs import Pairs
 from audits.pilots.recipe import DEVIATION, MEAN, TINY_CLIP, TrainingError, TrainingSettings, steps_of
+from audits.pilots.threads import linear_algebra_threads
 
 HOTTEST = math.log(100)  # the temperature's inverse is clipped at 100, as in CLIP
 WARM_UP = 0.05  # part of all steps over which the learning rate rises
@@ -65,17 +65,6 @@ class TrainedClip:
         facts = {"settings": self.settings.to_json(), "losses": self.losses, "seconds": round(self.seconds, 1)}
         (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         return weights
-
-
-@contextmanager
-def linear_algebra_threads(count: int) -> Iterator[None]:
-    """Limit torch's threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def build(config: dict[str, Any], seed: int) -> CLIP:

@@ -5,16 +5,12 @@ from provenance.marks.groups import GroupCount, Grouping, GroupPlan, plan_groups
 from provenance.marks.overlay import BlendFamily, SpectralFamily
 from provenance.marks.patch import PatchFamily
 from provenance.marks.presets import PRESETS, Preset
+from provenance.marks.reach import check_reach
 from provenance.marks.registry import Family, families, family_for, get_family, register
 from provenance.marks.restriction import Restriction, RestrictionError, blocks_by_size
 from provenance.marks.secret import Candidate, MarkSecret, NotEnoughImagesError
 from provenance.marks.sets import MarkSets, candidates_of_sets
-from provenance.marks.settings import (
-    ALL_IMAGES,
-    MarkSettings,
-    check_reach,
-    plan_marks,
-)
+from provenance.marks.settings import ALL_IMAGES, MarkSettings, plan_marks
 from provenance.marks.warp import WarpFamily
 
 for _family in (PatchFamily, BlendFamily, SpectralFamily, WarpFamily):

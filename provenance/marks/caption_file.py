@@ -5,6 +5,7 @@ One line per image, in the manifest's order, in UTF-8; folding leaves no line br
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -20,9 +21,13 @@ PIECE = 32 << 20  # bytes that are looked at together
 # What the byte beside a name says about its edge: a letter refuses it, a gap allows it, and bytes above 127 are parts
 # of characters that `captions.Names` must be asked about.
 _GAP, _LETTER, _UNSURE = 0, 1, 2
-_BESIDE = np.array(
-    [_UNSURE if code > 127 else _LETTER if is_letter(chr(code)) else _GAP for code in range(256)], dtype=np.uint8
-)
+
+
+@cache
+def _beside() -> NDArray[np.uint8]:
+    """For each of the 256 bytes."""
+    kinds = [_UNSURE if code > 127 else _LETTER if is_letter(chr(code)) else _GAP for code in range(256)]
+    return np.array(kinds, dtype=np.uint8)
 
 
 def write_captions(path: Path, captions: Iterable[str | None]) -> None:
@@ -81,7 +86,7 @@ def _found(text: bytes, word: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]
     codes = np.frombuffer(text, dtype=np.uint8)
     before = np.where(places > 0, codes[places - 1], ord("\n"))
     after = codes[places + len(wanted)]  # a line end at least
-    edges = [_BESIDE[side] for side, at in ((before, word[0]), (after, word[-1])) if is_letter(at)]
+    edges = [_beside()[side] for side, at in ((before, word[0]), (after, word[-1])) if is_letter(at)]
     kept, sure = np.ones(len(places), dtype=bool), np.ones(len(places), dtype=bool)
     for edge in edges:
         kept &= edge != _LETTER

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import groupby, pairwise
 
 # Scripts that are written without spaces between words: a name in them is found anywhere, for there is no edge to ask
@@ -12,10 +13,12 @@ _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _UNSPACED = f"{_HAN}{_KATAKANA}\u3040-\u309f\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\uaa60-\uaa7f"
 
 
-def _letters() -> str:
-    """Ranges of the characters of words that have edges: Python's \\w, and accents, vowel signs and joiners.
+@cache
+def letters() -> str:
+    """A class of the characters of words that have edges: Python's \\w, and accents, vowel signs and joiners.
 
-    One flat class, because looking behind at every character is all the work of finding names.
+    One flat class, because looking behind at every character is all the work of finding names. Made when it is first
+    needed: no page and no command should wait for it.
     """
     unspaced = re.compile(f"[{_UNSPACED}]")
     ranges: list[list[int]] = []
@@ -27,12 +30,19 @@ def _letters() -> str:
                 ranges[-1][1] = code
             else:
                 ranges.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+    return f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in ranges)}]"
 
 
-_LETTER = f"[{_letters()}]"
-_LETTERS = re.compile(_LETTER)
-_WORDS = re.compile(rf"(?P<spaced>{_LETTER}+)|(?P<han>[{_HAN}]+)|(?P<katakana>[{_KATAKANA}]+)")
+@cache
+def _letter() -> re.Pattern[str]:
+    return re.compile(letters())
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    return re.compile(rf"(?P<spaced>{letters()}+)|(?P<han>[{_HAN}]+)|(?P<katakana>[{_KATAKANA}]+)")
+
+
 _ASCII_GAPS = re.compile(r"[^\w ]+", re.ASCII)
 
 
@@ -48,7 +58,7 @@ def folded(text: str) -> str:
 
 def is_letter(character: str) -> bool:
     """Whether it belongs to a word that has edges, so that a name must not begin or end inside it."""
-    return _LETTERS.match(character) is not None
+    return _letter().match(character) is not None
 
 
 class Names:
@@ -57,8 +67,9 @@ class Names:
     def __init__(self, names: Iterable[str]) -> None:
         longest_first = sorted(names, key=lambda name: (-len(name), name))  # an alternation takes the first that fits
         parts = []
-        for edged, run in groupby(longest_first, lambda name: bool(_LETTERS.match(name[-1:]))):
-            parts.append(f"(?:{'|'.join(map(re.escape, run))})" + (f"(?!{_LETTER})" if edged else ""))
+        for edged, run in groupby(longest_first, lambda name: is_letter(name[-1:])):
+            parts.append(f"(?:{'|'.join(map(re.escape, run))})" + (f"(?!{letters()})" if edged else ""))
+        self._letter = _letter()
         self._pattern = re.compile("|".join(parts) or r"(?!)")
 
     def found_in(self, text: str) -> Iterator[str]:
@@ -67,7 +78,7 @@ class Names:
         while match := self._pattern.search(text, at):
             start, at = match.span()
             # Looked at here, not in the pattern: one that begins with literals is ten times as fast.
-            if start and _LETTERS.match(text, start) and _LETTERS.match(text, start - 1):
+            if start and self._letter.match(text, start) and self._letter.match(text, start - 1):
                 at = start + 1
             else:
                 yield match.group()
@@ -87,7 +98,7 @@ def terms(text: str) -> Iterator[str]:
             yield from (f"{first} {second}" for first, second in pairwise(words) if first and second)
         return
     last, end = "", -2
-    for match in _WORDS.finditer(text):
+    for match in _words().finditer(text):
         word, start = match.group(), match.start()
         if match.lastgroup == "han":
             yield from word

@@ -8,8 +8,9 @@ from provenance.canonical import canonical_json
 from provenance.marks.cluster_files import InFolder, grouped_entries
 from provenance.marks.copies import pictures_of
 from provenance.marks.errors import SettingsError
+from provenance.marks.reach import check_reach
 from provenance.marks.secret import GroupCandidates, MarkSecret
-from provenance.marks.settings import MarkSettings, check_reach, settings_object
+from provenance.marks.settings import MarkSettings, settings_object
 
 MOST_SETS = 4
 

@@ -15,7 +15,6 @@ from provenance.marks.errors import SettingsError
 from provenance.marks.groups import EntryLike, Everything, Grouping, GroupPlan, plan_from_counts, plan_groups
 from provenance.marks.registry import families, family_for, get_family
 from provenance.marks.restriction import MOST_ENUMERATED, Restriction, RestrictionError
-from provenance.wording import p_value
 
 ASSOCIATIONS = ("associated", "plain")
 GROUPINGS = ("class", "word", "cluster")
@@ -30,7 +29,6 @@ ALL_IMAGES = "all images"
 MANY_SPARES = "many"
 COPIES_ALIKE = "alike"
 DIGEST = re.compile(r"[0-9a-f]{64}")
-LEAST_PLAIN_ALPHA = 1e-4
 MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns, far more than any test has decoys
 
 
@@ -252,34 +250,6 @@ def settings_object(source: str | bytes | Mapping[str, Any]) -> Mapping[str, Any
     if not isinstance(source, Mapping):
         raise SettingsError("The mark settings must be a JSON object.")
     return source
-
-
-def check_reach(settings: MarkSettings, alpha: float) -> None:
-    """Refuses settings whose test could not come to `alpha`, whatever a model does.
-
-    Raises SettingsError with a reason and what to choose instead.
-    """
-    if not 0 < alpha <= 0.1:
-        raise SettingsError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
-    if settings.is_plain:
-        if alpha < LEAST_PLAIN_ALPHA:
-            raise SettingsError(
-                f"An alpha below {LEAST_PLAIN_ALPHA:g} would take more than 10,000 decoy keys. "
-                "Choose a larger alpha, or associated marks."
-            )
-        return
-    if settings.smallest_p > alpha:
-        if settings.restriction is not None:
-            raise SettingsError(
-                f"The smallest p that these size classes and bans allow is {p_value(settings.smallest_p)}, above the "
-                f"alpha of {alpha:g}. Use fewer size classes, or forbid less."
-            )
-        groups = len(settings.groups)
-        enough = next(count for count in range(groups, MAX_GROUPS + 1) if 1 / math.factorial(count) <= alpha)
-        raise SettingsError(
-            f"With {groups} groups the smallest reachable p is 1 / {groups}! = {p_value(settings.smallest_p)}, "
-            f"above the alpha of {alpha:g}. Choose at least {enough} groups."
-        )
 
 
 def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPlan:

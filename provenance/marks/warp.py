@@ -65,23 +65,23 @@ class WarpFamily:
         self, pixels: np.ndarray, pattern: np.ndarray, placement: tuple[float, float], out: np.ndarray | None = None
     ) -> np.ndarray:
         """Displace (H, W, C) pixels."""
-        from provenance.marks import mixing
+        from provenance.marks import mixing, moving
 
         source, out, unit, peak = mixing.prepared(pixels, out)
         tile, reach = pattern.astype(np.float32, order="C"), np.float32(self.bend * min(pixels.shape[:2]))
-        mixing.move(source, tile, *placement, self.periods, reach, unit, peak, out)
+        moving.move(source, tile, *placement, self.periods, reach, unit, peak, out)
         return out
 
     def by_rows(self, height: int, width: int, pattern: np.ndarray, placement: tuple[float, float]) -> Rows:
         """See `Family.by_rows`."""
-        from provenance.marks import mixing
+        from provenance.marks import mixing, moving
 
         tile, reach = pattern.astype(np.float32, order="C"), np.float32(self.bend * min(height, width))
-        shift = mixing.shift_of(tile, height, width, *placement, self.periods)
+        shift = moving.shift_of(tile, height, width, *placement, self.periods)
 
         def mix(pixels: np.ndarray, first: int, top: int, out: np.ndarray) -> None:
             source, out, unit, peak = mixing.prepared(pixels, out)
-            mixing.move_rows(source, first, height, shift, top, reach, unit, peak, out)
+            moving.move_rows(source, first, height, shift, top, reach, unit, peak, out)
 
         return Rows(int(reach) + 2, mix)
 

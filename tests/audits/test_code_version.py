@@ -30,15 +30,21 @@ NOT_COMPUTING = {
     "provenance.intake.blocks": "the name under which claims are counted",
     "provenance.intake.errors": "sentences",
     "provenance.compiling": "where machine code is kept",
-    "audits.pilots.clip": "how many threads linear algebra takes",
+    "audits.pilots.threads": "how many threads linear algebra takes",
 }
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    """A copy of our sources, to be changed."""
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of some of our sources, to be changed: three files of a room show as much as all of them, sooner."""
+    files = {ROOT / "audits" / "views" / "audits.py", ROOT / "audits" / "statistics" / "density.py"}
+    for room in COMPUTING_ROOMS:
+        place = ROOT / room
+        files |= set(sorted(place.glob("*.py"))[:3]) if place.is_dir() else {place}
+    for file in files:
+        copy = tmp_path / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
     return tmp_path
 
 

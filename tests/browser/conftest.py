@@ -46,22 +46,26 @@ def browser_of(chromium, live_server, sign_in):
         if user is not None:
             session = sign_in(user).cookies["sessionid"].value
             context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-        page = context.new_page()
-        page.complaints = []
-        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.unanswered = set()
-        page.on("request", lambda request: page.unanswered.add(request))
-        page.on("requestfinished", lambda request: page.unanswered.discard(request))
-        page.on("requestfailed", lambda request: page.unanswered.discard(request))
-        pages.append(page)
-        return page
+        pages.append(attended(context.new_page()))
+        return pages[-1]
 
     yield open_page
     # The database is emptied next: let the server finish what a page still asks for.
     for page in pages:
         let_answer(page)
         page.context.close()
+
+
+def attended(page: Page) -> Page:
+    """Notes what its console complains of, and which requests wait for an answer."""
+    page.complaints = []
+    page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.unanswered = set()
+    page.on("request", lambda request: page.unanswered.add(request))
+    page.on("requestfinished", lambda request: page.unanswered.discard(request))
+    page.on("requestfailed", lambda request: page.unanswered.discard(request))
+    return page
 
 
 def let_answer(page: Page, seconds: float = 10) -> None:

@@ -1,9 +1,13 @@
 """Every page of the permission table in Chromium: a silent console, nothing serious for axe, no sideways scroll."""
 
+from collections.abc import Iterator
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
+from playwright.sync_api import Page
 
+from tests.browser.conftest import attended, let_answer
 from tests.permissions.test_permissions import access_table
 from tests.world import World
 
@@ -12,18 +16,39 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PAGES = sorted(name for name, access in access_table().items() if access.method == "get")
 
 
+@pytest.fixture(scope="module")
+def window(chromium, live_server) -> Iterator[Page]:
+    """One for all pages: it loads styles and scripts once, as it does for people."""
+    context = chromium.new_context(base_url=live_server.url)
+    yield attended(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def page(window) -> Iterator[Page]:
+    window.set_viewport_size({"width": 1280, "height": 900})
+    window.complaints.clear()
+    yield window
+    let_answer(window)
+    window.goto("about:blank")  # nothing asks on while the database is emptied
+    window.context.clear_cookies()
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_page(name, sign_in, browser_of):
+def test_page(name, sign_in, page, live_server):
     access = access_table()[name]
     world = World()
     url = reverse(name, kwargs=access.kwargs(world))
     person = getattr(world, next(who for who in World.PEOPLE if who in access.allowed))
-    answer = sign_in(person).get(url)
+    browser = sign_in(person)
+    answer = browser.get(url)
     if answer.status_code != 200 or not answer.get("Content-Type", "").startswith("text/html"):
         pytest.skip("not a page")
     if not answer.content.lstrip().startswith(b"<!doctype html"):
         pytest.skip("a part of a page")
-    page = browser_of(None if access.public else person)
+    if not access.public:
+        session = browser.cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
     page.goto(url)
     for chart in page.query_selector_all("figure[data-chart]"):
         page.wait_for_function("chart => chart.dataset.drawn !== undefined", arg=chart)

@@ -9,14 +9,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MARKS = """
 import re
 import numpy as np
-from provenance.marks import MarkSettings, family_for, mixing
+from provenance.marks import MarkSettings, family_for, mixing, moving
 pixels = np.full((40, 40, 3), 90, np.uint8)
 for name, side, channels in ({}):
     family = family_for(MarkSettings(family=name, association="plain"))
     _, _, *size = family.region(40, 40, (0.0, 0.0))
     under = pixels[: size[0], : size[1]]
     family.mix(under, np.zeros((side, side, channels), np.uint8), (0.0, 0.0), out=np.empty(under.shape, np.uint8))
-loops = (mixing.cover, mixing.add_field, mixing.move)
+loops = (mixing.cover, mixing.add_field, moving.move)
 print(sum(sum(loop.stats.cache_hits.values()) for loop in loops), mixing.cover.stats.cache_path)
 """
 ALL = MARKS.format('("patch", 4, 3), ("blend", 32, 3), ("warp", 32, 2)')

@@ -135,14 +135,10 @@ def _logged(models: Sequence[RegisteredModel]) -> dict[Any, datetime]:
 
 def _reacted(models: Sequence[RegisteredModel], releases: Sequence[Release]) -> dict[Any, set[str]]:
     """References that an earlier audit found to react to the key of one of these releases, at either tail."""
-    paths = [f"result__levels__{level}__tainted" for level in Plan.Level.values]
     rows = AuditRow.objects.filter(release__in=list(releases), audit__plan__references__in=models).distinct()
     reacted: dict[str, set[str]] = {}
-    # The lists alone: a whole result holds every histogram and matrix.
-    for _, plan, recipient, *tainted in rows.values_list("pk", "audit__plan", "release__recipient", *paths):
-        named = {name for names in tainted if names for name in names}
-        if named:
-            reacting = names_of(RegisteredModel.objects.filter(plans_as_reference=plan, name__in=named))
-            for known in reacting.values():
-                reacted.setdefault(known, set()).add(recipient)
+    for plan, recipient, named in rows.tainted():
+        reacting = names_of(RegisteredModel.objects.filter(plans_as_reference=plan, name__in=named))
+        for known in reacting.values():
+            reacted.setdefault(known, set()).add(recipient)
     return {pk: reacted[known] for pk, known in names_of(models).items() if known in reacted}

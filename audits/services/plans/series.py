@@ -113,14 +113,8 @@ def findings_of_others(
 
 def _found(runs: Sequence[Audit], numbers: Mapping[Any, int]) -> Iterator[Finding]:
     """Their p-values, each primary where its own plan had declared it so."""
-    p_of = [f"result__levels__{level}__p" for level in Plan.Level.values]  # a whole result holds every histogram
-    rows = AuditRow.objects.filter(audit__in=runs)
-    named = rows.values_list("release_id", "audit_id", "result__level", "result__primary_levels", *p_of)
-    for release, run, one, declared, *p_values in named:
-        for level, p in zip(Plan.Level.values, p_values, strict=True):
-            if p is not None:
-                # Results of versions before levels could be declared had one that decided.
-                yield Finding(str(release), level, numbers[run], float(p), level in (declared or [one]))
+    for release, run, level, p, primary in AuditRow.objects.filter(audit__in=runs).p_values():
+        yield Finding(str(release), level, numbers[run], p, primary)
 
 
 def _as_if_nothing_was_found(runs: Sequence[Audit], numbers: Mapping[Any, int]) -> Iterator[Finding]:

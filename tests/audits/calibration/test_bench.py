@@ -14,7 +14,7 @@ import torch
 from audits.calibration.bench import BenchError, draw_bench
 from audits.calibration.null_models import KINDS, NullModelError, as_tensor, null_model, null_models
 from audits.calibration.responses import measure
-from audits.pilots.clip import linear_algebra_threads
+from audits.pilots.threads import linear_algebra_threads
 from audits.services.calibrations.starting import MOST_ROUNDS, SEEDS
 from audits.statistics.density import Standardiser
 from provenance.marks import PRESETS, MarkSecret, family_for

@@ -128,7 +128,7 @@ def test_duplicates_name_the_first_path_with_the_same_content(tmp_path):
 
 
 def test_duplicates_are_found_among_more_files_than_one_pass_holds(tmp_path, monkeypatch):
-    monkeypatch.setattr("provenance.intake.writing._ONE_PASS", 10)
+    monkeypatch.setattr("provenance.intake.joining._ONE_PASS", 10)
     writer = ManifestWriter(tmp_path)
     rows = [(entry(f"{number:04d}.jpg", (number % 150) << 200 | number % 150), 0, 0) for number in range(200)]
     writer.write_block(0, rows)

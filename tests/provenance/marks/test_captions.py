@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from provenance.marks.captions import _LETTER, Names, folded, terms
+from provenance.marks.captions import Names, folded, letters, terms
 from provenance.marks.groups import Grouping
 from tests.provenance.marks.builders import captioned
 
@@ -66,8 +66,8 @@ def test_several_names_are_found_as_one_pattern_would_find_them(names, caption):
     """The plain way to write it, too slow for millions of captions."""
 
     def alternative(name: str) -> str:
-        edges = [rf"(?<!{_LETTER})" if re.match(_LETTER, name) else "", rf"(?!{_LETTER})"]
-        return edges[0] + re.escape(name) + (edges[1] if re.match(_LETTER, name[-1]) else "")
+        edges = [rf"(?<!{letters()})" if re.match(letters(), name) else "", rf"(?!{letters()})"]
+        return edges[0] + re.escape(name) + (edges[1] if re.match(letters(), name[-1]) else "")
 
     longest_first = sorted(names, key=lambda name: (-len(name), name))
     text = folded(caption)

@@ -11,7 +11,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from provenance.keying import philox
-from provenance.marks import MarkSettings, families, family_for, mixing, waves
+from provenance.marks import MarkSettings, families, family_for, mixing, moving, waves
 from tests.provenance.marks import formula
 from tests.provenance.marks.bits import STRENGTHS, Case, case, cases, family_of
 
@@ -94,7 +94,7 @@ def test_few_kinds_of_arrays_are_compiled():
             one = case(family_of(name, "balanced"), (size, size + 3, 1), (0.5, 0.5), dtype)
             marked(one)
             sums(one)
-    assert {len(loop.signatures) for loop in (mixing.cover, mixing.add_field, mixing.move)} == {3}
+    assert {len(loop.signatures) for loop in (mixing.cover, mixing.add_field, moving.move)} == {3}
 
 
 def test_tiles_do_not_depend_on_the_last_digits_of_a_cosine(monkeypatch):

@@ -18,11 +18,22 @@ class KeyFacts:
 
 
 @dataclass(frozen=True)
+class OtherRun:
+    """A run of the same suspect against other images of the same owner. end: its conclusion or how it stands, empty
+    where another organisation made it."""
+
+    queued_at: str
+    end: str
+
+
+@dataclass(frozen=True)
 class KeysFacts:
     """Keys of the data's owner for the same images, at issue; and how copies counted when the plan was locked.
 
     first_seen_at: of the suspect, on this server; published_on: as declared, empty where nobody did; elsewhere:
     committed keys of other organisations; committed, untested: None in plans of versions that counted no copies.
+    other_images: runs against other images of the same owner, of so many sets; models, versions: of the server, that
+    could not be compared with the suspect and the images when the plan was locked.
     """
 
     first_seen_at: str
@@ -32,3 +43,7 @@ class KeysFacts:
     never_tested: int
     committed: int | None = None
     untested: int | None = None
+    other_images: tuple[OtherRun, ...] = ()
+    other_sets: int = 0
+    models_not_compared: int = 0
+    versions_not_compared: int = 0

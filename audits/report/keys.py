@@ -32,8 +32,6 @@ class KeysFacts:
 
     first_seen_at: of the suspect, on this server; published_on: as declared, empty where nobody did; elsewhere:
     committed keys of other organisations; committed, untested: None in plans of versions that counted no copies.
-    other_images: runs against other images of the same owner, of so many sets; models, versions: of the server, that
-    could not be compared with the suspect and the images when the plan was locked.
     """
 
     first_seen_at: str
@@ -44,6 +42,6 @@ class KeysFacts:
     committed: int | None = None
     untested: int | None = None
     other_images: tuple[OtherRun, ...] = ()
-    other_sets: int = 0
-    models_not_compared: int = 0
+    other_sets: int = 0  # of images of the same owner, against which these were
+    models_not_compared: int = 0  # of the server, with the suspect and the images, when the plan was locked
     versions_not_compared: int = 0

@@ -42,6 +42,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"[0-9a-f]{16}")
 _ASKED = re.compile(r"(features|soft) [1-9][0-9]{0,4}( (imagenet|clip|half|own|unit|byte))?")
 Floats = NDArray[np.floating[Any]]
+Geometry = tuple[float, ...]
 Likeness = Literal["tensors", "answers", "parts", "labels"]
 
 
@@ -51,7 +52,7 @@ class Identity:
     parts: of every tensor the first 64 bits of its SHA-256."""
 
     tensors: str
-    geometries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    geometries: Mapping[str, Geometry] = field(default_factory=dict)
     labels: tuple[int, ...] = ()
     parts: tuple[str, ...] = ()
 
@@ -75,7 +76,7 @@ def likeness(one: Identity, other: Identity) -> Likeness | None:
     """
     if one.tensors == other.tensors:
         return "tensors"
-    if any(distance(a, b) <= TOLERANCE for a, b in _comparable(one, other)):
+    if any(distance(a, b) <= TOLERANCE for _, a, b in comparable(one, other)):
         return "answers"
     if any(len(name.split()) == 2 for name in one.geometries.keys() & other.geometries.keys()):
         return None
@@ -84,15 +85,15 @@ def likeness(one: Identity, other: Identity) -> Likeness | None:
     return "labels" if one.labels and one.labels == other.labels else None
 
 
-def _comparable(one: Identity, other: Identity) -> Iterator[tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Geometries of the same question; or where images came to one as they are and to the other normalised, as if the
-    first normalised them itself."""
+def comparable(one: Identity, other: Identity) -> Iterator[tuple[str, Geometry, Geometry]]:
+    """Geometries of the same question, by its name; or where images came to one as they are and to the other
+    normalised, as if the first normalised them itself."""
     for name, values in one.geometries.items():
         asked, way = name.split()[:2], "".join(name.split()[2:])
         for there in _met_by(way):
             met = other.geometries.get(" ".join([*asked, there]).strip())
             if met is not None:
-                yield values, met
+                yield name, values, met
 
 
 def _met_by(way: str) -> tuple[str, ...]:
@@ -107,7 +108,7 @@ def _share_half(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return 2 * len(set(one) & set(other)) >= max(1, min(len(one), len(other)))
 
 
-def distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+def distance(one: Geometry, other: Geometry) -> float:
     """Between two geometries, from 0 to the square root of 2."""
     return float(np.linalg.norm(_square(one) - _square(other)))
 
@@ -152,7 +153,7 @@ def _noise(side: int) -> Iterator[NDArray[np.uint8]]:
         yield cells[at][:, at]
 
 
-def _geometry(rows: Floats) -> tuple[float, ...]:
+def _geometry(rows: Floats) -> Geometry:
     """How the answers lie to each other: their inner products once centred, scaled to length one; the upper triangle.
 
     It stays what it is when dimensions change places, turn or are stretched alike. Empty where all answers are the same
@@ -176,7 +177,7 @@ def _open(soft: Floats) -> Floats | None:
     return np.sqrt(soft.clip(0.0))
 
 
-def _square(triangle: tuple[float, ...]) -> NDArray[np.float64]:
+def _square(triangle: Geometry) -> NDArray[np.float64]:
     made = np.zeros((NOISE_IMAGES, NOISE_IMAGES))
     made[np.triu_indices(NOISE_IMAGES)] = triangle
     return made + np.triu(made, 1).T

@@ -4,8 +4,7 @@ What the same suspect is stands in `audits.services.models.identity`, what the s
 `provenance.services.overlaps`.
 
 A run counts from the moment it is queued, with p = 1 until it has one, for good where it ended after its first question
-and where another organisation made it. Which others may stand beside a run is decided by those of its own house alone:
-docs/method.md, section 6.3.
+and where another organisation made it. Those of its house alone may refuse it: docs/method.md, section 6.3.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,6 +4,7 @@ naming labels alone."""
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -13,20 +14,20 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from audits.suspects import ModelSpec
-from audits.suspects.cifar_resnet import CifarResNet
 from audits.suspects.identity import TOLERANCE, Identity, distance, likeness
+from audits.suspects.small_resnet import SmallResNet
 from audits.suspects.spec import IMAGENET_DEVIATION, IMAGENET_MEAN
 from tests.audits.suspects.models import save, seeded
 from tests.audits.suspects.test_identity import known
 
-ORIGINAL = ModelSpec("cifar_resnet:20", returns=("features", "soft"))
+ORIGINAL = ModelSpec("small_resnet:8:1-1-1-1", returns=("features", "soft"), input_size=32)
 EXPORT = ModelSpec("onnx", returns=("features", "soft"), scores_output="scores", scores="logits")
 
 
-def network(seed: int = 1) -> CifarResNet:
+def network(seed: int = 1) -> SmallResNet:
     """With the statistics of its norms taken from images, as a training leaves them."""
     seeded(seed)
-    made = CifarResNet(20)
+    made = SmallResNet(8, (1, 1, 1, 1), 10)
     with torch.no_grad():
         for _ in range(20):
             made.train()(torch.rand(16, 3, 32, 32) * 4 - 2)
@@ -67,10 +68,6 @@ def exported(module: nn.Module, path: Path, side: int, names: tuple[str, ...] = 
     return path
 
 
-def apart(one: Identity, other: Identity) -> float:
-    return min(distance(one.geometries[name], other.geometries[name]) for name in one.geometries & other.geometries)
-
-
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Identity:
     return known(save(network().state_dict(), tmp_path_factory.mktemp("weights") / "w.safetensors"), ORIGINAL)
@@ -94,7 +91,7 @@ def test_an_export_for_an_odd_size_is_asked_at_the_usual_ones(side, original, an
     [(IMAGENET_MEAN, IMAGENET_DEVIATION), ((0.5,) * 3, (0.5,) * 3), ((0.491, 0.482, 0.447), (0.247, 0.243, 0.262))],
 )
 def test_an_export_that_normalises_images_itself_is_known(top, mean, deviation, another, tmp_path):
-    said = ModelSpec("cifar_resnet:20", returns=("features", "soft"), mean=mean, deviation=deviation)
+    said = replace(ORIGINAL, mean=mean, deviation=deviation)
     original = known(save(network().state_dict(), tmp_path / "w.safetensors"), said)
     export = known(exported(Normalising(network(), mean, deviation, top), tmp_path / "n.onnx", 32), EXPORT)
     plain = "features 64"

@@ -149,9 +149,9 @@ def _series(facts: ReportFacts) -> tuple[str, str]:
     if facts.keys and facts.keys.committed is not None:
         return (
             "A closed series.",
-            "One run of this suspect against copies of these images settles the matter: a further one is refused to the "
-            "auditor's organisation, to the data's owner and under its grant, unless it is exploratory and so gives no "
-            "evidence. Runs of others count with p = 1.",
+            "One run of this suspect against copies of these images settles the matter: a further one is refused to "
+            "the auditor's organisation, to the data's owner and under its grant, unless it is exploratory and so "
+            "gives no evidence. Runs of others count with p = 1.",
         )
     run = facts.run.earlier_runs + 1
     return (

@@ -40,7 +40,7 @@ def noise_answers(encoder: Encoder) -> Answers:
 def _freed(network: Network) -> Network:
     try:
         return network.of_any_size()
-    except Exception:
+    except Exception:  # one that cannot be opened like that is asked at its own size alone
         return network
 
 

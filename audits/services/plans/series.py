@@ -1,10 +1,10 @@
-"""Repeated runs: all that ask the same suspect about copies of the same images, and count in each other's correction.
+"""Repeated runs: all that ask one suspect about copies of the same images, and count in each other's correction.
 
-What the same suspect is stands in `audits.services.models.identity`, what the same images in
+What one suspect is stands in `audits.services.models.identity`, what the same images in
 `provenance.services.overlaps`.
 
 A run counts from the moment it is queued, with p = 1 until it has one, for good where it ended after its first question
-and where another organisation made it. Those of its house alone may refuse it: docs/method.md, section 6.3.
+and where another organisation made it. Those of its house alone stop it: docs/method.md, section 6.3.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -20,12 +20,14 @@ Matrix = tuple[Floats, ...]  # of pulls, pattern by group
 
 # Q is infinite where a key stands alone in a direction in which no other moves; JSON knows no infinity.
 LARGEST_Q = 1e12
+SHOWN_DIGITS = 9
 WITH = {"key": "with"}  # fields that have another name in JSON say which
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermutationTest:
-    """A test among assignments; fields as in `PermutationResult`."""
+    """A test among assignments; fields as in `PermutationResult`, rounded so that no last bit tells in which order
+    patterns were added up."""
 
     statistic: float
     z: float
@@ -41,12 +43,18 @@ class PermutationTest:
 
     @classmethod
     def of(cls, found: PermutationResult) -> PermutationTest:
-        return cls(**asdict(found) | {"edges": tuple(found.edges.tolist()), "counts": tuple(found.counts.tolist())})
+        rounded = {"statistic": _rounded(found.statistic), "z": _rounded(found.z)}
+        edges, counts = tuple(map(_rounded, found.edges.tolist())), tuple(found.counts.tolist())
+        return cls(**asdict(found) | rounded | {"edges": edges, "counts": counts})
 
     @property
     def grid(self) -> int:
         """n: p is one of 1/n … n/n."""
         return self.permutations + (0 if self.exact else 1)
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.{SHOWN_DIGITS}g}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,10 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         ready = self.filter(role=ModelRole.ENCODER, state=ModelState.READY)
         return ready.filter(connection_at__isnull=False).exclude(connection={})
 
+    def unidentified(self) -> "RegisteredModelQuerySet":
+        """Those whose weights have arrived, and that were not tested since today's identities are taken."""
+        return self.filter(state=ModelState.READY).exclude(identity__has_key="parts")
+
     def references(self) -> "RegisteredModelQuerySet":
         """References whose weights have arrived."""
         return self.filter(role=ModelRole.REFERENCE, state=ModelState.READY)

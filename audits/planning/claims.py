@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 CLOSED_BEFORE = (
-    "A closed run of this suspect against copies of the same images is on its way or has asked it already, and a "
-    "closed run may spend all of alpha: no further one can give evidence. Choose “Exploratory” (on the command line, "
-    "--exploratory) for another look."
+    "A closed run of this suspect against copies of the same images, of your organisation, of the data's owner or "
+    "under its grant, is on its way or has asked it already, and a closed run may spend all of alpha: no further one "
+    "can give evidence. Choose “Exploratory” (on the command line, --exploratory) for another look."
 )
 OPEN_BEFORE = (
     "This suspect has been run against copies of the same images in an open series, and a closed run beside it would "
@@ -22,6 +22,7 @@ KNOWN_BEFORE = (
     "Choose “More runs may follow, as many as it takes” (on the command line, "
     "--series-open), which pays for every look, or “Exploratory” (--exploratory)."
 )
+SHOWN_OF_A_REFERENCE = 3  # p-values of each release and level: alone at both tails, and with the others regressed out
 
 
 class Kind(StrEnum):

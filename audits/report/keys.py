@@ -18,6 +18,15 @@ class KeyFacts:
 
 
 @dataclass(frozen=True)
+class OtherRun:
+    """A run of the same suspect against other images of the same owner. end: its conclusion or how it stands, empty
+    where another organisation made it."""
+
+    queued_at: str
+    end: str
+
+
+@dataclass(frozen=True)
 class KeysFacts:
     """Keys of the data's owner for the same images, at issue; and how copies counted when the plan was locked.
 
@@ -32,3 +41,7 @@ class KeysFacts:
     never_tested: int
     committed: int | None = None
     untested: int | None = None
+    other_images: tuple[OtherRun, ...] = ()
+    other_sets: int = 0  # of images of the same owner, against which these were
+    models_not_compared: int = 0  # of the server, with the suspect and the images, when the plan was locked
+    versions_not_compared: int = 0

@@ -1,9 +1,12 @@
 """The fixed words of a report: what its conclusions say, and what they do not say."""
 
 from audits.report.facts import ReportFacts
+from audits.report.keys import KeysFacts
 from audits.report.results import Result
-from audits.report.wording import LEVEL_NAMES, moment, one_in
+from audits.report.wording import LEVEL_NAMES, moment, one_in, short_time
 from provenance.wording import count, counted, p_value
+
+MOST_RUNS = 20  # against other images, that are printed with their times
 
 GENERAL_LIMITATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -146,8 +149,9 @@ def _series(facts: ReportFacts) -> tuple[str, str]:
     if facts.keys and facts.keys.committed is not None:
         return (
             "A closed series.",
-            "One run of this suspect against copies of these images settles the matter: a further one is refused, "
-            "unless it is exploratory and so gives no evidence.",
+            "One run of this suspect against copies of these images settles the matter: a further one is refused to "
+            "the auditor's organisation, to the data's owner and under its grant, unless it is exploratory and so "
+            "gives no evidence. Runs of others count with p = 1.",
         )
     run = facts.run.earlier_runs + 1
     return (
@@ -199,6 +203,40 @@ def _copies(facts: ReportFacts) -> list[tuple[str, str]]:
     return said
 
 
+def _other_images(facts: ReportFacts) -> list[tuple[str, str]]:
+    """Questions of the same kind beside this one, and what could not be found to belong to it."""
+    keys, said = facts.keys, []
+    if keys is None:
+        return []
+    if runs := keys.other_images:
+        listed = [f"{short_time(run.queued_at)}{f' ({run.end})' if run.end else ''}" for run in runs[:MOST_RUNS]]
+        more = f" and {count(len(runs) - MOST_RUNS)} more, all in the JSON form" if len(runs) > MOST_RUNS else ""
+        said.append(
+            (
+                "Other images of the same owner.",
+                f"The same suspect was run {counted(len(runs), 'time')} against "
+                f"{counted(keys.other_sets, 'other set')} of images of the same owner (UTC: "
+                f"{', '.join(listed)}{more}). Each set is a question of its own and is corrected by itself, so of "
+                "many such runs against an innocent suspect some give a small p by chance.",
+            )
+        )
+    if missing := _not_compared(keys):
+        said.append(
+            (
+                "Not compared.",
+                f"When the plan was locked, {missing} of this server could not be compared with the suspect or the "
+                "images. Runs of the same suspect, and copies of the same images, could be among them and would not "
+                "have been counted.",
+            )
+        )
+    return said
+
+
+def _not_compared(keys: KeysFacts) -> str:
+    found = ((keys.models_not_compared, "model"), (keys.versions_not_compared, "dataset version"))
+    return " and ".join(counted(number, noun) for number, noun in found if number)
+
+
 def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     """Limitations that follow from this plan and this run."""
     said: list[tuple[str, str]] = []
@@ -226,7 +264,7 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
                 "if the mark had moved nothing, a rule that cannot see the key.",
             )
         )
-    said += _copies(facts)
+    said += [*_copies(facts), *_other_images(facts)]
     dropped = facts.dataset.keys_dropped
     if dropped:
         said.append(

@@ -16,11 +16,9 @@ from audits.suspects import formats
 from audits.suspects.cifar_resnet import CifarResNet
 from audits.suspects.errors import SuspectError
 from audits.suspects.network import Network, Outputs
-from audits.suspects.spec import IMAGENET_DEVIATION, IMAGENET_MEAN, ModelSpec
+from audits.suspects.spec import CLIP_DEVIATION, CLIP_MEAN, IMAGENET_DEVIATION, IMAGENET_MEAN, ModelSpec
 from audits.suspects.weights import Tensors, classes_in, fill, read_tensors
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode "L"
 
 
@@ -55,10 +53,10 @@ class Encoder:
         return self.network(self.normalise(images))
 
 
-def plainly(encoder: Encoder, images: Tensor) -> Outputs:
-    """Answers to grey levels (B, 3, S, S) in single precision and under one normalisation, whatever the spec says."""
-    network = encoder.network
-    bare = replace(encoder, mean=(0.5,) * encoder.channels, deviation=(0.25,) * encoder.channels)
+def plainly(encoder: Encoder, images: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Outputs:
+    """Answers to grey levels (B, 3, S, S) in single precision and under this normalisation, whatever the spec says."""
+    network, channels = encoder.network, encoder.channels
+    bare = replace(encoder, mean=tuple(mean)[:channels], deviation=tuple(deviation)[:channels])
     if not isinstance(network, _Computed):
         return bare.ask(images)
     with network.in_full():
@@ -133,6 +131,10 @@ class _Computed:
     def forward(self, images: Tensor) -> Outputs:
         features, logits = self.network(images)
         return features, logits
+
+    def of_any_size(self) -> Network:
+        """Itself: no size is fixed but by what it computes."""
+        return self
 
     @contextmanager
     def in_full(self) -> Iterator[None]:

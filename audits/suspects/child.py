@@ -18,6 +18,7 @@ from audits.suspects.confinement import ConfinementError, Walls, confine, die_wi
 from audits.suspects.errors import FormatError, SpecError, SuspectError
 from audits.suspects.files_wall import enclose
 from audits.suspects.formats import inspect
+from audits.suspects.identity import MOST_PARTS
 from audits.suspects.protocol import ClosedError, Frame, Pipe
 from audits.suspects.spec import ModelSpec
 from provenance.errors import TouchmarkError
@@ -148,11 +149,13 @@ class Child:
         return {}, {name: array for name, array in arrays.items() if name in spec.returns}
 
     def _identify(self, path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Digest of the tensors, and answers to the fixed noise images whatever the description says."""
+        """Digests of the tensors, and answers to the fixed noise images whatever the description says."""
         from audits.suspects.noise_answers import noise_answers
-        from audits.suspects.tensor_values import digest_of_values
+        from audits.suspects.tensor_values import digest_over, tensor_digests
 
-        return {"tensors": digest_of_values(Path(path))}, noise_answers(self._loaded())
+        found = tensor_digests(Path(path))
+        told = {"tensors": digest_over(found), "parts": [one.hex()[:16] for one in found[:MOST_PARTS]]}
+        return told, noise_answers(self._loaded())
 
     def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,36 +13,64 @@ from torch import Tensor
 
 from audits.suspects.architectures import Encoder, plainly
 from audits.suspects.errors import SuspectError
-from audits.suspects.identity import SIDES, noise_images
+from audits.suspects.identity import NORMALISED, PLAIN, RAW, SIDES, WAYS_SIDE, noise_images
+from audits.suspects.network import Network
 
 PORTION = 4  # images at once: a network's own size may be large
 Answers = dict[str, NDArray[np.float32]]
+Ways = dict[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def noise_answers(encoder: Encoder) -> Answers:
-    """Rows (16, d) by "features" or "soft", as far as the network gives any, and the side of the images.
+    """Rows (16, d) by "features" or "soft", as far as the network gives any, the side of the images, and how they came.
 
-    At every one of the sides that networks share that it takes, and at its own: so a copy that takes a single size, as
-    exported networks do, is asked what the original was. Raises SuspectError.
+    At every one of the sides that networks share that it takes, and at its own; what an exported file declares to be
+    its only size is tried all the same. So a copy that takes a single one is asked what the original was. Raises
+    SuspectError.
     """
     found: Answers = {}
+    free = replace(encoder, network=_freed(encoder.network))
     for side in SIDES:
         if side != encoder.input_size:
             with suppress(Exception):  # whatever a network that takes its own size alone may raise
-                found |= _answers_at(encoder, side)
+                found |= _answers_at(free, side)
     return found | _answers_at(encoder, encoder.input_size)
+
+
+def _freed(network: Network) -> Network:
+    try:
+        return network.of_any_size()
+    except Exception:  # one that cannot be opened like that is asked at its own size alone
+        return network
 
 
 def _answers_at(encoder: Encoder, side: int) -> Answers:
     images = torch.from_numpy(noise_images(side)).permute(0, 3, 1, 2).float().to(encoder.device)
+    found = _answers(encoder, images, str(side), *PLAIN)
+    for way, (mean, deviation) in _ways(encoder, side).items():
+        with suppress(Exception):  # what a network never saw may be too much for its numbers
+            found |= _answers(encoder, images, f"{side} {way}", mean, deviation)
+    return found
+
+
+def _answers(
+    encoder: Encoder, images: Tensor, asked: str, mean: Sequence[float], deviation: Sequence[float]
+) -> Answers:
     with torch.inference_mode():
-        portions = [plainly(encoder, portion) for portion in images.split(PORTION)]
-    named = zip((f"features {side}", f"soft {side}"), zip(*portions, strict=True), strict=True)
+        portions = [plainly(encoder, portion, mean, deviation) for portion in images.split(PORTION)]
     return {
-        name: _array(torch.cat([rows for rows in parts if rows is not None]), len(images))
-        for name, parts in named
+        f"{name} {asked}": _array(torch.cat([rows for rows in parts if rows is not None]), len(images))
+        for name, parts in zip(("features", "soft"), zip(*portions, strict=True), strict=True)
         if parts[0] is not None
     }
+
+
+def _ways(encoder: Encoder, side: int) -> Ways:
+    """Further normalisations by name. Only an exported network can normalise by itself, and be given raw images."""
+    if side not in (WAYS_SIDE, encoder.input_size):
+        return {}
+    raw = RAW if encoder.parameters is None else {}
+    return {**NORMALISED, **raw, "own": (encoder.mean, encoder.deviation)}
 
 
 def _array(rows: Tensor, count: int) -> NDArray[np.float32]:

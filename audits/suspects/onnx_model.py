@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,43 @@ from torch import Tensor
 
 from audits.suspects.errors import SuspectError
 from audits.suspects.network import Outputs
+from audits.suspects.onnx_sizes import of_any_size
 from audits.suspects.spec import ModelSpec
+
+MOST_OPENED_TWICE = 2**29  # bytes
 
 
 class OnnxNetwork:
     """Takes (B, C, S, S) float32; pads the batch where the graph wants a fixed one."""
 
     def __init__(self, path: Path, spec: ModelSpec, threads: int) -> None:
+        self._path, self._threads = path, threads
+        self._session = self._opened(str(path))
+        self._spec = spec
+        self._input, self._batch, self.input_size = self._read_input()
+        self._features, self._scores = self._choose_outputs()
+
+    def _opened(self, file: str | bytes) -> Any:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except MemoryError:
             raise
         except Exception as error:
             if "alloc" in str(error):
                 raise MemoryError(str(error)) from error
             raise SuspectError("weights", "This ONNX file cannot be opened.", repr(error)) from error
-        self._spec = spec
-        self._input, self._batch, self.input_size = self._read_input()
-        self._features, self._scores = self._choose_outputs()
+
+    def of_any_size(self) -> OnnxNetwork:
+        """Raises SuspectError where the file is too large to be opened twice, or cannot be opened like that."""
+        if self._path.stat().st_size > MOST_OPENED_TWICE:
+            raise SuspectError("memory", "This ONNX file is too large to be opened twice.")
+        made = copy(self)
+        made._session = self._opened(of_any_size(self._path.read_bytes()))
+        return made
 
     def _read_input(self) -> tuple[str, int | None, int | None]:
         inputs = self._session.get_inputs()

@@ -21,17 +21,19 @@ AT_ONCE = 2**22  # numbers
 COUNTED = (torch.int8, torch.uint8)  # besides floating point: weights of eight bits
 
 
-def digest_of_values(path: Path) -> str:
-    """SHA-256 over the distinct tensors' own digests, sorted; what only counts or points is left out.
+def tensor_digests(path: Path) -> list[bytes]:
+    """SHA-256 of every distinct tensor, sorted; what only counts or points is left out.
 
-    Neither names nor shapes, their order, a tensor kept twice or the width of a float go into it.
+    Neither names nor shapes, their order, a tensor kept twice or the width of a float go into them.
     """
     kind = formats.inspect(path).format
     tensors = onnx_tensors(path) if kind == formats.ONNX else map(_array, _trained(read_tensors(path, kind).values()))
-    state = hashlib.sha256(DOMAIN)
-    for one in sorted({_digest(tensor) for tensor in tensors}):
-        state.update(one)
-    return state.hexdigest()
+    return sorted({_digest(tensor) for tensor in tensors})
+
+
+def digest_over(tensors: Iterable[bytes]) -> str:
+    """One SHA-256 over those of all tensors."""
+    return hashlib.sha256(DOMAIN + b"".join(tensors)).hexdigest()
 
 
 def _trained(tensors: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -14,6 +14,7 @@ from audits.models import Audit, AuditRow, Plan
 from audits.services.calibrations.notes import note_for
 from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
+from audits.services.plans.other_images import other_images
 from audits.services.plans.series import other_runs
 from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
@@ -81,6 +82,7 @@ def audit_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "several_levels": len(plan.primary_levels) > 1,
         "others": other_runs(audit).seen_by(user),
         "other_weights": series.other_weights(audit, user),
+        "other_images": other_images(audit, user),
         "known": names_seen_by(plan.suspect, user),
         "keys": keys,
         "keys_page": Paginator(keys.rows, PAGE).get_page(request.GET.get("keys")),

@@ -2,11 +2,14 @@ from django.db import models
 
 from provenance.models.datasets import Version
 
+MANY = 100  # contents in common that make two versions the same images, however much there is beside them
+
 
 class OverlapQuerySet(models.QuerySet["Overlap"]):
     def of_same_images(self) -> "OverlapQuerySet":
-        """Pairs that share at least half of the contents of the smaller version."""
-        return self.annotate(twice=models.F("shared") * 2).filter(twice__gte=models.F("smaller"))
+        """Pairs that share half of the contents of the smaller version, or `MANY`: a share alone can be padded."""
+        half = models.Q(twice__gte=models.F("smaller"))
+        return self.annotate(twice=models.F("shared") * 2).filter(half | models.Q(shared__gte=MANY))
 
 
 class Overlap(models.Model):

@@ -114,6 +114,7 @@ def version(world: World, name: str = "Meadows") -> Version:
         total_bytes=9_000_000,
         created_by=world.rights_holder,
         ready_at=timezone.now(),
+        compared_at=timezone.now(),
     )
     log.record("version.ready", made, organisation=world.owner, by=None, digests={"root": made.root})
     return made

@@ -29,8 +29,8 @@ class Bench:
         """About both releases, or about one, whose recipient is then the one at issue."""
         plan = Plan.objects.create(
             name=f"plan {Plan.objects.count() + 1}",
-            version=self.version,
             **{
+                "version": self.version,
                 "organisation": self.world.owner,
                 "created_by": self.world.auditor,
                 "suspect": self.suspect,

@@ -18,7 +18,14 @@ from scipy import stats
 from audits.judging.assignments import CorrectedP, Rules, conclude
 from audits.judging.exploratory import exploratory
 from audits.judging.levels import CombinedLevel
-from audits.planning.claims import Kind, is_late, p_values_shown, series_refusal, untested_copies
+from audits.planning.claims import (
+    SHOWN_OF_A_REFERENCE,
+    Kind,
+    is_late,
+    p_values_shown,
+    series_refusal,
+    untested_copies,
+)
 from audits.statistics.combination import combine
 from audits.statistics.corrections import Finding, Spending, correct, corrected_if, open_factor
 
@@ -31,43 +38,70 @@ Floats = NDArray[np.float64]
 
 
 @dataclass
+class Images:
+    """What was done about copies of the same images."""
+
+    runs: set[Kind] = field(default_factory=set)
+    shown: int = 0  # p-values of all runs
+    asked: set[int] = field(default_factory=set)
+    strangers: int = 0  # p-values of runs of organisations that have no part in it
+
+
+@dataclass
 class Owner:
-    """One owner, one suspect, copies for 50 recipients; p: of every key at every level. Asks only what is allowed."""
+    """One owner, one suspect, copies for 50 recipients; p: of every key at every level. Asks only what is allowed.
+
+    images: of every key, in which images it was struck. holes: rules of earlier versions that are in force again.
+    """
 
     p: Floats
     committed: list[datetime]
     registered: list[datetime] = field(default_factory=lambda: [DAY_ONE])
-    runs: set[Kind] = field(default_factory=set)
-    shown: int = 0  # p-values of all runs
-    asked: set[int] = field(default_factory=set)
+    images: list[Images] = field(default_factory=lambda: [Images()] * KEYS)
+    dropped: set[int] = field(default_factory=set)  # after the suspect was seen
+    holes: frozenset[str] = frozenset()
 
-    def ask(self, keys: list[int], level: int, kind: Kind, *, at_issue: bool = False) -> bool:
+    def ask(
+        self, keys: list[int], level: int, kind: Kind, *, at_issue: bool = False, taken_up_again: bool = False
+    ) -> bool:
         """Locks a plan, runs it, and says whether it found evidence; a plan that is refused finds none."""
+        same = self.images[keys[0]]
         first_sight = min(self.registered)  # of the same model under whatever name
         if kind is not Kind.EXPLORATORY and any(is_late(self.committed[key], first_sight) for key in keys):
             return False
-        if series_refusal(kind, self.runs):
+        if series_refusal(kind, same.runs, begun=taken_up_again and "cancel and retry" in self.holes):
             return False
         shown = p_values_shown(len(keys), len(LEVELS), with_references=False)
         # What the smallest p is multiplied by at least, so that most runs need no further look.
-        least = open_factor(self.shown, shown) if kind is Kind.OPEN else len(keys)
+        least = open_factor(same.shown, shown) if kind is Kind.OPEN else len(keys)
         smallest = self.p[keys[0], level] if len(keys) == 1 else self.p[keys, level].min()
         is_evidence = smallest * least <= ALPHA and self._finds(keys, level, kind, at_issue)
-        self.runs.add(kind)
-        self.shown += shown
-        self.asked.update(keys)
+        same.runs.add(kind)
+        same.shown += shown
+        same.asked.update(keys)
         return is_evidence
 
+    def look_as_a_reference(self, keys: list[int]) -> None:
+        """Names the suspect as a reference of another one's run, whose page shows its p-values."""
+        same = self.images[keys[0]]
+        if "a reference is no look" not in self.holes:
+            same.runs.add(Kind.EXPLORATORY)
+            same.shown += SHOWN_OF_A_REFERENCE * p_values_shown(len(keys), len(LEVELS), with_references=False)
+
     def _finds(self, keys: list[int], level: int, kind: Kind, at_issue: bool) -> bool:
-        others = (str(one) for one in range(KEYS) if one not in self.asked and one not in keys)
+        same = self.images[keys[0]]
+        left_out = {*same.asked, *keys, *(self.dropped if "dropped keys are gone" in self.holes else ())}
+        others = (str(one) for one in range(KEYS) if self.images[one] is same and one not in left_out)
         untested = untested_copies(others, str(keys[0]) if at_issue else "")
-        made = p_values_shown(len(keys), len(LEVELS), with_references=False)
-        before = self.shown if kind is Kind.OPEN else None
+        made = p_values_shown(len(keys), len(LEVELS), with_references=False) + same.strangers
+        before = same.shown if kind is Kind.OPEN else None
         own = [
             Finding(str(key), name, 1, float(self.p[key, place]), place == level)
             for key in keys
             for place, name in enumerate(LEVELS)
         ]
+        if kind is not Kind.OPEN:
+            own += [Finding(f"stranger {n}", LEVELS[0], 2, 1.0) for n in range(same.strangers)]
         spending = Spending(untested, before, made)
         deciding = [
             (one.tested.p, CorrectedP(one.corrected, corrected_if(own, place, SMALLEST_P, spending)))
@@ -143,6 +177,71 @@ def a_few_at_a_time(owner: Owner) -> bool:
     return False
 
 
+def cancel_and_retry(owner: Owner) -> bool:
+    """Queues a closed plan for every copy and level, cancels all of them unasked, looks, and takes up the best ones."""
+    owner.ask(list(range(KEYS)), 0, Kind.EXPLORATORY)
+    return any(
+        owner.ask([key], level, Kind.CLOSED, at_issue=True, taken_up_again=True) for key, level in best_of(owner)[:3]
+    )
+
+
+def a_look_as_a_reference(owner: Owner) -> bool:
+    """Looks at every copy by naming the suspect as a reference of another, then plans for the best."""
+    owner.look_as_a_reference(list(range(KEYS)))
+    return any(
+        owner.ask([key], level, kind, at_issue=True) for key, level in best_of(owner)[:3] for kind in list(Kind)[:2]
+    )
+
+
+def dropping_keys(owner: Owner) -> bool:
+    """Looks outside this software, drops all keys but the best, and plans for all copies that are left: that one."""
+    key = int(owner.p[:, 0].argmin())
+    owner.dropped = set(range(KEYS)) - {key}
+    return owner.ask([key], 0, Kind.CLOSED)
+
+
+def padded_versions(owner: Owner) -> bool:
+    """Registers the same images fifty times, each time among more others, and tests a copy of each by itself.
+
+    That these hold the same images is tested in tests/provenance/test_overlaps.py.
+    """
+    if "half of the files" in owner.holes:
+        owner.images = [Images() for _ in range(KEYS)]
+    return any(owner.ask([key], 0, Kind.CLOSED) or owner.ask([key], 0, Kind.OPEN) for key in range(KEYS))
+
+
+def after_strangers(owner: Owner) -> bool:
+    """Strangers have asked the suspect about the same images; then a closed plan, and whatever is left."""
+    owner.images[0].strangers = 1
+    return closed_then_whatever_is_left(owner)
+
+
+# -- what rules inside this software cannot stop; docs/error-rates.md tells how often it succeeds -------------------
+def in_several_organisations(owner: Owner, houses: int = 3) -> bool:
+    """One owner under the names of several organisations, each with a closed run about a copy of its own."""
+    for house in range(houses):
+        owner.images = [Images(strangers=house) if key == house else Images() for key in range(KEYS)]
+        if owner.ask([house], 0, Kind.CLOSED):
+            return True
+    return False
+
+
+def a_look_outside(owner: Owner) -> bool:
+    """Computes what every key gives without this software, and then names the best copy and level."""
+    key, level = best_of(owner)[0]
+    return owner.ask([key], level, Kind.CLOSED, at_issue=True)
+
+
+LIMITS = (in_several_organisations, a_look_outside)
+
+
+def best_of(owner: Owner) -> list[tuple[int, int]]:
+    """The three keys and levels with the smallest p, of all."""
+    flat = owner.p.ravel()
+    three = np.argpartition(flat, 3)[:3]
+    return [divmod(int(place), len(LEVELS)) for place in three[np.argsort(flat[three])]]
+
+
 def an_honest_one(owner: Owner) -> bool:
     """One plan for all copies."""
     return owner.ask(list(range(KEYS)), 0, Kind.CLOSED)
@@ -155,8 +254,16 @@ def an_honest_one_at_issue(owner: Owner) -> bool:
 
 STRATEGIES: tuple[Callable[[Owner], bool], ...] = (
     until_one_suits, under_other_names, one_plan_for_the_best_of_a_look, again_and_again, closed_then_whatever_is_left,
-    a_few_at_a_time, an_honest_one, an_honest_one_at_issue,
+    a_few_at_a_time, cancel_and_retry, a_look_as_a_reference, dropping_keys, padded_versions, after_strangers,
+    an_honest_one, an_honest_one_at_issue,
 )  # fmt: skip
+# What each of these could use before.
+HOLES = {
+    cancel_and_retry: "cancel and retry",
+    a_look_as_a_reference: "a reference is no look",
+    dropping_keys: "dropped keys are gone",
+    padded_versions: "half of the files",
+}
 
 
 def innocent(seed: int) -> Floats:
@@ -171,6 +278,21 @@ def test_false_evidence_stays_below_alpha_whatever_an_owner_tries(strategy):
     assert false <= BOUND
     if strategy is an_honest_one_at_issue:  # the bound is no bound for tests that never find anything
         assert false >= stats.binom.interval(0.98, TRIALS, ALPHA)[0]
+
+
+@pytest.mark.parametrize("strategy", HOLES, ids=lambda strategy: strategy.__name__)
+def test_each_of_these_found_false_evidence_before(strategy):
+    before, holes = [DAY_ONE - timedelta(days=1)] * KEYS, frozenset({HOLES[strategy]})
+    some = innocent(19)[:1000]
+    assert sum(strategy(Owner(p, list(before), holes=holes)) for p in some) > 5 * ALPHA * len(some)
+
+
+@pytest.mark.parametrize("kind", [Kind.CLOSED, Kind.OPEN])
+def test_strangers_take_no_evidence_away_that_is_strong(kind):
+    """Before, one closed run of a stranger stopped every run of the owner, whatever it would have found."""
+    owner = Owner(np.full((KEYS, len(LEVELS)), 1e-4), [DAY_ONE - timedelta(days=1)] * KEYS)
+    owner.images[0].strangers = 10
+    assert owner.ask([0], 0, kind, at_issue=True)
 
 
 def test_the_rule_of_before_could_be_shopped_for():

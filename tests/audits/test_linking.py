@@ -8,16 +8,20 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
+from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 from pypdf import PdfReader
 
 from audits.judging import codec
 from audits.judging.assignments import Secrets, judge_level
 from audits.judging.disclosure import as_logged, withheld
-from audits.judging.result import Shuffle
+from audits.judging.result import AssociatedResult, Shuffle
 from audits.models import Audit, AuditRow, Plan
 from audits.services.plans.frozen import digest_of, frozen_text
 from audits.services.plans.locking import record
@@ -27,6 +31,7 @@ from audits.services.results.verdicts import rules_of, store
 from audits.statistics.density import LEVELS
 from provenance.models import Job, LogEntry, User
 from tests.audits.builders_reports import GROUPS, assignment, associated_result, level_scores, started_audit
+from tests.audits.golden.steady import steady
 
 pytestmark = pytest.mark.django_db
 
@@ -158,6 +163,59 @@ def test_no_pattern_of_one_run_can_be_found_in_another(world, rows, sign_in, dja
             assert "Pattern A" not in text
             (table,) = set(re.findall(r"How patterns change the outputs.*?<tbody>(.*?)</tbody>", text, re.S)[:1])
             assert (table.count("<tr"), "Mean" in table) == (1, True)
+
+
+def numbered(audit: Audit, numbers: list[int]) -> AssociatedResult:
+    """What is found where pattern `numbers[j]` of the first key is number j: other letters for the same patterns."""
+    plan, made, keys = audit.plan, audit.plan.releases.get(), Secrets(assignment()[numbers])
+    levels = {}
+    for seed, level in enumerate(LEVELS):
+        scores = level_scores(seed, 0.2)
+        densities = tuple(scores.densities[number] for number in numbers)
+        again = replace(scores, pulls=scores.pulls[numbers], densities=densities)
+        levels[level] = judge_level(level, again, {}, keys, rules_of(plan), str(made.pk))
+    found = replace(associated_result(plan.level, levels, "ab" * 32), shuffle=None)
+    return replace(found, assignment=tuple(keys.assignment.tolist()))
+
+
+def bare(text: str) -> str:
+    """A page without what is drawn anew at every look."""
+    return re.sub(r'(csrfmiddlewaretoken" value|X-CSRFToken[^:]*:)[^>]*', "", text)
+
+
+def told(audit: Audit, numbers: list[int], people: list[Any], world, capture) -> list[str]:
+    """Everything that each of these people can fetch about a run, as if it had been stored with these numbers."""
+    release = audit.plan.releases.get()
+    with transaction.atomic():
+        audit.refresh_from_db()
+        store(audit, [(release, numbered(audit, numbers))], {"forward_passes": 10, "models": MODELS})
+        row = audit.rows.get()
+        report = reported(row, world, capture)
+        seen = [bare(fetched(row, browser, report)[1]) for browser in people]
+        transaction.set_rollback(True)
+    return seen
+
+
+def test_nothing_that_an_auditor_can_fetch_depends_on_which_pattern_is_which(
+    world, sign_in, django_capture_on_commit_callbacks
+):
+    """So whoever guesses which pattern of one run is which of another is right as often as by chance, whatever they
+    compare: the same bytes stand there for every way to number the patterns."""
+    audit = started_audit(world, world.auditor, ("Northgate",))
+    audit.plan.references.clear()
+    people = [sign_in(person) for person in (world.auditor, world.rights_holder)]
+    rng, ways = np.random.default_rng(5), [list(range(len(GROUPS)))]
+    ways += [rng.permutation(len(GROUPS)).tolist() for _ in range(2)]
+    with steady(timezone.now()) as clock:
+        seen_by_way = []
+        for numbers in ways:
+            clock.step("run", timedelta())
+            seen_by_way.append(told(audit, numbers, people, world, django_capture_on_commit_callbacks))
+    first, *others = seen_by_way
+    for seen in others:
+        lines = zip(first[0].splitlines(), seen[0].splitlines(), strict=True)
+        assert [pair for pair in lines if pair[0] != pair[1]] == []
+        assert seen[1] != first[1]  # the owner, who may, sees which is which
 
 
 def test_what_was_logged_is_the_digest_of_what_was_shown_then(rows):

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import torch
@@ -16,7 +16,8 @@ from django.utils import timezone
 from audits.models import Plan, RegisteredModel
 from audits.services.models import connection, registering
 from audits.services.models.errors import RegistrationError
-from audits.services.models.registering import Registration
+from audits.services.models.registering import Registration, latest_day
+from audits.services.models.sightings import first_sight
 from audits.suspects import FormatError, ModelSpec, SpecError
 from provenance.models import Dataset, Job, LogEntry, Upload, Version
 from tests.audits.suspects.models import cifar_weights, onnx_file
@@ -349,9 +350,22 @@ class TestPublication:
         assert "published on" not in LogEntry.objects.about(silent).get(verb="model.registered").details
 
     def test_a_day_to_come_is_refused(self, world, weights):
-        said = dataclasses.replace(SUSPECT, published_on=timezone.now().date() + timedelta(days=1))
+        said = dataclasses.replace(SUSPECT, published_on=timezone.now().date() + timedelta(days=2))
         with pytest.raises(RegistrationError, match="lies in the future"):
             registering.register_local(world.owner, said, weights, by=world.auditor)
+
+    def test_today_is_taken_wherever_somebody_is(self, world, weights, no_worker, monkeypatch):
+        """In Auckland and Kiritimati the next day has begun long before it does in UTC."""
+        at = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
+        assert [latest_day(at - timedelta(hours=hours)) for hours in (0, 1)] == [date(2026, 5, 5), date(2026, 5, 4)]
+        monkeypatch.setattr(timezone, "now", lambda: at)
+        said = dataclasses.replace(SUSPECT, published_on=date(2026, 5, 5))
+        model = registering.register_local(world.owner, said, weights, by=world.auditor)
+        assert (model.published_on, first_sight(model, world.owner)) == (date(2026, 5, 5), model.created_at)
+        with pytest.raises(RegistrationError, match="lies in the future"):
+            registering.register_local(
+                world.owner, dataclasses.replace(said, published_on=date(2026, 5, 6)), weights, by=world.auditor
+            )
 
     def test_form_and_command_take_it(self, world, weights, no_worker, sign_in, capsys):
         upload = uploaded(world, weights)

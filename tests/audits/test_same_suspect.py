@@ -12,7 +12,13 @@ from django.urls import reverse
 
 from audits.models import RegisteredModel
 from audits.services.models import registering
-from audits.services.models.identity import names_of, names_seen_by, recognise, registrations_of
+from audits.services.models.identity import (
+    names_of,
+    names_seen_by,
+    not_compared,
+    recognise,
+    registrations_of,
+)
 from audits.services.models.registering import Registration
 from audits.services.plans.checks import check
 from audits.services.plans.forecasts import forecast
@@ -43,7 +49,7 @@ def after_test(made: RegisteredModel, answers: int, tensors: str, change: float 
     """As after a connection test: answers drawn from a seed, a little changed."""
     rng = np.random.default_rng(answers)
     features = rng.normal(size=(NOISE_IMAGES, 30)) + change * np.random.default_rng(99).normal(size=(NOISE_IMAGES, 30))
-    told = {"tensors": sha(tensors)}
+    told = {"tensors": sha(tensors), "parts": []}
     made.identity = identity_of(told, {"features 64": features.astype(np.float32)}).to_json()
     made.save()
     recognise(made)
@@ -93,6 +99,44 @@ def test_until_a_test_only_the_file_is_known(world):
     assert set(registrations_of(untested)) == {untested}
     after_test(untested, 1, "w")
     assert set(registrations_of(same_file)) == {first, same_file, untested}
+
+
+def test_models_of_earlier_versions_are_tested_anew_once(world, no_worker, capsys):
+    """Of all organisations, for one that nobody ever tested may be a suspect under another name."""
+    after_test(other(world, "known"), 1, "w")
+    before = other(world, "identity of another form", guest=True)
+    RegisteredModel.objects.filter(pk=before.pk).update(identity={"tensors": sha("w"), "geometries": {}, "labels": []})
+    other(world, "never tested")
+    RegisteredModel.objects.filter(pk=other(world, "arriving").pk).update(state="arriving", sha256="")
+    told = []
+    for _ in range(2):
+        call_command("identify_models", "--json")
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[0] == {"queued": 2, "queued_before": 0, "failed": 0, "known": 1, "not_known": 2}
+    assert told[1] == told[0] | {"queued": 0, "queued_before": 2}
+    assert Job.objects.filter(kind="model.connection_test").count() == 2
+
+
+@pytest.mark.suspect
+def test_the_command_finds_that_an_old_registration_elsewhere_is_the_same(world, tmp_path, no_worker, capsys):
+    from safetensors.torch import load_file, save_file
+
+    path, copy = cifar_weights(tmp_path), tmp_path / "copy.safetensors"
+    save_file(load_file(path), copy, metadata={"note": "a byte"})
+    said = Registration("one", "suspect", ModelSpec("cifar_resnet:20"))
+    made = [
+        registering.register_local(world.owner, said, path, by=world.auditor),
+        registering.register_local(world.laboratory, said, copy, by=world.guest_auditor),
+    ]
+    Job.objects.update(state="cancelled")
+    gone = model(world.elsewhere, world.outsider, "gone")  # its weights are no more
+    call_command("identify_models", "--here", "--json")
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"queued": 3, "queued_before": 0, "failed": 1, "known": 2, "not_known": 1}
+    assert "model 3 of 3" in told.err
+    made[0].refresh_from_db()
+    assert set(registrations_of(made[0])) == set(made)
+    assert set(not_compared(made[0])) == {gone}
 
 
 def test_runs_under_another_name_count_in_the_correction(bench, world):
@@ -176,7 +220,7 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
     made = []
     for name in ("one", "two"):
         one = other(world, name)
-        one.identity = identity_of({"tensors": sha(name)}, {"soft 64": labels}).to_json()
+        one.identity = identity_of({"tensors": sha(name), "parts": []}, {"soft 64": labels}).to_json()
         one.save()
         recognise(one)
         made.append(one)

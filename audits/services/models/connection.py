@@ -16,6 +16,17 @@ def test_connection(model: RegisteredModel, *, by: User) -> Job:
     return queue_test(model, by=by)
 
 
+def queue_unidentified() -> list[Job]:
+    """Queues the connection test of every model, of all organisations, by which it is known again: one that was tested
+    before identities were taken cannot be compared with any other. Tests that wait or run already are answered too."""
+    return [_queue_unasked(model) for model in RegisteredModel.objects.unidentified().order_by("created_at", "pk")]
+
+
+@transaction.atomic
+def _queue_unasked(model: RegisteredModel) -> Job:
+    return queue_test(model, by=None)
+
+
 def queue_test(model: RegisteredModel, *, by: User | None) -> Job:
     """The same without asking who: for jobs that act on behalf of whoever started them."""
     model = RegisteredModel.objects.select_for_update().get(pk=model.pk)

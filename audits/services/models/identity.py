@@ -21,6 +21,7 @@ WORDS = {
     "file": "the same file",
     "tensors": "the same numbers in its tensors",
     "answers": "the same answers to noise images",
+    "parts": "half of its tensors",
     "others": "known through a further registration",
 }
 
@@ -40,6 +41,13 @@ def registrations_of_file(sha256: str) -> Models:
     return arrived.filter(models.Q(sha256=sha256) | models.Q(sha256__in=files))
 
 
+def not_compared(model: RegisteredModel) -> Models:
+    """Models of all organisations that were never compared with this one: neither tested since identities are taken,
+    nor known by their file."""
+    known = RegisteredModel.objects.filter(known_as__isnull=False).values("sha256")
+    return RegisteredModel.objects.unidentified().exclude(sha256__in=known).exclude(sha256=model.sha256)
+
+
 def names_of(registered: Iterable[RegisteredModel]) -> dict[Any, str]:
     """By model, what is equal for those that count as the same suspect and for no others."""
     every = list(registered)
@@ -54,7 +62,7 @@ def recognise(model: RegisteredModel) -> None:
     own = Identity.from_json(model.identity)
     known = {model.known_as} if model.known_as else set[uuid.UUID]()
     for other in tested.only("pk", "sha256", "identity", "known_as"):
-        if other.pk != model.pk and other.known_as and _how(model, own, other) in ("file", "tensors", "answers"):
+        if other.pk != model.pk and other.known_as and _how(model, own, other) not in (None, "labels"):
             known.add(other.known_as)
     model.known_as = min(known, default=uuid.uuid4())
     RegisteredModel.objects.filter(models.Q(pk=model.pk) | models.Q(known_as__in=known)).update(known_as=model.known_as)

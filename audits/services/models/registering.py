@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
+from datetime import timezone as offset
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ DECLARATION = (
     "I declare that, to the best of my knowledge, this model was not trained, in whole or in part, on any release of "
     "the datasets it is used as a reference for."
 )
+
+FIRST_ZONE = offset(timedelta(hours=14))
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,11 @@ def register_local(
     take_file(model, path, on_block or (lambda done, total: None))
     model.refresh_from_db()
     return model
+
+
+def latest_day(now: datetime) -> date:
+    """The day that it is where days begin first, so that nobody's today lies in the future."""
+    return now.astimezone(FIRST_ZONE).date()
 
 
 def server_file(place: str) -> Path:
@@ -193,7 +201,7 @@ def _row(
     name, origin = registration.name.strip(), registration.origin.strip()
     if not name or len(name) > 200:
         raise RegistrationError("Give the model a name of at most 200 characters.")
-    if registration.published_on and registration.published_on > timezone.now().date():
+    if registration.published_on and registration.published_on > latest_day(timezone.now()):
         raise RegistrationError("The day of publication lies in the future. Leave it empty for a model not yet out.")
     same_name = RegisteredModel.objects.filter(organisation=organisation, name=name)
     same_name.filter(state=RegisteredModel.State.REFUSED).delete()  # nothing of it was kept, logged or planned

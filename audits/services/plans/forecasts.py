@@ -11,9 +11,17 @@ from audits.services.answers.kept import Asking, answered_before, runtime
 from audits.services.models.sightings import first_sight
 from audits.services.plans.claims import refusal
 from audits.services.plans.copies import Copies, copies_of
+from audits.services.plans.images import NotCompared, not_compared
 from audits.services.plans.other_tests import other_test_passes_of
 from audits.services.plans.reference_suggestions import input_side
-from audits.services.plans.series import findings_of_others, runs_of, shown_before, shown_if_run
+from audits.services.plans.series import (
+    findings_of_others,
+    of_the_house,
+    runs_of,
+    shown_before,
+    shown_by_strangers,
+    shown_if_run,
+)
 from audits.services.plans.smallest_p import smallest_p
 from audits.services.plans.values import PlanValues, groups_of, sets_of
 from audits.statistics.corrections import open_factor
@@ -47,6 +55,7 @@ class Forecast:
     seen: datetime
     commitments: tuple["Committed", ...]
     copies: Copies
+    not_compared: NotCompared
     refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
     @property
@@ -65,12 +74,13 @@ class Committed:
 
 @dataclass(frozen=True)
 class Others:
-    """Other runs of the suspect against copies of the same images. findings: primary p-values of those that count;
-    shown: all p-values of those before."""
+    """Other runs of the suspect against copies of the same images. runs: of the house; findings: primary p-values of
+    all that count; shown: all p-values of the house's before; strangers: all of others, which count with p = 1."""
 
     runs: int
     findings: int
     shown: int
+    strangers: int
 
 
 def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
@@ -99,6 +109,7 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         seen=seen,
         commitments=tuple(_committed(release, seen) for release in values.releases),
         copies=copies,
+        not_compared=_not_compared(values, plan),
         refusal="" if plan and plan.audits.exists() else refusal(values, plan),
     )
 
@@ -140,19 +151,27 @@ def _whole(images: int, values: PlanValues, settings: MarkSettings) -> int:
 
 
 def _others(values: PlanValues, plan: Plan | None) -> Others:
-    runs = runs_of(values.suspect, values.version)
+    runs = runs_of(values.suspect, values.version).filter(of_the_house(values.suspect, values.version))
     runs = runs.exclude(plan=plan) if plan else runs
     found = findings_of_others(values.suspect, values.version, values.suspect.organisation, plan)
     return Others(
         runs=runs.count(),
         findings=sum(1 for finding in found if finding.primary),
         shown=shown_before(values.suspect, values.version, plan.audits.first() if plan else None),
+        strangers=shown_by_strangers(values.suspect, values.version),
     )
 
 
 def _copies(values: PlanValues, plan: Plan | None) -> Copies:
     """As a lock froze them, else as they stand now."""
     return Copies(**plan.frozen["copies"]) if plan and plan.counts_copies else copies_of(values)
+
+
+def _not_compared(values: PlanValues, plan: Plan | None) -> NotCompared:
+    """As a lock froze it, which earlier versions did not, else as it stands now."""
+    if plan and plan.is_locked:
+        return NotCompared(**plan.frozen.get("not_compared", {}))
+    return not_compared(values)
 
 
 def _committed(release: Release, seen: datetime) -> Committed:
@@ -164,7 +183,7 @@ def _correction(values: PlanValues, others: Others, copies: Copies) -> tuple[int
     """(number of p-values corrected together, factor on the smallest of them)."""
     untested = copies.untested * len(values.primary_levels)
     if values.series_is_open:
-        together = max(1, shown_if_run(values)) + untested
+        together = max(1, shown_if_run(values)) + untested + others.strangers
         return together, open_factor(others.shown, together)
     together = max(1, len(values.releases) * len(values.primary_levels)) + untested + others.findings
     return together, together

@@ -10,6 +10,7 @@ from audits.planning.declaration import Part
 from audits.services.code_version import code_version
 from audits.services.models.sightings import first_sight
 from audits.services.plans.copies import copies_of, late_releases
+from audits.services.plans.images import not_compared, same_images_as
 from audits.services.plans.values import PlanValues, levels_of, sets_of
 from audits.statistics.ranktest import StoppingRule
 from provenance.canonical import canonical_json
@@ -23,13 +24,16 @@ CLOSED_SERIES = (
     "untested, with p = 1, and of every run of the same suspect against copies of the same images that is queued "
     "before the result is stored; one without a p by then, though it may still ask or ended after its first question, "
     "and one of another organisation count with p = 1; secondary levels, which never decide, over all levels of all of "
-    "them; no further run but an exploratory one may follow"
+    "them; no further run of the auditor's organisation, of the data's owner or under its grant may follow but an "
+    "exploratory one"
 )
 OPEN_SERIES = (
     "the series of runs has no planned end: where b p-values were shown by earlier runs of the same suspect against "
-    "copies of the same images and m are shown by this one or count for copies that were not tested, the smallest is "
-    "multiplied by (b + 1) (b + m + 1) and the others by Holm's steps among m, so that alpha is spent over all runs to "
-    "come; m counts secondary levels, which never decide, and p-values with and without references"
+    "copies of the same images, made by the auditor's organisation, by the data's owner or under its grant, and m are "
+    "shown by this one, count for copies that were not tested or were shown by runs of further organisations, each "
+    "with p = 1, the smallest is multiplied by (b + 1) (b + m + 1) and the others by Holm's steps among m, so that "
+    "alpha is spent over all runs to come; m counts secondary levels, which never decide, and p-values with and "
+    "without references"
 )
 CORRECTIONS = (CLOSED_SERIES, OPEN_SERIES)  # those that today's code makes
 COMBINATION = (
@@ -72,6 +76,8 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         "first_sight": first_sight(values.suspect, version.dataset.organisation).isoformat(),
         "late_commitments": [release.key.commitment for release in late_releases(values)],
         "copies": asdict(copies_of(values)),
+        "same_images": asdict(same_images_as(version)),
+        "not_compared": asdict(not_compared(values)),
         "controls": _frozen_controls(values),
         "missing_answers": "scored as no shift",
     }

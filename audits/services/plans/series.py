@@ -1,10 +1,10 @@
-"""Repeated runs: all that ask the same suspect about copies of the same images, and count in each other's correction.
+"""Repeated runs: all that ask one suspect about copies of the same images, and count in each other's correction.
 
-What the same suspect is stands in `audits.services.models.identity`, what the same images in
+What one suspect is stands in `audits.services.models.identity`, what the same images in
 `provenance.services.overlaps`.
 
 A run counts from the moment it is queued, with p = 1 until it has one, for good where it ended after its first question
-and where another organisation made it: docs/method.md, section 6.3.
+and where another organisation made it. Those of its house alone stop it: docs/method.md, section 6.3.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from django.db.models import Count
 
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.models.audits import AuditQuerySet
-from audits.planning.claims import p_values_shown
+from audits.planning.claims import SHOWN_OF_A_REFERENCE, p_values_shown
 from audits.services.models.identity import registrations_of
 from audits.services.plans.values import PlanValues, levels_of
 from audits.statistics.corrections import Finding
@@ -27,7 +27,6 @@ IN_PROGRESS = (Audit.State.QUEUED, Audit.State.RUNNING)
 JOB_IN_PROGRESS = (Job.State.QUEUED, Job.State.RUNNING)  # taken up again, so it may still ask
 ASKS = models.Q(state__in=IN_PROGRESS) | models.Q(job__state__in=JOB_IN_PROGRESS)
 ASKED = models.Q(state=Audit.State.DONE) | models.Q(asked_at__isnull=False)
-SHOWN_OF_A_REFERENCE = 3  # p-values of each release and level: alone at both tails, and with the others regressed out
 
 
 def runs_of(suspect: RegisteredModel, version: Version) -> AuditQuerySet:
@@ -44,6 +43,14 @@ def asked_as_reference(suspect: RegisteredModel, version: Version) -> AuditQuery
 def _against(version: Version) -> AuditQuerySet:
     versions = Version.objects.filter(same_images(version))
     return Audit.objects.filter(plan__version__in=versions).order_by("created_at", "pk")
+
+
+def of_the_house(suspect: RegisteredModel, version: Version) -> models.Q:
+    """To be asked of runs: those of the suspect's and the data's own organisations, and those made under a grant of the
+    latter. What strangers do with images that they hold, too, must neither stop a run nor spend what is the house's."""
+    owner = version.dataset.organisation_id
+    granted = models.Q(plan__version__dataset__organisation=owner)
+    return granted | models.Q(plan__organisation__in=(owner, suspect.organisation_id))
 
 
 def runs_against(suspect: RegisteredModel, releases: Iterable[Release]) -> AuditQuerySet:
@@ -67,18 +74,25 @@ def run_numbers(suspect: RegisteredModel, version: Version) -> dict[Any, int]:
 
 
 def shown_before(suspect: RegisteredModel, version: Version, audit: Audit | None = None) -> int:
-    """How many p-values the runs ordered before this one show, or all runs: what an open series has spent.
+    """How many p-values the house's runs ordered before this one show, or all its runs: what an open series has spent.
 
     Runs of other suspects to which it was a reference show some of its own.
     """
-    looks = asked_as_reference(suspect, version)
+    house = of_the_house(suspect, version)
+    looks = asked_as_reference(suspect, version).filter(house)
     looks = looks.filter(created_at__lt=audit.created_at) if audit else looks
     total = sum(_shown_of_reference(look.plan) for look in looks.select_related("plan__suspect"))
-    for run in runs_of(suspect, version).select_related("plan__suspect"):
+    for run in runs_of(suspect, version).filter(house).select_related("plan__suspect"):
         if audit is not None and run.pk == audit.pk:
             break
         total += shown_by(run.plan)
     return total
+
+
+def shown_by_strangers(suspect: RegisteredModel, version: Version) -> int:
+    """How many p-values the counting runs outside the house show: in an open series each counts with p = 1."""
+    runs = counting_runs(suspect, version).exclude(of_the_house(suspect, version))
+    return sum(shown_by(run.plan) for run in runs.select_related("plan__suspect"))
 
 
 def shown_by(plan: Plan) -> int:

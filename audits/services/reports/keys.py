@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from audits.models import Audit
-from audits.report.keys import KeyFacts, KeysFacts
+from audits.report.keys import KeyFacts, KeysFacts, OtherRun
+from audits.services.plans.other_images import other_images
 from audits.services.reports.log import time_text
 from audits.services.results.keys import KeyRow, keys_of, seen_at
 
@@ -11,6 +12,7 @@ from audits.services.results.keys import KeyRow, keys_of, seen_at
 def keys_facts(audit: Audit) -> KeysFacts:
     plan, keys = audit.plan, keys_of(audit)
     copies = plan.frozen.get("copies", {})
+    missing, others = plan.frozen.get("not_compared", {}), other_images(audit)
     published = plan.suspect.published_on
     return KeysFacts(
         first_seen_at=time_text(seen_at(audit)),
@@ -20,7 +22,18 @@ def keys_facts(audit: Audit) -> KeysFacts:
         never_tested=keys.never_tested,
         committed=copies.get("committed"),
         untested=copies.get("untested"),
+        other_images=tuple(_other_run(run, audit) for run in others.seen),
+        other_sets=others.sets,
+        models_not_compared=missing.get("models", 0),
+        versions_not_compared=missing.get("versions", 0),
     )
+
+
+def _other_run(run: Audit, audit: Audit) -> OtherRun:
+    """What another organisation found is told to nobody but the data's owner, who may hand this report on."""
+    own = run.plan.organisation_id == audit.plan.organisation_id
+    end = run.get_conclusion_display() or run.get_state_display() if own else ""
+    return OtherRun(time_text(run.created_at), end)
 
 
 def _key(row: KeyRow) -> KeyFacts:

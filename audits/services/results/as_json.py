@@ -6,6 +6,7 @@ from typing import Any
 from audits.models import Audit, RegisteredModel
 from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
+from audits.services.plans.other_images import other_images
 from audits.services.plans.series import other_runs
 from audits.services.results.keys import keys_of, seen_at
 from audits.services.results.visible import visible_result
@@ -35,6 +36,8 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
         "exploratory": plan.exploratory,
         "first_sight": seen_at(audit).isoformat(),
         "copies": plan.frozen.get("copies"),
+        "not_compared": plan.frozen.get("not_compared"),
+        "other_images": _other_images(audit, user),
         "keys": [key.to_json() for key in keys.rows],
         "keys_elsewhere": keys.elsewhere,
         "releases": [
@@ -52,6 +55,13 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
             for row in audit.rows.select_related("release__version__dataset")
         ],
     }
+
+
+def _other_images(audit: Audit, user: User) -> dict[str, Any]:
+    """Runs of the same suspect against other images of the same owner, which stand in no correction of this one."""
+    others = other_images(audit, user)
+    runs = [{"id": str(run.pk), "state": run.state, "conclusion": run.conclusion or None} for run in others.seen]
+    return {"sets": others.sets, "runs": runs, "runs_elsewhere": others.unseen}
 
 
 def _suspect(suspect: RegisteredModel, user: User) -> dict[str, Any]:

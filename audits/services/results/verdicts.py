@@ -16,7 +16,14 @@ from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
 from audits.services.plans.locking import record
-from audits.services.plans.series import findings_of_others, hold, run_numbers, shown_before, shown_by
+from audits.services.plans.series import (
+    findings_of_others,
+    hold,
+    run_numbers,
+    shown_before,
+    shown_by,
+    shown_by_strangers,
+)
 from audits.services.plans.values import PlanError
 from audits.statistics.corrections import Finding, Spending, correct, corrected_if
 from audits.statistics.density import Level
@@ -75,12 +82,13 @@ def _findings(audit: Audit, results: Found) -> list[Finding]:
 
 
 def _spending(audit: Audit) -> Spending:
-    """Copies that count untested, as the lock found them; in an open series all that was shown before."""
+    """Copies that count untested, as the lock found them; in an open series all that was shown before and elsewhere."""
     plan = audit.plan
     untested = plan.frozen["copies"]["untested"] * len(plan.primary_levels)
     if not plan.series_is_open:
         return Spending(untested)
-    return Spending(untested, shown_before(plan.suspect, plan.version, audit), shown_by(plan))
+    made = shown_by(plan) + shown_by_strangers(plan.suspect, plan.version)
+    return Spending(untested, shown_before(plan.suspect, plan.version, audit), made)
 
 
 class TestedTogether:

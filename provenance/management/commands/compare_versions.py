@@ -16,7 +16,7 @@ class Command(TouchmarkCommand):
         ready = Version.objects.ready()
         return {
             "compared": ready.exclude(compared_at=None).count(),
-            "not_compared": ready.filter(compared_at=None).count(),  # their manifest is missing
+            "not_compared": overlaps.not_compared().count(),  # their manifest is missing
             "pairs_with_files_in_common": Overlap.objects.count(),
             "pairs_of_the_same_images": Overlap.objects.of_same_images().count(),
         }

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from audits.report.chronology import order_checks
 from audits.report.document import render_pdf
 from audits.report.facts import ReportFacts
-from audits.report.keys import KeyFacts, KeysFacts
+from audits.report.keys import KeyFacts, KeysFacts, OtherRun
 from audits.report.statements import finding_meaning, finding_title, plan_limitations
 from audits.report.view_keys import MOST_KEYS, keys_view
 from tests.audits.report.samples import facts
@@ -114,6 +114,22 @@ def test_a_recipient_at_issue_is_named_with_the_number_of_other_copies():
     assert "29 copies of the same images had been committed to" in said
     assert "1 of them, for the same recipient, count" in said
     assert "One recipient at issue." not in dict(plan_limitations(made))
+
+
+def test_runs_against_other_images_and_what_could_not_be_compared_are_told():
+    ends = ["evidence", "no evidence", "", *["failed"] * 20]
+    runs = tuple(OtherRun(f"2026-05-06T09:{place:02d}:00Z", end) for place, end in enumerate(ends))
+    made = with_keys(facts(), other_images=runs, other_sets=4, models_not_compared=2, versions_not_compared=1)
+    assert ReportFacts.from_json(made.to_json()) == made
+    said = dict(plan_limitations(made))
+    others = said["Other images of the same owner."]
+    assert "run 23 times against 4 other sets of images of the same owner" in others
+    assert "2026-05-06 09:00:00 (evidence), 2026-05-06 09:01:00 (no evidence), 2026-05-06 09:02:00, " in others
+    assert "09:19:00 (failed) and 3 more, all in the JSON form" in others
+    assert "2 models and 1 dataset version of this server could not be compared" in said["Not compared."]
+    assert "run 23 times" in words(made)
+    usual = dict(plan_limitations(with_keys(facts())))
+    assert not {"Other images of the same owner.", "Not compared."} & usual.keys()
 
 
 def test_a_plan_of_an_earlier_version_says_which_copies_did_not_count():

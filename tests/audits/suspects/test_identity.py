@@ -18,7 +18,7 @@ from audits.suspects.architectures import build
 from audits.suspects.cifar_resnet import CifarResNet
 from audits.suspects.identity import NOISE_IMAGES, TOLERANCE, Identity, distance, identity_of, likeness, noise_images
 from audits.suspects.noise_answers import noise_answers
-from audits.suspects.tensor_values import digest_of_values
+from audits.suspects.tensor_values import digest_over, tensor_digests
 from tests.audits.suspects.models import onnx_file, save, seeded
 
 SPEC = ModelSpec("cifar_resnet:20", returns=("features", "soft", "hard"))
@@ -29,10 +29,15 @@ def state(seed: int = 1) -> dict[str, torch.Tensor]:
     return CifarResNet(20).state_dict()
 
 
+def digest_of_values(path: Path) -> str:
+    return digest_over(tensor_digests(path))
+
+
 def known(path: Path, spec: ModelSpec = SPEC) -> Identity:
     """As the confined child finds it, in this process."""
     answers = noise_answers(build(spec, path, torch.device("cpu")))
-    return identity_of({"tensors": digest_of_values(path)}, answers)
+    found = tensor_digests(path)
+    return identity_of({"tensors": digest_over(found), "parts": [one.hex()[:16] for one in found]}, answers)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +156,7 @@ def test_dimensions_in_another_order_are_the_same_answers(identity):
     features = rng.normal(size=(NOISE_IMAGES, 40)).astype(np.float32)
     turn = np.linalg.qr(rng.normal(size=(40, 40)))[0].astype(np.float32)
     made = [
-        identity_of({"tensors": f"{number:064x}"}, {"features 64": rows})
+        identity_of({"tensors": f"{number:064x}", "parts": []}, {"features 64": rows})
         for number, rows in enumerate((features, features[:, ::-1].copy(), 3 * features @ turn + 1))
     ]
     assert [likeness(made[0], other) for other in made] == ["tensors", "answers", "answers"]
@@ -166,9 +171,15 @@ def test_another_training_is_another_model(identity, tmp_path):
         assert shared > 5 * TOLERANCE
 
 
-def test_a_copy_that_takes_one_size_is_known_by_its_answers_at_that_size(tmp_path):
+def test_a_copy_that_computes_one_size_alone_is_known_by_its_answers_at_that_size(tmp_path):
     spec = ModelSpec("onnx", returns=("features", "soft"), scores_output="logits", scores="logits")
-    fixed = known(onnx_file(tmp_path / "fixed.onnx", side=16), spec)
+    sized = numpy_helper.from_array(np.array([0, 3, 16, 16], dtype=np.int64), "sized")
+    made = onnx.load(onnx_file(tmp_path / "fixed.onnx", side=16))
+    made.graph.node.insert(0, helper.make_node("Reshape", ["images", "sized"], ["seen"]))
+    made.graph.node[1].input[0] = "seen"
+    made.graph.initializer.append(sized)
+    onnx.save(made, tmp_path / "fixed.onnx")
+    fixed = known(tmp_path / "fixed.onnx", spec)
     free = known(onnx_file(tmp_path / "free.onnx", side="side"), replace(spec, input_size=16))
     assert {name.split()[1] for name in fixed.geometries} == {"16"}
     assert {name.split()[1] for name in free.geometries} == {"16", "64", "224"}
@@ -183,16 +194,19 @@ def rows(answers: list[int], classes: int = 3, sure: float = 1.0) -> np.ndarray:
 
 def test_labels_alone_decide_nothing():
     labels = [0, 1, 2, 1] * 4
-    one, other = (identity_of({"tensors": t * 64}, {"soft 32": rows(labels)}) for t in "ab")
+    one, other = (identity_of({"tensors": t * 64, "parts": []}, {"soft 32": rows(labels)}) for t in "ab")
     assert one.geometries == {}
     assert likeness(one, other) == "labels"
-    assert likeness(one, identity_of({"tensors": "c" * 64}, {"soft 32": rows([0] * 16)})) is None
-    unsure = [identity_of({"tensors": t * 64}, {"soft 32": rows(labels, sure=0.9)}) for t in "ab"]
-    assert likeness(*unsure) == "answers"
+    assert likeness(one, identity_of({"tensors": "c" * 64, "parts": []}, {"soft 32": rows([0] * 16)})) is None
+    spread = identity_of({"tensors": "d" * 64, "parts": []}, {"soft 32": rows(labels, sure=0.6)})
+    assert spread.geometries == {}  # a softmax over labels makes them no answers
+    unsure = rows(labels) * np.linspace(0.5, 0.9, NOISE_IMAGES, dtype=np.float32)[:, None] + np.float32(0.1)
+    known_again = [identity_of({"tensors": t * 64, "parts": []}, {"soft 32": unsure}) for t in "ab"]
+    assert likeness(*known_again) == "answers"
 
 
 def test_answers_that_are_all_the_same_tell_nothing():
-    told = {"tensors": "a" * 64}
+    told = {"tensors": "a" * 64, "parts": []}
     assert identity_of(told, {"features 32": np.ones((NOISE_IMAGES, 4), np.float32)}).geometries == {}
 
 
@@ -203,12 +217,16 @@ def test_an_identity_survives_its_json(identity):
 @pytest.mark.parametrize(
     ("told", "answers"),
     [
-        ({"tensors": "a"}, {}),
-        ({"tensors": "a" * 64}, {}),
-        ({"tensors": "a" * 64}, {"features": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64}, {"hard 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64}, {"features 32": np.ones((3, 4), np.float32)}),
-        ({"tensors": "a" * 64}, {"soft 32": np.full((NOISE_IMAGES, 4), np.nan, np.float32)}),
+        ({"tensors": "a", "parts": []}, {}),
+        ({"tensors": "a" * 64, "parts": []}, {}),
+        ({"tensors": "a" * 64, "parts": []}, {"features": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64, "parts": []}, {"hard 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64, "parts": []}, {"features 32": np.ones((3, 4), np.float32)}),
+        ({"tensors": "a" * 64, "parts": []}, {"soft 32": np.full((NOISE_IMAGES, 4), np.nan, np.float32)}),
+        ({"tensors": "a" * 64, "parts": []}, {"soft 32 raw": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64}, {"soft 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64, "parts": ["a"]}, {"soft 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        ({"tensors": "a" * 64, "parts": ["a" * 16] * 5000}, {"soft 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
     ],
 )
 def test_a_child_that_says_anything_else_is_not_believed(told, answers):

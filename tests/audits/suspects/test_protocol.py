@@ -53,7 +53,7 @@ def test_arrays_larger_than_the_pipe_come_through_whole():
         frame({"arrays": [["a", "float32", [True]]]}),
         frame({"arrays": [["a", "uint8", [1]], ["a", "uint8", [1]]]}),
         frame({"arrays": [["a", "uint8", [2**24 + 1]]]}),
-        frame({"arrays": [[str(i), "uint8", [1]] for i in range(9)]}),
+        frame({"arrays": [[str(i), "uint8", [1]] for i in range(33)]}),
     ],
 )
 def test_frames_that_promise_too_much_are_refused(data):

@@ -1,0 +1,69 @@
+"""The images that a plan is about, as a lock freezes them, and what could not be compared with what.
+
+Which versions hold the same images: `provenance.services.overlaps`; which models are one suspect:
+`audits.services.models.identity`. Of other organisations nothing but a number leaves here.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from audits.services.models.identity import not_compared as models_not_compared
+from audits.services.plans.values import PlanValues
+from provenance.models import Version
+from provenance.services import overlaps
+
+
+@dataclass(frozen=True)
+class SameImages:
+    """Versions that hold the same images as a plan's, itself among them; elsewhere: those of other organisations.
+
+    digest: SHA-256 over their sorted manifest roots, a line each.
+    """
+
+    versions: int
+    elsewhere: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """Models without an identity, and versions without a manifest, of all organisations."""
+
+    models: int = 0
+    versions: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.models or self.versions)
+
+
+def same_images_as(version: Version) -> SameImages:
+    """As they stand now."""
+    same = Version.objects.filter(overlaps.same_images(version))
+    roots = sorted(same.values_list("root", flat=True))
+    return SameImages(
+        versions=len(roots),
+        elsewhere=same.exclude(dataset__organisation=version.dataset.organisation_id).count(),
+        digest=hashlib.sha256("".join(f"{root}\n" for root in roots).encode()).hexdigest(),
+    )
+
+
+def not_compared(values: PlanValues) -> NotCompared:
+    """What nobody could compare with the suspect, and with the images."""
+    return NotCompared(models_not_compared(values.suspect).count(), overlaps.not_compared().count())
+
+
+def missing_refusal(values: PlanValues) -> str:
+    """Why a plan may not be locked while a manifest is missing; "" where it may.
+
+    Versions of organisations that have no part in it are counted instead: they could hinder everybody.
+    """
+    parties = (values.version.dataset.organisation_id, values.suspect.organisation_id)
+    missing = overlaps.not_compared().filter(dataset__organisation__in=parties).select_related("dataset")
+    named = [str(version) for version in missing.order_by("dataset__name", "number")]
+    if not named or values.exploratory:
+        return ""
+    return (
+        f"Nobody can say which images {', '.join(named)} shares with others, for its manifest is missing on the "
+        "server. Put it back from the backup; then lock the plan, which compares it. “Exploratory” (on the command "
+        "line, --exploratory) does without."
+    )

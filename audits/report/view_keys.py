@@ -45,6 +45,10 @@ def _time(text: str) -> str:
     return short_time(text) if text else "–"
 
 
+def _of_them_count(number: int) -> str:
+    return f"{count(number) if number else 'none'} of them {'count' if number > 1 else 'counts'}"
+
+
 def _text(keys: KeysFacts) -> str:
     published = f"; its publication was declared for {keys.published_on}" if keys.published_on else ""
     said = [
@@ -57,7 +61,7 @@ def _text(keys: KeysFacts) -> str:
     if keys.committed is not None:
         said.append(
             f"When the plan was locked, {counted(keys.committed, 'key')} had been committed to, of all organisations, "
-            f"and {count(keys.untested)} of them count in the correction without having been tested."
+            f"and {_of_them_count(keys.untested or 0)} in the correction without having been tested."
         )
     if keys.elsewhere:
         said.append(f"{counted(keys.elsewhere, 'key')} of other organisations are not listed.")

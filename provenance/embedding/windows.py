@@ -34,10 +34,16 @@ def is_windowed(source: Source) -> TypeGuard[Windowed]:
 
 
 class RasterChange:
-    """A change of a source whose pixels are all decoded. mixed: what becomes of a region's stored pixels."""
+    """A change of a source whose pixels are all decoded.
 
-    def __init__(self, source: Source, region: Region, mixed: Callable[[Raster], np.ndarray]) -> None:
+    mixed: what becomes of a region's stored pixels. keeps_detail: whether as much detail is written as was there.
+    """
+
+    def __init__(
+        self, source: Source, region: Region, mixed: Callable[[Raster], np.ndarray], keeps_detail: bool
+    ) -> None:
         self._source, self._region, raster = source, region, source.raster
+        self._keeps_detail = keeps_detail
         self._before = raster.pixels[_slices(region)]
         self._wanted = mixed(Raster(raster.mode, self._before, raster.colours))
         self._colours = slice(0, raster.colours)
@@ -52,7 +58,7 @@ class RasterChange:
         """The file, decoded again. Raises NotMarkableError."""
         raster, slices = self._source.raster, _slices(self._region)
         intended = raster.pixels.copy()
-        intended[slices] = self._wanted
+        intended[slices] = self._detailed() if self._keeps_detail else self._wanted
         data = self._source.write(intended, self._region)
         again = decode(data)
         before, wanted, found = (
@@ -67,6 +73,15 @@ class RasterChange:
             first.size,
             Seen(raster.pixels.shape[:2], self._region, before, found, self.peak),
         )
+
+    def _detailed(self) -> np.ndarray:
+        """The wanted pixels with their source's detail in their colours."""
+        from provenance.embedding.detail import with_detail_of
+
+        detailed = self._wanted.copy()
+        before, wanted = (pixels[..., self._colours] for pixels in (self._before, self._wanted))
+        detailed[..., self._colours] = with_detail_of(before, wanted)
+        return detailed
 
 
 def size_of(source: Source) -> tuple[int, int]:

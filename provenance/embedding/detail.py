@@ -100,7 +100,7 @@ def products(pixels: Array, rows: Array, channel: int, kinds: int) -> Array:
     """
     width = pixels.shape[1]
     upper, lower, steps = np.zeros((4, width)), np.zeros((4, width)), np.zeros((3, 4, width))
-    sums = np.zeros((3, kinds, kinds))
+    columns = np.zeros((3, kinds, kinds, width))  # added up last: sums of whole lines are made faster
     for y in rows:
         _apart(pixels, y, channel, upper)
         _apart(pixels, y + 1, channel, lower)
@@ -110,20 +110,18 @@ def products(pixels: Array, rows: Array, channel: int, kinds: int) -> Array:
                 steps[1, of, x] = upper[of, x + 1] - upper[of, x]
                 steps[2, of, x] = lower[of, x + 1] - lower[of, x] - steps[1, of, x]
         for way in range(3):
-            _add_products(steps[way], sums[way])
-    return sums
+            _add_products(steps[way], columns[way])
+    return columns.sum(axis=3)
 
 
 @compiled
-def _add_products(steps: Array, sums: Array) -> None:
-    """Of rows of numbers, each with each."""
-    for one in range(len(sums)):
-        for two in range(one, len(sums)):
-            first, second, total = steps[one], steps[two], 0.0
+def _add_products(steps: Array, columns: Array) -> None:
+    """Of lines of numbers, each with each, number by number."""
+    for one in range(len(columns)):
+        for two in range(len(columns)):
+            first, second, line = steps[one], steps[two], columns[one, two]
             for x in range(len(first)):
-                total += first[x] * second[x]
-            sums[one, two] += total
-            sums[two, one] = sums[one, two]
+                line[x] += first[x] * second[x]
 
 
 @compiled

@@ -58,7 +58,9 @@ class RasterChange:
         """The file, decoded again. Raises NotMarkableError."""
         raster, slices = self._source.raster, _slices(self._region)
         intended = raster.pixels.copy()
-        intended[slices] = self._detailed() if self._keeps_detail else self._wanted
+        intended[slices] = self._wanted
+        if self._keeps_detail:
+            self._give_detail_back(intended[slices])
         data = self._source.write(intended, self._region)
         again = decode(data)
         before, wanted, found = (
@@ -74,14 +76,12 @@ class RasterChange:
             Seen(raster.pixels.shape[:2], self._region, before, found, self.peak),
         )
 
-    def _detailed(self) -> np.ndarray:
-        """The wanted pixels with their source's detail in their colours."""
+    def _give_detail_back(self, pixels: np.ndarray) -> None:
+        """Give a region's colours, as they are wanted, the detail of their source."""
         from provenance.embedding.detail import with_detail_of
 
-        detailed = self._wanted.copy()
-        before, wanted = (pixels[..., self._colours] for pixels in (self._before, self._wanted))
-        detailed[..., self._colours] = with_detail_of(before, wanted)
-        return detailed
+        before, wanted = (levels[..., self._colours] for levels in (self._before, self._wanted))
+        pixels[..., self._colours] = with_detail_of(before, wanted)
 
 
 def size_of(source: Source) -> tuple[int, int]:

@@ -9,20 +9,20 @@ from provenance.compiling import compiled
 
 SAMPLE = 1 << 14  # pixels of an image that are asked, in evenly spaced rows; of one channel, the others do alike
 LEAST_EDGE = 8  # pixels; smaller images have next to no detail
-_LIMITS = ((-0.3, 1.0), (-0.3, 1.0), (-0.15, 0.5))  # of the gains below
+WAYS = 4  # from a pixel to a neighbour: down, across, and down to the right and to the left
+_LOWEST, _HIGHEST = -0.3, 1.0  # gains
 _ROUNDS = 8  # of Newton's method
-_FINENESS = 1 << 10
+_FINENESS = 1 << 10  # steps of a gain
 
 Array = np.ndarray
-_HIGHEST = {np.dtype(np.uint8): np.float32(255), np.dtype(np.uint16): np.float32(65535)}
+_PEAK = {np.dtype(np.uint8): np.float32(255), np.dtype(np.uint16): np.float32(65535)}
 
 
 def with_detail_of(source: Array, marked: Array) -> Array:
-    """The marked picture with as much difference between neighbours as its source has, down, across and diagonally.
+    """The marked picture with as much difference between neighbours as its source has, in each of four ways.
 
-    Both (h, w, C), uint8 or uint16; so is the result. Added are multiples of what sets each pixel apart from its
-    neighbours, down, across and diagonally: three gains for the whole picture, by which the squared differences come
-    out equal.
+    Both (h, w, C), uint8 or uint16; so is the result. Added are multiples of what sets each pixel apart from its two
+    neighbours in each way: four gains for the whole picture, by which the squared differences come out equal.
     """
     height, width, channels = source.shape
     if min(height, width) < LEAST_EDGE:
@@ -31,9 +31,9 @@ def with_detail_of(source: Array, marked: Array) -> Array:
     some, channel = max(1, min(height - 3, SAMPLE // width)), channels // 2
     rows = np.unique(np.linspace(1, height - 3, some).astype(np.int64))
     wanted = products(source, rows, channel, 1)[:, 0, 0]
-    gains = _gains(wanted.tolist(), products(marked, rows, channel, 4).tolist())
+    gains = _gains(wanted.tolist(), products(marked, rows, channel, 1 + WAYS).tolist())
     written = np.empty_like(marked)
-    sharpen(marked, np.array(gains, np.float32), _HIGHEST[marked.dtype], written)
+    sharpen(marked, np.array(gains, np.float32), _PEAK[marked.dtype], written)
     return written
 
 
@@ -44,13 +44,13 @@ def _read_only(pixels: Array) -> Array:
 
 
 def _gains(wanted: list[float], squares: list[list[list[float]]]) -> list[float]:
-    """Three gains g with v Q v = wanted for each of three forms Q of (4, 4), v = (1, g); zeros where none is found.
+    """Gains g with v Q v = wanted for each of as many forms Q, v = (1, g); zeros where they cannot be found.
 
     By Newton's method, within limits, in double precision without any library, so that the bits are the same anywhere.
     """
+    gains = [0.0] * len(wanted)
     if min(wanted) <= 0:
-        return [0.0, 0.0, 0.0]
-    gains = [0.0, 0.0, 0.0]
+        return gains
     for _ in range(_ROUNDS):
         whole = [1.0, *gains]
         pulled = [[sum(q * v for q, v in zip(row, whole, strict=True)) for row in form] for form in squares]
@@ -60,56 +60,68 @@ def _gains(wanted: list[float], squares: list[list[list[float]]]) -> list[float]
         ]
         slopes = [[2 * p / of for p in pull[1:]] for of, pull in zip(wanted, pulled, strict=True)]
         step = _solved(slopes, missing)
-        gains = [min(max(g + s, low), high) for g, s, (low, high) in zip(gains, step, _LIMITS, strict=True)]
+        before, gains = (
+            gains,
+            [min(max(gain + more, _LOWEST), _HIGHEST) for gain, more in zip(gains, step, strict=True)],
+        )
+        if max(abs(one - other) for one, other in zip(before, gains, strict=True)) < 0.1 / _FINENESS:
+            break
     return [round(gain * _FINENESS) / _FINENESS for gain in gains]
 
 
 def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """By Cramer's rule; zeros where the three equations are not independent."""
-    whole = _determinant(matrix)
-    if abs(whole) < 1e-9:
-        return [0.0, 0.0, 0.0]
-    columns = list(zip(*matrix, strict=True))
-    swapped = ([*columns[:at], tuple(right), *columns[at + 1 :]] for at in range(3))
-    return [_determinant(list(map(list, one))) / whole for one in swapped]
-
-
-def _determinant(m: list[list[float]]) -> float:
-    first = m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
-    second = m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
-    return first - second + m[0][2] * (m[1][0] * m[2][1] - m[1][1] * m[2][0])
+    """By elimination with the largest pivot of each column; zeros where the equations are not independent."""
+    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    for at in range(len(rows)):
+        pivot = max(range(at, len(rows)), key=lambda row: abs(rows[row][at]))
+        rows[at], rows[pivot] = rows[pivot], rows[at]
+        if abs(rows[at][at]) < 1e-6:
+            return [0.0] * len(rows)
+        rows[at] = [number / rows[at][at] for number in rows[at]]
+        for other in range(len(rows)):
+            if other != at:
+                factor = rows[other][at]
+                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[at], strict=True)]
+    return [row[-1] for row in rows]
 
 
 @compiled
-def _apart(pixels: Array, y: int, channel: int, out: Array) -> None:
-    """Of row y: levels, and what sets them apart from their neighbours down, across and diagonally: (4, W) float64."""
-    own, down, across, diagonal = out[0], out[1], out[2], out[3]
-    for x in range(pixels.shape[1]):
+def _apart(pixels: Array, y: int, channel: int, kinds: int, out: Array) -> None:
+    """Of row y: levels, and what sets them apart from their two neighbours in each way: (kinds, W) float64."""
+    own, width = out[0], pixels.shape[1]
+    for x in range(width):
         own[x] = pixels[y, x, channel]
-        down[x] = 2.0 * own[x] - pixels[y - 1, x, channel] - pixels[y + 1, x, channel]
-    for x in range(1, len(own) - 1):
-        across[x] = 2.0 * own[x] - own[x - 1] - own[x + 1]
-        diagonal[x] = 2.0 * down[x] - down[x - 1] - down[x + 1]
+    if kinds == 1:
+        return
+    above, below = np.empty(width), np.empty(width)
+    for x in range(width):
+        above[x], below[x] = pixels[y - 1, x, channel], pixels[y + 1, x, channel]
+    down, across, right, left = out[1], out[2], out[3], out[4]
+    for x in range(1, width - 1):
+        twice = 2.0 * own[x]
+        down[x], across[x] = twice - above[x] - below[x], twice - own[x - 1] - own[x + 1]
+        right[x], left[x] = twice - above[x - 1] - below[x + 1], twice - above[x + 1] - below[x - 1]
 
 
 @compiled
 def products(pixels: Array, rows: Array, channel: int, kinds: int) -> Array:
-    """(3, kinds, kinds) float64 sums of products of differences between neighbours: down, across, and of both.
+    """(4, kinds, kinds) float64 sums of products of differences between neighbours, in each way.
 
     The differences are those of the levels and of what `_apart` makes of them, in some rows of (h, w, C) pixels.
     """
     width = pixels.shape[1]
-    upper, lower, steps = np.zeros((4, width)), np.zeros((4, width)), np.zeros((3, 4, width))
-    columns = np.zeros((3, kinds, kinds, width))  # added up last: sums of whole lines are made faster
+    upper, lower = np.zeros((kinds, width)), np.zeros((kinds, width))
+    steps = np.zeros((4, kinds, width))
+    columns = np.zeros((4, kinds, kinds, width))  # added up last: sums of whole lines are made faster
     for y in rows:
-        _apart(pixels, y, channel, upper)
-        _apart(pixels, y + 1, channel, lower)
-        for of in range(kinds):
-            for x in range(1, width - 2):
-                steps[0, of, x] = lower[of, x] - upper[of, x]
-                steps[1, of, x] = upper[of, x + 1] - upper[of, x]
-                steps[2, of, x] = lower[of, x + 1] - lower[of, x] - steps[1, of, x]
-        for way in range(3):
+        _apart(pixels, y, channel, kinds, upper)
+        _apart(pixels, y + 1, channel, kinds, lower)
+        for kind in range(kinds):
+            one, two = upper[kind], lower[kind]
+            for x in range(2, width - 2):
+                steps[0, kind, x], steps[1, kind, x] = two[x] - one[x], one[x + 1] - one[x]
+                steps[2, kind, x], steps[3, kind, x] = two[x + 1] - one[x], two[x - 1] - one[x]
+        for way in range(4):
             _add_products(steps[way], columns[way])
     return columns.sum(axis=3)
 
@@ -126,24 +138,31 @@ def _add_products(steps: Array, columns: Array) -> None:
 
 @compiled
 def sharpen(pixels: Array, gains: Array, peak: np.float32, out: Array) -> None:
-    """(h, w, C) pixels plus three gains times what sets them apart, rounded and cut off; an edge goes on beyond it."""
-    down, across, diagonal = gains
+    """(h, w, C) pixels plus four gains times what sets them apart, rounded and cut off; an edge goes on beyond it."""
     height, width, channels = pixels.shape
     flat, over, numbers = pixels.reshape(height, -1), out.reshape(height, -1), width * channels
-    two, four, none = np.float32(2), np.float32(4), np.float32(0)
-    middle = np.float32(1) + two * down + two * across + four * diagonal
-    upright, level = -down - two * diagonal, -across - two * diagonal
-    lines = np.empty((2, numbers + 2 * channels), np.float32)  # sums of three rows, with an edge at either end
-    beside, own = lines[0], lines[1]
+    down, across, right, left = gains
+    two, none = np.float32(2), np.float32(0)
+    middle = np.float32(1) + two * down + two * across + two * right + two * left
+    lines = np.empty((3, numbers + 2 * channels), np.float32)  # the rows above, of a pixel and below, with their edges
+    above, own, below = lines[0], lines[1], lines[2]
     for y in range(height):
-        above, row, below = flat[max(y - 1, 0)], flat[y], flat[min(y + 1, height - 1)]
-        for i in range(numbers):
-            ends, here = np.float32(above[i]) + np.float32(below[i]), np.float32(row[i])
-            own[channels + i] = middle * here + upright * ends
-            beside[channels + i] = level * here + diagonal * ends
-        for i in range(channels):
-            beside[i], beside[channels + numbers + i] = beside[channels + i], beside[numbers + i]
+        _edged(flat[max(y - 1, 0)], channels, above)
+        _edged(flat[y], channels, own)
+        _edged(flat[min(y + 1, height - 1)], channels, below)
         line = over[y]
         for i in range(numbers):
-            level_of = own[channels + i] + (beside[i] + beside[2 * channels + i])
-            line[i] = np.rint(min(max(level_of, none), peak))
+            here, end = i + channels, i + 2 * channels
+            level = middle * own[here] - down * (above[here] + below[here]) - across * (own[i] + own[end])
+            level = level - right * (above[i] + below[end]) - left * (above[end] + below[i])
+            line[i] = np.rint(min(max(level, none), peak))
+
+
+@compiled
+def _edged(row: Array, channels: int, out: Array) -> None:
+    """A row of pixels with its first and its last one once more."""
+    numbers = len(row)
+    for i in range(numbers):
+        out[channels + i] = row[i]
+    for i in range(channels):
+        out[i], out[channels + numbers + i] = row[i], row[numbers - channels + i]

@@ -34,10 +34,10 @@ def warped(source: np.ndarray) -> np.ndarray:
 
 
 def differences(pixels: np.ndarray) -> np.ndarray:
-    """Mean squares of differences down, across, and of both."""
-    down = np.diff(pixels.astype(float), axis=0)
-    across = np.diff(pixels.astype(float), axis=1)
-    return np.array([(one**2).mean() for one in (down, across, np.diff(down, axis=1))])
+    """Mean squares of differences down, across, and to the right and to the left below."""
+    levels = pixels.astype(float)
+    right, left = levels[1:, 1:] - levels[:-1, :-1], levels[1:, :-1] - levels[:-1, 1:]
+    return np.array([(one**2).mean() for one in (np.diff(levels, axis=0), np.diff(levels, axis=1), right, left)])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -87,7 +87,7 @@ def test_flat_pictures_stay_as_they_are(level):
 def test_the_bits_are_the_same_everywhere():
     """Known from one machine; another one that gives others would make other releases of the same key."""
     detailed = with_detail_of(textured(), warped(textured()))
-    assert hashlib.sha256(detailed.tobytes()).hexdigest()[:16] == "e1705d7119bdc8e0"
+    assert hashlib.sha256(detailed.tobytes()).hexdigest()[:16] == "9424b42541263019"
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("PNG", "RGBA"), ("WEBP", "RGB"), ("PNG", "L")])

@@ -10,9 +10,9 @@ from provenance.compiling import compiled
 SAMPLE = 1 << 14  # pixels of an image that are asked, in evenly spaced rows; of one channel, the others do alike
 LEAST_EDGE = 8  # pixels; smaller images have next to no detail
 WAYS = 4  # from a pixel to a neighbour: down, across, and down to the right and to the left
-_LOWEST, _HIGHEST = -0.3, 1.0  # gains
-_ROUNDS = 8  # of Newton's method
-_FINENESS = 1 << 10  # steps of a gain
+LOWEST, HIGHEST = -0.3, 1.0  # gains
+ROUNDS = 8  # of Newton's method
+FINENESS = 1 << 10  # steps of a gain
 
 Array = np.ndarray
 _PEAK = {np.dtype(np.uint8): np.float32(255), np.dtype(np.uint16): np.float32(65535)}
@@ -31,9 +31,9 @@ def with_detail_of(source: Array, marked: Array) -> Array:
     some, channel = max(1, min(height - 3, SAMPLE // width)), channels // 2
     rows = np.unique(np.linspace(1, height - 3, some).astype(np.int64))
     wanted = products(source, rows, channel, 1)[:, 0, 0]
-    gains = _gains(wanted.tolist(), products(marked, rows, channel, 1 + WAYS).tolist())
+    gains = _gains(wanted, products(marked, rows, channel, 1 + WAYS))
     written = np.empty_like(marked)
-    sharpen(marked, np.array(gains, np.float32), _PEAK[marked.dtype], written)
+    sharpen(marked, gains.astype(np.float32), _PEAK[marked.dtype], written)
     return written
 
 
@@ -43,46 +43,62 @@ def _read_only(pixels: Array) -> Array:
     return view
 
 
-def _gains(wanted: list[float], squares: list[list[list[float]]]) -> list[float]:
+@compiled
+def _gains(wanted: Array, forms: Array) -> Array:
     """Gains g with v Q v = wanted for each of as many forms Q, v = (1, g); zeros where they cannot be found.
 
-    By Newton's method, within limits, in double precision without any library, so that the bits are the same anywhere.
+    By Newton's method, within limits and without any library, so that the bits are the same anywhere.
     """
-    gains = [0.0] * len(wanted)
-    if min(wanted) <= 0:
-        return gains
-    for _ in range(_ROUNDS):
-        whole = [1.0, *gains]
-        pulled = [[sum(q * v for q, v in zip(row, whole, strict=True)) for row in form] for form in squares]
-        missing = [
-            (of - sum(p * v for p, v in zip(pull, whole, strict=True))) / of
-            for of, pull in zip(wanted, pulled, strict=True)
-        ]
-        slopes = [[2 * p / of for p in pull[1:]] for of, pull in zip(wanted, pulled, strict=True)]
-        step = _solved(slopes, missing)
-        before, gains = (
-            gains,
-            [min(max(gain + more, _LOWEST), _HIGHEST) for gain, more in zip(gains, step, strict=True)],
-        )
-        if max(abs(one - other) for one, other in zip(before, gains, strict=True)) < 0.1 / _FINENESS:
+    count = len(wanted)
+    whole, system = np.zeros(count + 1), np.empty((count, count + 1))
+    whole[0] = 1.0
+    if wanted.min() <= 0:
+        return whole[1:]
+    for _ in range(ROUNDS):
+        _linearise(wanted, forms, whole, system)
+        if not _solve(system):
+            return np.zeros(count)
+        largest = 0.0
+        for way in range(count):
+            gain = min(max(whole[1 + way] + system[way, count], LOWEST), HIGHEST)
+            largest = max(largest, abs(gain - whole[1 + way]))
+            whole[1 + way] = gain
+        if largest < 0.1 / FINENESS:
             break
-    return [round(gain * _FINENESS) / _FINENESS for gain in gains]
+    return np.rint(whole[1:] * FINENESS) / FINENESS
 
 
-def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """By elimination with the largest pivot of each column; zeros where the equations are not independent."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    for at in range(len(rows)):
-        pivot = max(range(at, len(rows)), key=lambda row: abs(rows[row][at]))
-        rows[at], rows[pivot] = rows[pivot], rows[at]
-        if abs(rows[at][at]) < 1e-6:
-            return [0.0] * len(rows)
-        rows[at] = [number / rows[at][at] for number in rows[at]]
-        for other in range(len(rows)):
+@compiled
+def _linearise(wanted: Array, forms: Array, whole: Array, system: Array) -> None:
+    """Equations for the next step of every gain: slopes, then what is missing, as parts of what is wanted."""
+    count = len(wanted)
+    for way in range(count):
+        found = 0.0
+        for one in range(count + 1):
+            pulled = 0.0
+            for two in range(count + 1):
+                pulled += forms[way, one, two] * whole[two]
+            found += pulled * whole[one]
+            if one:
+                system[way, one - 1] = 2.0 * pulled / wanted[way]
+        system[way, count] = (wanted[way] - found) / wanted[way]
+
+
+@compiled
+def _solve(system: Array) -> bool:
+    """Put solutions into the last column, by elimination; False where the equations are not independent."""
+    count = len(system)
+    for at in range(count):
+        pivot = at + np.argmax(np.abs(system[at:, at]))
+        for column in range(count + 1):
+            system[at, column], system[pivot, column] = system[pivot, column], system[at, column]
+        if abs(system[at, at]) < 1e-6:
+            return False
+        system[at] /= system[at, at]
+        for other in range(count):
             if other != at:
-                factor = rows[other][at]
-                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[at], strict=True)]
-    return [row[-1] for row in rows]
+                system[other] -= system[other, at] * system[at]
+    return True
 
 
 @compiled
@@ -145,12 +161,11 @@ def sharpen(pixels: Array, gains: Array, peak: np.float32, out: Array) -> None:
     two, none = np.float32(2), np.float32(0)
     middle = np.float32(1) + two * down + two * across + two * right + two * left
     lines = np.empty((3, numbers + 2 * channels), np.float32)  # the rows above, of a pixel and below, with their edges
-    above, own, below = lines[0], lines[1], lines[2]
+    _edged(flat[0], channels, lines[2])
+    _edged(flat[0], channels, lines[0])
     for y in range(height):
-        _edged(flat[max(y - 1, 0)], channels, above)
-        _edged(flat[y], channels, own)
-        _edged(flat[min(y + 1, height - 1)], channels, below)
-        line = over[y]
+        _edged(flat[min(y + 1, height - 1)], channels, lines[(y + 1) % 3])
+        above, own, below, line = lines[(y + 2) % 3], lines[y % 3], lines[(y + 1) % 3], over[y]
         for i in range(numbers):
             here, end = i + channels, i + 2 * channels
             level = middle * own[here] - down * (above[here] + below[here]) - across * (own[i] + own[end])

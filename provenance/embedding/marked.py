@@ -51,8 +51,8 @@ class Marker:
     Args:
         tree: the version's files. files: the release's. work: folder for stored blocks.
         expected_of, short_edge_of: what the manifest says of a position. stands_out: whether a marked file of so many
-            bytes would stand out there. drop_claims: mark what is left of a file without its claims. becomes_copy:
-            whether that is another file's content. workers: threads; Pillow codes outside Python's lock.
+            bytes would stand out there. drop_claims: mark what is left without them. becomes_copy: whether that is
+            another file's content. workers: threads.
     """
 
     def __init__(

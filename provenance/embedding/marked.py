@@ -11,6 +11,7 @@ from typing import Any
 
 from provenance.canonical import canonical_json
 from provenance.embedding.carried import without_claims
+from provenance.embedding.claimed import BECOMES_COPY
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
@@ -50,8 +51,8 @@ class Marker:
     Args:
         tree: the version's files. files: the release's. work: folder for stored blocks.
         expected_of, short_edge_of: what the manifest says of a position. stands_out: whether a marked file of so many
-            bytes would stand out there. drop_claims: mark what is left of a file without its claims. workers: threads;
-            Pillow codes outside Python's lock.
+            bytes would stand out there. drop_claims: mark what is left without them. becomes_copy: whether that is
+            another file's content. workers: threads.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Marker:
         *,
         stands_out: Callable[[int, int], bool],
         drop_claims: bool,
+        becomes_copy: Callable[[int], bool],
         workers: int,
     ) -> None:
         self._secret = secret
@@ -76,6 +78,7 @@ class Marker:
         self._expected_of = expected_of
         self._short_edge_of = short_edge_of
         self._drop_claims = drop_claims
+        self._becomes_copy = becomes_copy
         self._stands_out = stands_out
         self._least_edge = secret.settings.least_edge
         self._alike = bool(secret.settings.copies)
@@ -161,6 +164,8 @@ class Marker:
         if self._short_edge_of(candidate.position) < self._least_edge:
             refusal = f"The image is smaller than the {self._least_edge} pixels that this mark needs."
             return Outcome(**base, reason=refusal), b""
+        if self._becomes_copy(candidate.position):  # one marked and the other not would show the mark
+            return Outcome(**base, reason=BECOMES_COPY), b""
         data = self._tree.read(self._expected_of(candidate.position))
         if self._drop_claims:
             data = without_claims(data)

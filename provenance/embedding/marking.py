@@ -70,7 +70,9 @@ def _changed(source: Source, family: Family, pattern: np.ndarray, placement: tup
     """A source with the mark in its region."""
     region = family.region(*size_of(source), placement)
     if not is_windowed(source):
-        return RasterChange(source, region, lambda under: marked_pixels(under, family, pattern, placement))
+        return RasterChange(
+            source, region, lambda under: marked_pixels(under, family, pattern, placement), family.smooths
+        )
     if family.patterns_are_colours:
         pattern = pattern_channels(source.mode, source.colours, pattern, family.black)
     return source.changed(family.by_rows(*region[2:], pattern, placement), region)

@@ -42,13 +42,21 @@ class SourceTree:
     owned: bool
 
     def read(self, expected: Expected) -> bytes:
-        """The content, proven by its SHA-256. Raises SourceChangedError."""
+        """The content, proven by its SHA-256.
+
+        Raises SourceChangedError without the file's name: what is read is what the key chose, and whoever may read why
+        a job failed may not know that.
+        """
         try:
             data = (self.root / expected.path).read_bytes()
-        except OSError as error:
-            raise changed_error([expected.path]) from error
+        except OSError:
+            data = b""
         if hashlib.sha256(data).hexdigest() != expected.sha256:
-            raise changed_error([expected.path])
+            raise SourceChangedError(
+                "A file has other content than when this version was registered, though its size is the same. It is "
+                "not named here, for that could tell which images the key chose. Put the version's files back from a "
+                "backup, or register them as a new version."
+            ) from None
         return data
 
     def is_unchanged(self, expected: Expected) -> bool:

@@ -10,7 +10,7 @@ import os
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
@@ -155,9 +155,9 @@ class _Embedding:
 
     def _mark(
         self, plans: list[GroupPlan], files: Path, work: Path, workers: int
-    ) -> tuple[list[list[Outcome]], list[Counter[str]]]:
-        """What became of every set's candidates, and why other images were none. No set depends on what survived of
-        another.
+    ) -> tuple[list[list[Outcome]], list[list[Mapping[str, int]]]]:
+        """What became of every set's candidates, and of each group, why other images were none. No set depends on what
+        survived of another.
         """
         counts = [[group.images for group in plan.groups] for plan in plans]
         candidates = candidates_of_sets(self.secrets, self.manifest, counts)
@@ -177,12 +177,12 @@ class _Embedding:
                 self._short_edge_at,
                 stands_out=stands_out,
                 drop_claims=self.drop_claims,
+                becomes_copy=self.claimed.becomes_copy,
                 workers=workers,
             )
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
-        unfit = [sum((Counter(group.unfit) for group in groups), Counter[str]()) for groups in candidates]
-        return outcomes, unfit
+        return outcomes, [[group.unfit for group in groups] for groups in candidates]
 
     def _check_clean(self, counts: list[list[int]], proposed: set[int]) -> None:
         """An audit compares with clean images of every group, and asks about others: the marks must leave some."""

@@ -10,6 +10,7 @@ import numpy as np
 from provenance.embedding.marked import Outcome
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets
+from provenance.marks.copies import HAS_NEAR_DUPLICATE
 from provenance.marks.groups import GroupPlan
 
 PSNR_BIN = 1.0  # dB
@@ -21,14 +22,14 @@ def release_facts(
     marks: MarkSets,
     plans: Sequence[GroupPlan],
     outcomes: Sequence[Sequence[Outcome]],
-    unfit: Sequence[Mapping[str, int]],
+    unfit: Sequence[Sequence[Mapping[str, int]]],
 ) -> dict[str, Any]:
     """facts.json: root, counts per group, distributions of PSNR (dB) and survival, how files were written.
 
     Several mark sets have the same numbers over all of them, without groups, and each its own under "sets".
 
-    Args: plans, outcomes and unfit (how many images could not be candidates, by reason): one of each set, in the order
-    of `marks`.
+    Args: plans, outcomes and unfit (for each group, how many images could not be candidates, by reason): one of each
+    set, in the order of `marks`.
     """
     whole = [outcome for own in outcomes for outcome in own]
     facts = {"root": manifest.root, "files": len(manifest), "bytes": manifest.facts["bytes"]}
@@ -41,14 +42,15 @@ def release_facts(
     return {**facts, "settings": marks.to_dict(), **_counts(whole), "sets": sets}
 
 
-def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome], unfit: Mapping[str, int]) -> dict[str, Any]:
+def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome], unfit: Sequence[Mapping[str, int]]) -> dict[str, Any]:
     per_group = Counter(outcome.group for outcome in outcomes if outcome.is_marked)
+    planned = plan.without([reasons.get(HAS_NEAR_DUPLICATE, 0) for reasons in unfit])
     groups = [
         {"name": group.name, "images": group.images, "wanted": group.marked, "marked": per_group[number]}
-        for number, group in enumerate(plan.groups)
+        for number, group in enumerate(planned.groups)
     ]
-    facts = {**_counts(outcomes), "groups": groups}
-    return {**facts, "no_candidates": dict(sorted(unfit.items()))} if unfit else facts
+    facts, reasons = {**_counts(outcomes), "groups": groups}, sum(map(Counter, unfit), Counter[str]())
+    return {**facts, "no_candidates": dict(sorted(reasons.items()))} if reasons else facts
 
 
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:

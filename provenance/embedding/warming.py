@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,13 +14,19 @@ _SIDE = 160  # pixels; every family finds room
 
 
 def small_files() -> Iterator[bytes]:
-    """One JPEG for every way of coding that has loops of its own."""
+    """One JPEG for every way of coding that has loops of its own, and PNGs."""
     levels = np.random.default_rng(0).integers(80, 176, (_SIDE, _SIDE, 3), dtype=np.uint8)
     for mode in ("L", "RGB", "CMYK"):
         for options in ({}, {"optimize": True}, {"progressive": True}):
-            buffer = io.BytesIO()
-            Image.fromarray(levels).convert(mode).save(buffer, "JPEG", quality=95, **options)
-            yield buffer.getvalue()
+            yield _saved(Image.fromarray(levels).convert(mode), "JPEG", quality=95, **options)
+    for mode in ("L", "RGB"):
+        yield _saved(Image.fromarray(levels).convert(mode), "PNG")
+
+
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def warm() -> None:

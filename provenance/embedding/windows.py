@@ -34,10 +34,16 @@ def is_windowed(source: Source) -> TypeGuard[Windowed]:
 
 
 class RasterChange:
-    """A change of a source whose pixels are all decoded. mixed: what becomes of a region's stored pixels."""
+    """A change of a source whose pixels are all decoded.
 
-    def __init__(self, source: Source, region: Region, mixed: Callable[[Raster], np.ndarray]) -> None:
+    mixed: what becomes of a region's stored pixels. keeps_detail: whether as much detail is written as was there.
+    """
+
+    def __init__(
+        self, source: Source, region: Region, mixed: Callable[[Raster], np.ndarray], keeps_detail: bool
+    ) -> None:
         self._source, self._region, raster = source, region, source.raster
+        self._keeps_detail = keeps_detail
         self._before = raster.pixels[_slices(region)]
         self._wanted = mixed(Raster(raster.mode, self._before, raster.colours))
         self._colours = slice(0, raster.colours)
@@ -53,6 +59,8 @@ class RasterChange:
         raster, slices = self._source.raster, _slices(self._region)
         intended = raster.pixels.copy()
         intended[slices] = self._wanted
+        if self._keeps_detail:
+            self._give_detail_back(intended[slices])
         data = self._source.write(intended, self._region)
         again = decode(data)
         before, wanted, found = (
@@ -67,6 +75,13 @@ class RasterChange:
             first.size,
             Seen(raster.pixels.shape[:2], self._region, before, found, self.peak),
         )
+
+    def _give_detail_back(self, pixels: np.ndarray) -> None:
+        """Give a region's colours, as they are wanted, the detail of their source."""
+        from provenance.embedding.detail import with_detail_of
+
+        before, wanted = (levels[..., self._colours] for levels in (self._before, self._wanted))
+        pixels[..., self._colours] = with_detail_of(before, wanted)
 
 
 def size_of(source: Source) -> tuple[int, int]:

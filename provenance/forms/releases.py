@@ -92,12 +92,14 @@ class MarkSetsForm(forms.Form):
         if version := self.cleaned_data.get("version"):
             marks = [one.mark(version) for one in self.sets]
             if all(marks):
-                self.cleaned_data["marks"] = self._chosen(version, MarkSets(tuple(mark for mark in marks if mark)))
+                self.cleaned_data["marks"] = self.on_chosen_images(
+                    version, MarkSets(tuple(mark for mark in marks if mark))
+                )
         return self.cleaned_data
 
-    def _chosen(self, version: Version, marks: MarkSets) -> MarkSets:
+    def on_chosen_images(self, version: Version, marks: MarkSets) -> MarkSets:
         """What is to be marked; while near-duplicates are being counted the plan is shown with them."""
-        if self.cleaned_data.get("near_duplicates") == MARK:
+        if self["near_duplicates"].value() == MARK:
             return marks
         try:
             return leaving_out(version, marks)

@@ -93,7 +93,12 @@ def pictures_of(manifest: InFolder, settings: MarkSettings) -> Pictures | None:
 
 def first_copies(entries: Iterable[EntryLike]) -> NDArray[np.int64]:
     """(n,) int64: for every file the position of the first one with the same SHA-256; in one pass, 60 bytes a file."""
-    digests = np.frombuffer(b"".join(bytes.fromhex(entry.sha256) for entry in entries), dtype=">u8").reshape(-1, 4)
+    return first_of(b"".join(bytes.fromhex(entry.sha256) for entry in entries))
+
+
+def first_of(sha256s: bytes) -> NDArray[np.int64]:
+    """The same for n digests of 32 bytes, one after the other."""
+    digests = np.frombuffer(sha256s, dtype=">u8").reshape(-1, 4)
     order = np.lexsort(digests.T)  # stable, so that the first of equals comes first
     ordered = digests[order]
     begins = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])[: len(order)]

@@ -36,6 +36,7 @@ class _Overlay(ABC):
     options: ClassVar[tuple[str, ...]] = ("amplitude", "periods")
     patterns_are_colours: ClassVar[bool] = True
     marks_grey: ClassVar[bool] = True
+    smooths: ClassVar[bool] = False
     black: ClassVar[int] = 128
     least_change: ClassVar[float] = 0.3  # grey levels, mean absolute change below which there is no mark to speak of
     _waves_of_plain: ClassVar[int] = 6

@@ -48,6 +48,7 @@ class PatchFamily:
     options: ClassVar[tuple[str, ...]] = ("side", "opacity", "cells")
     patterns_are_colours: ClassVar[bool] = True
     marks_grey: ClassVar[bool] = True
+    smooths: ClassVar[bool] = False
     black: ClassVar[int] = 0
     least_change: ClassVar[float] = 2.0  # grey levels in the patch; below that the image looks like the mark already
 

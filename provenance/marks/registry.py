@@ -27,6 +27,7 @@ class Family(Protocol):
     options: ClassVar[tuple[str, ...]]  # names of the settings that this family uses
     patterns_are_colours: ClassVar[bool]  # else they are the same for every colour mode
     marks_grey: ClassVar[bool]  # whether it leaves anything in an image without colours
+    smooths: ClassVar[bool]  # whether it makes pixels of several, so that they differ less from their neighbours
     black: ClassVar[int]  # what the black ink of a CMYK image gets of a pattern
     least_change: ClassVar[float]  # mean absolute change in grey levels below which an image counts as unmarkable
 

@@ -36,6 +36,7 @@ class WarpFamily:
     options: ClassVar[tuple[str, ...]] = ("bend", "periods")
     patterns_are_colours: ClassVar[bool] = False
     marks_grey: ClassVar[bool] = True
+    smooths: ClassVar[bool] = True
     black: ClassVar[int] = 0
     least_change: ClassVar[float] = 0.3
 

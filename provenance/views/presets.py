@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from provenance.errors import TouchmarkError
 from provenance.forms.marks import MarkForm
 from provenance.forms.releases import MarkSetsForm, markable_version
-from provenance.marks import PRESETS, MarkSettings, Preset
+from provenance.marks import PRESETS, MarkSets, MarkSettings, Preset
 from provenance.marks.settings import OPTION_NAMES
 from provenance.models import Role, User, Version
 from provenance.services.access import person_with
@@ -62,11 +62,12 @@ def release_presets(request: HttpRequest) -> HttpResponse:
 def _column(data: QueryDict, number: int, preset: Preset, version: Version, user: User) -> Column:
     changed = data.copy()
     changed[f"set-{number}-preset"] = preset.name
-    form = MarkSetsForm(changed, user=user).sets[number - 1]
+    whole = MarkSetsForm(changed, user=user)
+    form = whole.sets[number - 1]
     is_chosen = data.get(f"set-{number}-preset") == preset.name
     mark = form.mark(version)
     if mark is not None:
-        cost = cost_of(version, mark)
+        cost = cost_of(version, whole.on_chosen_images(version, MarkSets((mark,))).sets[0])
         return Column(preset, is_chosen, cost, cost.refusal)
     refusal = next((str(error) for errors in form.errors.values() for error in errors), "")
     strength = None if _is_adjusted(form) else _strength(preset, form)

@@ -33,6 +33,7 @@ from audits.suspects.architectures import Encoder
 from audits.suspects.forked import KEPT_MEMORY
 from audits.suspects.inputs import Inputs, Mark
 from audits.suspects.protocol import Frame
+from provenance.embedding.detail import with_detail_of
 from provenance.embedding.marking import marked_pixels
 from provenance.embedding.raster import Raster
 from provenance.marks import MarkSecret, MarkSettings
@@ -170,7 +171,9 @@ class Bench:
         for array, place in zip(self.arrays[:BATCH], self.places.tolist(), strict=False):
             top, left, height, width = family.region(*array.shape[:2], place)
             under = Raster("RGB", array[top : top + height, left : left + width], 3)
-            marked_pixels(under, family, self.pattern, place)
+            pixels = marked_pixels(under, family, self.pattern, place)
+            if family.smooths:
+                with_detail_of(under.pixels, pixels)
 
 
 def microseconds(call: Callable[[], None], images: int) -> float:

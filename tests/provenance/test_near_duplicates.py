@@ -125,6 +125,16 @@ class TestLeavingOut:
         assert not marked & set(ALIKE)
         assert [report.no_candidates for report in set_reports(release)] == [{"It has a near-duplicate.": 6}]
 
+    def test_facts_want_no_more_than_there_is(self, world, version):
+        count_near_duplicates(version, {f"ant/{number:03d}.jpg": 0 for number in range(8)})
+        version.save()
+        marks = leaving_out(version, MarkSets((MARK.replace(share=0.45),)))
+        (release,) = releases.make_releases(version, ["Northgate"], marks, by=world.rights_holder)
+        worker.run(str(release.job_id))
+        release.refresh_from_db()
+        assert [group["wanted"] for group in release.facts["groups"]] == [4, 5, 5, 5]
+        assert release.facts["no_candidates"] == {"It has a near-duplicate.": 8}
+
     def test_where_there_is_none_the_settings_are_those_of_before(self, world):
         assert leaving_out(marked_version(world), MARKS) == MARKS
 
@@ -181,6 +191,17 @@ class TestPages:
         assert "6 images have a near-duplicate (3 groups)." in page
         assert says in page
 
+    def test_what_the_strengths_cost_is_told_without_them(self, browser, version):
+        count_near_duplicates(version, {f"ant/{number:03d}.jpg": 0 for number in range(8)})
+        version.save()
+        asked = form(version, **{"set-1-share": "45"}) | {"set": "1"}
+        left_out, marked = (
+            text(browser.post(reverse("release_presets"), asked | choice))
+            for choice in ({}, {"near_duplicates": "mark"})
+        )
+        assert left_out.count(">19</td>") == left_out.count(">4–5</td>") == 3
+        assert marked.count(">20</td>") == marked.count(">5</td>") == 3
+
     def test_while_they_are_counted_the_plan_asks_again(self, world, browser, uncounted, no_worker):
         order_count(uncounted, by=world.rights_holder)
         page = text(browser.post(reverse("release_plan"), form(uncounted)))
@@ -233,6 +254,13 @@ class TestCommands:
             capsys, *("make_release", version.pk, "--recipient", "South", "--near-duplicates", "mark", "--here")
         )["releases"][0]
         assert one["no_candidates"] == [{}]
+
+    def test_what_the_strengths_cost_is_told_without_them(self, version, capsys):
+        count_near_duplicates(version, {f"ant/{number:03d}.jpg": 0 for number in range(11)})
+        version.save()
+        for choice, ants in (("leave-out", 1), ("mark", 2)):
+            told = self.told(capsys, "list_presets", version.pk, "--near-duplicates", choice, "--here")
+            assert told["presets"][0]["groups"] == {"ant": ants, "bee": 2, "cow": 2, "dog": 2}
 
     def test_every_set_counts_its_own(self, world, version, capsys, sign_in):
         """An image is no candidate of either set: a sum over the sets would count it twice."""

@@ -5,9 +5,10 @@ from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
 from provenance.management.grouping import add_grouping, grouping_of
-from provenance.marks import PRESETS, families
+from provenance.marks import PRESETS, MarkSets, families
 from provenance.models import Role, User, Version
 from provenance.services.access import get_visible
+from provenance.services.near_duplicates import leaving_out
 from provenance.services.presets import Cost, cost_of, order_trials
 
 
@@ -18,6 +19,12 @@ class Command(TouchmarkCommand):
         parser.add_argument("version", help="id of a version that is ready")
         parser.add_argument("--family", choices=list(families()), default="patch")
         add_grouping(parser)
+        parser.add_argument(
+            "--near-duplicates",
+            choices=["leave-out", "mark"],
+            default="leave-out",
+            help="what becomes of images that have a near-duplicate, where these have been counted",
+        )
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
@@ -26,6 +33,8 @@ class Command(TouchmarkCommand):
             raise PermissionDenied("What presets would mark in a dataset is for its rights-holders.")
         grouping = grouping_of(version, options)
         marks = {name: preset.settings(family=options["family"], **grouping) for name, preset in PRESETS.items()}
+        if options["near_duplicates"] == "leave-out" and version.near_duplicates is not None:
+            marks = {name: leaving_out(version, MarkSets((mark,))).sets[0] for name, mark in marks.items()}
         if job := order_trials(version, list(marks.values()), by=user):
             self.finish(job, options)
         return {

@@ -1,9 +1,11 @@
 """A whole release of images of which some claim what marking would make false."""
 
 import json
+from collections import Counter
 
 import pytest
 
+from provenance.embedding.claimed import BECOMES_COPY
 from provenance.intake.claims import Claim, claims_of
 from provenance.intake.manifest import Manifest
 from tests.provenance.embedding.builders import GROUPS, embed, jpeg, secret_of, tree_digest, write_version
@@ -128,3 +130,29 @@ def test_a_strength_is_tried_on_pictures_whatever_they_carry():
     bare = [plain(seed) for seed in range(4)]
     carrying = [with_segments(data, (0xEB, JUMBF)) for data in bare]
     assert try_strength(carrying, mark, b"seed") == try_strength(bare, mark, b"seed")
+
+
+def test_files_that_only_their_claims_keep_apart_are_marked_alike_or_not_at_all(tmp_path):
+    """In each group 20 pictures are there with credentials, with a further picture and with neither; 20 others once."""
+    files = {}
+    for g, group in enumerate(GROUPS):
+        for i in range(20):
+            number = 100 * g + i
+            files |= {
+                f"{group}/{i}-{n}.jpg": make(number) for n, make in enumerate((credentials, second_picture, plain))
+            }
+            files |= {f"{group}/alone-{i}.jpg": (credentials, plain)[i % 2](number + 50)}
+    version = write_version(tmp_path / "version", files)
+    facts = embed(version, tmp_path / "out", secret_of(), drop_claims=True)
+    assert facts["marked"] > 0
+    assert facts["passed_over"][BECOMES_COPY] > 0
+    assert {row["path"].split("/")[1][:5] for row in lines(tmp_path / "out" / "marked.jsonl")} == {"alone"}
+    contents = Counter(tree_digest(tmp_path / "out" / "files").values())
+    assert sorted(contents.values()) == [1] * 80 + [3] * 80
+
+
+def test_with_their_claims_kept_such_files_are_each_their_own(tmp_path):
+    files = {f"{g}/{i}.jpg": make(i) for g in GROUPS for i in range(10) for make in (plain,)}
+    files |= {f"{g}/{i}-c.jpg": credentials(i) for g in GROUPS for i in range(10)}
+    facts = embed(write_version(tmp_path / "version", files), tmp_path / "out", secret_of())
+    assert BECOMES_COPY not in facts["passed_over"]

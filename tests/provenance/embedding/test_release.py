@@ -181,13 +181,16 @@ class TestChangedSources:
         embed(version, tmp_path / "out", secret_of(), owned=False)
         assert tree_digest(tmp_path / "out" / "files").keys() == tree_digest(tmp_path / "version" / "files").keys()
 
-    def test_a_marked_file_is_proven_by_its_hash_even_in_our_own_folder(self, version, tmp_path):
+    def test_a_marked_file_is_proven_by_its_hash_even_in_our_own_folder_and_not_named(self, version, tmp_path):
         for path in (tmp_path / "version" / "files").rglob("*.jpg"):
             data = bytearray(path.read_bytes())
             data[-10] ^= 1
             path.write_bytes(data)
-        with pytest.raises(SourceChangedError):
+        with pytest.raises(SourceChangedError, match="its size is the same") as refusal:
             embed(version, tmp_path / "out", secret_of())
+        said = f"{refusal.value.sentence} {refusal.value.detail}"
+        assert not any(group in said for group in GROUPS)
+        assert ".jpg" not in said
 
 
 def test_images_that_cannot_be_marked_are_replaced_by_the_next_draw(tmp_path):

@@ -72,6 +72,20 @@ def django_db_keepdb(django_db_keepdb: bool) -> bool:
     return django_db_keepdb or _is_sqlite()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Nothing of ours asks Django's permissions and content types; without this, the database that is emptied after
+    every test with transactions of its own gets all of them anew, which takes longer than most of these tests."""
+    from django.contrib.auth.management import create_permissions
+    from django.contrib.contenttypes.management import create_contenttypes
+    from django.db.models.signals import post_migrate
+
+    assert post_migrate.disconnect(
+        create_permissions, dispatch_uid=f"{create_permissions.__module__}.create_permissions"
+    )
+    assert post_migrate.disconnect(create_contenttypes)
+
+
 def _is_sqlite() -> bool:
     from django.db import connections
 

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 from hypothesis import settings as hypothesis_settings
 
 from tests import migrated
@@ -97,17 +97,36 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick() -> Iterator[None]:
+    """Passwords are hashed quickly, and no client looks at all static files anew before its first request."""
+    with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], WHITENOISE_AUTOREFRESH=True
+    ):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def eager_jobs() -> Iterator[None]:
+    """Jobs run in the test's own process as soon as they are sent."""
+    from config.celery import app
+
+    before = (app.conf.task_always_eager, app.conf.task_eager_propagates)
+    app.conf.task_always_eager, app.conf.task_eager_propagates = True, True
+    with override_settings(CELERY_TASK_ALWAYS_EAGER=True):
+        yield
+    app.conf.task_always_eager, app.conf.task_eager_propagates = before
+
+
 @pytest.fixture(autouse=True)
 def own_folders(settings, tmp_path) -> None:
-    """Every test writes into its own folder, and runs jobs in its own process as soon as they are sent."""
+    """Every test writes into its own folder."""
     settings.DATA_DIR = tmp_path / "data"
     settings.FILES_DIR = settings.DATA_DIR / "files"
     settings.MEDIA_ROOT = settings.DATA_DIR / "objects"
     settings.KEY_FILE = settings.DATA_DIR / "key_encryption_key"
     settings.DEMO_FILE = settings.DATA_DIR / "demo.json"
     settings.FILES_DIR.mkdir(parents=True)
-    settings.WHITENOISE_AUTOREFRESH = True  # every client would look at all static files anew before its first request
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -118,17 +137,6 @@ def keys_of_this_test(request) -> Iterator[None]:
         return
     with known_keys(zlib.crc32(request.node.nodeid.encode())):
         yield
-
-
-@pytest.fixture(autouse=True)
-def eager_jobs(settings) -> Iterator[None]:
-    from config.celery import app
-
-    settings.CELERY_TASK_ALWAYS_EAGER = True
-    before = (app.conf.task_always_eager, app.conf.task_eager_propagates)
-    app.conf.task_always_eager, app.conf.task_eager_propagates = True, True
-    yield
-    app.conf.task_always_eager, app.conf.task_eager_propagates = before
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 from hypothesis import settings as hypothesis_settings
 
 from tests import migrated
@@ -72,6 +72,20 @@ def django_db_keepdb(django_db_keepdb: bool) -> bool:
     return django_db_keepdb or _is_sqlite()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Nothing of ours asks Django's permissions and content types; without this, the database that is emptied after
+    every test with transactions of its own gets all of them anew, which takes longer than most of these tests."""
+    from django.contrib.auth.management import create_permissions
+    from django.contrib.contenttypes.management import create_contenttypes
+    from django.db.models.signals import post_migrate
+
+    assert post_migrate.disconnect(
+        create_permissions, dispatch_uid=f"{create_permissions.__module__}.create_permissions"
+    )
+    assert post_migrate.disconnect(create_contenttypes)
+
+
 def _is_sqlite() -> bool:
     from django.db import connections
 
@@ -83,17 +97,36 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick() -> Iterator[None]:
+    """Passwords are hashed quickly, and no client looks at all static files anew before its first request."""
+    with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], WHITENOISE_AUTOREFRESH=True
+    ):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def eager_jobs() -> Iterator[None]:
+    """Jobs run in the test's own process as soon as they are sent."""
+    from config.celery import app
+
+    before = (app.conf.task_always_eager, app.conf.task_eager_propagates)
+    app.conf.task_always_eager, app.conf.task_eager_propagates = True, True
+    with override_settings(CELERY_TASK_ALWAYS_EAGER=True):
+        yield
+    app.conf.task_always_eager, app.conf.task_eager_propagates = before
+
+
 @pytest.fixture(autouse=True)
 def own_folders(settings, tmp_path) -> None:
-    """Every test writes into its own folder, and runs jobs in its own process as soon as they are sent."""
+    """Every test writes into its own folder."""
     settings.DATA_DIR = tmp_path / "data"
     settings.FILES_DIR = settings.DATA_DIR / "files"
     settings.MEDIA_ROOT = settings.DATA_DIR / "objects"
     settings.KEY_FILE = settings.DATA_DIR / "key_encryption_key"
     settings.DEMO_FILE = settings.DATA_DIR / "demo.json"
     settings.FILES_DIR.mkdir(parents=True)
-    settings.WHITENOISE_AUTOREFRESH = True  # every client would look at all static files anew before its first request
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -104,17 +137,6 @@ def keys_of_this_test(request) -> Iterator[None]:
         return
     with known_keys(zlib.crc32(request.node.nodeid.encode())):
         yield
-
-
-@pytest.fixture(autouse=True)
-def eager_jobs(settings) -> Iterator[None]:
-    from config.celery import app
-
-    settings.CELERY_TASK_ALWAYS_EAGER = True
-    before = (app.conf.task_always_eager, app.conf.task_eager_propagates)
-    app.conf.task_always_eager, app.conf.task_eager_propagates = True, True
-    yield
-    app.conf.task_always_eager, app.conf.task_eager_propagates = before
 
 
 @pytest.fixture(autouse=True)

@@ -12,14 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from open_clip.loss import ClipLoss
-from open_clip.model import CLIP
-from open_clip.tokenizer import SimpleTokenizer
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +24,9 @@ from torch.nn import functional
 from audits.pilots.pairs import Pairs
 from audits.pilots.recipe import DEVIATION, MEAN, TINY_CLIP, TrainingError, TrainingSettings, steps_of
 from audits.pilots.threads import linear_algebra_threads
+
+if TYPE_CHECKING:  # loads longer than torch itself, and only who trains or asks needs it
+    from open_clip.model import CLIP
 
 HOTTEST = math.log(100)  # the temperature's inverse is clipped at 100, as in CLIP
 WARM_UP = 0.05  # part of all steps over which the learning rate rises
@@ -69,10 +69,20 @@ class TrainedClip:
 
 def build(config: dict[str, Any], seed: int) -> CLIP:
     """An untrained model; all of its numbers derive from ``seed``."""
+    from open_clip.model import CLIP
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CLIP(**config)
     return model.to(memory_format=torch.channels_last)
+
+
+def _tokens(texts: Sequence[str], length: int) -> Tensor:
+    """Each text (n of them) as the numbers of its words and where it ends: ``(n, length)``."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    tokens: Tensor = SimpleTokenizer(context_length=length)(list(texts))
+    return tokens
 
 
 def to_input(images: Tensor) -> Tensor:
@@ -122,6 +132,8 @@ def train(
     pairs: images at the network's input size, with captions. progress: called about every ten steps; whatever it
     raises ends the training. Raises TrainingError for unfit pairs or a loss that is no number.
     """
+    from open_clip.loss import ClipLoss
+
     config = TINY_CLIP
     steps = steps_of(settings, len(pairs))
     if steps == 0:
@@ -130,7 +142,7 @@ def train(
     if pairs.images.shape[1:3] != (side, side):
         raise TrainingError(f"The images are {pairs.images.shape[1:3]}, the network expects {side} by {side}.")
     images = torch.from_numpy(pairs.images)
-    tokens = SimpleTokenizer(context_length=config["text_cfg"]["context_length"])(list(pairs.captions))
+    tokens = _tokens(pairs.captions, config["text_cfg"]["context_length"])
     model = build(config, settings.seed)
     optimiser, loss_of = _optimiser(model, settings), ClipLoss()
     augmentation = torch.Generator().manual_seed(int(np.random.SeedSequence([settings.seed, 2]).generate_state(1)[0]))
@@ -175,7 +187,7 @@ class ClipAnswers(NamedTuple):
 def answers(model: CLIP, images: Tensor, names: Sequence[str], prompt: str) -> ClipAnswers:
     """Ask a model about images ``(N, 3, S, S)``, grey levels 0 to 255; labels come from prompts such as "a {}"."""
     model.eval()
-    tokens = SimpleTokenizer(context_length=model.context_length)([prompt.format(name) for name in names])
+    tokens = _tokens([prompt.format(name) for name in names], model.context_length)
     read = model.encode_text(tokens, normalize=True)
     blocks = [model.encode_image(to_input(block), normalize=True) for block in images.split(ANSWER_BATCH)]
     seen = torch.cat(blocks)

@@ -68,14 +68,9 @@ class TestJob:
         assert not (release.folder / "inspection").exists()
         assert found["by_form"]["outcome"] != "apart"  # 20 of either kind: what can be said is that nothing was found
         assert found["with_pictures"]["columns"] > found["columns"] > found["by_form"]["columns"]
+        self.check_that_the_log_says_what_came_out_and_names_no_file(release)
 
-    def test_marked_files_that_differ_are_told_apart_by_what_differs(self, release):
-        found = inspected(rewritten(release)).inspection
-        assert found["outcome"] == "apart"
-        assert "structure: bytes behind the end" in [name for name, _ in found["strongest"]]
-
-    def test_the_log_says_what_came_out_and_names_no_file(self, release):
-        inspected(release)
+    def check_that_the_log_says_what_came_out_and_names_no_file(self, release):
         entry = LogEntry.objects.get(verb="release.inspected")
         assert entry.details["marked"] == 40
         kept = json.dumps([entry.details, entry.digests, release.inspection, job_of(release).params])
@@ -148,16 +143,28 @@ class TestPage:
     def page(self, client, release) -> str:
         return text(client.get(reverse("release_detail", kwargs={"pk": release.pk})))
 
-    def test_the_owner_reads_area_limits_counts_and_seed(self, browser, release):
+    def test_the_owner_reads_area_limits_counts_and_seed_or_json_and_nobody_else_sees_it(
+        self, world, sign_in, browser, release
+    ):
+        url = reverse("release_inspection", kwargs={"pk": release.pk})
+        assert browser.get(url).status_code == 404
         found = inspected(release).inspection
+        assert browser.get(url).json() == {"release": str(release.pk), "root": release.root, **found}
         page = self.page(browser, release)
         assert f"AUC {found['auc']:.2f} ({found['low']:.2f}–{found['high']:.2f})" in page
         assert "40 marked, 40 unmarked of the same groups" in page
         assert "seed 1" in page
         assert "Inspect again" in page
+        datasets.grant(release.version.dataset, "gita", by=world.rights_holder)
+        for person in (world.auditor, world.legal, world.guest_auditor):
+            page = self.page(sign_in(person), release)
+            assert "told apart" not in page
+            assert "AUC" not in page
 
-    def test_a_tell_is_said_with_the_features_that_show_it(self, browser, release):
-        inspected(rewritten(release))
+    def test_marked_files_that_differ_are_told_apart_by_what_differs_and_the_page_says_so(self, browser, release):
+        found = inspected(rewritten(release)).inspection
+        assert found["outcome"] == "apart"
+        assert "structure: bytes behind the end" in [name for name, _ in found["strongest"]]
         page = self.page(browser, release)
         assert "Marked files can be told apart by structure: AUC " in page
         assert "bytes behind the end" in page
@@ -171,20 +178,6 @@ class TestPage:
         assert "Inspect the copy" in page
         assert browser.post(reverse("release_inspect", kwargs={"pk": release.pk})).status_code == 302
         assert Job.objects.about(release).filter(kind=KIND).unfinished().count() == 1
-
-    def test_nobody_else_sees_it(self, world, sign_in, release):
-        inspected(release)
-        datasets.grant(release.version.dataset, "gita", by=world.rights_holder)
-        for person in (world.auditor, world.legal, world.guest_auditor):
-            page = self.page(sign_in(person), release)
-            assert "told apart" not in page
-            assert "AUC" not in page
-
-    def test_the_same_as_json(self, browser, release):
-        url = reverse("release_inspection", kwargs={"pk": release.pk})
-        assert browser.get(url).status_code == 404
-        found = inspected(release).inspection
-        assert browser.get(url).json() == {"release": str(release.pk), "root": release.root, **found}
 
 
 class TestCommand:

@@ -229,12 +229,12 @@ def test_a_kind_brings_its_title_and_a_row_outlives_its_kind(kind, queued):
     assert titled([job]) == [("sheep: count all", job)]
 
 
-def test_messages_carry_the_id_alone(kind, queued, world, tmp_path, settings):
+def test_messages_carry_the_id_alone(kind, queued, world, tmp_path, settings, monkeypatch):
     """What a broker sees of a job is its id."""
     from config.celery import app
 
     settings.CELERY_TASK_ALWAYS_EAGER = False
-    app.conf.task_always_eager = False
+    monkeypatch.setitem(app.conf, "task_always_eager", False)
     job = queued(kind(lambda run: None))
     with app.connection_for_write("memory://") as broker:
         from provenance.tasks import run_job

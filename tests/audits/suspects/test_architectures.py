@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-import timm
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 
 from audits.suspects import ModelSpec, SuspectError
@@ -15,6 +13,12 @@ from audits.suspects.small_resnet import SmallResNet
 from tests.audits.suspects.models import cifar_weights, clip_model, clip_spec, onnx_file, save, seeded
 
 CPU = torch.device("cpu")
+
+
+def timm_model(name, **options):
+    import timm  # takes longer to load than many tests take, and every process of a run collects this file
+
+    return timm.create_model(name, pretrained=False, **options)
 
 
 def pictures(side, count=3, seed=0):
@@ -32,7 +36,7 @@ def asked(spec, path, images=None):
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224"])
 def test_timm_answers_as_timm_does_and_reads_the_classes_off_the_weights(tmp_path, name):
     seeded()
-    model = timm.create_model(name, pretrained=False, num_classes=7).eval()
+    model = timm_model(name, num_classes=7).eval()
     spec = ModelSpec(f"timm:{name}", returns=("features", "soft"))
     encoder, features, soft = asked(spec, save(model.state_dict(), tmp_path / "w.safetensors"))
     with torch.inference_mode():
@@ -43,7 +47,7 @@ def test_timm_answers_as_timm_does_and_reads_the_classes_off_the_weights(tmp_pat
 
 
 def test_a_timm_encoder_without_head_gives_features_only(tmp_path):
-    path = save(timm.create_model("resnet18", num_classes=0).state_dict(), tmp_path / "w.safetensors")
+    path = save(timm_model("resnet18", num_classes=0).state_dict(), tmp_path / "w.safetensors")
     _, features, soft = asked(ModelSpec("timm:resnet18", input_size=64), path)
     assert features.shape == (3, 512)
     assert soft is None
@@ -52,7 +56,7 @@ def test_a_timm_encoder_without_head_gives_features_only(tmp_path):
 
 
 def test_a_transformer_takes_the_input_size_of_the_description(tmp_path):
-    model = timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=0, in_chans=1)
+    model = timm_model("vit_tiny_patch16_224", img_size=64, num_classes=0, in_chans=1)
     spec = ModelSpec("timm:vit_tiny_patch16_224", input_size=64, channels=1)
     encoder, features, _ = asked(spec, save(model.state_dict(), tmp_path / "w.safetensors"))
     assert (encoder.input_size, features.shape) == (64, (3, 192))
@@ -81,6 +85,8 @@ def test_the_pilots_network_is_known(tmp_path):
 
 
 def test_open_clip_gives_features_and_zero_shot_labels_as_open_clip_does(tmp_path):
+    from open_clip.tokenizer import SimpleTokenizer
+
     model = clip_model()
     path = save(model.state_dict(), tmp_path / "w.safetensors")
     names = ("cat", "dog", "ship")

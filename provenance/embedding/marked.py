@@ -1,13 +1,12 @@
 """Marking the key's images in blocks whose results are stored, so that a killed job resumes where it was."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from provenance.canonical import canonical_json
 from provenance.embedding.carried import without_claims
@@ -15,7 +14,7 @@ from provenance.embedding.claimed import BECOMES_COPY
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
-from provenance.embedding.sizes import UNUSUAL
+from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
@@ -50,9 +49,9 @@ class Marker:
 
     Args:
         tree: the version's files. files: the release's. work: folder for stored blocks.
-        expected_of, short_edge_of: what the manifest says of a position. stands_out: whether a marked file of so many
-            bytes would stand out there. drop_claims: mark what is left without them. becomes_copy: whether that is
-            another file's content. workers: threads.
+        expected_of, short_edge_of: what the manifest says of a position. sizes: which ones marked files may have.
+            drop_claims: mark what is left without them. becomes_copy: whether that is another file's content. workers:
+            threads.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Marker:
         expected_of: Callable[[int], Expected],
         short_edge_of: Callable[[int], int],
         *,
-        stands_out: Callable[[int, int], bool],
+        sizes: GroupSizes,
         drop_claims: bool,
         becomes_copy: Callable[[int], bool],
         workers: int,
@@ -79,7 +78,7 @@ class Marker:
         self._short_edge_of = short_edge_of
         self._drop_claims = drop_claims
         self._becomes_copy = becomes_copy
-        self._stands_out = stands_out
+        self._sizes = sizes
         self._least_edge = secret.settings.least_edge
         self._alike = bool(secret.settings.copies)
         self._workers = workers
@@ -92,11 +91,12 @@ class Marker:
         self._work.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(self._workers, thread_name_prefix="mark") as pool:
             for group in groups:
+                room = self._sizes.room(group.group, group.wanted)
                 marked = tried = number = 0
                 standing_out: list[Outcome] = []
                 while marked < group.wanted and tried < len(group.images):
                     stop = self._end(group.images, tried + min(BLOCK, group.wanted - marked))
-                    outcomes = self._block(pool, number, group.images[tried:stop])
+                    outcomes = self._block(pool, number, group.images[tried:stop], room)
                     marked += sum(outcome.is_marked for outcome in outcomes)
                     tried, number = stop, number + 1
                     standing_out += [outcome for outcome in outcomes if outcome.reason == UNUSUAL]
@@ -106,12 +106,12 @@ class Marker:
     def _last_resort(
         self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
     ) -> Iterator[list[Outcome]]:
-        """Those whose size stands out are marked only where no other image of their group is left."""
+        """Those of which there are enough are marked only where no other image of their group is left."""
         images = tuple(Candidate(one.position, one.path, one.old_sha256, one.group) for one in standing_out)
         start = 0
         while start < min(missing, len(images)):
             stop = self._end(images, min(start + BLOCK, missing))
-            yield self._block(pool, number, images[start:stop], any_size=True)
+            yield self._block(pool, number, images[start:stop], None)
             start, number = stop, number + 1
         yield standing_out[start:]
 
@@ -124,60 +124,78 @@ class Marker:
         return min(stop, len(images))
 
     def _block(
-        self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...], any_size: bool = False
+        self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...], room: Room | None
     ) -> list[Outcome]:
+        """Mark some images in order. room: without it, any size will do."""
         stored = self._work / f"{candidates[0].group:03d}-{number:06d}.json"
         if stored.exists():
-            return [Outcome(**record) for record in json.loads(stored.read_bytes())]
-        pictures = [list(files) for _, files in groupby(candidates, self._picture_of)]
-        done = pool.map(partial(self._mark_picture, any_size), pictures)
-        outcomes = [outcome for marked in done for outcome in marked]
+            outcomes = [Outcome(**record) for record in json.loads(stored.read_bytes())]
+            for outcome in outcomes:
+                if room and outcome.is_marked:
+                    room.take(outcome.position, outcome.size)
+            return outcomes
+        outcomes = []
+        for files, (outcome, data) in self._marked(pool, candidates):
+            if room and outcome.is_marked and not room.has_place(outcome.position, outcome.size):
+                outcome = replace(self._outcome(files[0]), reason=UNUSUAL)
+            outcomes += self._placed(files, outcome, data, room)
         draft = stored.with_suffix(".draft")
         draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
         draft.replace(stored)
         return outcomes
 
+    def _marked(
+        self, pool: ThreadPoolExecutor, candidates: tuple[Candidate, ...]
+    ) -> Iterator[tuple[list[Candidate], tuple[Outcome, bytes]]]:
+        """Every picture's files, and what became of the first; few results wait at a time, for some are large."""
+        waiting: deque[tuple[list[Candidate], Future[tuple[Outcome, bytes]]]] = deque()
+        for _, alike in groupby(candidates, self._picture_of):
+            files = list(alike)
+            waiting.append((files, pool.submit(self._mark_one, files[0])))
+            if len(waiting) > 2 * self._workers:
+                files, first = waiting.popleft()
+                yield files, first.result()
+        for files, last in waiting:
+            yield files, last.result()
+
     def _picture_of(self, candidate: Candidate) -> str | int:
         """What the files of one picture have in common; without the rule of copies every file is one."""
         return candidate.sha256 if self._alike else candidate.position
 
-    def _mark_picture(self, any_size: bool, files: list[Candidate]) -> list[Outcome]:
-        """Mark one picture, and put the same bytes into all files that hold it."""
-        outcome, data = self._mark_one(files[0], any_size)
+    def _placed(self, files: list[Candidate], outcome: Outcome, data: bytes, room: Room | None) -> list[Outcome]:
+        """Put the same bytes into all files that hold a picture, where it is marked."""
         for candidate in files if outcome.is_marked else ():
             expected = self._expected_of(candidate.position)
             target = safe_target(str(self._files), expected.path)
             draft = self._work / f"file-{candidate.position}.draft"
             put_in_place(data, target, draft, expected.mtime_ns, self._tree.mode_in_copy(expected))
+            if room:
+                room.take(candidate.position, len(data))
         return [replace(outcome, position=candidate.position, path=candidate.path) for candidate in files]
 
-    def _mark_one(self, candidate: Candidate, any_size: bool) -> tuple[Outcome, bytes]:
-        """What became of the candidate, and the marked file; nothing of it is written yet."""
+    def _outcome(self, candidate: Candidate) -> Outcome:
+        """Of a candidate with which nothing was done yet."""
         pattern = int(self._pattern_of_group[candidate.group])
-        base: dict[str, Any] = {
-            "position": candidate.position,
-            "path": candidate.path,
-            "group": candidate.group,
-            "pattern": pattern,
-            "old_sha256": candidate.sha256,
-        }
+        return Outcome(candidate.position, candidate.path, candidate.group, pattern, candidate.sha256)
+
+    def _mark_one(self, candidate: Candidate) -> tuple[Outcome, bytes]:
+        """What became of the candidate, and the marked file; nothing of it is written yet."""
+        untouched = self._outcome(candidate)
         if self._short_edge_of(candidate.position) < self._least_edge:
             refusal = f"The image is smaller than the {self._least_edge} pixels that this mark needs."
-            return Outcome(**base, reason=refusal), b""
+            return replace(untouched, reason=refusal), b""
         if self._becomes_copy(candidate.position):  # one marked and the other not would show the mark
-            return Outcome(**base, reason=BECOMES_COPY), b""
+            return replace(untouched, reason=BECOMES_COPY), b""
         data = self._tree.read(self._expected_of(candidate.position))
         if self._drop_claims:
             data = without_claims(data)
         place = self._secret.placement(candidate.sha256)
         try:
-            marked = mark_image(data, self._family, self._secret.patterns[pattern], place)
+            marked = mark_image(data, self._family, self._secret.patterns[untouched.pattern], place)
         except NotMarkableError as error:
-            return Outcome(**base, reason=error.sentence), b""
-        if not any_size and self._stands_out(candidate.position, len(marked.data)):
-            return Outcome(**base, reason=UNUSUAL), b""
-        outcome = Outcome(
-            **base,
+            return replace(untouched, reason=error.sentence), b""
+        outcome = replace(
+            untouched,
             new_sha256=marked.sha256,
             crc32=marked.crc32,
             size=len(marked.data),

@@ -10,7 +10,7 @@ from provenance.embedding.carried import claims, with_thumbnails
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
 from provenance.embedding.sources import Source, open_source
-from provenance.embedding.survival import MIN_SURVIVAL, psnr_of
+from provenance.embedding.survival import MAX_SURVIVAL, MIN_SURVIVAL, psnr_of
 from provenance.embedding.windows import RasterChange, is_windowed, size_of
 from provenance.embedding.written import Change
 from provenance.marks.registry import Family
@@ -41,7 +41,7 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
 
     Raises: NotMarkableError where the file could not be written like itself, where it claims or shows what would be
     false afterwards, where the image already looks like the pattern, or where the written file keeps less than 70 % of
-    the mark.
+    the mark, or more than 130 %.
     """
     if claimed := claims(data):
         raise NotMarkableError(claimed[0])
@@ -53,8 +53,7 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
             "or is grey where the mark is a colour."
         )
     written = change.write()
-    if written.survival < MIN_SURVIVAL:
-        raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{written.survival:.1%} of it.")
+    _check(written.survival)
     whole = with_thumbnails(written.data, data, written.seen)
     return MarkedImage(
         data=whole,
@@ -64,6 +63,15 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
         psnr=round(psnr_of(written.squared, written.numbers, change.peak), 3),
         survival=round(written.survival, 4),
     )
+
+
+def _check(survival: float) -> None:
+    if survival < MIN_SURVIVAL:
+        raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{survival:.1%} of it.")
+    if survival > MAX_SURVIVAL:
+        raise NotMarkableError(
+            "This file would hold a far stronger mark than was meant.", detail=f"{survival:.1%} of it."
+        )
 
 
 def _changed(source: Source, family: Family, pattern: np.ndarray, placement: tuple[float, float]) -> Change:

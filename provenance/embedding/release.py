@@ -12,7 +12,6 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from provenance.embedding.claimed import Claimed
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.marked import Marker, Outcome
 from provenance.embedding.placing import Expected, SourceTree, changed_error, put_in_place, safe_target
-from provenance.embedding.sizes import UsualSizes
+from provenance.embedding.sizes import GroupSizes
 from provenance.embedding.summary import release_facts
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
@@ -164,7 +163,6 @@ class _Embedding:
         self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
         total = sum(group.wanted for groups in candidates for group in groups)
         outcomes: list[list[Outcome]] = []
-        stands_out = partial(self._stands_out, UsualSizes.of(self.manifest))
         self.progress(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
@@ -175,7 +173,7 @@ class _Embedding:
                 stored,
                 self._expected_at,
                 self._short_edge_at,
-                stands_out=stands_out,
+                sizes=GroupSizes(self.manifest, secret.settings, self.claimed),
                 drop_claims=self.drop_claims,
                 becomes_copy=self.claimed.becomes_copy,
                 workers=workers,
@@ -270,12 +268,6 @@ class _Embedding:
     def _short_edge_at(self, position: int) -> int:
         entry = self.manifest.entry(position)
         return min(entry.width, entry.height)
-
-    def _stands_out(self, usual: UsualSizes, position: int, size: int) -> bool:
-        entry = self.manifest.entry(position)
-        if position in self.claimed:  # it loses more than the mark adds, as its unmarked neighbours do
-            return False
-        return usual.stands_out(entry.format, entry.width * entry.height, entry.size, size)
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))

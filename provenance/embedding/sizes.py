@@ -1,44 +1,97 @@
-"""Which file sizes are usual in a version: a marked file that stands out by its size is found by listing a folder."""
+"""How large marked files may be: as the files of their group are, for whoever lists a folder sees sizes.
 
-from collections.abc import Sequence
+What a mark adds moves every file up. So marked files are taken from those that are of fitting size with their mark: as
+many on either side of each eighth of their group's sizes as chance would have there.
+"""
+
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from provenance.embedding.claimed import Claimed
 from provenance.intake.manifest import Manifest
+from provenance.marks import MarkSettings
+from provenance.marks.cluster_files import grouped_entries
 
-LEAST = 1000  # files of a format; the outermost hundredth of fewer is chance
-SAMPLE = 20_000  # files that are asked, evenly spread over the manifest
-OUTERMOST = 0.01  # of either side
+LEAST = 200  # files of a group and format; parts of fewer are chance
+_EDGES = np.array([0.01, *(eighth / 8 for eighth in range(1, 8)), 0.99])  # shares of files below each bound
 
-UNUSUAL = "The marked file would be larger or smaller than nearly all others, and its source is not."
+UNUSUAL = "Marked files of its size are enough already: more of them, and sizes would tell which files are marked."
 
 
 @dataclass(frozen=True)
-class UsualSizes:
-    """Bounds of bytes per pixel by format, for formats with enough files."""
+class Kind:
+    """Files of a group in one format. bounds: bytes per pixel between parts; share: of the group's files."""
 
-    bounds: dict[str, tuple[float, float]]
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> "UsualSizes":
-        """The 1st and 99th percentile over the manifest, or over a sample of it."""
-        count = len(manifest)
-        found: dict[str, list[float]] = {}
-        if count >= LEAST:
-            for number in range(min(count, SAMPLE)):
-                entry = manifest.entry(number * count // min(count, SAMPLE))
-                found.setdefault(entry.format, []).append(entry.size / (entry.width * entry.height))
-        return cls({name: _bounds(sizes) for name, sizes in found.items() if len(sizes) >= LEAST})
-
-    def stands_out(self, name: str, pixels: int, before: int, after: int) -> bool:
-        """Whether a file of `before` bytes is of usual size and one of `after` bytes is not. name: its format."""
-        if name not in self.bounds:
-            return False
-        low, high = self.bounds[name]
-        return low <= before / pixels <= high and not low <= after / pixels <= high
+    bounds: np.ndarray
+    share: float
 
 
-def _bounds(sizes: Sequence[float]) -> tuple[float, float]:
-    low, high = np.quantile(sizes, [OUTERMOST, 1 - OUTERMOST])
-    return float(low), float(high)
+class Room:
+    """Places for the marked files of a group. kind_of: its format and bytes per pixel, of a position and a size."""
+
+    def __init__(self, kinds: dict[str, Kind], wanted: int, kind_of: Callable[[int, int], tuple[str, float]]) -> None:
+        self._kinds, self._kind_of = kinds, kind_of
+        self._left = {name: _places(wanted * kind.share) for name, kind in kinds.items()}
+
+    def has_place(self, position: int, size: int) -> bool:
+        """Whether a marked file of so many bytes may join those that are there."""
+        name, sides = self._sides(position, size)
+        return name not in self._left or bool((self._left[name][sides] > 0).all())
+
+    def take(self, position: int, size: int) -> None:
+        """Count a marked file."""
+        name, sides = self._sides(position, size)
+        if name in self._left:
+            self._left[name] -= sides
+
+    def _sides(self, position: int, size: int) -> tuple[str, np.ndarray]:
+        """Format, and of every bound whether the file is below, and whether above."""
+        name, density = self._kind_of(position, size)
+        if name not in self._kinds:
+            return name, np.zeros((2, len(_EDGES)), bool)
+        above = density > self._kinds[name].bounds
+        return name, np.stack([~above, above])
+
+
+def _places(wanted: float) -> np.ndarray:
+    """How many marked files may be below and above every bound: one standard deviation more than chance has there."""
+    shares = np.stack([_EDGES, 1 - _EDGES])
+    return np.maximum(np.floor(wanted * shares + np.sqrt(wanted * shares * (1 - shares))), 1)
+
+
+class GroupSizes:
+    """Bytes per pixel of a version's files, by group and format, where there are enough.
+
+    claimed: files that lose their claims, more bytes than a mark adds; so do their neighbours, and any size will do.
+    """
+
+    def __init__(self, manifest: Manifest, settings: MarkSettings, claimed: Claimed) -> None:
+        self._manifest, self._claimed = manifest, claimed
+        found: dict[int, dict[str, array[float]]] = {}
+        grouping = settings.grouping()
+        for entry, grouped in zip(manifest, grouped_entries(manifest, settings), strict=True):
+            if (group := grouping.group_of(grouped)) >= 0:
+                own = found.setdefault(group, {}).setdefault(entry.format, array("d"))
+                own.append(entry.size / (entry.width * entry.height))
+        self._kinds = {group: kinds_of(by_format) for group, by_format in found.items()}
+
+    def room(self, group: int, wanted: int) -> Room:
+        """For so many marked files of a group."""
+        return Room(self._kinds.get(group, {}), wanted, self._kind_of)
+
+    def _kind_of(self, position: int, size: int) -> tuple[str, float]:
+        entry = self._manifest.entry(position)
+        return "" if position in self._claimed else entry.format, size / (entry.width * entry.height)
+
+
+def kinds_of(by_format: "dict[str, array[float]]") -> dict[str, Kind]:
+    """Of a group's files: bytes per pixel, by format. Formats with too few files are not there."""
+    count = sum(len(sizes) for sizes in by_format.values())
+    return {
+        name: Kind(np.quantile(np.frombuffer(sizes), _EDGES), len(sizes) / count)
+        for name, sizes in by_format.items()
+        if len(sizes) >= LEAST
+    }

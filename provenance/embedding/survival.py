@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 MIN_SURVIVAL = 0.7  # of the pattern's energy (docs/method.md, section 2.5)
+MAX_SURVIVAL = 1.3  # a mark that quantisation made stronger shows where a weaker one was meant
 BAND = 1 << 18  # numbers compared at a time: large images then need no more memory than small ones
 
 

@@ -1,4 +1,4 @@
-"""What each preset does to images, for every family and way of marking: PSNR, how many carry it, survival, growth.
+"""What each preset does to images, for every family and way: PSNR, how many carry it, survival, growth, time.
 
 Run: python -m tests.benchmarks.preset_psnr [images]   (100 of each set; some minutes)
 
@@ -9,6 +9,7 @@ The sentences in provenance/marks/presets.py quote this table.
 from __future__ import annotations
 
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def row(trial: Trial) -> str:
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    print("| images | family | way | preset | PSNR | can carry it | survival | growth |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| images | family | way | preset | PSNR | can carry it | survival | growth | processor time |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name, archive in SETS.items():
         images = pictures(DATA / archive, count)
         for family in families():
@@ -45,8 +46,11 @@ def main() -> None:
                 for preset in PRESETS.values():
                     groups = GROUPS if way == "associated" else ()
                     mark = preset.settings(groups, "class", family, association=way)
+                    try_strength(images[:1], mark, b"warm")
+                    start = time.process_time()
                     trial = try_strength(images, mark, b"benchmark")
-                    print(f"| {name} | {family} | {way} | {preset.name} | {row(trial)} |", flush=True)
+                    spent = f"{1000 * (time.process_time() - start) / trial.tried:.1f} ms"
+                    print(f"| {name} | {family} | {way} | {preset.name} | {row(trial)} | {spent} |", flush=True)
 
 
 if __name__ == "__main__":

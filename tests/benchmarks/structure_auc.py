@@ -1,27 +1,33 @@
 """Whether marked files can be told from others by structure: every family on every set of files.
 
-Run: python -m tests.benchmarks.structure_auc [--each 1000] [--preset balanced] [--out FOLDER] [--sets NAME …]
+Run: python -m tests.benchmarks.structure_auc [--each 1000] [--keys 1] [--preset balanced] [--out FOLDER]
+    [--sets NAME …] [--families NAME …]
 
-Each set gives twice as many files as are marked; the key's first ones that can bear the mark are marked, the others
-stay as they are. A classifier learns on half of either kind and is tested on the other half. The photographs are only
-200: there 10 keys mark 100 each, and the mean area over keys is told with its t-interval. Results stand in FOLDER, one
-file per line of the table, and are not computed again. One core takes some hours at 1,000 each; docs/structure.md.
+Each set gives four times as many files as are marked; the key's first ones that can bear the mark, and are of fitting
+size with it, are marked as in a release of one group, and compared with as many others. A classifier learns on half of
+either kind and is tested on the other half. The photographs are only 200: there 10 keys mark 100 each, and the mean
+area over keys is told with its t-interval, as it is of any set with several keys. Results stand in FOLDER, one file per
+line of the table, and are not computed again. One core takes some hours at 1,000 each; docs/structure.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from scipy.stats import t as student
 
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
+from provenance.embedding.sizes import Room, kinds_of
 from provenance.inspection.classifier import BOUND, tell_apart
 from provenance.inspection.errors import InspectionError
 from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, Features, within
@@ -45,16 +51,31 @@ def secret_for(mark: MarkSettings, key: int) -> MarkSecret:
     return MarkSecret.derive(hashlib.sha256(b"structure %d" % key).digest(), b"b" * 32, mark)
 
 
+def room_in(files: list[bytes], each: int) -> Room:
+    """Places for the marked ones of these files by their sizes, as a release has them."""
+    found: dict[str, array[float]] = {}
+    seen = []
+    for data in files:
+        with Image.open(io.BytesIO(data)) as image:
+            seen.append((str(image.format), image.width * image.height))
+        found.setdefault(seen[-1][0], array("d")).append(len(data) / seen[-1][1])
+    return Room(kinds_of(found), each, lambda index, size: (seen[index][0], size / seen[index][1]))
+
+
 def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tuple[int, bytes]]:
-    """(index, marked file) for the key's first `each` files that can bear the mark."""
-    family, found = family_for(secret.settings), 0
+    """(index, marked file) for the key's first `each` files that can bear the mark, and are of fitting size then."""
+    family, found, room = family_for(secret.settings), 0, room_in(files, each)
     digests = [hashlib.sha256(data).hexdigest() for data in files]
     for index in sorted(range(len(files)), key=lambda index: secret.placement(digests[index] + "order")):
         pattern = secret.patterns[index % len(secret.patterns)]
         try:
-            yield index, mark_image(files[index], family, pattern, secret.placement(digests[index])).data
+            marked = mark_image(files[index], family, pattern, secret.placement(digests[index])).data
         except NotMarkableError:
             continue
+        if not room.has_place(index, len(marked)):
+            continue
+        room.take(index, len(marked))
+        yield index, marked
         found += 1
         if found == each:
             return
@@ -68,10 +89,12 @@ class Set:
         self._known: dict[int, Features] = {}
 
     def rows(self, mark: MarkSettings, key: int) -> tuple[list[Features], list[bool]]:
-        """Features of all files of a release with this key, and which are marked."""
+        """Features of a release's marked files with this key and of as many others, and which are marked."""
         found = marked_by(secret_for(mark, key), self.files, self.each)
         marked = {index: file_features(data) for index, data in found}
-        others = [self._unmarked(index) for index in range(len(self.files)) if index not in marked]
+        unmarked = [index for index in range(len(self.files)) if index not in marked]
+        chosen = sorted(unmarked, key=lambda index: hashlib.sha256(f"{key}/{index}".encode()).digest())[: len(marked)]
+        others = [self._unmarked(index) for index in chosen]
         return [*marked.values(), *others], [True] * len(marked) + [False] * len(others)
 
     def _unmarked(self, index: int) -> Features:
@@ -80,9 +103,9 @@ class Set:
         return self._known[index]
 
 
-def row(files: Set, mark: MarkSettings) -> dict[str, Any]:
-    """One line of the table."""
-    keys = KEYS if len(files.files) < FEW else 1
+def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
+    """One line of the table; of few files, several keys anyhow."""
+    keys = KEYS if len(files.files) < FEW else keys
     found = [_of_key(files, mark, key) for key in range(keys)]
     last = found[-1]
     told = {
@@ -126,6 +149,7 @@ def line(name: str, family: str, told: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--each", type=int, default=1000)
+    parser.add_argument("--keys", type=int, default=1, help="that mark each set, for the mean over them")
     parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
     parser.add_argument("--out", type=Path, default=Path("structure-auc"))
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
@@ -146,13 +170,12 @@ def main() -> None:
     for name in options.sets:
         files: Set | None = None
         for family in options.families:
-            kept = options.out / f"{name} {family} {options.preset} {options.each}.json".replace(",", "").replace(
-                " ", "-"
-            )
+            title = f"{name} {family} {options.preset} {options.each}" + (f" {options.keys} keys" * (options.keys > 1))
+            kept = options.out / f"{title}.json".replace(",", "").replace(" ", "-")
             if not kept.exists():
-                files = files or Set(files_of(name, 2 * options.each), options.each)
+                files = files or Set(files_of(name, 4 * options.each), options.each)
                 try:
-                    told = row(files, mark_of(family, options.preset))
+                    told = row(files, mark_of(family, options.preset), options.keys)
                 except InspectionError as error:  # hardly a file of this kind bears a mark
                     told = {"refused": error.sentence}
                 write_whole(kept, lambda draft, told=told: draft.write_text(json.dumps(told)))

@@ -127,7 +127,7 @@ class TestFamilies:
 
     @pytest.mark.parametrize(
         ("family", "association", "shares"),
-        [("blend", "plain", "0, 20 and 63 %"), ("patch", "associated", "92, 92 and 83 %"), ("warp", "plain", "")],
+        [("blend", "plain", "97, 71 and 100 %"), ("patch", "associated", "99, 91 and 69 %"), ("warp", "plain", "")],
     )
     def test_it_says_how_many_small_files_can_carry_a_mark(self, browser, version, family, association, shares):
         page = " ".join(self.fields(browser, version, family=family, association=association).split())

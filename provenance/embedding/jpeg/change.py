@@ -3,14 +3,16 @@
 import numpy as np
 
 from provenance.embedding.carried.seen import Seen, is_small_part
-from provenance.embedding.jpeg.changing import Changing
+from provenance.embedding.jpeg.changing import Asked, Changing
 from provenance.embedding.jpeg.decoding import Decoder, Region
 from provenance.embedding.jpeg.entropy import Picture, read_picture, write_picture
 from provenance.embedding.jpeg.planes import Plane
-from provenance.embedding.survival import MIN_SURVIVAL
+from provenance.embedding.survival import MAX_SURVIVAL, MIN_SURVIVAL
 from provenance.embedding.written import Written
 from provenance.marks.registry import Rows
 
+ROUNDS = 12, 3  # of settling; fewer where too little of a mark survives it
+ASKS = 5
 _Follower = tuple[tuple, tuple, np.ndarray]  # where blocks are, where those they follow, and which of them do
 
 
@@ -29,7 +31,7 @@ class JpegChange:
         pair = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         self._pixels = pair if is_small_part(region, decoder.size) else None
         self.mode = decoder.colours.mode
-        self._make(None)
+        self._make(Asked(ROUNDS[0]))
 
     @property
     def mean(self) -> float:
@@ -38,10 +40,8 @@ class JpegChange:
 
     def write(self) -> Written:
         """The file. Blocks in which nothing differs stay as they are. Raises NotMarkableError."""
-        if self._sums.energy and self._sums.survival < MIN_SURVIVAL:
-            tried = self._picture.coefs
-            self._picture = read_picture(self._picture.data, self._picture.structure, self._picture.rows)
-            self._make(tried)
+        if self._sums.energy:
+            self._adjust()
         height, width = self._decoder.size
         return Written(
             data=write_picture(self._picture, self._picture.coefs, self._changed),
@@ -51,13 +51,40 @@ class JpegChange:
             seen=Seen((height, width), self._region, *self._pixels, peak=self.peak) if self._pixels else None,
         )
 
-    def _make(self, tried: np.ndarray | None) -> None:
-        """Change the coefficients. tried: what a first change made of them; what it missed is asked for once more."""
+    def _adjust(self) -> None:
+        """Ask for part of what is missing, or too much, as long as more or less than what may survive does."""
+        tried, wrong = self._picture.coefs, self._wrong
+        least, most = 0.0, 2.0
+        for _ in range(ASKS):
+            if not self._wrong:
+                return
+            part = (least + most) / 2
+            self._make_again(Asked(ROUNDS[0], tried, part))
+            if self._wrong == wrong:
+                least = part
+            else:
+                most = part
+        for rounds in ROUNDS[1:]:
+            if not self._wrong:
+                return
+            self._make_again(Asked(rounds, tried, 1.0))
+
+    @property
+    def _wrong(self) -> int:
+        """-1 where too little survives, 1 where too much does."""
+        return (self._sums.survival > MAX_SURVIVAL) - (self._sums.survival < MIN_SURVIVAL)
+
+    def _make_again(self, asked: Asked) -> None:
+        self._picture = read_picture(self._picture.data, self._picture.structure, self._picture.rows)
+        self._make(asked)
+
+    def _make(self, asked: Asked) -> None:
+        """Change the coefficients."""
         coefs = self._picture.coefs
         self._changed = np.zeros(len(coefs), np.uint8)
         followers = [_followers(plane.blocks(coefs), plane) for plane in self._decoder.planes]
         changing = Changing(self._picture.structure, self._decoder, self._box, self._region, self._rows, self._changed)
-        for top, before, after in changing.change(coefs, tried):
+        for top, before, after in changing.change(coefs, asked):
             self._keep(top, before, after)
         self._sums = changing.sums
         for plane, found in zip(self._decoder.planes, followers, strict=True):

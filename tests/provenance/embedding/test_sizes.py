@@ -1,4 +1,4 @@
-"""A marked file must not stand out by its size, where there are enough files to stand out among."""
+"""Marked files are as large as the others of their group, where there are enough to tell."""
 
 import json
 from collections import Counter
@@ -8,13 +8,23 @@ import pytest
 from PIL import Image
 
 from provenance.embedding import sizes
-from provenance.embedding.sizes import UNUSUAL, UsualSizes
+from provenance.embedding.claimed import Claimed
+from provenance.embedding.sizes import UNUSUAL, GroupSizes
 from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, jpeg, picture, secret_of, write_version
 
 
 def grained(seed: int, grain: float) -> bytes:
     pixels = picture(seed) + np.random.default_rng(seed).normal(0, grain, (40, 48, 3))
     return as_bytes(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), quality=88)
+
+
+def all_sizes(count: int) -> dict[str, bytes]:
+    """Of every group, smooth pictures beside grained ones."""
+    return {
+        f"{group}/{number:03d}.jpg": grained(1000 * at + number, 0.5 * (number % 25))
+        for at, group in enumerate(GROUPS)
+        for number in range(count)
+    }
 
 
 @pytest.fixture
@@ -26,38 +36,36 @@ def listed(out, name: str) -> list[dict]:
     return [json.loads(line) for line in (out / name).read_text().splitlines()]
 
 
-def standing_out(version, out, usual: UsualSizes) -> int:
-    """Marked files outside of the usual sizes, whose sources are inside."""
+def above_median(version, out) -> int:
+    """How many marked files have more bytes than half of the sources of their group; all are of as many pixels."""
     found = 0
     for row in listed(out, "marked.jsonl"):
-        source = version.entry(row["position"])
-        found += usual.stands_out("JPEG", source.width * source.height, source.size, row["size"])
+        own = [entry.size for entry in version if entry.label == row["path"].split("/")[0]]
+        found += row["size"] > np.median(own)
     return found
 
 
-def test_marked_files_of_unusual_size_are_passed_over(tmp_path, monkeypatch):
-    """Smooth pictures beside grained ones: a mark in the largest of them makes it larger than all others."""
-    files = {f"{g}/{i:03d}.jpg": grained(100 * n + i, 0.25 * (i % 25)) for n, g in enumerate(GROUPS) for i in range(50)}
-    with write_version(tmp_path / "version", files) as version:
-        before = embed(version, tmp_path / "before", secret_of())
+def test_marked_files_are_spread_over_the_sizes_of_their_group(tmp_path, monkeypatch):
+    """A patch makes small files larger: left alone, nearly all are among the larger half."""
+    with write_version(tmp_path / "version", all_sizes(60)) as version:
+        before = embed(version, tmp_path / "before", secret_of(share=0.2, opacity=0.6))
         monkeypatch.setattr(sizes, "LEAST", 40)
-        facts = embed(version, tmp_path / "out", secret_of())
-        assert facts["marked"] == before["marked"] == 40
-        usual = UsualSizes.of(version)
-        assert standing_out(version, tmp_path / "before", usual) > 4
-        assert standing_out(version, tmp_path / "out", usual) <= 2  # where nobody was left
+        facts = embed(version, tmp_path / "out", secret_of(share=0.2, opacity=0.6))
+        assert facts["marked"] == before["marked"] == 48
+        assert above_median(version, tmp_path / "before") >= 33
+        assert above_median(version, tmp_path / "out") <= 34
         reasons = Counter(row["reason"] for row in listed(tmp_path / "out", "unmarked.jsonl"))
         assert reasons[UNUSUAL] == facts["passed_over"][UNUSUAL] > 0
 
 
 def test_where_every_mark_stands_out_the_first_of_them_are_marked_all_the_same(tmp_path, few_suffice):
     """Pictures as alike as scans of one page: no choice could hide a mark, and a release is still made."""
-    files = {f"{g}/{i:03d}.jpg": as_bytes(_nearly_flat(100 * n + i)) for n, g in enumerate(GROUPS) for i in range(30)}
+    files = {f"{g}/{i:03d}.jpg": as_bytes(_nearly_flat(100 * n + i)) for n, g in enumerate(GROUPS) for i in range(50)}
     with write_version(tmp_path / "version", files) as version:
         facts = embed(version, tmp_path / "out", secret_of())
         again = embed(version, tmp_path / "again", secret_of(), workers=1)
     assert facts == again
-    assert facts["marked"] == 24
+    assert facts["marked"] == 40
     rows = [row["position"] for name in ("marked.jsonl", "unmarked.jsonl") for row in listed(tmp_path / "out", name)]
     assert len(rows) == len(set(rows))
     assert facts["passed_over"][UNUSUAL] > 0
@@ -67,23 +75,47 @@ def _nearly_flat(seed: int) -> Image.Image:
     return Image.fromarray(np.full((40, 48, 3), 90 + seed % 7, np.uint8))
 
 
-def test_few_files_have_no_usual_size(tmp_path):
+def test_an_interrupted_release_counts_what_is_marked_already(tmp_path, few_suffice):
+    with write_version(tmp_path / "version", all_sizes(60)) as version:
+        facts = embed(version, tmp_path / "whole", secret_of())
+
+        def stop(done: int, total: int, phase: str) -> None:
+            if phase == "marking images" and done > 20:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            embed(version, tmp_path / "out", secret_of(), progress=stop)
+        assert embed(version, tmp_path / "out", secret_of()) == facts
+    assert listed(tmp_path / "out", "marked.jsonl") == listed(tmp_path / "whole", "marked.jsonl")
+
+
+def test_few_files_may_be_of_any_size(tmp_path):
     files = {f"{group}/{i}.jpg": jpeg(i) for group in GROUPS for i in range(5)}
     with write_version(tmp_path, files) as version:
-        usual = UsualSizes.of(version)
-    assert usual.bounds == {}
-    assert not usual.stands_out("JPEG", 100, 10, 10**9)
+        room = GroupSizes(version, secret_of().settings, Claimed.nothing(len(version))).room(0, 1)
+        for _ in range(10):
+            assert room.has_place(0, 10**9)
+            room.take(0, 10**9)
 
 
-def test_bounds_are_of_bytes_per_pixel_and_a_source_that_stands_out_may_stay_so(tmp_path, few_suffice):
-    files = {f"a/{i:02d}.jpg": grained(i, 0.2 * i) for i in range(60)}
+def test_places_are_of_bytes_per_pixel_on_either_side_of_each_eighth(tmp_path, few_suffice):
+    """Of 16 marked files eight are expected above the median, and two deviations of two may be more."""
+    files = {f"{group}/{i:02d}.jpg": grained(i, 0.2 * i) for group in GROUPS for i in range(80)}
     with write_version(tmp_path, files) as version:
-        usual = UsualSizes.of(version)
-    low, high = usual.bounds["JPEG"]
-    assert 0 < low < high
-    inside, above, below = (round(bound * 10**6) for bound in ((low + high) / 2, high * 1.1, low * 0.9))
-    assert usual.stands_out("JPEG", 10**6, inside, above)
-    assert usual.stands_out("JPEG", 10**6, inside, below)
-    assert not usual.stands_out("JPEG", 10**6, inside, inside)
-    assert not usual.stands_out("JPEG", 10**6, above, above)
-    assert not usual.stands_out("PNG", 10**6, inside, above)
+        room = GroupSizes(version, secret_of().settings, Claimed.nothing(len(version))).room(1, 16)
+        own = sorted(entry.size for entry in version if entry.label == GROUPS[1])
+        position = next(at for at, entry in enumerate(version) if entry.label == GROUPS[1])
+
+        def taken(size: int) -> int:
+            count = 0
+            while room.has_place(position, size):
+                room.take(position, size)
+                count += 1
+            return count
+
+        assert taken(own[-1] + 10**6) == 1  # the outermost hundredth
+        assert taken(own[75]) == 2  # the uppermost eighth: 2 + 1.3
+        assert taken(own[45]) == 7  # above the median: 8 + 2
+        assert taken(own[42]) == 0
+        assert taken(own[35]) == 1  # above the third eighth: 10 + 1.9
+        assert taken(own[15]) == 3  # below the second: 4 + 1.7, the one above it among them

@@ -19,6 +19,7 @@ EACH = 40
 SMALL = ("JPEG, optimised", "JPEG, standard tables", "JPEG, restart markers", "JPEG, 4:4:0", "PNG, by hand")
 # Areas by form and bytes, not to become worse: a mark changes the picture, and sizes follow from it.
 WORST = {"patch": 0.90, "blend": 0.74, "spectral": 0.72, "warp": 0.90}
+WORST_OF_JPEG = {"patch": 0.65, "blend": 0.61, "spectral": 0.61, "warp": 0.63}
 NEVER_MARKED = {"WebP, lossy"}
 
 
@@ -73,12 +74,12 @@ def test_a_marked_photograph_has_the_form_of_its_source(family):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", [kind for kind in SETS if kind not in NEVER_MARKED and kind != "photographs"])
 def test_form_tells_nothing_large(kind):
-    files = Set(files_of(kind, 2000), 1000)
+    files, worst = Set(files_of(kind, 4000), 1000), WORST if kind.startswith(("PNG", "WebP")) else WORST_OF_JPEG
     for family in families():
         rows, marked = files.rows(mark_of(family), 0)
         by_form = tell_apart([within(one, FORM) for one in rows], marked, 1)
         assert by_form.outcome != "apart", (family, by_form)
-        assert tell_apart([within(one, STRUCTURAL) for one in rows], marked, 1).auc <= WORST[family]
+        assert tell_apart([within(one, STRUCTURAL) for one in rows], marked, 1).auc <= worst[family]
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from provenance.compiling import compiled
 _f = np.float32
 # Cosines of the orthonormal DCT-II of length eight, halved: half of cos(k pi / 16).
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(math.cos(k * math.pi / 16) / 2) for k in range(1, 8))
-_LARGEST = 1023  # of a quantised coefficient in baseline coding; DC goes one further down
 _BLOCKS = 128  # that are transformed together: what is held of them stays nearby
 _LINE = 8 * _BLOCKS
 
@@ -34,13 +33,14 @@ def _forward(lines, out, blocks):
 
 
 @compiled
-def add_difference(before, after, top, left, size, planes, weights, steps, coefs, changed):
+def add_difference(before, after, top, left, size, planes, weights, steps, largest, coefs, changed):
     """Add to the coefficients of a picture what whole units of pixels differ by.
 
     Args:
         before, after: (h, w, C) uint8, from `top` and `left` on in a picture of `size`. planes: (P, 5): samples down,
             pixels of a sample (down, across), first block, blocks of a row. weights: (P, C), in 1/65536, and steps:
-            (P, 64), float32. coefs, changed: (blocks, 64), (blocks,) uint8.
+            (P, 64), float32. largest: size of a coefficient; DC goes one further down. coefs, changed: (blocks, 64),
+        (blocks,) uint8.
     """
     rows, columns, channels = before.shape
     tall, across = 8 * planes[:, 1].max(), 8 * planes[:, 2].max()
@@ -69,7 +69,7 @@ def add_difference(before, after, top, left, size, planes, weights, steps, coefs
                         _add_up(sums, right, scale, samples[y * _LINE : (y + 1) * _LINE], blocks)
                     start = planes[number, 3] + line * planes[number, 4] + column
                     here = slice(start, start + blocks)
-                    _add_transformed(samples, turned, steps[number], coefs[here], changed[here])
+                    _add_transformed(samples, turned, steps[number], largest, coefs[here], changed[here])
 
 
 @compiled
@@ -136,7 +136,7 @@ def _add_up(pixels, across, scale, samples, blocks):
 
 
 @compiled
-def _add_transformed(samples, turned, steps, coefs, changed):
+def _add_transformed(samples, turned, steps, largest, coefs, changed):
     """Add to the (n, 64) coefficients of some blocks the transform of their (8, 8, _BLOCKS) samples."""
     blocks = len(coefs)
     for y in range(8):
@@ -153,5 +153,5 @@ def _add_transformed(samples, turned, steps, coefs, changed):
         for block in range(blocks):
             if line[block] != 0:
                 value = np.int32(np.int32(coefs[block, place]) + np.int32(line[block]))
-                coefs[block, place] = min(max(value, -_LARGEST - (place == 0)), _LARGEST)
+                coefs[block, place] = min(max(value, -largest - (place == 0)), largest)
                 changed[block] = 1

@@ -20,9 +20,9 @@ fix: $(VENV)/ready-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is tested without a browser, PostgreSQL, instances, and models that are opened or trained.
+# What is tested without a browser, PostgreSQL, instances, models that are opened or trained, and long files.
 test-fast: $(VENV)/ready-dev
-	$(PYTEST) -m "not slow and not browser and not services and not instance and not suspect"
+	$(PYTEST) -m "not slow and not browser and not services and not instance and not suspect and not long"
 
 test: $(VENV)/ready-dev
 	$(PYTEST)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audits.models import Audit, Plan
 from audits.services.plans.drafting import save_draft
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.locking import lock
-from audits.services.plans.series import shown_before
+from audits.services.plans.series import shown_before, shown_by_strangers
 from audits.services.plans.values import PlanError, PlanValues
 from audits.services.reports.keys import keys_facts
 from audits.services.runs import queueing
@@ -124,6 +126,29 @@ def test_a_result_counts_strangers_runs_with_p_1(world, theirs, sign_in):
     page = sign_in(world.auditor).get(reverse("audit_detail", args=[row.audit_id])).content.decode()
     assert "1 earlier run of another organisation" in page
     assert "Cedar" not in page
+
+
+def test_what_many_runs_show_takes_no_more_questions(world, theirs):
+    bench = Bench(world)
+    same_images(theirs, bench.version)
+    suspect, reference = (model(world.elsewhere, world.outsider, name) for name in ("suspect-1", "other"))
+    foreign = {"organisation": world.elsewhere, "created_by": world.outsider, "version": theirs}
+    questions = set()
+    for runs in (1, 2, 3):
+        bench.queued(bench.plan(*theirs.releases.all(), suspect=suspect, **foreign))
+        own = bench.plan(*bench.releases)
+        own.references.add(reference)
+        last = bench.queued(own)
+        look = bench.plan(bench.releases[0], suspect=model(world.owner, world.auditor, f"third {runs}"))
+        look.references.add(bench.suspect)
+        bench.queued(look)
+        with CaptureQueriesContext(connection) as asked:
+            assert shown_by_strangers(bench.suspect, bench.version) == 3 * runs
+            # Two releases, three levels, with the reference and without; and of each look three for every level.
+            assert shown_before(bench.suspect, bench.version) == 12 * runs + 9 * runs
+        questions.add(len(asked))
+        assert shown_before(bench.suspect, bench.version, last) == 12 * (runs - 1) + 9 * (runs - 1)
+    assert len(questions) == 1
 
 
 def test_runs_against_other_images_of_the_owner_are_listed_with_their_number(world, sign_in):

@@ -19,8 +19,8 @@ class KeyFacts:
 
 @dataclass(frozen=True)
 class OtherRun:
-    """A run of the same suspect against other images of the same owner. end: its conclusion or how it stands, empty
-    where another organisation made it."""
+    """A run of the same suspect against other images of the same owner. end: its conclusion or how it stands, empty in
+    earlier reports where another organisation made it."""
 
     queued_at: str
     end: str
@@ -42,6 +42,7 @@ class KeysFacts:
     committed: int | None = None
     untested: int | None = None
     other_images: tuple[OtherRun, ...] = ()
-    other_sets: int = 0  # of images of the same owner, against which these were
+    other_runs_elsewhere: int = 0  # of other organisations, which are not listed
+    other_sets: int = 0  # of images of the same owner, against which all of these were
     models_not_compared: int = 0  # of the server, with the suspect and the images, when the plan was locked
     versions_not_compared: int = 0

@@ -208,16 +208,14 @@ def _other_images(facts: ReportFacts) -> list[tuple[str, str]]:
     keys, said = facts.keys, []
     if keys is None:
         return []
-    if runs := keys.other_images:
-        listed = [f"{short_time(run.queued_at)}{f' ({run.end})' if run.end else ''}" for run in runs[:MOST_RUNS]]
-        more = f" and {count(len(runs) - MOST_RUNS)} more, all in the JSON form" if len(runs) > MOST_RUNS else ""
+    if runs := len(keys.other_images) + keys.other_runs_elsewhere:
         said.append(
             (
                 "Other images of the same owner.",
-                f"The same suspect was run {counted(len(runs), 'time')} against "
-                f"{counted(keys.other_sets, 'other set')} of images of the same owner (UTC: "
-                f"{', '.join(listed)}{more}). Each set is a question of its own and is corrected by itself, so of "
-                "many such runs against an innocent suspect some give a small p by chance.",
+                f"The same suspect was run {counted(runs, 'time')} against "
+                f"{counted(keys.other_sets, 'other set')} of images of the same owner ({_listed(keys)}). Each set is a "
+                "question of its own and is corrected by itself, so of many such runs against an innocent suspect some "
+                "give a small p by chance.",
             )
         )
     if missing := _not_compared(keys):
@@ -230,6 +228,15 @@ def _other_images(facts: ReportFacts) -> list[tuple[str, str]]:
             )
         )
     return said
+
+
+def _listed(keys: KeysFacts) -> str:
+    runs, elsewhere = keys.other_images, keys.other_runs_elsewhere
+    listed = [f"{short_time(run.queued_at)}{f' ({run.end})' if run.end else ''}" for run in runs[:MOST_RUNS]]
+    more = f" and {count(len(runs) - MOST_RUNS)} more, all in the JSON form" if len(runs) > MOST_RUNS else ""
+    own = [f"UTC: {', '.join(listed)}{more}"] if runs else []
+    theirs = [f"{count(elsewhere)} by other organisations, not listed"] if elsewhere else []
+    return "; ".join([*own, *theirs])
 
 
 def _not_compared(keys: KeysFacts) -> str:

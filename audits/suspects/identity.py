@@ -80,7 +80,7 @@ def likeness(one: Identity, other: Identity) -> Likeness | None:
         return "answers"
     if any(len(name.split()) == 2 for name in one.geometries.keys() & other.geometries.keys()):
         return None
-    if _share_half(one.parts, other.parts):
+    if _share_most(one.parts, other.parts):
         return "parts"
     return "labels" if one.labels and one.labels == other.labels else None
 
@@ -104,8 +104,9 @@ def _met_by(way: str) -> tuple[str, ...]:
     return tuple(there for there in dict.fromkeys(found) if there != way)
 
 
-def _share_half(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return 2 * len(set(one) & set(other)) >= max(1, min(len(one), len(other)))
+def _share_most(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """More than half of those of the model with more: so none can be one with two models that share nothing."""
+    return 2 * len(set(one) & set(other)) > max(len(one), len(other))
 
 
 def distance(one: Geometry, other: Geometry) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from provenance.intake.errors import ManifestError
 from provenance.intake.manifest import Manifest, content_of
 from provenance.whole_files import write_whole
 
@@ -29,6 +30,16 @@ def contents(folder: Path) -> NDArray[np.uint64]:
     if path.stat().st_size == 0:
         return np.empty(0, np.uint64)
     return np.memmap(path, np.dtype("<u8"), "r")
+
+
+def can_be_read(folder: Path) -> bool:
+    """Whether there is what `contents` reads, without reading it."""
+    try:
+        if not (folder / FILE).exists():
+            Manifest(folder).close()
+    except ManifestError:
+        return False
+    return True
 
 
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> int:

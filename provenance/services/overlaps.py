@@ -5,7 +5,9 @@ Files are told apart by their SHA-256, over the datasets of all organisations; i
 Never show whose a version of another organisation is. What for: docs/method.md, section 6.8.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from itertools import pairwise
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -13,7 +15,7 @@ from django.utils import timezone
 
 from provenance.intake.contents import contents, shared
 from provenance.intake.errors import ManifestError
-from provenance.models import Overlap, Version
+from provenance.models import Organisation, Overlap, Version
 
 
 def same_images(version: Version) -> Q:
@@ -30,21 +32,57 @@ def family(version: Version) -> set[UUID]:
     found, reached = {version.pk}, {version.pk}
     own = Version.objects.filter(dataset__organisation=version.dataset.organisation_id)
     while reached:
-        near = _neighbours(reached) - found
+        near = _neighbours(reached, found)
         found |= near
         reached = set(own.filter(pk__in=near).values_list("pk", flat=True))
     return found
 
 
-def _neighbours(versions: Collection[UUID]) -> set[UUID]:
-    pairs = Overlap.objects.of_same_images().filter(Q(one__in=versions) | Q(other__in=versions))
+def _neighbours(versions: Collection[UUID], found: Collection[UUID]) -> set[UUID]:
+    """Of these versions, but for those that were found before: in a large family most pairs are among those."""
+    pairs = Overlap.objects.of_same_images()
+    others = pairs.filter(one__in=versions).exclude(other__in=found).values_list("other", flat=True)
+    ones = pairs.filter(other__in=versions).exclude(one__in=found).values_list("one", flat=True)
     roots = Version.objects.filter(pk__in=versions).exclude(root="").values("root")
-    alike = Version.objects.filter(root__in=roots).values_list("pk", flat=True)
-    return {pk for pair in pairs.values_list("one", "other") for pk in pair}.union(alike)
+    alike = Version.objects.filter(root__in=roots).exclude(pk__in=found).values_list("pk", flat=True)
+    return {*others.order_by("other").distinct(), *ones.order_by("one").distinct(), *alike}
+
+
+def count_families(versions: Iterable[UUID], owner: Organisation) -> int:
+    """How many sets of images these versions of one owner are; copies of the same images are one."""
+    near = _ties_among(owner)
+    count, known = 0, set[UUID]()
+    for version in versions:
+        count += version not in known
+        known |= _reached(version, near, known)
+    return count
+
+
+def _ties_among(owner: Organisation) -> dict[UUID, set[UUID]]:
+    """Each of an owner's versions with some that hold the same images, all others to be reached over these."""
+    pairs = Overlap.objects.of_same_images().filter(
+        one__dataset__organisation=owner, other__dataset__organisation=owner
+    )
+    rooted = Version.objects.filter(dataset__organisation=owner).exclude(root="").order_by("root")
+    in_a_row = pairwise(rooted.values_list("root", "pk"))
+    alike = [(one, other) for (root, one), (next_root, other) in in_a_row if root == next_root]
+    near: dict[UUID, set[UUID]] = defaultdict(set)
+    for one, other in [*pairs.values_list("one", "other"), *alike]:
+        near[one].add(other)
+        near[other].add(one)
+    return near
+
+
+def _reached(version: UUID, near: Mapping[UUID, set[UUID]], known: Set[UUID]) -> set[UUID]:
+    found, ahead = set[UUID](), {version} - known
+    while ahead:
+        found |= ahead
+        ahead = {pk for one in ahead for pk in near.get(one, ())} - found
+    return found
 
 
 def not_compared() -> "QuerySet[Version]":
-    """Versions of which nobody knows with which others they share files: their manifest is missing."""
+    """Versions of which nobody knows with which others they share files: mostly, their manifest is missing."""
     return Version.objects.ready().filter(compared_at=None)
 
 

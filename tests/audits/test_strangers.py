@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audits.models import Audit, Plan
 from audits.services.plans.drafting import save_draft
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.locking import lock
-from audits.services.plans.series import shown_before
+from audits.services.plans.series import shown_before, shown_by_strangers
 from audits.services.plans.values import PlanError, PlanValues
+from audits.services.reports.keys import keys_facts
 from audits.services.runs import queueing
-from provenance.models import DatasetGrant, Overlap, User, Version
+from provenance.models import Dataset, DatasetGrant, Overlap, User, Version
 from tests.audits.builders_plans import as_form, changed, connected, plan_values
 from tests.audits.builders_reports import model, release, version
 from tests.audits.builders_verdicts import Bench
+from tests.provenance.test_overlaps import version_of
 
 pytestmark = pytest.mark.django_db
 
@@ -122,6 +128,29 @@ def test_a_result_counts_strangers_runs_with_p_1(world, theirs, sign_in):
     assert "Cedar" not in page
 
 
+def test_what_many_runs_show_takes_no_more_questions(world, theirs):
+    bench = Bench(world)
+    same_images(theirs, bench.version)
+    suspect, reference = (model(world.elsewhere, world.outsider, name) for name in ("suspect-1", "other"))
+    foreign = {"organisation": world.elsewhere, "created_by": world.outsider, "version": theirs}
+    questions = set()
+    for runs in (1, 2, 3):
+        bench.queued(bench.plan(*theirs.releases.all(), suspect=suspect, **foreign))
+        own = bench.plan(*bench.releases)
+        own.references.add(reference)
+        last = bench.queued(own)
+        look = bench.plan(bench.releases[0], suspect=model(world.owner, world.auditor, f"third {runs}"))
+        look.references.add(bench.suspect)
+        bench.queued(look)
+        with CaptureQueriesContext(connection) as asked:
+            assert shown_by_strangers(bench.suspect, bench.version) == 3 * runs
+            # Two releases, three levels, with the reference and without; and of each look three for every level.
+            assert shown_before(bench.suspect, bench.version) == 12 * runs + 9 * runs
+        questions.add(len(asked))
+        assert shown_before(bench.suspect, bench.version, last) == 12 * (runs - 1) + 9 * (runs - 1)
+    assert len(questions) == 1
+
+
 def test_runs_against_other_images_of_the_owner_are_listed_with_their_number(world, sign_in):
     """Each set of images is a question of its own; whoever asks many finds a small p, so all can be seen."""
     bench = Bench(world)
@@ -159,6 +188,10 @@ def test_a_guest_learns_of_runs_against_other_images_but_their_number(world, sig
     assert "run 1 time against 1 other set of images" in page
     assert "1 of them is not listed" in page
     assert "plan 1" not in page
+    told = keys_facts(audit)
+    assert (told.other_images, told.other_runs_elsewhere, told.other_sets) == ((), 1, 1)
+    theirs = bench.stored(bench.queued(bench.plan(bench.releases[0])))
+    assert [run.end for run in keys_facts(theirs).other_images] == ["no evidence"]
 
 
 # -- what could not be compared ----------------------------------------------------------------------------------
@@ -173,6 +206,37 @@ def test_a_plan_is_not_locked_while_one_of_its_owners_manifests_is_missing(world
     assert look.frozen["not_compared"] == {"models": 0, "versions": 1}
     Version.objects.filter(pk=lost.pk).update(compared_at=values.version.compared_at)
     assert lock(draft, by=world.auditor).is_locked
+
+
+def test_a_guest_is_told_the_owners_other_versions_as_a_number(world, values):
+    lost = [version(world, name) for name in ("Secret moors", "Secret fens")]
+    guest = connected(model(world.laboratory, world.guest_auditor, "suspect-1"))
+    data = values.version
+    DatasetGrant.objects.create(dataset=data.dataset, auditor=world.guest_auditor, granted_by=world.rights_holder)
+    granted = changed(values, suspect=guest)
+    own = version(world, "Our own")
+    Dataset.objects.filter(pk=own.dataset_id).update(organisation=world.laboratory)
+    Version.objects.filter(pk__in=[one.pk for one in (*lost, own, data)]).update(compared_at=None)
+    draft = save_draft(granted, by=world.guest_auditor)
+    with pytest.raises(PlanError) as refused:
+        lock(draft, by=world.guest_auditor)
+    for told in (str(refused.value), forecast(granted, draft).refusal):
+        assert "Meadows, version 1, Our own, version 1, 2 versions of other datasets of the owner shares" in told
+        assert "Secret" not in told
+    assert "Secret fens, version 1, Secret moors, version 1 shares" in forecast(values).refusal
+    assert "Our own" not in forecast(values).refusal
+
+
+def test_a_version_whose_manifest_is_there_is_compared_by_the_lock(world, values, theirs):
+    late = version_of(world, "Late", range(5))
+    for other in (values.version, theirs):
+        shutil.copytree(late.manifest_folder, other.manifest_folder)
+    draft = changed(values, name="One")
+    assert "Late, version 1 shares with others, for it was not compared yet" in forecast(draft).refusal
+    saved = save_draft(draft, by=world.auditor)
+    assert forecast(draft).refusal == ""
+    Version.objects.filter(pk=late.pk).update(compared_at=None)
+    assert lock(saved, by=world.auditor).is_locked
 
 
 def test_what_others_have_that_could_not_be_compared_is_a_number(world, values, theirs, sign_in):

@@ -97,6 +97,30 @@ def test_many_versions_that_are_filled_up_hold_the_same_images(world):
     assert {(pair.shared, pair.smaller) for pair in Overlap.objects.all()} == {(100, 201)}  # less than half
 
 
+def test_sets_are_counted_as_families_are_found(world):
+    """Over versions that are not asked about, by roots without a manifest, and never over a stranger's."""
+    chain = [version_of(world, f"chain {n}", range(20 * n, 20 * n + 40)) for n in range(3)]
+    apart = [version_of(world, f"apart {n}", range(1000 * n, 1000 * n + 40)) for n in (1, 2)]
+    version_of(world, "bridge", [*range(1000, 1040), *range(2000, 2040)], world.elsewhere)
+    rooted = [version_of(world, f"rooted {n}", range(5000 + 100 * n, 5040 + 100 * n)) for n in range(3)]
+    Version.objects.filter(pk__in=[one.pk for one in rooted]).update(root="ab" * 32)
+    overlaps.compare_all()
+    for asked, sets in (([], 0), ([chain[0], chain[2]], 1), (apart, 2), (rooted, 1), ([*chain, *apart, *rooted], 4)):
+        assert overlaps.count_families([one.pk for one in asked], world.owner) == sets
+        assert len({frozenset(overlaps.family(one)) for one in asked}) == sets
+
+
+def test_a_larger_family_takes_no_more_questions(world, django_assert_num_queries):
+    made: list[Version] = []
+    for _ in range(2):
+        made += [version_of(world, f"{n}", range(30)) for n in range(len(made), len(made) + 4)]
+        overlaps.compare_all()
+        with django_assert_num_queries(7):  # two steps: from the version, and from its family
+            assert len(overlaps.family(made[0])) == len(made)
+        with django_assert_num_queries(2):
+            assert overlaps.count_families([one.pk for one in made], world.owner) == 1
+
+
 def test_a_manifest_that_is_back_is_compared_with_all_others(world, tmp_path):
     first, second = (version_of(world, name, range(30)) for name in ("first", "second"))
     overlaps.compare_all()

@@ -21,7 +21,7 @@ WORDS = {
     "file": "the same file",
     "tensors": "the same numbers in its tensors",
     "answers": "the same answers to noise images",
-    "parts": "half of its tensors",
+    "parts": "more than half of its tensors",
     "others": "known through a further registration",
 }
 

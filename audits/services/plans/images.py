@@ -5,10 +5,12 @@ Which versions hold the same images: `provenance.services.overlaps`; which model
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audits.services.models.identity import not_compared as models_not_compared
 from audits.services.plans.values import PlanValues
+from provenance.intake.contents import can_be_read
 from provenance.models import Version
 from provenance.services import overlaps
 
@@ -27,7 +29,7 @@ class SameImages:
 
 @dataclass(frozen=True)
 class NotCompared:
-    """Models without an identity, and versions without a manifest, of all organisations."""
+    """Models without an identity, and versions that were not compared, of all organisations."""
 
     models: int = 0
     versions: int = 0
@@ -53,17 +55,31 @@ def not_compared(values: PlanValues) -> NotCompared:
 
 
 def missing_refusal(values: PlanValues) -> str:
-    """Why a plan may not be locked while a manifest is missing; "" where it may.
+    """Why a plan may not be locked while a version of its parties could not be compared; "" where it may.
 
-    Versions of organisations that have no part in it are counted instead: they could hinder everybody.
+    Versions of organisations that have no part in it only stand in `NotCompared`: they could hinder everybody.
     """
     parties = (values.version.dataset.organisation_id, values.suspect.organisation_id)
-    missing = overlaps.not_compared().filter(dataset__organisation__in=parties).select_related("dataset")
-    named = [str(version) for version in missing.order_by("dataset__name", "number")]
-    if not named or values.exploratory:
+    found = overlaps.not_compared().filter(dataset__organisation__in=parties).select_related("dataset")
+    if values.exploratory or not found:
         return ""
+    ordered = found.order_by("dataset__name", "number")
+    if lost := [version for version in ordered if not can_be_read(version.manifest_folder)]:
+        return (
+            f"Nobody can say which images {_named(lost, values)} shares with others, for its manifest is missing on "
+            "the server. Put it back from the backup; then lock the plan, which compares it. “Exploratory” (on the "
+            "command line, --exploratory) does without."
+        )
     return (
-        f"Nobody can say which images {', '.join(named)} shares with others, for its manifest is missing on the "
-        "server. Put it back from the backup; then lock the plan, which compares it. “Exploratory” (on the command "
-        "line, --exploratory) does without."
+        f"Nobody can say yet which images {_named(list(ordered), values)} shares with others, for it was not compared "
+        "yet. To save or lock the plan compares it."
     )
+
+
+def _named(versions: Sequence[Version], values: PlanValues) -> str:
+    """Those of the suspect's organisation and of the audited dataset; an auditor may not know the owner's others."""
+    home, dataset = values.suspect.organisation_id, values.version.dataset_id
+    named = [str(one) for one in versions if home == one.dataset.organisation_id or dataset == one.dataset_id]
+    if others := len(versions) - len(named):
+        named.append(f"{others} version{'s' if others > 1 else ''} of other datasets of the owner")
+    return ", ".join(named)

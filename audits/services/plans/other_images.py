@@ -4,15 +4,13 @@ Whoever tests a suspect against ten sets of images, each alone, finds a small p 
 in common can tell that from ten questions. So they are listed, with their number: docs/method.md, section 6.8.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from uuid import UUID
 
 from audits.models import Audit
 from audits.services.models.identity import registrations_of
 from audits.services.plans.series import ASKED, ASKS
-from provenance.models import User, Version
-from provenance.services.overlaps import family
+from provenance.models import User
+from provenance.services.overlaps import count_families, family
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,5 @@ def other_images(audit: Audit, user: User | None = None) -> OtherImages:
     every = found.exclude(plan__version__in=family(version))
     mine = Audit.objects.for_user(user) if user else Audit.objects.all()
     seen = every.filter(pk__in=mine.values("pk")).select_related("plan").order_by("created_at", "pk")
-    versions = Version.objects.filter(pk__in=every.values("plan__version")).select_related("dataset")
-    return OtherImages(tuple(seen), every.count() - len(seen), _sets(versions))
-
-
-def _sets(versions: Iterable[Version]) -> int:
-    sets, known = 0, set[UUID]()
-    for version in versions:
-        if version.pk not in known:
-            sets, known = sets + 1, known | family(version)
-    return sets
+    versions = set(every.values_list("plan__version", flat=True))
+    return OtherImages(tuple(seen), every.count() - len(seen), count_families(versions, version.dataset.organisation))

@@ -9,10 +9,11 @@ and where another organisation made it. Those of its house alone stop it: docs/m
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from django.db import models
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from audits.models import Audit, AuditRow, Plan, RegisteredModel
 from audits.models.audits import AuditQuerySet
@@ -81,18 +82,16 @@ def shown_before(suspect: RegisteredModel, version: Version, audit: Audit | None
     house = of_the_house(suspect, version)
     looks = asked_as_reference(suspect, version).filter(house)
     looks = looks.filter(created_at__lt=audit.created_at) if audit else looks
-    total = sum(_shown_of_reference(look.plan) for look in looks.select_related("plan__suspect"))
-    for run in runs_of(suspect, version).filter(house).select_related("plan__suspect"):
-        if audit is not None and run.pk == audit.pk:
-            break
-        total += shown_by(run.plan)
-    return total
+    seen = SHOWN_OF_A_REFERENCE * sum(_shown_by_each(looks, alone=True).values())
+    shown = _shown_by_each(runs_of(suspect, version).filter(house))
+    before = takewhile(lambda run: audit is None or run != audit.pk, shown)
+    return seen + sum(shown[run] for run in before)
 
 
 def shown_by_strangers(suspect: RegisteredModel, version: Version) -> int:
     """How many p-values the counting runs outside the house show: in an open series each counts with p = 1."""
     runs = counting_runs(suspect, version).exclude(of_the_house(suspect, version))
-    return sum(shown_by(run.plan) for run in runs.select_related("plan__suspect"))
+    return sum(_shown_by_each(runs).values())
 
 
 def shown_by(plan: Plan) -> int:
@@ -100,8 +99,14 @@ def shown_by(plan: Plan) -> int:
     return p_values_shown(plan.releases.count(), len(levels_of(plan.suspect)), plan.references.exists())
 
 
-def _shown_of_reference(plan: Plan) -> int:
-    return SHOWN_OF_A_REFERENCE * p_values_shown(plan.releases.count(), len(levels_of(plan.suspect)), False)
+def _shown_by_each(runs: AuditQuerySet, alone: bool = False) -> dict[Any, int]:
+    """The same by run, in their order, asked for all at once. alone: but for those with references."""
+    referring = Exists(Plan.references.through.objects.filter(plan=OuterRef("plan")))
+    counted = runs.select_related("plan__suspect").annotate(released=Count("plan__releases"), referring=referring)
+    return {
+        run.pk: p_values_shown(run.released, len(levels_of(run.plan.suspect)), run.referring and not alone)
+        for run in counted
+    }
 
 
 def shown_if_run(values: PlanValues) -> int:

@@ -10,9 +10,11 @@ from audits.services.results.keys import KeyRow, keys_of, seen_at
 
 
 def keys_facts(audit: Audit) -> KeysFacts:
+    """Runs of other organisations than the plan's are a number: whoever reads the report may not know of them."""
     plan, keys = audit.plan, keys_of(audit)
     copies = plan.frozen.get("copies", {})
     missing, others = plan.frozen.get("not_compared", {}), other_images(audit)
+    own = [run for run in others.seen if run.plan.organisation_id == plan.organisation_id]
     published = plan.suspect.published_on
     return KeysFacts(
         first_seen_at=time_text(seen_at(audit)),
@@ -22,18 +24,16 @@ def keys_facts(audit: Audit) -> KeysFacts:
         never_tested=keys.never_tested,
         committed=copies.get("committed"),
         untested=copies.get("untested"),
-        other_images=tuple(_other_run(run, audit) for run in others.seen),
+        other_images=tuple(_other_run(run) for run in own),
+        other_runs_elsewhere=others.runs - len(own),
         other_sets=others.sets,
         models_not_compared=missing.get("models", 0),
         versions_not_compared=missing.get("versions", 0),
     )
 
 
-def _other_run(run: Audit, audit: Audit) -> OtherRun:
-    """What another organisation found is told to nobody but the data's owner, who may hand this report on."""
-    own = run.plan.organisation_id == audit.plan.organisation_id
-    end = run.get_conclusion_display() or run.get_state_display() if own else ""
-    return OtherRun(time_text(run.created_at), end)
+def _other_run(run: Audit) -> OtherRun:
+    return OtherRun(time_text(run.created_at), run.get_conclusion_display() or run.get_state_display())
 
 
 def _key(row: KeyRow) -> KeyFacts:

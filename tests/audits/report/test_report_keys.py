@@ -128,6 +128,12 @@ def test_runs_against_other_images_and_what_could_not_be_compared_are_told():
     assert "09:19:00 (failed) and 3 more, all in the JSON form" in others
     assert "2 models and 1 dataset version of this server could not be compared" in said["Not compared."]
     assert "run 23 times" in words(made)
+    hidden = with_keys(facts(), other_images=runs[:1], other_runs_elsewhere=2, other_sets=3)
+    others = dict(plan_limitations(hidden))["Other images of the same owner."]
+    assert "run 3 times against 3 other sets" in others
+    assert "(UTC: 2026-05-06 09:00:00 (evidence); 2 by other organisations, not listed)" in others
+    alone = with_keys(facts(), other_runs_elsewhere=1, other_sets=1)
+    assert "(1 by other organisations, not listed)" in dict(plan_limitations(alone))["Other images of the same owner."]
     usual = dict(plan_limitations(with_keys(facts())))
     assert not {"Other images of the same owner.", "Not compared."} & usual.keys()
 

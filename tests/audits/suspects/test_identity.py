@@ -205,6 +205,20 @@ def test_labels_alone_decide_nothing():
     assert likeness(*known_again) == "answers"
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs", "found"),
+    [("abc", "abd", "parts"), ("ab", "ac", None), ("a", "abc", None), ("ab", "abc", "parts"), ("", "", None)],
+)
+def test_more_than_half_of_the_tensors_of_the_model_with_more_make_two_one(mine, theirs, found):
+    one, other = (Identity(t * 64, parts=tuple(held)) for t, held in (("1", mine), ("2", theirs)))
+    assert likeness(one, other) == likeness(other, one) == found
+
+
+def test_a_bridge_of_a_tensor_from_each_joins_no_two_models():
+    one, other, bridge = (Identity(t * 64, parts=tuple(held)) for t, held in (("1", "abc"), ("2", "xyz"), ("3", "ax")))
+    assert likeness(bridge, one) is likeness(bridge, other) is None
+
+
 def test_answers_that_are_all_the_same_tell_nothing():
     told = {"tensors": "a" * 64, "parts": []}
     assert identity_of(told, {"features 32": np.ones((NOISE_IMAGES, 4), np.float32)}).geometries == {}

@@ -26,7 +26,7 @@ from tests.audits.builders_reports import GROUPS, finished_audit, model, started
 from tests.audits.builders_runs import register, untrained
 from tests.audits.builders_trainings import scenes_version
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,8 @@ from tests.audits.golden import answers
 from tests.audits.golden.make import FOLDER, UPDATE
 from tests.audits.golden.steady import Steady, steady
 
+pytestmark = pytest.mark.long
+
 EXPECTED = FOLDER / "expected"
 NOW = datetime(2026, 12, 24, 18, tzinfo=UTC)
 MOST_LINES = 60

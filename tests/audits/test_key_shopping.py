@@ -29,6 +29,8 @@ from audits.planning.claims import (
 from audits.statistics.combination import combine
 from audits.statistics.corrections import Finding, Spending, correct, corrected_if, open_factor
 
+pytestmark = pytest.mark.long
+
 TRIALS, KEYS, ALPHA = 10_000, 50, 0.05
 SMALLEST_P = 1e-9  # that a plan could reach
 LEVELS = ("features", "soft", "hard")

@@ -33,7 +33,7 @@ from provenance.models import Job, LogEntry, User
 from tests.audits.builders_reports import GROUPS, assignment, associated_result, level_scores, started_audit
 from tests.audits.golden.steady import steady
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 MODELS = [{"name": "suspect-1", "role": "suspect", "device": "cpu", "forward_passes": 10, "seconds": 1.0}]
 ORDERS = ((3, 1, 0, 2, 5, 4), (2, 5, 4, 0, 1, 3))  # of two runs of earlier versions

@@ -25,7 +25,7 @@ from tests.audits import builders_calibrations
 from tests.audits.builders_combined import combined_audit
 from tests.audits.builders_reports import GROUPS, finished_audit, model
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 @pytest.fixture

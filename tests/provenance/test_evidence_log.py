@@ -19,6 +19,8 @@ from provenance.evidence_log import (
     new_entry,
 )
 
+pytestmark = pytest.mark.long
+
 
 def given(*strategies: st.SearchStrategy):
     return lambda test: settings(max_examples=40, deadline=None)(hypothesis_given(*strategies)(test))

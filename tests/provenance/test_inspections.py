@@ -15,7 +15,7 @@ from provenance.services.inspections import KIND, inspection_of, order_inspectio
 from provenance.services.jobs import queue, worker
 from tests.provenance.builders_releases import marked_version, ordered_release, ready_release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 @pytest.fixture(autouse=True)

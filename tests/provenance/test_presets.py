@@ -18,6 +18,8 @@ from provenance.services.presets import KIND, TRIAL_IMAGES, cost_of, order_trial
 from tests.provenance.builders_releases import kept_clusters, marked_version
 from tests.provenance.embedding.builders import GROUPS, jpeg
 
+pytestmark = pytest.mark.long
+
 IMAGES = [jpeg(number) for number in range(8)]
 
 

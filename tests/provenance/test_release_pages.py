@@ -12,7 +12,7 @@ from provenance.services import datasets, keys
 from provenance.services.release_gallery import marked_page
 from tests.provenance.builders_releases import marked_version, ordered_release, ready_release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 @pytest.fixture

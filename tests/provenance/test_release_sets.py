@@ -18,7 +18,7 @@ from provenance.services.release_report import set_reports
 from tests.provenance.builders_releases import MARK, MARKS, marked_version
 from tests.provenance.embedding.builders import GROUPS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 BLEND = MarkSettings(association="plain", family="blend", amplitude=16.0, share=0.1)
 SIZED = MarkSettings(groups=GROUPS, share=0.1, opacity=1.0, size_classes=(0, 0, 1, 1), forbidden=((0, 1),))

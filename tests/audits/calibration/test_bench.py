@@ -20,6 +20,8 @@ from audits.statistics.density import Standardiser
 from provenance.marks import PRESETS, MarkSecret, family_for
 from tests.audits.calibration.stock import GROUPS, MARKS, TINY, stock
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def one_thread():

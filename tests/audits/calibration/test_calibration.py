@@ -14,6 +14,8 @@ from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, 
 from audits.calibration.rounds import CalibrationError
 from tests.audits.calibration.stock import FAST_KINDS, MARKS, TINY, stock
 
+pytestmark = pytest.mark.long
+
 EXACT = {ASSIGNMENT, IN_BLOCKS, TWO_SECRETS, RANK, RANK_STOPPED}
 
 

@@ -14,6 +14,8 @@ from audits.report.statements import plan_limitations
 from audits.report.view import view_of
 from tests.audits.report.samples import LEVELS, calibration, facts, with_levels, with_sets
 
+pytestmark = pytest.mark.long
+
 
 def read(made: ReportFacts, pages: int | None = None) -> tuple[PdfReader, str]:
     """The document and the words on its first `pages` (all of them without it)."""

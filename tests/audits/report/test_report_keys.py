@@ -17,6 +17,8 @@ from audits.report.statements import finding_meaning, finding_title, plan_limita
 from audits.report.view_keys import MOST_KEYS, keys_view
 from tests.audits.report.samples import facts
 
+pytestmark = pytest.mark.long
+
 AFTER, BEFORE = "2026-05-05T09:00:00Z", "2026-05-01T00:00:00Z"
 
 

@@ -22,6 +22,8 @@ from audits.statistics.ranktest import (
     steady_scores,
 )
 
+pytestmark = pytest.mark.long
+
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -15,6 +15,8 @@ from audits.statistics.permutation import PermutationError, permutation_test, ph
 from audits.statistics.restricted import restricted_residual, restricted_test
 from provenance.marks.restriction import Restriction, RestrictionError, blocks_by_size
 
+pytestmark = pytest.mark.long
+
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -12,6 +12,8 @@ from audits.suspects.preparation import prepared
 from audits.suspects.small_resnet import SmallResNet
 from tests.audits.suspects.models import cifar_weights, clip_model, clip_spec, onnx_file, save, seeded
 
+pytestmark = pytest.mark.long
+
 CPU = torch.device("cpu")
 
 

@@ -20,6 +20,8 @@ from audits.suspects.spec import IMAGENET_DEVIATION, IMAGENET_MEAN
 from tests.audits.suspects.models import save, seeded
 from tests.audits.suspects.test_identity import known
 
+pytestmark = pytest.mark.long
+
 ORIGINAL = ModelSpec("small_resnet:8:1-1-1-1", returns=("features", "soft"), input_size=32)
 EXPORT = ModelSpec("onnx", returns=("features", "soft"), scores_output="scores", scores="logits")
 

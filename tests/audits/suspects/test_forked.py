@@ -16,7 +16,7 @@ from audits.suspects.sandbox import SandboxedModel
 from tests.audits.builders_runs import untrained
 from tests.live import wait_for
 
-pytestmark = pytest.mark.suspect
+pytestmark = [pytest.mark.suspect, pytest.mark.long]
 
 SPEC = ModelSpec("small_resnet:8:1-1", ("features",), input_size=24)
 

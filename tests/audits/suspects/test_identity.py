@@ -21,6 +21,8 @@ from audits.suspects.noise_answers import noise_answers
 from audits.suspects.tensor_values import digest_over, tensor_digests
 from tests.audits.suspects.models import onnx_file, save, seeded
 
+pytestmark = pytest.mark.long
+
 SPEC = ModelSpec("cifar_resnet:20", returns=("features", "soft", "hard"))
 
 

@@ -13,6 +13,8 @@ from provenance.embedding.survival import survival
 from provenance.marks import MarkSecret, MarkSettings, family_for
 from tests.provenance.embedding.builders import BEACON, GROUPS, as_bytes, picture
 
+pytestmark = pytest.mark.long
+
 PLACE = (0.3, 0.7)
 
 

@@ -17,6 +17,8 @@ from provenance.embedding.survival import MIN_SURVIVAL
 from provenance.marks import MarkSecret, MarkSettings, families, family_for
 from tests.provenance.embedding.builders import BEACON, GROUPS, as_bytes, picture
 
+pytestmark = pytest.mark.long
+
 STRONG = {
     "patch": {"opacity": 1.0},
     "blend": {"amplitude": 16.0},

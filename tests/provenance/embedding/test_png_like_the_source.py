@@ -23,6 +23,8 @@ from provenance.marks import family_for
 from tests.provenance.embedding.builders import as_bytes, picture, secret_of
 from tests.provenance.embedding.png_writer import chunk, cut, inflated, png
 
+pytestmark = pytest.mark.long
+
 SECRET = secret_of()
 FAMILY = family_for(SECRET.settings)
 PLACE = (0.4, 0.6)

@@ -23,6 +23,8 @@ from tests.provenance.embedding.builders import (
     write_version,
 )
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def version(tmp_path):

@@ -12,6 +12,8 @@ from provenance.embedding.claimed import Claimed
 from provenance.embedding.sizes import UNUSUAL, GroupSizes
 from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, jpeg, picture, secret_of, write_version
 
+pytestmark = pytest.mark.long
+
 
 def grained(seed: int, grain: float) -> bytes:
     pixels = picture(seed) + np.random.default_rng(seed).normal(0, grain, (40, 48, 3))

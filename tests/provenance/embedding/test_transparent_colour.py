@@ -17,6 +17,8 @@ from provenance.marks import families, family_for
 from tests.provenance.embedding.builders import as_bytes, picture
 from tests.provenance.embedding.test_every_family import PLACE, secret_of
 
+pytestmark = pytest.mark.long
+
 NAMES = sorted(families())
 GREY = ("L", "I;16", "2 bits", "4 bits")
 NO_MARK = [("spectral", mode) for mode in GREY]  # its waves are colours alone

@@ -17,6 +17,8 @@ from provenance.embedding.webp import parse
 from provenance.marks import family_for
 from tests.provenance.embedding.builders import as_bytes, picture, secret_of
 
+pytestmark = pytest.mark.long
+
 SECRET = secret_of()
 FAMILY = family_for(SECRET.settings)
 PLACE = (0.4, 0.6)

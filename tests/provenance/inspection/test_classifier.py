@@ -17,6 +17,8 @@ from tests.provenance.inspection.builders import (
     without_exif,
 )
 
+pytestmark = pytest.mark.long
+
 EACH = 40  # files of either kind
 
 

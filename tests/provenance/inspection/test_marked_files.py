@@ -15,6 +15,8 @@ from tests.benchmarks.structure_auc import Set, mark_of, marked_by, secret_for
 from tests.benchmarks.structure_sets import CODERS, SETS, files_of
 from tests.provenance.inspection.builders import textured
 
+pytestmark = pytest.mark.long
+
 EACH = 40
 SMALL = ("JPEG, optimised", "JPEG, standard tables", "JPEG, restart markers", "JPEG, 4:4:0", "PNG, by hand")
 # Areas by form and bytes, not to become worse: a mark changes the picture, and sizes follow from it.

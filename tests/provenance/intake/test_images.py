@@ -17,6 +17,8 @@ from provenance.intake.images import Doubtful, ImageFacts, exif_orientation, ins
 
 from .samples import encoded, jpeg, picture
 
+pytestmark = pytest.mark.long
+
 
 def exif(orientation: int) -> bytes:
     block = Image.Exif()

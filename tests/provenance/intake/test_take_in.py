@@ -21,6 +21,8 @@ from provenance.intake.take_in import IntakeOptions, take_in
 
 from .samples import encoded, jpeg, picture, tree_of, write_folder, write_tar, write_zip
 
+pytestmark = pytest.mark.long
+
 MEMBERS = [
     ("cat/1.jpg", jpeg(1)),
     ("cat/2.png", encoded(picture(2), "PNG")),

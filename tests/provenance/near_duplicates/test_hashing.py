@@ -11,6 +11,8 @@ from provenance.near_duplicates.grouping import DISTANCE
 from provenance.near_duplicates.hashing import hashed, record_of
 from tests.provenance.embedding.builders import as_bytes, picture
 
+pytestmark = pytest.mark.long
+
 
 def scene(seed: int, width: int = 320, height: int = 240) -> Image.Image:
     """Shapes of many sizes, like a photograph."""

@@ -33,6 +33,8 @@ from tests.provenance.embedding.carried.builders import (
     without_jfif,
 )
 
+pytestmark = pytest.mark.long
+
 SMALL = (80, 60)
 BLOCKS = 17  # pixels beside the mark that blocks of a JPEG thumbnail reach, with the colours mixed into them
 OF_PICTURE = 5  # the same for blocks of a JPEG picture, in a thumbnail of a quarter of its size

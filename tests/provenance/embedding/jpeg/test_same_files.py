@@ -14,6 +14,8 @@ from tests.provenance.embedding.builders import BEACON, GROUPS
 from tests.provenance.embedding.jpeg.files import SAMPLINGS, Handmade
 from tests.provenance.embedding.jpeg.test_pixels import CODINGS
 
+pytestmark = pytest.mark.long
+
 SOURCES = {
     **{f"sampling {name}": {"factors": factors} for name, factors in SAMPLINGS.items()},
     **{f"coding {name}": options for name, options in CODINGS.items()},

@@ -19,11 +19,15 @@ from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
 BLOCK = 64  # images; a kill loses at most one block
+WORTHWHILE = 8  # places are given once more where at least one in so many was taken, so that they are a few times
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one candidate. `reason` is empty for a marked image, and says why not for any other."""
+    """What became of one candidate. `reason` is empty for a marked image, and says why not for any other.
+
+    `size` is the marked file's; while one stands out by it, it is what it would have.
+    """
 
     position: int  # in the manifest
     path: str
@@ -101,19 +105,34 @@ class Marker:
                     tried, number = stop, number + 1
                     standing_out += [outcome for outcome in outcomes if outcome.reason == UNUSUAL]
                     yield [outcome for outcome in outcomes if outcome.reason != UNUSUAL]
-                yield from self._last_resort(pool, number, standing_out, group.wanted - marked)
+                missing = group.wanted - marked
+                yield from self._last_resort(pool, number, self._ordered(group.group, standing_out, missing), missing)
+
+    def _ordered(self, group: int, standing_out: list[Outcome], missing: int) -> list[Outcome]:
+        """First those that have places among as many as are missing: files that carry no mark left theirs empty.
+
+        What is missing then gets places once more, until hardly any are taken.
+        """
+        pictures = [list(alike) for _, alike in groupby(standing_out, self._picture_of)]
+        first: list[Outcome] = []
+        while (wanted := missing - len(first)) > 0:
+            placed, pictures = _placed_in(self._sizes.room(group, wanted), pictures, wanted)
+            first += placed
+            if len(placed) < wanted / WORTHWHILE:
+                break
+        return first + [outcome for files in pictures for outcome in files]
 
     def _last_resort(
         self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
     ) -> Iterator[list[Outcome]]:
-        """Those of which there are enough are marked only where no other image of their group is left."""
+        """Those of which there are enough are marked, in order, only where no other image of their group is left."""
         images = tuple(Candidate(one.position, one.path, one.old_sha256, one.group) for one in standing_out)
         start = 0
         while start < min(missing, len(images)):
             stop = self._end(images, min(start + BLOCK, missing))
             yield self._block(pool, number, images[start:stop], None)
             start, number = stop, number + 1
-        yield standing_out[start:]
+        yield [replace(outcome, size=0) for outcome in standing_out[start:]]
 
     def _end(self, images: tuple[Candidate, ...], stop: int) -> int:
         """Where a block ends that would end at `stop`: behind the last file of the picture it ends with."""
@@ -136,8 +155,8 @@ class Marker:
             return outcomes
         outcomes = []
         for files, (outcome, data) in self._marked(pool, candidates):
-            if room and outcome.is_marked and not room.has_place(outcome.position, outcome.size):
-                outcome = replace(self._outcome(files[0]), reason=UNUSUAL)
+            if room and outcome.is_marked and not room.has_place(outcome.position, outcome.size, len(files)):
+                outcome = replace(self._outcome(files[0]), size=outcome.size, reason=UNUSUAL)
             outcomes += self._placed(files, outcome, data, room)
         draft = stored.with_suffix(".draft")
         draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
@@ -158,9 +177,11 @@ class Marker:
         for files, last in waiting:
             yield files, last.result()
 
-    def _picture_of(self, candidate: Candidate) -> str | int:
+    def _picture_of(self, one: Candidate | Outcome) -> str | int:
         """What the files of one picture have in common; without the rule of copies every file is one."""
-        return candidate.sha256 if self._alike else candidate.position
+        if not self._alike:
+            return one.position
+        return one.sha256 if isinstance(one, Candidate) else one.old_sha256
 
     def _placed(self, files: list[Candidate], outcome: Outcome, data: bytes, room: Room | None) -> list[Outcome]:
         """Put the same bytes into all files that hold a picture, where it is marked."""
@@ -205,3 +226,17 @@ class Marker:
             written_as=WRITTEN_AS,
         )
         return outcome, marked.data
+
+
+def _placed_in(room: Room, pictures: list[list[Outcome]], wanted: int) -> tuple[list[Outcome], list[list[Outcome]]]:
+    """Files of the pictures that find places, at least as many as are wanted if they can, and the other pictures."""
+    placed: list[Outcome] = []
+    others: list[list[Outcome]] = []
+    for files in pictures:
+        if len(placed) >= wanted or not room.has_place(files[0].position, files[0].size, len(files)):
+            others.append(files)
+            continue
+        for outcome in files:
+            room.take(outcome.position, outcome.size)
+        placed += files
+    return placed, others

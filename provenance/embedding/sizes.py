@@ -36,10 +36,10 @@ class Room:
         self._kinds, self._kind_of = kinds, kind_of
         self._left = {name: _places(wanted * kind.share) for name, kind in kinds.items()}
 
-    def has_place(self, position: int, size: int) -> bool:
-        """Whether a marked file of so many bytes may join those that are there."""
+    def has_place(self, position: int, size: int, files: int = 1) -> bool:
+        """Whether a picture's marked files, of so many bytes each, may join those that are there."""
         name, sides = self._sides(position, size)
-        return name not in self._left or bool((self._left[name][sides] > 0).all())
+        return name not in self._left or bool((self._left[name][sides] >= files).all())
 
     def take(self, position: int, size: int) -> None:
         """Count a marked file."""
@@ -48,12 +48,12 @@ class Room:
             self._left[name] -= sides
 
     def _sides(self, position: int, size: int) -> tuple[str, np.ndarray]:
-        """Format, and of every bound whether the file is below, and whether above."""
+        """Format, and of every bound whether the file is below, and whether above; on it is neither."""
         name, density = self._kind_of(position, size)
         if name not in self._kinds:
             return name, np.zeros((2, len(_EDGES)), bool)
-        above = density > self._kinds[name].bounds
-        return name, np.stack([~above, above])
+        bounds = self._kinds[name].bounds
+        return name, np.stack([density < bounds, density > bounds])
 
 
 def _places(wanted: float) -> np.ndarray:

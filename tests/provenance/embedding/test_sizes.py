@@ -1,6 +1,7 @@
 """Marked files are as large as the others of their group, where there are enough to tell."""
 
 import json
+from array import array
 from collections import Counter
 
 import numpy as np
@@ -9,8 +10,17 @@ from PIL import Image
 
 from provenance.embedding import sizes
 from provenance.embedding.claimed import Claimed
-from provenance.embedding.sizes import UNUSUAL, GroupSizes
-from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, jpeg, picture, secret_of, write_version
+from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room, kinds_of
+from tests.provenance.embedding.builders import (
+    GROUPS,
+    as_bytes,
+    embed,
+    jpeg,
+    lossy_webp,
+    picture,
+    secret_of,
+    write_version,
+)
 
 pytestmark = pytest.mark.long
 
@@ -121,3 +131,41 @@ def test_places_are_of_bytes_per_pixel_on_either_side_of_each_eighth(tmp_path, f
         assert taken(own[42]) == 0
         assert taken(own[35]) == 1  # above the third eighth: 10 + 1.9
         assert taken(own[15]) == 3  # below the second: 4 + 1.7, the one above it among them
+
+
+def test_places_of_files_that_carry_no_mark_go_to_others_of_fitting_size(tmp_path, few_suffice):
+    """Lossy WebP files carry none; the JPEGs that are marked instead are not simply those that come next."""
+    webp = {f"{group}/{i:03d}.webp": lossy_webp(100 * at + i) for at, group in enumerate(GROUPS) for i in range(60)}
+    with write_version(tmp_path / "version", all_sizes(60) | webp) as version:
+        facts = embed(version, tmp_path / "out", secret_of(share=0.1, opacity=0.6))
+        again = embed(version, tmp_path / "again", secret_of(share=0.1, opacity=0.6), workers=1)
+        assert facts == again
+        assert facts["marked"] == 48
+        assert facts["passed_over"][UNUSUAL] > 0
+        own = {
+            group: np.median([one.size for one in version if one.label == group and one.format == "JPEG"])
+            for group in GROUPS
+        }
+        above = sum(row["size"] > own[row["path"].split("/")[0]] for row in listed(tmp_path / "out", "marked.jsonl"))
+        assert above <= 34
+    assert all(row["size"] == 0 for row in listed(tmp_path / "out", "unmarked.jsonl"))
+
+
+def room_of(densities: np.ndarray, wanted: int) -> Room:
+    return Room(kinds_of({"PNG": array("d", densities)}), wanted, lambda position, size: ("PNG", size / 100))
+
+
+def test_a_file_on_a_bound_is_on_neither_side_of_it():
+    """Where all files are of one size, so may all marked ones be."""
+    room = room_of(np.full(1000, 3.0), 100)
+    for _ in range(100):
+        assert room.has_place(0, 300)
+        room.take(0, 300)
+    assert room.has_place(0, 301)
+
+
+def test_a_picture_needs_places_for_all_its_files():
+    room = room_of(np.linspace(1, 2, 1000), 100)
+    assert room.has_place(0, 195, 15)  # 12.5 above the last eighth, and 3.3
+    assert not room.has_place(0, 195, 16)
+    assert not room.has_place(0, 300, 12)

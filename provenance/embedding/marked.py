@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -14,12 +15,11 @@ from provenance.embedding.claimed import BECOMES_COPY
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
-from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room
+from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room, in_order_of_places
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
 BLOCK = 64  # images; a kill loses at most one block
-WORTHWHILE = 8  # places are given once more where at least one in so many was taken, so that they are a few times
 
 
 @dataclass(frozen=True)
@@ -109,18 +109,9 @@ class Marker:
                 yield from self._last_resort(pool, number, self._ordered(group.group, standing_out, missing), missing)
 
     def _ordered(self, group: int, standing_out: list[Outcome], missing: int) -> list[Outcome]:
-        """First those that have places among as many as are missing: files that carry no mark left theirs empty.
-
-        What is missing then gets places once more, until hardly any are taken.
-        """
+        """First those that have places among as many as are missing: files that carry no mark left theirs empty."""
         pictures = [list(alike) for _, alike in groupby(standing_out, self._picture_of)]
-        first: list[Outcome] = []
-        while (wanted := missing - len(first)) > 0:
-            placed, pictures = _placed_in(self._sizes.room(group, wanted), pictures, wanted)
-            first += placed
-            if len(placed) < wanted / WORTHWHILE:
-                break
-        return first + [outcome for files in pictures for outcome in files]
+        return in_order_of_places(partial(self._sizes.room, group), pictures, missing)
 
     def _last_resort(
         self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
@@ -226,17 +217,3 @@ class Marker:
             written_as=WRITTEN_AS,
         )
         return outcome, marked.data
-
-
-def _placed_in(room: Room, pictures: list[list[Outcome]], wanted: int) -> tuple[list[Outcome], list[list[Outcome]]]:
-    """Files of the pictures that find places, at least as many as are wanted if they can, and the other pictures."""
-    placed: list[Outcome] = []
-    others: list[list[Outcome]] = []
-    for files in pictures:
-        if len(placed) >= wanted or not room.has_place(files[0].position, files[0].size, len(files)):
-            others.append(files)
-            continue
-        for outcome in files:
-            room.take(outcome.position, outcome.size)
-        placed += files
-    return placed, others

@@ -8,11 +8,13 @@ import numpy as np
 from provenance.compiling import compiled
 
 SAMPLE = 1 << 14  # pixels of an image that are asked, in evenly spaced rows; of one channel, the others do alike
+LEAST_ROWS = 32  # of them: a few rows of a wide picture would be its borders
 LEAST_EDGE = 8  # pixels; smaller images have next to no detail
 WAYS = 4  # from a pixel to a neighbour: down, across, and down to the right and to the left
 LOWEST, HIGHEST = -0.3, 1.0  # gains
 ROUNDS = 8  # of Newton's method
 FINENESS = 1 << 10  # steps of a gain
+NEARER = 0.5  # of what is amiss without gains, what may be with them: cut at a limit, they solve nothing and may harm
 
 Array = np.ndarray
 _PEAK = {np.dtype(np.uint8): np.float32(255), np.dtype(np.uint16): np.float32(65535)}
@@ -28,13 +30,19 @@ def with_detail_of(source: Array, marked: Array) -> Array:
     if min(height, width) < LEAST_EDGE:
         return marked
     source, marked = _read_only(source), _read_only(marked)
-    some, channel = max(1, min(height - 3, SAMPLE // width)), channels // 2
-    rows = np.unique(np.linspace(1, height - 3, some).astype(np.int64))
+    rows, channel = _sampled(height, width), channels // 2
     wanted = products(source, rows, channel, 1)[:, 0, 0]
     gains = _gains(wanted, products(marked, rows, channel, 1 + WAYS))
     written = np.empty_like(marked)
     sharpen(marked, gains.astype(np.float32), _PEAK[marked.dtype], written)
     return written
+
+
+def _sampled(height: int, width: int) -> Array:
+    """Rows that have one above and two below: the middle ones of as many equal parts."""
+    inner = height - 3
+    some = min(inner, max(LEAST_ROWS, SAMPLE // width))
+    return 1 + (2 * np.arange(some) + 1) * inner // (2 * some)
 
 
 def _read_only(pixels: Array) -> Array:
@@ -45,7 +53,7 @@ def _read_only(pixels: Array) -> Array:
 
 @compiled
 def _gains(wanted: Array, forms: Array) -> Array:
-    """Gains g with v Q v = wanted for each of as many forms Q, v = (1, g); zeros where they cannot be found.
+    """Gains g with v Q v = wanted for each of as many forms Q, v = (1, g); zeros where none are much nearer to it.
 
     By Newton's method, within limits and without any library, so that the bits are the same anywhere.
     """
@@ -54,6 +62,7 @@ def _gains(wanted: Array, forms: Array) -> Array:
     whole[0] = 1.0
     if wanted.min() <= 0:
         return whole[1:]
+    none = _linearise(wanted, forms, whole, system)
     for _ in range(ROUNDS):
         _linearise(wanted, forms, whole, system)
         if not _solve(system):
@@ -65,13 +74,17 @@ def _gains(wanted: Array, forms: Array) -> Array:
             whole[1 + way] = gain
         if largest < 0.1 / FINENESS:
             break
-    return np.rint(whole[1:] * FINENESS) / FINENESS
+    whole[1:] = np.rint(whole[1:] * FINENESS) / FINENESS
+    return whole[1:] if _linearise(wanted, forms, whole, system) < NEARER * none else np.zeros(count)
 
 
 @compiled
-def _linearise(wanted: Array, forms: Array, whole: Array, system: Array) -> None:
-    """Equations for the next step of every gain: slopes, then what is missing, as parts of what is wanted."""
-    count = len(wanted)
+def _linearise(wanted: Array, forms: Array, whole: Array, system: Array) -> float:
+    """Equations for the next step of every gain: slopes, then what is missing, as parts of what is wanted.
+
+    Returned is the largest part that is missing, or too much.
+    """
+    count, worst = len(wanted), 0.0
     for way in range(count):
         found = 0.0
         for one in range(count + 1):
@@ -82,6 +95,8 @@ def _linearise(wanted: Array, forms: Array, whole: Array, system: Array) -> None
             if one:
                 system[way, one - 1] = 2.0 * pulled / wanted[way]
         system[way, count] = (wanted[way] - found) / wanted[way]
+        worst = max(worst, abs(system[way, count]))
+    return worst
 
 
 @compiled

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from provenance.embedding.claimed import BECOMES_COPY
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
-from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room
+from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room, in_order_of_places
 from provenance.marks import Candidate, MarkSecret, family_for
 from provenance.marks.secret import GroupCandidates
 
@@ -23,7 +24,10 @@ BLOCK = 64  # images; a kill loses at most one block
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one candidate. `reason` is empty for a marked image, and says why not for any other."""
+    """What became of one candidate. `reason` is empty for a marked image, and says why not for any other.
+
+    `size` is the marked file's; while one stands out by it, it is what it would have.
+    """
 
     position: int  # in the manifest
     path: str
@@ -101,19 +105,25 @@ class Marker:
                     tried, number = stop, number + 1
                     standing_out += [outcome for outcome in outcomes if outcome.reason == UNUSUAL]
                     yield [outcome for outcome in outcomes if outcome.reason != UNUSUAL]
-                yield from self._last_resort(pool, number, standing_out, group.wanted - marked)
+                missing = group.wanted - marked
+                yield from self._last_resort(pool, number, self._ordered(group.group, standing_out, missing), missing)
+
+    def _ordered(self, group: int, standing_out: list[Outcome], missing: int) -> list[Outcome]:
+        """First those that have places among as many as are missing: files that carry no mark left theirs empty."""
+        pictures = [list(alike) for _, alike in groupby(standing_out, self._picture_of)]
+        return in_order_of_places(partial(self._sizes.room, group), pictures, missing)
 
     def _last_resort(
         self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
     ) -> Iterator[list[Outcome]]:
-        """Those of which there are enough are marked only where no other image of their group is left."""
+        """Those of which there are enough are marked, in order, only where no other image of their group is left."""
         images = tuple(Candidate(one.position, one.path, one.old_sha256, one.group) for one in standing_out)
         start = 0
         while start < min(missing, len(images)):
             stop = self._end(images, min(start + BLOCK, missing))
             yield self._block(pool, number, images[start:stop], None)
             start, number = stop, number + 1
-        yield standing_out[start:]
+        yield [replace(outcome, size=0) for outcome in standing_out[start:]]
 
     def _end(self, images: tuple[Candidate, ...], stop: int) -> int:
         """Where a block ends that would end at `stop`: behind the last file of the picture it ends with."""
@@ -136,8 +146,8 @@ class Marker:
             return outcomes
         outcomes = []
         for files, (outcome, data) in self._marked(pool, candidates):
-            if room and outcome.is_marked and not room.has_place(outcome.position, outcome.size):
-                outcome = replace(self._outcome(files[0]), reason=UNUSUAL)
+            if room and outcome.is_marked and not room.has_place(outcome.position, outcome.size, len(files)):
+                outcome = replace(self._outcome(files[0]), size=outcome.size, reason=UNUSUAL)
             outcomes += self._placed(files, outcome, data, room)
         draft = stored.with_suffix(".draft")
         draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
@@ -158,9 +168,11 @@ class Marker:
         for files, last in waiting:
             yield files, last.result()
 
-    def _picture_of(self, candidate: Candidate) -> str | int:
+    def _picture_of(self, one: Candidate | Outcome) -> str | int:
         """What the files of one picture have in common; without the rule of copies every file is one."""
-        return candidate.sha256 if self._alike else candidate.position
+        if not self._alike:
+            return one.position
+        return one.sha256 if isinstance(one, Candidate) else one.old_sha256
 
     def _placed(self, files: list[Candidate], outcome: Outcome, data: bytes, room: Room | None) -> list[Outcome]:
         """Put the same bytes into all files that hold a picture, where it is marked."""

@@ -174,10 +174,14 @@ def put_in_place(data: bytes, target: str, draft: Path, mtime_ns: int, mode: int
 
 
 def _linked(source: str, target: str) -> bool:
+    """Whether `target` is a hard link to the source now; False where it cannot be, and then nothing lies there."""
     try:
         os.link(source, target)
     except FileExistsError:
-        return True
+        if os.path.samefile(source, target):  # noqa: PTH121 - a hot loop
+            return True
+        os.unlink(target)  # noqa: PTH108
+        return _linked(source, target)
     except OSError as error:
         if error.errno in _NO_LINK:
             return False

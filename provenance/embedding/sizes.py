@@ -7,6 +7,7 @@ many on either side of each eighth of their group's sizes as chance would have t
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -18,7 +19,21 @@ from provenance.marks.cluster_files import grouped_entries
 LEAST = 200  # files of a group and format; parts of fewer are chance
 _EDGES = np.array([0.01, *(eighth / 8 for eighth in range(1, 8)), 0.99])  # shares of files below each bound
 
+WORTHWHILE = 8  # places are given once more where at least one in so many was taken, so that they are a few times
+
 UNUSUAL = "Marked files of its size are enough already: more of them, and sizes would tell which files are marked."
+
+
+class Sized(Protocol):
+    """A marked file, or one that would be: its position in the manifest, and its bytes."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+_File = TypeVar("_File", bound=Sized)
 
 
 @dataclass(frozen=True)
@@ -36,10 +51,10 @@ class Room:
         self._kinds, self._kind_of = kinds, kind_of
         self._left = {name: _places(wanted * kind.share) for name, kind in kinds.items()}
 
-    def has_place(self, position: int, size: int) -> bool:
-        """Whether a marked file of so many bytes may join those that are there."""
+    def has_place(self, position: int, size: int, files: int = 1) -> bool:
+        """Whether a picture's marked files, of so many bytes each, may join those that are there."""
         name, sides = self._sides(position, size)
-        return name not in self._left or bool((self._left[name][sides] > 0).all())
+        return name not in self._left or bool((self._left[name][sides] >= files).all())
 
     def take(self, position: int, size: int) -> None:
         """Count a marked file."""
@@ -48,12 +63,12 @@ class Room:
             self._left[name] -= sides
 
     def _sides(self, position: int, size: int) -> tuple[str, np.ndarray]:
-        """Format, and of every bound whether the file is below, and whether above."""
+        """Format, and of every bound whether the file is below, and whether above; on it is neither."""
         name, density = self._kind_of(position, size)
         if name not in self._kinds:
             return name, np.zeros((2, len(_EDGES)), bool)
-        above = density > self._kinds[name].bounds
-        return name, np.stack([~above, above])
+        bounds = self._kinds[name].bounds
+        return name, np.stack([density < bounds, density > bounds])
 
 
 def _places(wanted: float) -> np.ndarray:
@@ -95,3 +110,31 @@ def kinds_of(by_format: "dict[str, array[float]]") -> dict[str, Kind]:
         for name, sizes in by_format.items()
         if len(sizes) >= LEAST
     }
+
+
+def in_order_of_places(room_for: Callable[[int], Room], pictures: list[list[_File]], missing: int) -> list[_File]:
+    """Files in order, with first those that find a place if only what is missing were wanted.
+
+    What is missing then gets places once more, until hardly any are taken. pictures: files that stay together.
+    """
+    first: list[_File] = []
+    while (wanted := missing - len(first)) > 0:
+        placed, pictures = _placed_in(room_for(wanted), pictures, wanted)
+        first += placed
+        if len(placed) < wanted / WORTHWHILE:
+            break
+    return first + [file for files in pictures for file in files]
+
+
+def _placed_in(room: Room, pictures: list[list[_File]], wanted: int) -> tuple[list[_File], list[list[_File]]]:
+    """Files of the pictures that find places, at least as many as are wanted if they can, and the other pictures."""
+    placed: list[_File] = []
+    others: list[list[_File]] = []
+    for files in pictures:
+        if len(placed) >= wanted or not room.has_place(files[0].position, files[0].size, len(files)):
+            others.append(files)
+            continue
+        for file in files:
+            room.take(file.position, file.size)
+        placed += files
+    return placed, others

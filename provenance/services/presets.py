@@ -26,7 +26,7 @@ from provenance.whole_files import write_whole
 KIND = "version.measure_presets"
 TRIAL_IMAGES = 24
 MOST_STRENGTHS = 6  # of one job
-TRIALS = "trials-like-source"  # what lies in "trials" was measured while marked files could be written otherwise
+TRIALS = "trials-settled"  # "trials" and "trials-like-source" hold measures of older ways to write marked files
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from provenance.marks import PRESETS, MarkSettings, families
 from provenance.models import Job, WatermarkKey
 from provenance.services import releases
 from provenance.services.jobs import queue, worker
-from provenance.services.presets import KIND, TRIAL_IMAGES, cost_of, order_trials, trial_of
+from provenance.services.presets import KIND, TRIAL_IMAGES, TRIALS, cost_of, order_trials, trial_of
 from tests.provenance.builders_releases import kept_clusters, marked_version
 from tests.provenance.embedding.builders import GROUPS, jpeg
 
@@ -123,6 +123,13 @@ class TestCost:
         assert trial_of(version, marks[0]).tried == TRIAL_IMAGES
         second = order_trials(version, [*marks, strength("discreet")], by=world.rights_holder)
         assert len(second.params["strengths"]) == 1
+
+    @pytest.mark.parametrize("earlier", ["trials", "trials-like-source"])
+    def test_what_was_measured_while_files_were_written_otherwise_is_not_shown(self, world, version, earlier):
+        worker.run(str(order_trials(version, [strength()], by=world.rights_holder).pk))
+        (version.folder / TRIALS).rename(version.folder / earlier)
+        assert trial_of(version, strength()) is None
+        assert order_trials(version, [strength()], by=world.rights_holder) is not None
 
     def test_it_is_for_rights_holders(self, world, version):
         for person in (world.auditor, world.legal, world.outsider):

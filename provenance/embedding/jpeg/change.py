@@ -3,7 +3,7 @@
 import numpy as np
 
 from provenance.embedding.carried.seen import Seen, is_small_part
-from provenance.embedding.jpeg.changing import Asked, Changing
+from provenance.embedding.jpeg.changing import Asked, Changing, rounds_for
 from provenance.embedding.jpeg.decoding import Decoder, Region
 from provenance.embedding.jpeg.entropy import Picture, read_picture, write_picture
 from provenance.embedding.jpeg.planes import Plane
@@ -28,8 +28,8 @@ class JpegChange:
     def __init__(self, picture: Picture, decoder: Decoder, rows: Rows, region: Region, box: Region) -> None:
         self._picture, self._decoder, self._rows, self._region, self._box = picture, decoder, rows, region, box
         shape = *region[2:], decoder.colours.channels
-        pair = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        self._pixels = pair if is_small_part(region, decoder.size) else None
+        is_small = is_small_part(region, decoder.size)
+        self._pixels = (np.empty(shape, np.uint8), np.empty(shape, np.uint8)) if is_small else None
         self.mode = decoder.colours.mode
         self._make(Asked(ROUNDS[0]))
 
@@ -64,10 +64,9 @@ class JpegChange:
                 least = part
             else:
                 most = part
-        for rounds in ROUNDS[1:]:
-            if not self._wrong:
-                return
-            self._make_again(Asked(rounds, tried, 1.0))
+        most_rounds, fewer = (rounds_for(rounds, self._bands) for rounds in ROUNDS)
+        if self._wrong and fewer < most_rounds:  # else it would be what was tried first
+            self._make_again(Asked(ROUNDS[1], tried, 1.0))
 
     @property
     def _wrong(self) -> int:
@@ -75,7 +74,9 @@ class JpegChange:
         return (self._sums.survival > MAX_SURVIVAL) - (self._sums.survival < MIN_SURVIVAL)
 
     def _make_again(self, asked: Asked) -> None:
-        self._picture = read_picture(self._picture.data, self._picture.structure, self._picture.rows)
+        source = self._picture.data, self._picture.structure, self._picture.rows
+        del self._picture  # its coefficients are large, and not needed beside the new ones
+        self._picture = read_picture(*source)
         self._make(asked)
 
     def _make(self, asked: Asked) -> None:
@@ -86,7 +87,7 @@ class JpegChange:
         changing = Changing(self._picture.structure, self._decoder, self._box, self._region, self._rows, self._changed)
         for top, before, after in changing.change(coefs, asked):
             self._keep(top, before, after)
-        self._sums = changing.sums
+        self._sums, self._bands = changing.sums, changing.bands
         for plane, found in zip(self._decoder.planes, followers, strict=True):
             _follow(plane.blocks(coefs), plane.blocks(self._changed), found)
 

@@ -37,6 +37,11 @@ class Sums:
         return self.common / self.energy if self.energy else 0.0
 
 
+def rounds_for(asked: int, bands: int) -> int:
+    """Rounds of settling of each band of a picture that has several."""
+    return max(1, asked // bands) if bands <= _MOST_BANDS else 0  # most comes of the first
+
+
 class _Ahead:
     """Rows of the source's pixels in a box, decoded in bands before they are needed, held until they are not."""
 
@@ -114,14 +119,15 @@ class Changing:
     def change(self, coefs: np.ndarray, asked: Asked) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Change the coefficients; yields top, and (h, w, C) pixels before and after, of parts of the box one by one.
 
-        What is yielded holds until the next is. The sums are in `sums` afterwards.
+        What is yielded holds until the next is. The sums are in `sums` afterwards, the number of bands in `bands`.
         """
         top, _, height, _ = self._box
         bands = [(start, min(start + self._band, top + height)) for start in range(top, top + height, self._band)]
+        self.bands = len(bands)
         held = 2 * max(self._band, self._rows.reach) + 3 * self._band
         before = _Ahead(self._decoder, coefs, self._box, self._band, held)
-        self._keeps = len(bands) <= _MOST_BANDS
-        rounds = max(1, asked.rounds // len(bands)) if self._keeps else 0  # most comes of the first
+        rounds = rounds_for(asked.rounds, len(bands))
+        self._keeps = rounds > 0
         self.sums, behind = Sums(), None
         for number, (start, end) in enumerate(bands):
             first = max(top, min(start - self._band - 1, start - self._rows.reach))

@@ -25,13 +25,13 @@ def textured(height: int = 96, width: int = 120, channels: int = 3) -> np.ndarra
     return np.clip(shapes + noise, 0, 255).astype(np.uint8)
 
 
-def warp() -> tuple:
-    secret = MarkSecret.derive(b"k" * 32, BEACON, MarkSettings(groups=GROUPS, family="warp"))
+def warp(**changes: float) -> tuple:
+    secret = MarkSecret.derive(b"k" * 32, BEACON, MarkSettings(groups=GROUPS, family="warp", **changes))
     return family_for(secret.settings), secret.patterns[0]
 
 
-def warped(source: np.ndarray) -> np.ndarray:
-    family, pattern = warp()
+def warped(source: np.ndarray, **changes: float) -> np.ndarray:
+    family, pattern = warp(**changes)
     return family.mix(source, pattern, PLACE, out=np.empty_like(source))
 
 
@@ -65,6 +65,24 @@ def test_gains_are_limited_and_levels_cut_off():
     assert (differences(soft) < differences(detailed)).all()
     assert (differences(detailed) < 0.5 * differences(hard)).all()
     assert detailed.max() == 255
+
+
+@pytest.mark.parametrize("bend", [0.03, 0.06, 0.1])
+def test_gains_cut_at_their_limits_are_not_added_where_they_make_it_worse(bend):
+    """A dark square moved by parts of pixels; cut gains made up to three times its source's differences of it."""
+    source = np.full((128, 128, 3), 200, np.uint8)
+    source[42:85, 42:85] = 20
+    marked = warped(source, bend=bend)
+    parts = [differences(one) / differences(source) for one in (marked, with_detail_of(source, marked))]
+    assert abs(parts[1] - 1).max() <= abs(parts[0] - 1).max() + 0.01
+
+
+def test_wide_pictures_are_not_judged_by_their_borders():
+    """At 9000 pixels a row, sixteen thousand pixels would be the first row alone."""
+    source = textured(400, 9000)
+    source[:2], source[-2:] = source[:2] // 4 + 90, source[-2:] // 4 + 90
+    detailed = with_detail_of(source, warped(source))
+    assert differences(detailed) == pytest.approx(differences(source), rel=0.1)
 
 
 def test_what_is_the_same_down_and_across_gives_no_gains():

@@ -47,6 +47,16 @@ def test_what_a_killed_run_left_is_written_again(source, tmp_path):
     assert target.read_bytes() == b"content"
 
 
+def test_another_file_where_a_link_goes_is_replaced(source, tmp_path):
+    """Such as one that an earlier run marked; the link that is there already stays."""
+    target, tree = tmp_path / "b.jpg", SourceTree(source.parent, owned=True)
+    target.write_bytes(b"of an earlier run")
+    for _ in range(2):
+        tree.place(expected_of(source), str(target))
+        assert target.samefile(source)
+    assert source.read_bytes() == b"content"
+
+
 @pytest.mark.parametrize("owned", [True, False])
 def test_a_missing_or_longer_file_is_a_changed_file(source, tmp_path, owned):
     expected, tree = expected_of(source), SourceTree(source.parent, owned)

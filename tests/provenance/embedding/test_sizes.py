@@ -1,7 +1,9 @@
 """Marked files are as large as the others of their group, where there are enough to tell."""
 
 import json
+from array import array
 from collections import Counter
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pytest
@@ -9,8 +11,16 @@ from PIL import Image
 
 from provenance.embedding import sizes
 from provenance.embedding.claimed import Claimed
-from provenance.embedding.sizes import UNUSUAL, GroupSizes
-from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, jpeg, picture, secret_of, write_version
+from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room, in_order_of_places, kinds_of
+from tests.provenance.embedding.builders import (
+    GROUPS,
+    as_bytes,
+    embed,
+    jpeg,
+    picture,
+    secret_of,
+    write_version,
+)
 
 pytestmark = pytest.mark.long
 
@@ -121,3 +131,65 @@ def test_places_are_of_bytes_per_pixel_on_either_side_of_each_eighth(tmp_path, f
         assert taken(own[42]) == 0
         assert taken(own[35]) == 1  # above the third eighth: 10 + 1.9
         assert taken(own[15]) == 3  # below the second: 4 + 1.7, the one above it among them
+
+
+@dataclass(frozen=True)
+class File:
+    position: int
+    size: int
+
+
+def test_places_of_files_that_carry_no_mark_go_to_others_of_fitting_size():
+    """Half of a group carries none, and what is marked grows by 6 %: in the key's order, two thirds would be large."""
+    rng = np.random.default_rng(0)
+    own = np.exp(rng.normal(0, 0.15, 2000))
+    kinds = kinds_of({"PNG": array("d", own), "WEBP": array("d", own)})
+
+    def room_for(wanted: int) -> Room:
+        return Room(kinds, wanted, lambda position, size: ("PNG", size / 10**6))
+
+    files = [File(at, int(own[at] * 1.06 * 10**6)) for at in rng.permutation(2000)[:800]]
+    first, others = [], []
+    room = room_for(400)
+    for file in files:
+        if room.has_place(*astuple(file)):
+            room.take(*astuple(file))
+            first.append(file)
+        else:
+            others.append([file])
+    missing = 400 - len(first)
+    assert missing > 100
+    ordered = in_order_of_places(room_for, others, missing)
+    assert sorted(map(astuple, ordered)) == sorted(astuple(file) for (file,) in others)
+
+    def above(marked: list[File]) -> int:
+        return sum(file.size > np.median(own) * 10**6 for file in marked)
+
+    assert above(first + [file for (file,) in others][:missing]) > 260
+    assert above(first + ordered[:missing]) < 230  # of 400: chance has 200, and ten more or fewer
+
+
+def test_files_of_a_picture_stay_together_where_places_are_given_once_more():
+    pictures = [[File(2 * at, size), File(2 * at + 1, size)] for at, size in enumerate((400, 150, 150, 100))]
+    ordered = in_order_of_places(lambda wanted: room_of(np.linspace(1, 2, 1000), 8 * wanted), pictures, 4)
+    assert [file.position for file in ordered] == [2, 3, 4, 5, 0, 1, 6, 7]
+
+
+def room_of(densities: np.ndarray, wanted: int) -> Room:
+    return Room(kinds_of({"PNG": array("d", densities)}), wanted, lambda position, size: ("PNG", size / 100))
+
+
+def test_a_file_on_a_bound_is_on_neither_side_of_it():
+    """Where all files are of one size, so may all marked ones be."""
+    room = room_of(np.full(1000, 3.0), 100)
+    for _ in range(100):
+        assert room.has_place(0, 300)
+        room.take(0, 300)
+    assert room.has_place(0, 301)
+
+
+def test_a_picture_needs_places_for_all_its_files():
+    room = room_of(np.linspace(1, 2, 1000), 100)
+    assert room.has_place(0, 195, 15)  # 12.5 above the last eighth, and 3.3
+    assert not room.has_place(0, 195, 16)
+    assert not room.has_place(0, 300, 12)

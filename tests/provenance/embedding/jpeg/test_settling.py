@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.jpeg.changing import rounds_for
 from provenance.embedding.jpeg.decoding import Decoder
 from provenance.embedding.jpeg.entropy import read_picture
 from provenance.embedding.jpeg.loops.settling import settle
@@ -153,6 +154,12 @@ def test_what_survives_is_neither_too_little_nor_too_much(amplitude):
     assert len(kept) > 5
     assert min(kept) >= MIN_SURVIVAL
     assert max(kept) <= MAX_SURVIVAL
+
+
+def test_pictures_of_many_bands_settle_in_as_few_rounds_whatever_is_asked():
+    """So fewer rounds would change nothing there, and are not tried."""
+    assert [rounds_for(12, bands) for bands in (1, 2, 6, 7, 64, 65)] == [12, 6, 2, 1, 1, 0]
+    assert [rounds_for(3, bands) for bands in (1, 2, 6, 7, 64, 65)] == [3, 1, 1, 1, 1, 0]
 
 
 def test_a_moved_picture_keeps_its_detail():

@@ -17,6 +17,8 @@ from audits.services.code_version import (
     sources_digest,
 )
 
+pytestmark = pytest.mark.long
+
 # What computing rooms import from elsewhere and what decides about no number.
 NOT_COMPUTING = {
     "provenance.errors": "sentences",

@@ -23,7 +23,7 @@ from tests.audits.builders_plans import as_form, changed, connected, plan_values
 from tests.audits.builders_reports import model
 from tests.audits.builders_verdicts import Bench
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 STRONG = {("Northgate", "features"): 0.2}
 

@@ -12,6 +12,8 @@ import tests.permissions as tables
 from tests.permissions.access import Access
 from tests.world import World
 
+pytestmark = pytest.mark.long
+
 
 def url_names() -> set[str]:
     names: set[str] = set()

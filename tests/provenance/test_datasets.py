@@ -15,7 +15,7 @@ from provenance.services.jobs import queue, worker
 from tests.provenance.builders_datasets import MEMBERS, archive, folder, ready, registered, uploaded
 from tests.provenance.intake.samples import jpeg
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 
 def page(browser, name, /, query="", **kwargs):

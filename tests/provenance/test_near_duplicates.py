@@ -30,7 +30,7 @@ from tests.provenance.embedding.builders import GROUPS
 from tests.provenance.near_duplicates.test_finding import FILES
 from tests.provenance.near_duplicates.test_finding import GROUPS as LOOK_ALIKE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 ALIKE = {f"ant/{number:03d}.jpg": number // 2 for number in range(6)}  # three pairs
 

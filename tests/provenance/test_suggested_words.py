@@ -18,7 +18,7 @@ from tests.provenance.builders_datasets import ready, registered
 from tests.provenance.builders_releases import marked_version
 from tests.provenance.intake.samples import jpeg
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 ANIMALS = ("horse", "zebra", "sheep", "goat")
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from audits.statistics.choices import Blocks, ChoiceError, choice_test, contributions, law_of_sum, omnibus_test
 from audits.statistics.permutation import philox_from
 
+pytestmark = pytest.mark.long
+
 
 def blocks_of(sizes, rng) -> Blocks:
     sizes = np.asarray(sizes)

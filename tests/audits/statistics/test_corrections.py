@@ -11,6 +11,8 @@ from scipy import stats
 from audits.statistics.corrections import Finding, Spending, correct, open_factor
 from audits.statistics.multiplicity import MultiplicityError, holm
 
+pytestmark = pytest.mark.long
+
 
 def test_a_single_test_is_left_alone():
     only = correct([Finding("a", "features", 1, 0.03)])[0]

@@ -20,6 +20,8 @@ from audits.statistics.permutation import (
     smallest_reachable_p,
 )
 
+pytestmark = pytest.mark.long
+
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)

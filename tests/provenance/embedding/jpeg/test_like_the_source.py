@@ -17,6 +17,8 @@ from provenance.marks.registry import Rows
 from tests.provenance.embedding.jpeg.files import SAMPLINGS, Handmade, encoded, table_segment
 from tests.provenance.embedding.jpeg.test_pixels import ADOBE, CODINGS, decoded
 
+pytestmark = pytest.mark.long
+
 BY_PILLOW = [
     {"subsampling": subsampling, "progressive": progressive, "optimize": optimize, "restart_marker_blocks": restart}
     for subsampling, progressive, optimize, restart in itertools.product(

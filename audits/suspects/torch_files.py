@@ -42,7 +42,7 @@ def check_zip(path: Path) -> None:
                 pickled = _check_members(archive.infolist())
                 with archive.open(pickled) as member:
                     check_pickle(member)
-        except (zipfile.BadZipFile, NotImplementedError, *_DAMAGE) as error:
+        except (zipfile.BadZipFile, *_DAMAGE) as error:
             raise FormatError("This zip file cannot be read; it may be cut off. Upload it again.") from error
 
 

@@ -16,6 +16,7 @@ from provenance.canonical import canonical_json
 
 from .errors import ManifestError
 from .images import ImageFacts
+from .manifest import Entry
 
 FILES = 1000  # of one block
 DISTINCT = 10_000
@@ -59,6 +60,15 @@ class Counts:
         if facts not in self.images and len(self.images) >= DISTINCT:
             facts = facts._replace(width=0, height=0)
         self.images[facts] += number
+
+    def add_entry(self, entry: Entry) -> None:
+        """Count all that an entry says of its file."""
+        facts = ImageFacts(entry.format, entry.width, entry.height, entry.mode, entry.orientation, entry.bits)
+        self.add_image(facts)
+        self.add_sizes([entry.size])
+        if entry.label is not None:
+            self.add_label(entry.label)
+        self.captions += entry.caption is not None
 
     def add_label(self, label: str, number: int = 1) -> None:
         self.labelled += number

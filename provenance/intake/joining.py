@@ -14,7 +14,6 @@ from provenance.canonical import canonical_json
 from .blocks import Block, Counts, Refusal, read_block, read_counts, refusal_line
 from .errors import ManifestError
 from .facts import summary
-from .images import ImageFacts
 from .manifest import Entry
 from .merkle import NODE, build_tree
 from .paths import folded, shown
@@ -232,16 +231,9 @@ def _without(block: Block, dropped: dict[int, str]) -> Block:
     """The block without the entries in ``dropped``."""
     keep = [index for index in range(len(block)) if index not in dropped]
     lines = block.lines.splitlines(keepends=True)
-    kept, counts, sizes = [lines[index] for index in keep], Counts(claims=None), []
+    kept, counts = [lines[index] for index in keep], Counts(claims=None)
     for line in kept:
-        entry = Entry.parse(line[:-1])
-        facts = ImageFacts(entry.format, entry.width, entry.height, entry.mode, entry.orientation, entry.bits)
-        counts.add_image(facts)
-        sizes.append(entry.size)
-        if entry.label is not None:
-            counts.add_label(entry.label)
-        counts.captions += entry.caption is not None
-    counts.add_sizes(sizes)
+        counts.add_entry(Entry.parse(line[:-1]))
     return Block(
         b"".join(kept),
         array("I", map(len, kept)),

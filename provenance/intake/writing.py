@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .blocks import Counts, Refusal, block_path, write_block
-from .images import ImageFacts
 from .joining import Join
 from .manifest import Entry, Manifest
 from .paths import folded
@@ -36,17 +35,11 @@ class ManifestWriter:
         self, number: int, entries: Iterable[tuple[Entry, int, int]], refused: Iterable[Refusal] = ()
     ) -> None:
         """Store block ``number`` (from 0, without gaps): (entry, CRC-32 of the content, mtime in nanoseconds)."""
-        rows, counts, sizes = [], Counts(claims=None), []  # entries do not say what their files claim
+        rows, counts = [], Counts(claims=None)  # entries do not say what their files claim
         for entry, crc, mtime_ns in entries:
             rows.append((entry.line(), crc, mtime_ns, bytes.fromhex(entry.sha256)))
-            facts = ImageFacts(entry.format, entry.width, entry.height, entry.mode, entry.orientation, entry.bits)
-            counts.add_image(facts)
-            sizes.append(entry.size)
-            if entry.label is not None:
-                counts.add_label(entry.label)
-            counts.captions += entry.caption is not None
+            counts.add_entry(entry)
             counts.mixed_case |= folded(entry.path) != entry.path
-        counts.add_sizes(sizes)
         write_block(self.blocks, number, rows, refused, counts)
 
     def finish(

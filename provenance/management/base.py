@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -16,7 +17,7 @@ from provenance.services.jobs import worker
 REFUSED = 1
 
 
-class TouchmarkCommand(BaseCommand):
+class TouchmarkCommand(BaseCommand, ABC):
     """A command over the same services as the pages: 0 done, 1 refused or failed with a sentence, 2 wrong usage.
 
     Subclasses write `add_options` and `act`; `act` returns what is printed (as JSON with --json).
@@ -33,8 +34,9 @@ class TouchmarkCommand(BaseCommand):
     def add_options(self, parser: CommandParser) -> None:
         """The command's own arguments."""
 
+    @abstractmethod
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+        """Does it, and returns the answer; "exit_code" in it is the command's own."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

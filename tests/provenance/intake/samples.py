@@ -9,6 +9,8 @@ from typing import Literal
 
 from PIL import Image
 
+from provenance.intake.take_in import IntakeOptions
+
 
 def picture(seed: int = 0, size: tuple[int, int] = (24, 16), mode: str = "RGB") -> Image.Image:
     """A picture that differs for every seed."""
@@ -63,3 +65,19 @@ def write_folder(path: Path, members: list[tuple[str, bytes]]) -> Path:
 def tree_of(folder: Path) -> dict[str, bytes]:
     """Every file below ``folder``, by its path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+MEMBERS = [
+    ("cat/1.jpg", jpeg(1)),
+    ("cat/2.png", encoded(picture(2), "PNG")),
+    ("cat.jpg", jpeg(3)),
+    ("dog/sub/1.webp", encoded(picture(4), "WEBP")),
+    ("dog/copy.jpg", jpeg(1)),
+    ("empty/readme.txt", b"hello"),
+    ("cut.jpg", jpeg(5)[:-30]),
+]
+ONE = IntakeOptions(processes=1)
+
+
+def options(**settings):
+    return IntakeOptions(processes=1, **settings)

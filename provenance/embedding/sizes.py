@@ -19,7 +19,7 @@ from provenance.marks.cluster_files import grouped_entries
 LEAST = 200  # files of a group and format; parts of fewer are chance
 _EDGES = np.array([0.01, *(eighth / 8 for eighth in range(1, 8)), 0.99])  # shares of files below each bound
 
-WORTHWHILE = 8  # places are given once more where at least one in so many was taken, so that they are a few times
+WORTHWHILE = 8  # places are given out anew while one in so many is taken: a few rounds, not hundreds
 
 UNUSUAL = "Marked files of its size are enough already: more of them, and sizes would tell which files are marked."
 

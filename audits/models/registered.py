@@ -39,7 +39,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def unidentified(self) -> "RegisteredModelQuerySet":
         """Those whose weights have arrived, and that were not tested since today's identities are taken."""
-        return self.filter(state=ModelState.READY).exclude(identity__has_key="parts")
+        return self.filter(state=ModelState.READY).exclude(identity__has_key="named")
 
     def references(self) -> "RegisteredModelQuerySet":
         """References whose weights have arrived."""

@@ -2,8 +2,8 @@
 
 Run: python -m tests.benchmarks.recognising_speed [--models 1000] [--rounds 3]   (some two minutes on one core)
 
-*before* compares inside the transaction, one pair of geometries after the other, as `recognise` did until December
-2026, over the identities of then (two geometries a question). *now* compares before the transaction and looks inside it
+*before* compares inside the transaction, one pair of geometries after the other, as `recognise` once did, over
+the identities of then (two geometries a question). *now* compares before the transaction and looks inside it
 for what was tested meanwhile, over today's identities (four a question). Both on SQLite in a file, in turns.
 """
 

@@ -81,7 +81,8 @@ class Question(NamedTuple):
 @dataclass(frozen=True)
 class Identity:
     """tensors: SHA-256 over the values; geometries: of the answers, by what was asked (`identity_of`); labels: the
-    likeliest ones; parts: of every tensor the first 64 bits of its SHA-256; named: outputs that the description names.
+    likeliest ones of the named scores; parts: of every tensor the first 64 bits of its SHA-256; named: outputs that the
+    description names.
     """
 
     tensors: str
@@ -180,11 +181,10 @@ def _share_most(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def identity_of(told: Mapping[str, Any], answers: Mapping[str, NDArray[Any]]) -> Identity:
     """From what the confined child says: "tensors", "parts" and "named" (`Named`); rows (16, d) of every output by its
-    number and the side of the images, "1 64", and by how they were brought to the network as well, "1 64 unit".
+    number, the side of the images and how they came, "1 64" or "1 64 unit".
 
-    Kept of an output that is named is what it is named for, "features 64" or "soft 64", and of every output what it is
-    as features and as scores, "features/1 64" and "soft/1 64", where that is something else. labels are the likeliest
-    of the first named scores. Raises SuspectError for anything else; the child is not trusted with it.
+    Kept are "features 64" and "soft 64" of the named ones, and of every output "features/1 64" and "soft/1 64" where
+    that is something else. Raises SuspectError for anything else; the child is not trusted with it.
     """
     rows, tensors, parts, named = answers.values(), told.get("tensors"), told.get("parts", ()), _named(told)
     fit = all(a.ndim == 2 and len(a) == NOISE_IMAGES and a.dtype == np.float32 and np.isfinite(a).all() for a in rows)

@@ -29,8 +29,8 @@ def family(version: Version, auditor: UUID | None = None) -> set[UUID]:
     """The versions that hold the same images, found from one to the next.
 
     The way leads over versions of the same owner alone: one of a stranger counts, but ties nothing further together,
-    or a stranger could make two of the owner's sets one. A version whose manifest was given up may hold anything: one
-    of the owner's is the same as all of them, and one of `auditor`, the organisation that asks, counts as well.
+    or a stranger could make two of the owner's sets one. One that was given up may hold anything: the owner's is the
+    same as all its others, and that of `auditor`, the organisation that asks, counts.
     """
     owner = version.dataset.organisation_id
     own = Version.objects.filter(dataset__organisation=owner)

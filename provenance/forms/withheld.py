@@ -7,7 +7,7 @@ from django import forms
 from provenance.blocking.rule import BlockingError, BlockRule
 from provenance.forms.marks import decimal_input
 from provenance.marks import SettingsError, WithheldSettings
-from provenance.marks.presets import UNTOUCHED
+from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS
 from provenance.marks.withheld import DEFAULT_BLOCK, DEFAULT_SHARE, MAX_BLOCK, MIN_BLOCK
 from provenance.models import Blocking, Release, Version
 from provenance.near_duplicates.grouping import DISTANCE
@@ -66,6 +66,8 @@ class WithheldForm(forms.Form):
         if self.kind == STRUCK:
             for name in ("blocking", "share", "outlets"):
                 del self.fields[name]
+
+    says = UNTOUCHED_SAYS
 
     @property
     def strikes(self) -> bool:

@@ -2,7 +2,7 @@
 
 `<version>/blockings/<SHA-256 of the file>.npy`: (2, n) int32 by position in the manifest; the number of the image's
 unit, from 0 in the order in which units come, and that of its block, from 0, NO_BLOCK where it is in none. It is
-public, follows from the images alone, and a withheld set commits to its digest (docs/method.md, section 9).
+public, follows from the images alone, and a withheld set commits to its digest (docs/method.md, section 12).
 """
 
 from dataclasses import dataclass

@@ -60,11 +60,10 @@ def small_jpeg_words(family: str, association: str) -> str:
 
 
 UNTOUCHED = "untouched"  # no mark is struck: some images stay home, and none is changed
-UNTOUCHED_TITLE = "Untouched"
 UNTOUCHED_SAYS = (
-    "No pixel of any image is changed: in every block of images that are alike the key picks one that stays home, and "
-    "an audit asks whether a model knows the published ones better. It takes long training or fine-tuning, hundreds of "
-    "images at home and reference encoders; whoever passes over the data once or twice leaves no trace."
+    "In every block of images that are alike the key picks one that stays home; no pixel of any is changed. An audit "
+    "asks whether a model knows the published ones better. It takes long training or fine-tuning, hundreds of images "
+    "at home and reference encoders; whoever passes over the data once or twice leaves no trace."
 )
 
 

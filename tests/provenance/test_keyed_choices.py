@@ -180,8 +180,13 @@ class TestCommands:
         return json.loads(capsys.readouterr().out)
 
     def test_from_images_to_a_release(self, world, version, capsys):
+        before = self.run(capsys, "list_presets", str(version.pk))["untouched"]
+        assert "not in blocks yet" in before["refusal"]
         found = self.run(capsys, "block_images", str(version.pk), "--here")
         assert (found["blocks"], found["units"], found["largest_unit"]) == (28, 120, 2)
+        listed = self.run(capsys, "list_presets", str(version.pk))["untouched"]
+        assert (listed["blocks"], listed["blocks_used"], listed["stay_home"]) == (28, 6, 12)
+        assert "a test needs 20" in listed["refusal"]
         answer = self.run(
             capsys, "make_release", str(version.pk), "--preset", "untouched", "--recipient", "North",
             "--blocks", found["blocking"][:12], "--home-share", "0.17", "--outlets", "kept", "--here",

@@ -7,8 +7,8 @@ from django.views.decorators.http import require_POST
 
 from provenance.errors import TouchmarkError
 from provenance.forms.withheld import BlockRuleForm
-from provenance.models import Version
-from provenance.services.access import get_visible, person
+from provenance.models import Role, Version
+from provenance.services.access import get_visible, person, require
 from provenance.services.blockings import order_blocks
 
 
@@ -16,6 +16,7 @@ from provenance.services.blockings import order_blocks
 def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
     user = person(request)
     version = get_visible(Version, user, pk)
+    require(user, version.dataset.organisation, Role.RIGHTS_HOLDER)  # before anything is said about the rule
     form = BlockRuleForm(request.POST)
     if form.is_valid():
         try:

@@ -75,7 +75,8 @@ def release_new(request: HttpRequest) -> HttpResponse:
         form.add_error(None, error.sentence)
         return _release_form(request, form)
     if len(made) == 1:
-        messages.success(request, "The key is committed. The release is being marked.")
+        doing = "marked" if form.home.strikes else "made"
+        messages.success(request, f"The key is committed. The release is being {doing}.")
         return redirect("release_detail", pk=made[0].pk)
     messages.success(request, f"{len(made)} keys are committed. {len(made)} releases are being marked.")
     return redirect("release_list")

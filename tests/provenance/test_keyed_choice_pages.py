@@ -11,7 +11,7 @@ from provenance.marks import MarkSets, WithheldSettings
 from provenance.models import Release
 from provenance.services import datasets
 from tests.provenance.builders_releases import MARK, marked_version
-from tests.provenance.test_keyed_choices import blocked, made, withheld
+from tests.provenance.builders_withheld import blocked, made, withheld
 
 pytestmark = pytest.mark.django_db
 

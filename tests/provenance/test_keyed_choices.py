@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 
 from provenance.blocking.rule import BlockingError, BlockRule
-from provenance.marks import MarkSets, SettingsError, WithheldSettings
-from provenance.models import Blocking, Job, LogEntry, Release
+from provenance.marks import MarkSets, SettingsError
+from provenance.models import LogEntry, Release
 from provenance.services import keys, releases
 from provenance.services.blockings import named_blocking, order_blocks
 from provenance.services.jobs import worker
@@ -16,6 +16,7 @@ from provenance.services.keys import KeyStateError
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import ReleaseError, plan_sets
 from tests.provenance.builders_releases import MARK, marked_version
+from tests.provenance.builders_withheld import blocked, made, withheld
 
 pytestmark = pytest.mark.django_db
 
@@ -24,26 +25,6 @@ pytestmark = pytest.mark.django_db
 def version(world):
     """120 pictures in four classes, and an exact copy of each."""
     return marked_version(world, per_group=30, copies=1)
-
-
-def blocked(world, version, **rule) -> Blocking:
-    job = order_blocks(version, BlockRule(**rule), by=world.rights_holder)
-    worker.run(str(job.pk))
-    job.refresh_from_db()
-    assert job.state == Job.State.DONE, job.reason
-    return version.blockings.first()
-
-
-def withheld(row: Blocking, share: float = 0.17) -> WithheldSettings:
-    return WithheldSettings(row.digest, row.block_size, share)
-
-
-def made(world, version, marks: MarkSets, recipient: str = "North", outlets: str = "kept") -> Release:
-    (release,) = releases.make_releases(version, [recipient], marks, by=world.rights_holder, outlets=outlets)
-    worker.run(str(release.job_id))
-    release.refresh_from_db()
-    assert release.state == Release.State.READY, release.job and release.job.reason
-    return release
 
 
 class TestBlocks:

@@ -26,11 +26,13 @@ Pairs = list[list[str]]
 def view_of(facts: ReportFacts) -> dict[str, Any]:
     """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
     words = words_of(facts)
+    copy = "copy" if facts.plan.test == "choice" else "marked copy"
     return {
+        "copy": copy,
         "words": asdict(words),
         "number": facts.number,
         "demo": facts.demo,
-        "title": f"Does the model “{facts.suspect.name}” depend on a marked copy of “{facts.dataset.name}”?",
+        "title": f"Does the model “{facts.suspect.name}” depend on a {copy} of “{facts.dataset.name}”?",
         "issued": time_text(facts.issued_at),
         "issued_by": _person(facts.issued_by.name, facts.issued_by.organisation),
         "digest": facts.digest,

@@ -17,7 +17,7 @@ def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
     user = person(request)
     version = get_visible(Version, user, pk)
     require(user, version.dataset.organisation, Role.RIGHTS_HOLDER)  # before anything is said about the rule
-    form = BlockRuleForm(request.POST)
+    form = BlockRuleForm(request.POST, version=version)
     if form.is_valid():
         try:
             order_blocks(version, form.cleaned_data["rule"], by=user)

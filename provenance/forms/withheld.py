@@ -59,11 +59,11 @@ class WithheldForm(forms.Form):
     def __init__(self, *args: Any, version: Version | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         given = self["kind"].value()
-        self.kind = given if given in (UNTOUCHED, BOTH) else STRUCK
+        self.chosen: str = given if given in (UNTOUCHED, BOTH) else STRUCK
         rows = version.blockings.all() if version else Blocking.objects.none()
         self.has_blocks = rows.exists()
         self.fields["blocking"].queryset = rows  # type: ignore[attr-defined]
-        if self.kind == STRUCK:
+        if self.chosen == STRUCK:
             for name in ("blocking", "share", "outlets"):
                 del self.fields[name]
 
@@ -72,11 +72,11 @@ class WithheldForm(forms.Form):
     @property
     def strikes(self) -> bool:
         """Whether marks are struck."""
-        return self.kind != UNTOUCHED
+        return self.chosen != UNTOUCHED
 
     @property
     def withholds(self) -> bool:
-        return self.kind != STRUCK
+        return self.chosen != STRUCK
 
     def settings(self) -> WithheldSettings | None:
         """The withheld set, of a form that was asked for its errors; None where none is wanted, or not like this."""

@@ -24,5 +24,5 @@ def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
         except TouchmarkError as error:
             messages.error(request, error.sentence)
     else:
-        messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
     return redirect("version_detail", pk=version.pk)

@@ -59,7 +59,7 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         if context["may_change"]:
             job = blocking_job(version)
             context |= {"blockings": version.blockings.all()[:BLOCKINGS], "blocking_card": job_card(job, user)}
-            context |= {"blocking_job": job, "rule_form": BlockRuleForm()}
+            context |= {"blocking_job": job, "rule_form": BlockRuleForm(version=version)}
         if context["may_change"] and version.facts["captioned"]:
             context["words"] = words = words_of(version)
             context["words_card"] = job_card(words.job, user)

@@ -1,4 +1,4 @@
-"""Looks at a test before all of it was asked about, paid for by declared shares of alpha (docs/method.md, section 12.8).
+"""Looks at a test before all of it was asked about, paid for by declared shares of alpha (method.md, section 12.8).
 
 p = min_j p_j / w_j over the looks that were made, w_j being their shares, is a p-value whenever and why ever the
 looking ends: P(p <= a) <= sum_j P(p_j <= w_j a) <= a.

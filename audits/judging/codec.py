@@ -15,7 +15,17 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from audits.judging.levels import Unscored
-from audits.judging.result import COMBINED, RANK, AssociatedResult, CombinedResult, Findings, RankedResult, Result
+from audits.judging.result import (
+    CHOICE,
+    COMBINED,
+    RANK,
+    AssociatedResult,
+    ChoiceResult,
+    CombinedResult,
+    Findings,
+    RankedResult,
+    Result,
+)
 from provenance.errors import TouchmarkError
 
 T = TypeVar("T")
@@ -66,8 +76,10 @@ def structured(converter: Converter, value: Any, kind: type[T]) -> T:
 
 
 def _keys(kind: Any) -> dict[str, Any]:
-    """Fields whose key in JSON is another name."""
-    return {part.name: override(rename=part.metadata["key"]) for part in fields(kind) if "key" in part.metadata}
+    """Fields whose key in JSON is another name, or that are left out where they hold their default."""
+    renamed = {part.name: override(rename=part.metadata["key"]) for part in fields(kind) if "key" in part.metadata}
+    left_out = {part.name: override(omit_if_default=True) for part in fields(kind) if "left_out" in part.metadata}
+    return renamed | left_out
 
 
 def _only(value: Any, kind: Any) -> Any:
@@ -152,7 +164,12 @@ def _kind_of(value: Json) -> type[Result]:
     return _KINDS[value.get("test")]
 
 
-_KINDS: dict[str | None, type[Result]] = {None: AssociatedResult, RANK: RankedResult, COMBINED: CombinedResult}
+_KINDS: dict[str | None, type[Result]] = {
+    None: AssociatedResult,
+    RANK: RankedResult,
+    CHOICE: ChoiceResult,
+    COMBINED: CombinedResult,
+}
 
 
 _RESULTS = _results()

@@ -4,7 +4,7 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +25,19 @@ class Chosen(NamedTuple):
 
 
 def choose_files(
-    manifest: Manifest, marks: MarkSets, listed: Path, seed: int, most: int, told: Callable[[int, int], None]
+    manifest: Manifest,
+    marks: MarkSets,
+    listed: Path,
+    seed: int,
+    most: int,
+    told: Callable[[int, int], None],
+    at_home: Collection[int] = (),
 ) -> list[Chosen]:
     """At most `most` marked files, and from each group as many unmarked ones where there are so many.
 
     Groups alike: what classes look like must not pass for what the mark does. manifest: the version's. listed: the
-    release's marked.jsonl. told: (done, total) entries read; what it raises stops the work.
+    release's marked.jsonl. told: (done, total) entries read; what it raises stops the work. at_home: positions of
+    images that are not in the copy.
     """
     strata = _strata(listed)
     kept = heapq.nsmallest(most, strata, key=lambda position: _rank(seed, position))
@@ -38,13 +45,13 @@ def choose_files(
     others: dict[Stratum, list[tuple[int, int]]] = {stratum: [] for stratum in wanted}
     for position, own in enumerate(_strata_of_entries(manifest, marks)):
         told(position, len(manifest))
-        fitting = [] if position in strata else [stratum for stratum in own if stratum in wanted]
+        fitting = [] if position in strata or position in at_home else [stratum for stratum in own if stratum in wanted]
         if fitting:
             rank = _rank(seed, position)
             stratum = fitting[rank % len(fitting)]
             _offer(others[stratum], (-rank, position), wanted[stratum])
     unmarked = [position for heap in others.values() for _, position in heap]
-    edge = min(mark.least_edge for mark in marks)
+    edge = min(mark.least_edge for mark in marks.struck)
     chosen = []
     for position in sorted([*kept, *unmarked]):
         entry = manifest.entry(position)
@@ -66,8 +73,8 @@ def _strata(listed: Path) -> dict[int, Stratum]:
 
 def _strata_of_entries(manifest: Manifest, marks: MarkSets) -> Iterator[list[Stratum]]:
     """Of every entry in order, the group it has in each mark set; -1 and below where it has none."""
-    groupings = [mark.grouping() for mark in marks]
-    for entries in zip(*(grouped_entries(manifest, mark) for mark in marks), strict=True):
+    groupings = [mark.grouping() for mark in marks.struck]
+    for entries in zip(*(grouped_entries(manifest, mark) for mark in marks.struck), strict=True):
         pairs = zip(groupings, entries, strict=True)
         yield [(number, grouping.group_of(entry)) for number, (grouping, entry) in enumerate(pairs)]
 

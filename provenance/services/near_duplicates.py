@@ -76,11 +76,16 @@ def enqueue_count(version: Version, *, by: User | None) -> Job:
 
 
 def leaving_out(version: Version, marks: MarkSets) -> MarkSets:
-    """The same marks on images without a near-duplicate alone. Raises NearDuplicatesError where none were counted."""
+    """The same marks on images without a near-duplicate alone. Raises NearDuplicatesError where none were counted.
+
+    Near-duplicates stay home or go out together; that is the business of blocks.
+    """
+    if not marks.struck:
+        return marks
     state = near_duplicates_of(version)
     if state.found is None:
         raise NearDuplicatesError(_NOT_COUNTED[state.name])
-    return marks.replace_in_all(near_duplicates=state.found["digest"]) if state.found["images"] else marks
+    return marks.replace_in_struck(near_duplicates=state.found["digest"]) if state.found["images"] else marks
 
 
 _OTHERWISE = "or choose to mark near-duplicates like all other images."

@@ -6,6 +6,7 @@ from html import unescape
 from io import StringIO
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import call_command, load_command_class
 from django.urls import reverse
@@ -17,7 +18,8 @@ from audits.planning.declaration import Choice, Part
 from audits.services.plans.drafting import save_draft
 from audits.services.plans.frozen import digest_of, frozen_text, read_by_runs
 from audits.services.plans.values import FIELDS, values_of
-from provenance.marks import MarkSettings
+from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
+from provenance.marks.blocking_file import write_blocking
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import GROUPS, model
 
@@ -31,6 +33,10 @@ def another(choice: Choice) -> Any:
         return ["hard"] if choice.is_several else "soft"
     if isinstance(choice.default, bool):
         return not choice.default
+    if choice.words:
+        return list(choice.words)[-1]
+    if choice.name in (others := {"smallest_crop": 0.5, "decoys": 399}):  # enough to tell a rigged reference
+        return others[choice.name]
     return choice.default + 1 if isinstance(choice.default, int) else choice.default * 2
 
 
@@ -39,10 +45,14 @@ ANOTHER = {choice.name: another(choice) for choice in CHOICES}
 
 @pytest.fixture
 def values(world):
-    """A plan that needs every choice: its release bears both kinds of marks, and there is a reference."""
+    """A plan that needs every choice: of its release, which bears both kinds of marks, images stayed home, and there is
+    a reference."""
     found = changed(plan_values(world), references=[model(world.owner, world.auditor, "reference-1", "reference")])
     (made,) = found.releases
-    made.key.settings = {"sets": [settings.to_dict() for settings in SETS]}
+    every = np.arange(made.version.file_count, dtype=np.int32)
+    blocking = write_blocking(made.version.folder, ImageBlocks(every, (every // 4).astype(np.int32)))
+    home = WithheldSettings(blocking=blocking)
+    made.key.settings = {"sets": [settings.to_dict() for settings in (*SETS, home)]}
     made.key.save()
     return found
 
@@ -136,23 +146,34 @@ def test_the_page_shows_every_choice(world, values, sign_in, more):
 
 
 @pytest.mark.parametrize(
-    ("plain", "associated", "missing"),
-    [(True, False, {"group_images", "permutations"}), (False, True, {"decoys", "exceedances"}), (True, True, set())],
+    ("needed", "missing"),
+    [
+        ({"plain", "withheld"}, {"group_images", "permutations"}),
+        ({"associated", "withheld"}, {"decoys", "exceedances"}),
+        ({"plain", "associated"}, {"views", "smallest_crop", "looks", "membership_score"}),
+        ({"withheld"}, {"probes", "group_images", "permutations", "decoys", "exceedances"}),
+        ({"plain", "associated", "withheld"}, set()),
+    ],
 )
-def test_choices_that_no_mark_set_needs_are_left_out(plain, associated, missing):
-    left_out = {c.name for c in CHOICES if not c.is_needed(plain=plain, associated=associated)}
+def test_choices_that_no_mark_set_needs_are_left_out(needed, missing):
+    left_out = {c.name for c in CHOICES if not c.is_needed(**ways(*needed))}
     assert left_out == missing
 
 
+def ways(*needed: str) -> dict[str, bool]:
+    return {name: name in needed for name in ("plain", "associated", "withheld")}
+
+
 def test_a_choice_out_of_its_bounds_is_refused_where_it_is_needed():
-    assert list(refusals(PlanChoices(), plain=True, associated=True)) == []
+    every = ways("plain", "associated", "withheld")
+    assert list(refusals(PlanChoices(), **every)) == []
     bounded = [choice for choice in CHOICES if choice.bounds and choice.bounds.refusal]
     assert len(bounded) >= 4
     for choice in bounded:
         below = replace(PlanChoices(), **{choice.name: choice.bounds.least - 1})
-        assert list(refusals(below, plain=True, associated=True)) == [choice.bounds.refusal]
+        assert list(refusals(below, **every)) == [choice.bounds.refusal]
         unneeded = choice.part is Part.ASSIGNMENTS
-        assert bool(list(refusals(below, plain=True, associated=False))) != unneeded
+        assert bool(list(refusals(below, **ways("plain", "withheld")))) != unneeded
         if choice.bounds.most is not None:
             above = replace(PlanChoices(), **{choice.name: choice.bounds.most * 2})
-            assert list(refusals(above, plain=True, associated=True)) == [choice.bounds.refusal]
+            assert list(refusals(above, **every)) == [choice.bounds.refusal]

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +20,16 @@ from provenance.marks.cluster_files import grouped_entries
 from provenance.marks.sets import candidates_of_sets
 from provenance.models import Release
 from provenance.services.jobs.running import JobRun
+from provenance.services.keyed_choices import images_in_choice
 from provenance.services.keys import open_secrets
+
+
+class HasDigest(Protocol):
+    """Images that one mark set is asked about."""
+
+    @property
+    def digest(self) -> str: ...
+
 
 Files = list[tuple[Path, str]]
 
@@ -74,7 +84,7 @@ class ChosenImages:
         return hashlib.sha256(canonical_json(lists)).hexdigest()
 
 
-def digest_of_sets(chosen_sets: Sequence[ChosenImages]) -> str:
+def digest_of_sets(chosen_sets: Sequence[HasDigest]) -> str:
     """The same for all sets of one release: the only one's, or over those of all."""
     if len(chosen_sets) == 1:
         return chosen_sets[0].digest
@@ -84,7 +94,8 @@ def digest_of_sets(chosen_sets: Sequence[ChosenImages]) -> str:
 def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImages]:
     """Probes and group images of every mark set in its key's own order.
 
-    No image is among them that any set of the release proposes for marking, whether it was marked or not.
+    No image is among them that any set of the release proposes for marking, whether it was marked or not, and none of
+    the blocks in which the key chose one to stay home.
     """
     secrets = open_secrets(release.key)
     with Manifest(release.version.manifest_folder) as manifest:
@@ -92,17 +103,25 @@ def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImage
             raise PlanError("The manifest on disk is not the one that this version was registered with.")
         counts = [_group_counts(manifest, secret) for secret in secrets]
         run.checkpoint()
-        proposed = candidates_of_sets(secrets, manifest, counts)
-        excluded = {image.position for groups in proposed for group in groups for image in group.images}
+        in_choice = images_in_choice(release)
+        proposed = candidates_of_sets(secrets, manifest, counts, in_choice)
+        excluded = in_choice.union(image.position for groups in proposed for group in groups for image in group.images)
         found = []
         for number, secret in enumerate(secrets):
             run.checkpoint()
-            found.append(_choose_for_set(plan, release, manifest, secret, excluded, number, len(secrets)))
+            sets = len(release.key.mark_sets)  # one of them may be withheld, and have no images of this kind
+            found.append(_choose_for_set(plan, release, manifest, secret, excluded, number, sets))
         return found
 
 
 def _choose_for_set(
-    plan: Plan, release: Release, manifest: Manifest, secret: MarkSecret, excluded: set[int], number: int, sets: int
+    plan: Plan,
+    release: Release,
+    manifest: Manifest,
+    secret: MarkSecret,
+    excluded: frozenset[int],
+    number: int,
+    sets: int,
 ) -> ChosenImages:
     folder = release.version.files_folder
 

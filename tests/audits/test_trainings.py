@@ -6,7 +6,9 @@ from django.urls import reverse
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
+from audits.pilots.methods import Moco, SimClr
 from audits.pilots.recipe import TrainingSettings
+from audits.pilots.training import _Run
 from audits.services.trainings import starting
 from provenance.models import Job, LogEntry, Version
 from provenance.services.jobs import queue, worker
@@ -127,3 +129,50 @@ def test_pages_show_progress_curve_and_result(world, version, sign_in, no_worker
 
 def test_the_list_says_what_to_do_where_nothing_was_trained(world, sign_in):
     assert "make demo" in sign_in(world.auditor).get(reverse("training_list")).content.decode()
+
+
+def of_another_method(method, **changes):
+    return TrainingSettings(
+        seed=0, epochs=2, batch_size=16, method=method, encoder="small_resnet:8:1-1", side=24, **changes
+    )
+
+
+def test_a_training_without_captions_ends_as_an_encoder_that_gives_features(world, version):
+    settings = of_another_method(SimClr())
+    training = starting.start("Pictures alone", version, by=world.auditor, settings=settings)
+    training.refresh_from_db()
+    assert training.state == Training.State.DONE, training.job.reason
+    assert training.model.spec["architecture"] == "small_resnet:8:1-1"
+    assert training.model.connection["levels"] == ["features"]
+
+
+def test_what_cannot_be_learnt_from_fails_with_a_sentence(world, version, no_worker):
+    settings = of_another_method(Moco(queue=500))
+    training = worked_off(starting.start("Long queue", version, by=world.auditor, settings=settings))
+    assert training.state == Training.State.FAILED
+    assert "longer than the training set of 40" in Job.objects.get(pk=training.job.pk).reason
+
+
+def test_a_training_that_is_killed_goes_on_after_its_last_whole_epoch(world, version, settings, monkeypatch, no_worker):
+    class Killed(BaseException):
+        """As a signal would end it."""
+
+    def killed(run, training, weights):
+        raise Killed
+
+    started_row = starting.start("Killed", version, by=world.auditor, settings=of_another_method(SimClr()))
+    with monkeypatch.context() as while_killed:
+        while_killed.setattr("audits.services.trainings.job._register", killed)
+        with pytest.raises(Killed):
+            worker.run(str(started_row.job.pk))
+    folder = settings.FILES_DIR / "trainings" / str(started_row.pk)
+    assert (folder / "checkpoint.pt").exists()
+    trained = []
+    one_epoch = _Run.one_epoch
+    monkeypatch.setattr(_Run, "one_epoch", lambda run: (trained.append(run.epoch), one_epoch(run)))
+    Job.objects.filter(pk=started_row.job.pk).update(state=Job.State.QUEUED)
+    training = worked_off(started_row)
+    assert training.state == Training.State.DONE
+    assert trained == []
+    assert [point["epoch"] for point in training.curve] == [1, 2]
+    assert not folder.exists()

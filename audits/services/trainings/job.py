@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # torch is imported inside the job only
 def mark_ended(job: Job) -> None:
     state = Training.State.CANCELLED if job.state == Job.State.CANCELLED else Training.State.FAILED
     Training.objects.filter(pk=job.params["training"]).exclude(state=Training.State.DONE).update(state=state)
-    shutil.rmtree(_folder(job.params["training"]), ignore_errors=True)
+    if state == Training.State.CANCELLED:  # what failed, at its time limit for instance, may be tried again from there
+        shutil.rmtree(_folder(job.params["training"]), ignore_errors=True)
 
 
 @job_kind("training.train", title="Training a model", queue="gpu", ended=mark_ended)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from provenance.marks.blocking_file import NO_BLOCK
 
 from provenance.marks import ImageBlocks
+from provenance.marks.blocking_file import NO_BLOCK
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 

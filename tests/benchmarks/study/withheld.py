@@ -21,16 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from audits.judging.choices import Choices, judge_choice, wrong_choice
 
 from audits.judging.assignments import Rules
+from audits.judging.choices import Choices, judge_choice, wrong_choice
 from audits.judging.levels import ChoiceTest
 from audits.pilots.objectives import Objective
 from audits.pilots.training import EpochPoint, Following, Progress, device_here, train
 from audits.pilots.training_set import TrainingSet
 from audits.statistics.choices import Blocks
 from audits.statistics.density import LEVELS
-from provenance.marks import KeyedChoice, WithheldSettings, choose
+from provenance.marks import KeyedChoice, WithheldSettings
+from provenance.marks.keyed_choice import choose
 from tests.benchmarks.study.cells import CELLS, Cell
 from tests.benchmarks.study.images import Labelled, blocks_by_class, cifar
 from tests.benchmarks.study.looking import CROPS, Looker, read_scores
@@ -76,8 +77,9 @@ def run(options: argparse.Namespace) -> None:
     for name in options.cells:
         cell = CELLS[name]
         looker = Looker(images.images[: cell.pool], foreign)
-        lines = [Line(cell, "reference", number) for number in range(cell.references)]
-        for line in [*lines, *(Line(cell, "suspect", number) for number in range(options.seeds))]:
+        suspects = [Line(cell, "suspect", number) for number in range(options.seeds)]
+        references = [Line(cell, "reference", number) for number in range(cell.references)]
+        for line in [suspects[0], *references, *suspects[1:]]:
             _train(line, images, looker, options.work)
 
 

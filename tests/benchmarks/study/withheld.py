@@ -73,9 +73,10 @@ def choice_of(cell: Cell, number: int, labels: np.ndarray) -> KeyedChoice:
 
 
 def run(options: argparse.Namespace) -> None:
-    images, foreign = cifar(options.cifar, "train"), cifar(options.cifar, "test").part(np.arange(FOREIGN))
+    foreign = cifar(options.cifar, "test", FOREIGN)
     for name in options.cells:
         cell = CELLS[name]
+        images = cifar(options.cifar, "train", cell.pool + cell.references * cell.published)
         looker = Looker(images.images[: cell.pool], foreign)
         suspects = [Line(cell, "suspect", number) for number in range(options.seeds)]
         references = [Line(cell, "reference", number) for number in range(cell.references)]
@@ -87,7 +88,7 @@ def _train(line: Line, images: Labelled, looker: Looker, work: Path) -> None:
     cell, folder = line.cell, line.folder(work)
     if (folder / "curve.json").exists():
         return
-    seen = images.part(_trained_on(line, images.labels))
+    seen = images.part(trained_on(line, images.labels))
     settings = cell.settings(seed_of(line.name))
 
     def look(epoch: int, objective: Objective) -> None:
@@ -104,7 +105,7 @@ def _train(line: Line, images: Labelled, looker: Looker, work: Path) -> None:
     print(f"{line.name}: {done.seconds:.0f} s, loss {done.losses[-1]:.3f}", flush=True)
 
 
-def _trained_on(line: Line, labels: np.ndarray) -> np.ndarray:
+def trained_on(line: Line, labels: np.ndarray) -> np.ndarray:
     """Positions of the images that a line is trained on."""
     cell = line.cell
     if line.role == "reference":
@@ -122,8 +123,9 @@ def _write_curve(path: Path, curve: tuple[EpochPoint, ...]) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    labels = cifar(options.cifar, "train").labels
-    rows = [row for cell in CELLS.values() for row in _rows(cell, labels, options.work)]
+    cells = [cell for cell in CELLS.values() if (options.work / cell.name).is_dir()]
+    labels = cifar(options.cifar, "train", max((cell.pool for cell in cells), default=1)).labels
+    rows = [row for cell in cells for row in _rows(cell, labels, options.work)]
     if not rows:
         raise SystemExit("Nothing was looked at yet.")
     with options.out.open("w", newline="") as out:

@@ -1,8 +1,12 @@
 """Training runs: started by an auditor of the house, ended as a registered model, seen by the right people."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from django.core.exceptions import PermissionDenied
 from django.urls import reverse
+from safetensors.torch import load_file
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
@@ -12,6 +16,7 @@ from audits.pilots.training import _Run
 from audits.services.trainings import starting
 from provenance.models import Job, LogEntry, Version
 from provenance.services.jobs import queue, worker
+from tests.audits import builders_reports
 from tests.audits.builders_trainings import scenes_version
 
 pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
@@ -132,9 +137,8 @@ def test_the_list_says_what_to_do_where_nothing_was_trained(world, sign_in):
 
 
 def of_another_method(method, **changes):
-    return TrainingSettings(
-        seed=0, epochs=2, batch_size=16, method=method, encoder="small_resnet:8:1-1", side=24, **changes
-    )
+    recipe = {"seed": 0, "epochs": 2, "batch_size": 16, "encoder": "small_resnet:8:1-1", "side": 24, **changes}
+    return TrainingSettings(method=method, **recipe)
 
 
 def test_a_training_without_captions_ends_as_an_encoder_that_gives_features(world, version):
@@ -176,3 +180,41 @@ def test_a_training_that_is_killed_goes_on_after_its_last_whole_epoch(world, ver
     assert trained == []
     assert [point["epoch"] for point in training.curve] == [1, 2]
     assert not folder.exists()
+
+
+class TestTuning:
+    def test_a_model_trained_here_is_tuned_further(self, world, version, no_worker, sign_in):
+        base = worked_off(starting.start("Base", version, by=world.auditor, settings=of_another_method(SimClr()))).model
+        still = of_another_method(SimClr(), learning_rate=0.0)
+        training = worked_off(starting.start("Tuned", version, by=world.auditor, settings=still, begin_with=base))
+        assert training.state == Training.State.DONE, training.job.reason
+        weights = [load_file(model.weights.path)["blocks.0.conv1.weight"] for model in (base, training.model)]
+        assert torch.equal(*weights)
+        assert str(base.pk) in training.model.origin
+        page = sign_in(world.auditor).get(reverse("training_detail", args=[training.pk])).content.decode()
+        assert "Begins with" in page
+
+    def test_models_from_elsewhere_and_other_networks_are_refused(self, world, version, no_worker):
+        settings = of_another_method(SimClr())
+        base = worked_off(starting.start("Base", version, by=world.auditor, settings=settings)).model
+        other = replace(settings, encoder="small_resnet:16:1-1")
+        with pytest.raises(TrainingError, match="same network"):
+            starting.start("Tuned", version, by=world.auditor, settings=other, begin_with=base)
+        Training.objects.update(model=None)
+        with pytest.raises(TrainingError, match="trained itself"):
+            starting.start("Tuned", version, by=world.auditor, settings=settings, begin_with=base)
+
+    def test_a_reference_never_begins_with_a_model_that_saw_a_release(self, world, version, no_worker):
+        settings, reference = of_another_method(SimClr(), epochs=1), RegisteredModel.ModelRole.REFERENCE
+
+        def tune(name, model, becomes="suspect"):
+            row = starting.start(name, version, by=world.auditor, settings=settings, begin_with=model, becomes=becomes)
+            return worked_off(row)
+
+        first = worked_off(starting.start("First", version, by=world.auditor, settings=settings))
+        second = tune("Second", first.model)
+        assert tune("Fine", second.model, reference).model.is_reference
+        Training.objects.filter(pk=first.pk).update(release=builders_reports.release(world, version, "Northgate"))
+        for model in (first.model, second.model):
+            with pytest.raises(TrainingError, match="nor begin with"):
+                tune("Not", model, reference)

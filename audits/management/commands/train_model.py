@@ -39,6 +39,7 @@ class Command(TouchmarkCommand):
         parser.add_argument("--bfloat16", action="store_true")
         parser.add_argument("--compiled", action="store_true", help="compile the encoder, where there is a GPU")
         parser.add_argument("--class-names", nargs="+", default=[], help="prompts for the labels of CLIP")
+        parser.add_argument("--begin-with", help="id of a model trained here, whose weights are tuned further")
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Command(TouchmarkCommand):
             settings=self._settings(options),
             becomes=options["becomes"],
             class_names=tuple(options["class_names"]),
+            begin_with=get_visible(RegisteredModel, user, options["begin_with"]) if options["begin_with"] else None,
         )
         assert training.job is not None  # noqa: S101
         self.finish(training.job, options)

@@ -20,7 +20,7 @@ from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
 from audits.suspects.identity import Identity
 from provenance.intake.manifest import Manifest
-from provenance.marks import ImageBlocks, MarkSets, WithheldSettings
+from provenance.marks import ImageBlocks, MarkSets, MarkSettings, WithheldSettings
 from provenance.marks.blocking_file import write_blocking
 from provenance.models import Dataset, Release, Version
 from provenance.services import keys
@@ -60,17 +60,18 @@ def make_version(world: World, name: str = "Hills", seed: int = 7, per_class: in
     return version
 
 
-def blocking_of(version: Version, block: int = BLOCK) -> WithheldSettings:
-    """Every image is a unit, neighbours of one class are a block; all blocks are used."""
+def blocking_of(version: Version, block: int = BLOCK, share: float = 1 / BLOCK) -> WithheldSettings:
+    """Every image is a unit, neighbours of one class are a block; a quarter at home means that all blocks are used."""
     every = np.arange(version.file_count, dtype=np.int32)
     digest = write_blocking(version.folder, ImageBlocks(every, (every // block).astype(np.int32)))
-    return WithheldSettings(blocking=digest, block_size=block, share=1 / block)
+    return WithheldSettings(blocking=digest, block_size=block, share=share)
 
 
-def withheld_release(world: World, version: Version, recipient: str = "North") -> Release:
-    """A copy that lacks what its key keeps at home, put together by hand."""
+def withheld_release(world: World, version: Version, recipient: str = "North", *struck: MarkSettings) -> Release:
+    """A copy that lacks what its key keeps at home, put together by hand. struck: sets whose marks it lacks, too."""
     key = keys.draw(version, by=world.rights_holder)
-    keys.commit(key, MarkSets((blocking_of(version),)), by=world.rights_holder)
+    choice = blocking_of(version, share=0.1 if struck else 1 / BLOCK)
+    keys.commit(key, MarkSets((*struck, choice)), by=world.rights_holder)
     keys.record_beacon(key)
     made = Release.objects.create(
         version=version, key=key, recipient=recipient, state="ready", created_by=world.rights_holder
@@ -86,6 +87,7 @@ def withheld_release(world: World, version: Version, recipient: str = "North") -
     manifest_of(made.folder / "manifest", rows)
     with Manifest(made.folder / "manifest") as manifest:
         made.root, made.facts = manifest.root, {"root": manifest.root, "files": len(manifest)}
+    made.ready_at = timezone.now()
     made.save()
     return Release.objects.select_related("version", "key").get(pk=made.pk)
 

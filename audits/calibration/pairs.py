@@ -6,7 +6,7 @@ docs/method.md, section 8.1. NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from audits.calibration.bench import Bench
 from audits.calibration.responses import LevelResponses, Responses
-from audits.judging.membership import DENSITY
+from audits.judging.membership import DENSITY, MembershipScore
 from audits.other_tests import gmm_likelihood, label_verdict, middle_label_verdict, paired_verdicts, view_consistency
 from audits.statistics.choices import Blocks, choice_test, omnibus_test
 from audits.statistics.combination import combine
-from audits.statistics.density import LEVELS, Level
+from audits.statistics.density import LEVELS, Floats, Level
 from audits.statistics.membership import reference_residual
 from audits.statistics.permutation import PermutationResult, permutation_test, philox_from
 from audits.statistics.ranktest import StoppingRule, sequential_rank_test
@@ -145,18 +145,21 @@ def _exact(
     yield RANK, Drawn(plain.p, rules.decoys + 1)
     rule = StoppingRule(rules.decoys, rules.block, rules.exceedances)
     yield RANK_STOPPED, Drawn(sequential_rank_test(suspect.scores[keys], rule, tables).p, None)
-    yield from _choices(suspect, others, rules, rng)
+    yield from choices_of_pair(suspect.membership, [other.membership for other in others], rules, rng)
 
 
-def _choices(
-    suspect: LevelResponses, others: Sequence[LevelResponses], rules: PairRules, rng: np.random.Generator
+def choices_of_pair(
+    suspect: Mapping[MembershipScore, Floats],
+    others: Sequence[Mapping[MembershipScore, Floats]],
+    rules: PairRules,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, Drawn]]:
     """Which of the group images a fresh key left at home, by density alone and by the more telling score."""
-    chosen = _fresh_choice(rng, len(suspect.membership[DENSITY]))
+    chosen = fresh_choice(rng, len(suspect[DENSITY]))
     blocks = Blocks(chosen.block_of, chosen.home)
     tested = []
-    for name, scores in suspect.membership.items():
-        rows = [other.membership[name][chosen.positions] for other in others]
+    for name, scores in suspect.items():
+        rows = [other[name][chosen.positions] for other in others]
         explaining = np.stack(rows) if rows else np.zeros((0, len(blocks.block_of)))
         tested.append(reference_residual(scores[chosen.positions], explaining, blocks.block_of))
     yield CHOICE, Drawn(choice_test(tested[0], blocks).p, None)
@@ -164,7 +167,7 @@ def _choices(
     yield CHOICE_OMNIBUS, Drawn(found.p, rules.permutations + 1)
 
 
-def _fresh_choice(rng: np.random.Generator, images: int) -> KeyedChoice:
+def fresh_choice(rng: np.random.Generator, images: int) -> KeyedChoice:
     """What a fresh key leaves at home of images in blocks of neighbours, all of which it uses."""
     every = np.arange(images - images % BLOCK_SIZE, dtype=np.int32)
     blocks = ImageBlocks(every, (every // BLOCK_SIZE).astype(np.int32))

@@ -6,6 +6,7 @@ Imports torch inside functions only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,14 +80,17 @@ def measure(model: NullModel, bench: Bench) -> Responses:
     clean, of_groups = _asked(model, probes), _asked(model, as_tensor(bench.group_images))
     sets = [[_marked(model, bench, probes, pattern) for pattern in patterns] for patterns in bench.pattern_sets]
     plain = [_marked(model, bench, probes, pattern) for pattern in bench.plain_patterns]
-    views = _choice_views(model, bench)
+    membership = membership_of(model, bench)
     levels: dict[Level, LevelResponses] = {}
     silent = 0
     for level in LEVELS:
         if clean[0 if level == "features" else 1] is None:
             continue
+        if level not in membership:
+            silent += 1
+            continue
         try:
-            levels[level] = _level(level, clean, of_groups, sets, plain, bench, _membership(level, views, bench))
+            levels[level] = _level(level, clean, of_groups, sets, plain, bench, membership[level])
         except DegenerateAnswersError:
             silent += 1  # left out on purpose and counted by the table: there is nothing to test
     labels, group_label = _labels(of_groups, sets, bench)
@@ -143,6 +147,16 @@ def _view_features(model: NullModel, bench: Bench) -> Floats | None:
     flat = bench.views.reshape(count * views, *bench.views.shape[2:])
     features = _asked(model, as_tensor(flat))[0]
     return None if features is None else features.astype(np.float64).reshape(count, views, -1)
+
+
+def membership_of(model: NullModel, bench: Bench) -> dict[Level, Mapping[MembershipScore, Floats]]:
+    """Membership scores (M,) of the group images, at every level but those at which the model says the same to all."""
+    views, found = _choice_views(model, bench), dict[Level, Mapping[MembershipScore, Floats]]()
+    for level in LEVELS:
+        if views[0 if level == "features" else 1] is not None:
+            with suppress(DegenerateAnswersError):
+                found[level] = _membership(level, views, bench)
+    return found
 
 
 def _choice_views(model: NullModel, bench: Bench) -> Answers:

@@ -95,7 +95,8 @@ def _check_report(world, audit):
     assert "Views of images that stayed home and others 6 of every image" in text
     assert "30 blocks, in each of which the key chose the image that stayed home" in text
     assert "file of blocks" in text.lower()
-    assert "Images marked" not in text
+    assert "Stayed home one of each of 30 blocks" in text
+    assert "Images marked 0" not in text
     assert "assignment" not in text.lower().replace("assignments", "")
     assert ".png" not in text
 
@@ -104,8 +105,8 @@ def _check_report(world, audit):
 def test_a_choice_is_combined_with_a_struck_set_of_the_same_release(world, sign_in):
     """Beside marks that nobody struck, so that the choice alone is found."""
     with known_keys(6):
-        marks = MarkSettings(groups=CLASSES, share=0.1, side=0.25, opacity=1.0)
-        release = withheld_release(world, make_version(world, per_class=40), "North", marks)
+        marks = MarkSettings(groups=CLASSES, share=0.02, side=0.25, opacity=1.0)
+        release = withheld_release(world, make_version(world, per_class=60), "North", marks)
     suspect = register(world, "suspect", remembering(pixels_below(release.folder / "files"), seed=1))
     audit = run(world, locked_plan(world, [release], suspect, probes=12, group_images=4, permutations=1000))
     result = audit.rows.get().result
@@ -258,8 +259,8 @@ def test_a_run_with_looks_ends_early_for_a_guilty_model(world):
     assert "3 looks" in plan.frozen["stopping_rule"]
     audit = run(world, plan)
     row = audit.rows.get()
-    test = row.result["levels"]["features"]["without"]
-    assert (test["looks"], test["looked"], test["blocks"]) == (3, 1, 50)
+    test = row.found.levels["features"].without
+    assert (test.looks, test.looked, test.blocks) == (3, 1, 50)
     assert row.result["blocks"] == 50
     assert audit.conclusion == "evidence"
     assert audit.facts["forward_passes"] == 256 * 4  # whole portions, of 600 images in all

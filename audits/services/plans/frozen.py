@@ -79,8 +79,8 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         "first_sight": first_sight(values.suspect, version.dataset.organisation).isoformat(),
         "late_commitments": [release.key.commitment for release in late_releases(values)],
         "copies": asdict(copies_of(values)),
-        "same_images": asdict(same_images_as(version)),
-        "not_compared": asdict(not_compared(values)),
+        "same_images": asdict(same_images_as(values)),
+        "not_compared": not_compared(values).to_json(),
         "controls": _frozen_controls(values),
         "missing_answers": "scored as no shift",
     }

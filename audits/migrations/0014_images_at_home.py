@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audits", "0012_first_sight_and_exploratory_plans")]
+    dependencies = [("audits", "0013_digest_of_an_identity")]
 
     operations = [
         migrations.AddField(model_name="plan", name="views", field=models.PositiveIntegerField(default=10)),

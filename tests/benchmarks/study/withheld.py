@@ -130,7 +130,7 @@ def table(options: argparse.Namespace) -> None:
     if not rows:
         raise SystemExit("Nothing was looked at yet.")
     with options.out.open("w", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     _print(rows)
@@ -166,7 +166,7 @@ def _of_look(cell: Cell, number: int, look: Path, crop: float, labels: np.ndarra
         for score in own[level].scores:
             rules = Rules("the study", level, ALPHA, 0, decide_with_references=True, score=score)
             found = judge_choice(level, of_alternatives(own[level]), against, choices, rules, name)
-            controls = {control.name: control.p for control in found.controls if control.kind == "wrong key"}
+            controls = {(control.kind, control.tail): f"{control.p:.3g}" for control in found.controls}
             yield {
                 "cell": cell.name,
                 "method": cell.method.name,
@@ -183,7 +183,8 @@ def _of_look(cell: Cell, number: int, look: Path, crop: float, labels: np.ndarra
                 **_numbers("", found.without),
                 "references": len(against),
                 **_numbers("with_", found.with_references),
-                "wrong_key_p": next(iter(controls.values())),
+                "wrong_key_p": controls["wrong key", "high"],
+                "reference_p": controls.get(("reference", "high"), ""),  # of the last one, as if it were a suspect
                 "tainted": len(found.tainted),
             }
 

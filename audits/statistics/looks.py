@@ -1,8 +1,7 @@
-"""Looks at a test before all of it was asked about: how alpha is spent on them, so that the size is exact by bound.
+"""Looks at a test before all of it was asked about, paid for by declared shares of alpha (method.md, section 12.8).
 
-Every look j has its share w_j of alpha, declared beforehand, all shares together one. p = min_j p_j / w_j over the
-looks that were made is a p-value whenever and why ever the looking ends: P(p <= a) <= sum_j P(p_j <= w_j a) <= a
-(docs/method.md, section 12).
+p = min_j p_j / w_j over the looks that were made, w_j being their shares, is a p-value whenever and why ever the
+looking ends: P(p <= a) <= sum_j P(p_j <= w_j a) <= a.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from html import unescape
 from io import StringIO
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import call_command, load_command_class
 from django.urls import reverse
@@ -17,7 +18,8 @@ from audits.planning.declaration import Choice, Part
 from audits.services.plans.drafting import save_draft
 from audits.services.plans.frozen import digest_of, frozen_text, read_by_runs
 from audits.services.plans.values import FIELDS, values_of
-from provenance.marks import MarkSettings
+from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
+from provenance.marks.blocking_file import write_blocking
 from tests.audits.builders_plans import as_form, changed, plan_values
 from tests.audits.builders_reports import GROUPS, model
 
@@ -33,8 +35,8 @@ def another(choice: Choice) -> Any:
         return not choice.default
     if choice.words:
         return list(choice.words)[-1]
-    if choice.name == "smallest_crop":
-        return 0.5
+    if choice.name in (others := {"smallest_crop": 0.5, "decoys": 399}):  # enough to tell a rigged reference
+        return others[choice.name]
     return choice.default + 1 if isinstance(choice.default, int) else choice.default * 2
 
 
@@ -43,10 +45,14 @@ ANOTHER = {choice.name: another(choice) for choice in CHOICES}
 
 @pytest.fixture
 def values(world):
-    """A plan that needs every choice: its release bears both kinds of marks, and there is a reference."""
+    """A plan that needs every choice: of its release, which bears both kinds of marks, images stayed home, and there is
+    a reference."""
     found = changed(plan_values(world), references=[model(world.owner, world.auditor, "reference-1", "reference")])
     (made,) = found.releases
-    made.key.settings = {"sets": [settings.to_dict() for settings in SETS]}
+    every = np.arange(made.version.file_count, dtype=np.int32)
+    blocking = write_blocking(made.version.folder, ImageBlocks(every, (every // 4).astype(np.int32)))
+    home = WithheldSettings(blocking=blocking)
+    made.key.settings = {"sets": [settings.to_dict() for settings in (*SETS, home)]}
     made.key.save()
     return found
 
@@ -144,7 +150,7 @@ def test_the_page_shows_every_choice(world, values, sign_in, more):
     [
         ({"plain", "withheld"}, {"group_images", "permutations"}),
         ({"associated", "withheld"}, {"decoys", "exceedances"}),
-        ({"plain", "associated"}, {"views", "smallest_crop", "membership_score"}),
+        ({"plain", "associated"}, {"views", "smallest_crop", "looks", "membership_score"}),
         ({"withheld"}, {"probes", "group_images", "permutations", "decoys", "exceedances"}),
         ({"plain", "associated", "withheld"}, set()),
     ],

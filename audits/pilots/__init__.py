@@ -1,1 +1,1 @@
-"""Small training runs: image-caption pairs, recipes, tiny CLIP models."""
+"""Small training runs: what they learn from, how they learn, and what is kept of them."""

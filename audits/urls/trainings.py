@@ -5,4 +5,5 @@ from audits.views import trainings
 urlpatterns: list[URLPattern] = [
     path("trainings/", trainings.training_list, name="training_list"),
     path("trainings/<uuid:pk>/", trainings.training_detail, name="training_detail"),
+    path("trainings/<uuid:pk>/curve/", trainings.training_curve, name="training_curve"),
 ]

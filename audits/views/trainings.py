@@ -31,3 +31,11 @@ def training_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "chart": shown.curve_chart(training) if training.curve else None,
     }
     return render(request, "trainings/training_detail.html", context)
+
+
+@require_GET
+def training_curve(request: HttpRequest, pk: str) -> HttpResponse:
+    """The chart alone, asked for again and again while a training runs."""
+    training = get_visible(Training, person(request), pk)
+    chart = shown.curve_chart(training) if training.curve else None
+    return render(request, "trainings/training_curve.html", {"chart": chart})

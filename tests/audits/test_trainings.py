@@ -5,7 +5,8 @@ from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
 from audits.models import RegisteredModel, Training
-from audits.pilots.recipe import TrainingError, TrainingSettings
+from audits.pilots.checked import TrainingError
+from audits.pilots.recipe import TrainingSettings
 from audits.services.trainings import starting
 from provenance.models import Job, LogEntry, Version
 from provenance.services.jobs import queue, worker
@@ -115,7 +116,11 @@ def test_pages_show_progress_curve_and_result(world, version, sign_in, no_worker
     training = worked_off(started(world, version))
     page = sign_in(world.auditor).get(reverse("training_detail", args=[training.pk])).content.decode()
     assert "Tiny CLIP" in page
-    assert "Contrastive loss" in page
+    assert "Loss by epoch" in page
+    assert (
+        "Mean loss of every epoch"
+        in sign_in(world.auditor).get(reverse("training_curve", args=[training.pk])).content.decode()
+    )
     listed = sign_in(world.auditor).get(reverse("training_list")).content.decode()
     assert reverse("training_detail", args=[training.pk]) in listed
 

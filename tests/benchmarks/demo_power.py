@@ -29,13 +29,14 @@ import numpy as np
 import torch
 from open_clip.model import CLIP
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from audits.asking.measuring import Marks, Question, measure
 from audits.judging.scoring import LevelScores, score_levels
 from audits.pilots import clip
-from audits.pilots.pairs import Pairs
 from audits.pilots.recipe import PROMPT, TINY_CLIP, TrainingSettings
+from audits.pilots.training import save_weights, train
+from audits.pilots.training_set import TrainingSet
 from audits.scenes import demonstration, procedural
 from audits.statistics.density import LEVELS
 from audits.statistics.permutation import permutation_test
@@ -75,7 +76,7 @@ class Release(NamedTuple):
     """A marked copy: its secret, and everything an audit of it asks about."""
 
     secret: MarkSecret
-    pairs: Pairs
+    pairs: TrainingSet
     question: Question
     psnr: float
 
@@ -112,7 +113,7 @@ def release(row: int, files: list[File], clean: np.ndarray, settings: MarkSettin
         marks=Marks(settings.to_json(), secret.patterns, secret.placements(files[i].sha256 for i in probes)),
     )
     captions = tuple(file.caption for file in files)
-    return Release(secret, Pairs(images, captions), question, float(np.mean(psnrs)))
+    return Release(secret, TrainingSet(images, captions), question, float(np.mean(psnrs)))
 
 
 class InProcess:
@@ -141,14 +142,14 @@ def scores(model: CLIP, of: Release) -> dict[Any, LevelScores]:
         return score_levels(answers, GROUPS, of.question.group_of)[0]
 
 
-def trained(folder: Path, name: str, pairs: Pairs, settings: TrainingSettings) -> tuple[CLIP, float]:
+def trained(folder: Path, name: str, pairs: TrainingSet, settings: TrainingSettings) -> tuple[CLIP, float]:
     weights = folder / f"{name}.safetensors"
     if weights.exists():
         model = clip.build(TINY_CLIP, settings.seed)
         model.load_state_dict(load_file(weights))
         return model.eval(), 0.0
-    run = clip.train(pairs, settings)
-    save_file({key: value.contiguous() for key, value in run.model.state_dict().items()}, weights)
+    run = train(pairs, settings)
+    save_weights(run.model, weights)
     return run.model, run.seconds
 
 
@@ -207,7 +208,9 @@ def main() -> None:
     for row in range(options.rows):
         of = release(row, files, clean, marks)
         suspect, spent = trained(folder, f"marked-{row}", of.pairs, replace(recipe, seed=1000 + row))
-        other, spent_clean = trained(folder, f"clean-{row}", Pairs(clean, captions), replace(recipe, seed=2000 + row))
+        other, spent_clean = trained(
+            folder, f"clean-{row}", TrainingSet(clean, captions), replace(recipe, seed=2000 + row)
+        )
         suspects.append(suspect), cleans.append(other), releases.append(of)
         alone = p_values(scores(suspect, of), of, [])
         say(

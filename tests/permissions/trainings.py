@@ -18,4 +18,5 @@ def training(world: World) -> dict[str, object]:
 ACCESS = {
     "training_list": Access(EVERYONE),
     "training_detail": Access(OWNER_DATA, training),
+    "training_curve": Access(OWNER_DATA, training),
 }

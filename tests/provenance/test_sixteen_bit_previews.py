@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audits.pilots.pairs import read_image
+from audits.pilots.training_set import read_image
 from provenance.embedding.pictures import Pair, draw
 from provenance.intake import thumbnails
 from provenance.intake.grey import eight_bits

@@ -1,13 +1,17 @@
 """The job that trains a model of our own and registers it."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as site
 from django.db import models
 
 from audits.models import RegisteredModel, Training
-from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingError, TrainingSettings, steps_of
+from audits.pilots.checked import TrainingError
+from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingSettings, steps_of
 from audits.services.models.registering import Registration, register_local
 from audits.suspects.spec import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
@@ -15,45 +19,63 @@ from provenance.models import Job
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
 
+if TYPE_CHECKING:  # torch is imported inside the job only
+    from audits.pilots.training import EpochPoint
+    from audits.pilots.training_set import TrainingSet
+
 
 def mark_ended(job: Job) -> None:
     state = Training.State.CANCELLED if job.state == Job.State.CANCELLED else Training.State.FAILED
     Training.objects.filter(pk=job.params["training"]).exclude(state=Training.State.DONE).update(state=state)
+    shutil.rmtree(_folder(job.params["training"]), ignore_errors=True)
 
 
 @job_kind("training.train", title="Training a model", queue="gpu", ended=mark_ended)
 def train(run: JobRun) -> None:
-    """Reads the pairs, trains, registers the model. A run that was killed begins anew: it takes minutes."""
-    from audits.pilots import clip
-    from audits.pilots.pairs import read_pairs
+    """Reads the images, trains, registers the model. A run that was killed goes on after its last whole epoch."""
+    from audits.pilots import training as loop
 
     training = Training.objects.select_related("version", "release", "created_by").get(pk=run.params["training"])
     if earlier := _models_of(training).filter(state=RegisteredModel.State.READY).first():
-        return _finish(training, earlier)  # an attempt before this one was killed after its work was done
+        _finish(training, earlier)  # an attempt before this one was killed after its work was done
+        return
     Training.objects.filter(pk=training.pk).update(state=Training.State.RUNNING, curve=[])
     settings = TrainingSettings.from_json(training.settings["recipe"])
-    place = training.release or training.version
-    files = training.release.folder / "files" if training.release else training.version.files_folder
-    with Manifest(place.folder / "manifest") as manifest:
-        captions = {entry.path: _caption(entry) for entry in manifest}
-    side = TINY_CLIP["vision_cfg"]["image_size"]
-    pairs = read_pairs(files, captions, side, lambda done, total: run.progress(done, total, "reading images"))
+    data = _read(run, training, settings)
 
-    def told(progress: clip.Progress) -> None:
+    def told(progress: loop.Progress) -> None:
         run.progress(progress.step, progress.steps, f"epoch {progress.epoch} of {settings.epochs}")
-        if len(progress.losses) > len(training.curve):
-            training.curve = _curve(progress.losses)
+        if len(progress.curve) > len(training.curve):
+            training.curve = _curve(progress.curve)
             training.save(update_fields=["curve"])
 
-    trained = clip.train(pairs, settings, progress=told)
-    steps = steps_of(settings, len(pairs))
+    folder = _folder(str(training.pk))
+    following = loop.Following(told, watched=loop.Watched.some_of(data))
+    trained = loop.train(data, settings, following, checkpoint=folder / "checkpoint.pt", device=loop.device_here())
+    steps = steps_of(settings, len(data))
     run.progress(steps, steps, "storing the weights")
-    training.curve = _curve(trained.losses)
-    folder = site.FILES_DIR / "trainings" / str(training.pk)
-    try:
-        _register(run, training, trained.save(folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    training.curve = _curve(trained.curve)
+    _register(run, training, trained.save(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(training: str) -> Path:
+    return site.FILES_DIR / "trainings" / training
+
+
+def _read(run: JobRun, training: Training, settings: TrainingSettings) -> "TrainingSet":
+    from audits.pilots.training_set import read_classes, read_pairs
+
+    place = training.release or training.version
+    files = training.release.folder / "files" if training.release else training.version.files_folder
+
+    def told(done: int, total: int) -> None:
+        run.progress(done, total, "reading images")
+
+    with Manifest(place.folder / "manifest") as manifest:
+        if settings.learns_from == "captions":
+            return read_pairs(files, {entry.path: _caption(entry) for entry in manifest}, settings.side, told)
+        return read_classes(files, {entry.path: entry.label for entry in manifest}, settings.side, told)
 
 
 def _caption(entry: Entry) -> str:
@@ -66,24 +88,24 @@ def _caption(entry: Entry) -> str:
     return text
 
 
-def _curve(losses: tuple[float, ...]) -> list[dict[str, float]]:
-    return [{"epoch": number, "loss": round(loss, 4)} for number, loss in enumerate(losses, start=1)]
+def _curve(points: "Sequence[EpochPoint]") -> list[dict[str, float]]:
+    """Rounded for people; what was not seen has no key."""
+    seen = [{name: value for name, value in asdict(point).items() if value is not None} for point in points]
+    return [{name: round(value, 4) for name, value in point.items()} for point in seen]
 
 
 def spec_of(training: Training) -> ModelSpec:
-    """How the trained model is asked: features, and labels by prompts where class names were given."""
+    """How the trained model is asked: features, and labels by a head or, where class names were given, by prompts."""
+    settings = TrainingSettings.from_json(training.settings["recipe"])
+    said: dict[str, Any] = {"mean": list(MEAN), "deviation": list(DEVIATION)}
     names = tuple(training.settings.get("class_names", ()))
-    return ModelSpec.from_json(
-        {
-            "architecture": "open_clip:custom",
-            "config": TINY_CLIP,
-            "returns": ["features", "soft", "hard"] if names else ["features"],
-            "mean": list(MEAN),
-            "deviation": list(DEVIATION),
-            "class_names": list(names),
-            "templates": [PROMPT],
-        }
-    )
+    if settings.learns_from == "captions":
+        said |= {"config": TINY_CLIP, "class_names": list(names), "templates": [PROMPT]}
+    else:
+        said |= {"input_size": settings.side}
+    labelled = settings.learns_from == "classes" or (settings.learns_from == "captions" and names)
+    returns = ["features", "soft", "hard"] if labelled else ["features"]
+    return ModelSpec.from_json({"architecture": settings.encoder, "returns": returns, **said})
 
 
 def _register(run: JobRun, training: Training, weights: Path) -> None:

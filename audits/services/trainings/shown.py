@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 
 from audits.models import Training
-from audits.pilots.recipe import TINY_CLIP, TrainingSettings
+from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
 from provenance.models import User
 
 
@@ -18,29 +18,47 @@ def visible(user: User) -> "models.QuerySet[Training]":
 def facts(training: Training) -> list[tuple[str, str]]:
     """The settings of a run in words."""
     recipe = TrainingSettings.from_json(training.settings["recipe"])
-    vision = TINY_CLIP["vision_cfg"]
-    return [
-        ("Network", f"tiny CLIP (open_clip), ResNet of width {vision['width']}, {vision['image_size']} px"),
+    lines = [
+        ("Method", recipe.method.title),
+        ("Network", network(recipe)),
         ("Epochs", f"{recipe.epochs}"),
         ("Images per step", f"{recipe.batch_size}"),
         ("Learning rate", f"{recipe.learning_rate:g}"),
         ("Seed", f"{recipe.seed}"),
-        ("Labels by prompts", ", ".join(training.settings["class_names"]) or "none"),
     ]
+    if recipe.learns_from == "captions":
+        lines.append(("Labels by prompts", ", ".join(training.settings["class_names"]) or "none"))
+    return lines
+
+
+def network(recipe: TrainingSettings) -> str:
+    """The network in words."""
+    if recipe.encoder == TINY_CLIP_NAME:
+        return f"tiny CLIP (open_clip), ResNet of width {TINY_CLIP['vision_cfg']['width']}, {recipe.side} px"
+    return f"{recipe.encoder}, {recipe.side} px"
 
 
 def curve_chart(training: Training) -> dict[str, Any]:
-    """Loss by epoch, for the chart component."""
-    epochs = [point["epoch"] for point in training.curve]
-    losses = [point["loss"] for point in training.curve]
-    line = {"type": "scatter", "mode": "lines+markers", "x": epochs, "y": losses, "line": {"color": "token:accent"}}
-    layout = {
+    """Loss by epoch and, where images have classes, how many nearest neighbours share them, for the chart component."""
+    points = training.curve
+    epochs = [point["epoch"] for point in points]
+    drawn: dict[str, Any] = {"type": "scatter", "mode": "lines+markers", "x": epochs}
+    lines = [drawn | {"name": "loss", "y": [point["loss"] for point in points], "line": {"color": "token:accent"}}]
+    layout: dict[str, Any] = {
         "showlegend": False,
         "xaxis": {"title": {"text": "epoch"}, "dtick": max(1, len(epochs) // 8)},
-        "yaxis": {"title": {"text": "contrastive loss"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "loss"}, "rangemode": "tozero"},
     }
-    return {
-        "figure": {"data": [line], "layout": layout},
-        "columns": ["Epoch", "Loss"],
-        "rows": [[str(epoch), f"{loss:.3f}"] for epoch, loss in zip(epochs, losses, strict=True)],
-    }
+    columns, rows = ["Epoch", "Loss"], [[str(point["epoch"]), f"{point['loss']:.3f}"] for point in points]
+    caption = "Mean loss of every epoch"
+    if points and all("accuracy" in point for point in points):
+        shares = [point["accuracy"] for point in points]
+        style = {"color": "token:muted", "dash": "dot"}
+        lines.append(drawn | {"name": "nearest neighbours", "y": shares, "yaxis": "y2", "line": style})
+        title = {"text": "neighbours of the same class"}
+        layout |= {"showlegend": True, "yaxis2": {"title": title, "overlaying": "y", "side": "right", "range": [0, 1]}}
+        columns.append("Neighbours of the same class")
+        rows = [[*row, f"{share:.1%}"] for row, share in zip(rows, shares, strict=True)]
+        caption += ", and part of the images whose nearest neighbours in the features share their class"
+    figure = {"data": lines, "layout": layout}
+    return {"figure": figure, "columns": columns, "rows": rows, "caption": caption}

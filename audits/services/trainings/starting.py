@@ -7,7 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from audits.models import RegisteredModel, Training
-from audits.pilots.recipe import TrainingError, TrainingSettings
+from audits.pilots.checked import TrainingError
+from audits.pilots.recipe import TrainingSettings
 from provenance.models import Organisation, Release, Role, User, Version
 from provenance.services import log
 from provenance.services.access import require
@@ -28,10 +29,10 @@ def start(
     class_names: tuple[str, ...] = (),
     queue: str = "",
 ) -> Training:
-    """Queues the training of a tiny CLIP model on a version or, where one is named, on its release.
+    """Queues the training of a small model on a version or, where one is named, on its release.
 
     Only auditors of the data's owner may: they never see the files, and they are who registers models. `class_names`
-    become prompts for soft and hard labels. Raises TrainingError where the data cannot be trained on.
+    become prompts for CLIP's soft and hard labels. Raises TrainingError where the data cannot be trained on.
     """
     organisation = version.dataset.organisation
     require(by, organisation, Role.AUDITOR)

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from audits.pilots import clip
-from audits.pilots.pairs import Pairs
-from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingError, TrainingSettings
+from audits.pilots.augmentation import shifted
+from audits.pilots.checked import TrainingError
+from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingSettings
+from audits.pilots.training import Following, batches, train
+from audits.pilots.training_set import TrainingSet
 from audits.scenes import procedural
 from audits.suspects import Limits, ModelSpec, SandboxedModel
 
@@ -22,12 +25,12 @@ SIDE = TINY_CLIP["vision_cfg"]["image_size"]
 @pytest.fixture(scope="module")
 def pairs():
     scenes = list(procedural.scenes(1, 64, SIDE))
-    return Pairs(np.stack([scene.pixels for scene in scenes]), tuple(scene.caption for scene in scenes))
+    return TrainingSet(np.stack([scene.pixels for scene in scenes]), tuple(scene.caption for scene in scenes))
 
 
 @pytest.fixture(scope="module")
 def trained(pairs):
-    return clip.train(pairs, SETTINGS)
+    return train(pairs, SETTINGS)
 
 
 def weights(run):
@@ -35,37 +38,37 @@ def weights(run):
 
 
 def test_the_same_seed_trains_the_same_model(pairs, trained):
-    assert torch.equal(weights(clip.train(pairs, SETTINGS)), weights(trained))
+    assert torch.equal(weights(train(pairs, SETTINGS)), weights(trained))
 
 
 def test_another_seed_starts_elsewhere_and_sees_the_images_in_another_order(pairs):
     first, second = (clip.build(TINY_CLIP, seed).state_dict()["text_projection"] for seed in (1, 2))
     assert not torch.equal(first, second)
-    orders = [torch.cat(list(clip._batches(64, replace(SETTINGS, seed=seed), 0))) for seed in (1, 2)]
+    orders = [torch.cat(list(batches(64, replace(SETTINGS, seed=seed), 0))) for seed in (1, 2)]
     assert not torch.equal(*orders)
 
 
 def test_training_lowers_the_loss(pairs):
-    run = clip.train(pairs, replace(SETTINGS, epochs=6))
+    run = train(pairs, replace(SETTINGS, epochs=6))
     assert len(run.losses) == 6
     assert run.losses[-1] < run.losses[0]
 
 
 def test_training_in_bfloat16_gives_finite_weights(pairs):
-    assert torch.isfinite(weights(clip.train(pairs, replace(SETTINGS, epochs=1, bfloat16=True)))).all()
+    assert torch.isfinite(weights(train(pairs, replace(SETTINGS, epochs=1, bfloat16=True)))).all()
 
 
 def test_global_random_state_and_threads_are_left_alone(pairs):
     torch.manual_seed(3)
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    clip.train(pairs, replace(SETTINGS, epochs=1))
+    train(pairs, replace(SETTINGS, epochs=1))
     assert torch.equal(before, torch.random.get_rng_state())
     assert torch.get_num_threads() == threads
 
 
 def test_progress_reaches_the_last_step(pairs):
     told = []
-    clip.train(pairs, SETTINGS, progress=told.append)
+    train(pairs, SETTINGS, Following(told.append))
     assert (told[-1].step, told[-1].steps, told[-1].epoch) == (8, 8, 2)
 
 
@@ -74,22 +77,22 @@ def test_whatever_progress_raises_ends_a_run(pairs):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        clip.train(pairs, replace(SETTINGS, epochs=50), progress=cancelled)
+        train(pairs, replace(SETTINGS, epochs=50), Following(cancelled))
 
 
 def test_too_few_pairs_are_refused(pairs):
     with pytest.raises(TrainingError, match="do not fill one batch"):
-        clip.train(pairs, replace(SETTINGS, batch_size=128))
+        train(pairs, replace(SETTINGS, batch_size=128))
 
 
 def test_images_of_another_size_are_refused(pairs):
     with pytest.raises(TrainingError, match="the network expects"):
-        clip.train(Pairs(pairs.images[:, :32, :32], pairs.captions), SETTINGS)
+        train(TrainingSet(pairs.images[:, :32, :32], pairs.captions), SETTINGS)
 
 
 def test_shifts_repeat_the_edge_and_stay_within_reach():
     image = torch.arange(8 * 8, dtype=torch.uint8).reshape(1, 8, 8, 1).repeat(50, 1, 1, 3)
-    moved = clip.shifted(image, 2, torch.Generator().manual_seed(0))
+    moved = shifted(image, 2, torch.Generator().manual_seed(0))
     offsets = {(int(m[4, 4, 0]) - 36) for m in moved}
     assert offsets <= {8 * dy + dx for dy in range(-2, 3) for dx in range(-2, 3)}
     assert len(offsets) > 10

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audits.pilots.recipe import TrainingError, TrainingSettings, steps_of
+from audits.pilots.checked import TrainingError
+from audits.pilots.methods import METHODS, Byol, Moco, SimClr
+from audits.pilots.recipe import Augmentation, TrainingSettings, steps_of
 
 
 def test_settings_survive_json():
@@ -29,6 +31,45 @@ def test_settings_survive_json():
 def test_settings_out_of_range_are_refused(changes):
     with pytest.raises(TrainingError):
         TrainingSettings(**{"seed": 1, **changes})
+
+
+@pytest.mark.parametrize("method", METHODS.values())
+def test_settings_of_every_method_survive_json(method):
+    encoder = {} if method.name == "clip" else {"encoder": "small_resnet:16", "side": 32}
+    settings = TrainingSettings(seed=5, method=method(), augmentation=Augmentation(grey=0.5), **encoder)
+    assert TrainingSettings.from_json(settings.to_json()) == settings
+
+
+def test_settings_from_before_there_were_methods_are_those_of_clip():
+    stored = {"seed": 7, "epochs": 12, "batch_size": 64, "learning_rate": 0.001, "weight_decay": 0.05, "shift": 4}
+    read = TrainingSettings.from_json({**stored, "threads": 1, "bfloat16": True})
+    assert (read.method.name, read.encoder, read.side, read.epochs) == ("clip", "open_clip:custom", 48, 12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"method": SimClr()}, "Name the encoder"),
+        ({"method": SimClr(), "encoder": "resnet"}, "Name the encoder"),
+        ({"encoder": "small_resnet:16"}, "own tiny network"),
+        ({"side": 32}, "own tiny network"),
+        ({"method": Moco(queue=64), "encoder": "small_resnet:16"}, "queue"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(changes, word):
+    with pytest.raises(TrainingError, match=word):
+        TrainingSettings(**{"seed": 1, **changes})
+
+
+def test_options_of_a_method_are_checked_like_all_others():
+    with pytest.raises(TrainingError, match="momentum"):
+        Byol(momentum=1.5)
+    with pytest.raises(TrainingError, match="smallest crop"):
+        Augmentation(smallest_crop=0.8, largest_crop=0.4)
+    stored = TrainingSettings(seed=1).to_json()
+    for method in ({"name": "barlow"}, {}, {"name": "byol", "queue": 3}):
+        with pytest.raises(TrainingError):
+            TrainingSettings.from_json({**stored, "method": method})
 
 
 @pytest.mark.parametrize("value", [{}, {"epochs": 3}, {"seed": 1, "optimiser": "sgd"}])

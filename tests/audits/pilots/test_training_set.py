@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audits.pilots.pairs import Pairs, read_image, read_pairs
-from audits.pilots.recipe import TrainingError
+from audits.pilots.checked import TrainingError
+from audits.pilots.training_set import TrainingSet, read_image, read_pairs
 
 
 def picture(path, size, colour):
@@ -53,4 +53,4 @@ def test_more_than_memory_holds_is_refused_before_anything_is_read(tmp_path):
 
 def test_images_and_captions_must_be_as_many():
     with pytest.raises(TrainingError, match="2 images came with 1"):
-        Pairs(np.zeros((2, 8, 8, 3), np.uint8), ("a kite",))
+        TrainingSet(np.zeros((2, 8, 8, 3), np.uint8), ("a kite",))

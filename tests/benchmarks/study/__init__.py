@@ -1,0 +1,1 @@
+"""The study: one reproducible script for each table."""

@@ -1,0 +1,112 @@
+"""One look at an encoder in training: views, answers and membership scores, as the product makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from audits.asking.view_questions import ViewAnswers
+from audits.asking.views import ViewSettings, applied, drawn_views
+from audits.judging.membership import MembershipScores, membership_levels
+from audits.suspects.view_pixels import ViewMaker
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from audits.pilots.objectives import Objective
+from audits.statistics.density import Level
+from audits.statistics.permutation import philox_from
+from provenance.whole_files import write_whole
+from tests.benchmarks.study.cells import SIDE
+from tests.benchmarks.study.images import Labelled
+
+VIEWS = 10
+CROPS = (0.6, 0.2)  # the smallest share of a view: the plan's default, and what the learners here go down to
+BATCH = 500
+PROBE_SHARPNESS = 8.0  # of the linear probe, as in tests/benchmarks/power_training.py
+
+
+class Answers(ViewAnswers):
+    """Answers that are held in memory: features (n, V, d), soft labels (n, V, k)."""
+
+    def __init__(self, features: NDArray[np.float32], soft: NDArray[np.float32]) -> None:
+        self.held = {"features": features, "soft": soft}
+
+    def has(self, kind: str) -> bool:
+        return kind in self.held
+
+    def parts(self, kind: str) -> Iterator[NDArray[np.float32]]:
+        yield from np.array_split(self.held[kind], max(1, len(self.held[kind]) // 256))
+
+
+class Looker:
+    """Asks every encoder about the same views of the pool; labels come from a probe on images nobody trained on."""
+
+    def __init__(self, pool: NDArray[np.uint8], foreign: Labelled) -> None:
+        self.pool = torch.from_numpy(pool).permute(0, 3, 1, 2).contiguous()
+        half = len(foreign.labels) // 2
+        self.probed, self.checked = (foreign.part(part) for part in (np.arange(half), np.arange(half, 2 * half)))
+
+    @torch.inference_mode()
+    def look(self, objective: Objective, folder: Path) -> None:
+        """Writes the scores at every level and crop, and the probe's accuracy."""
+        probe = _probe(_features(objective, self.probed.images), self.probed.labels)
+        said = _labels(_features(objective, self.checked.images), probe).argmax(dim=1)
+        accuracy = float((said.numpy() == self.checked.labels).mean())
+        kept: dict[str, NDArray[np.float64]] = {"accuracy": np.array(accuracy)}
+        for crop in CROPS:
+            for level, scores in self._scores(objective, probe, crop).items():
+                kept |= {f"{crop}/{level}/{name}": values for name, values in scores.scores.items()}
+        write_whole(folder / "scores.npz", lambda part: _save(part, kept))
+
+    def _scores(self, objective: Objective, probe: Tensor, crop: float) -> dict[Level, MembershipScores]:
+        views = drawn_views(ViewSettings(VIEWS, crop), philox_from("the study", f"views of {crop}"))
+        maker = ViewMaker(applied(views, SIDE), torch.device("cpu"))
+        features = []
+        for images in self.pool.split(BATCH // VIEWS):
+            numbers = torch.arange(VIEWS).repeat(len(images))
+            pixels = maker(images.repeat_interleave(VIEWS, dim=0), numbers)
+            features.append(objective.features(pixels))
+        known = torch.cat(features)
+        shape = len(self.pool), VIEWS, -1
+        answers = Answers(known.reshape(shape).numpy(), _labels(known, probe).reshape(shape).numpy())
+        return membership_levels(answers)[0]
+
+
+def read_scores(folder: Path, crop: float) -> tuple[dict[Level, MembershipScores], float]:
+    """What a look left: scores by level, and the probe's accuracy."""
+    levels: dict[Level, dict] = {}
+    with np.load(folder / "scores.npz", allow_pickle=False) as kept:
+        for name in kept.files:
+            if name.startswith(f"{crop}/"):
+                _, level, score = name.split("/")
+                levels.setdefault(level, {})[score] = kept[name]  # type: ignore[arg-type]
+        return {level: MembershipScores(scores, 0) for level, scores in levels.items()}, float(kept["accuracy"])
+
+
+def _save(part: Path, kept: dict[str, NDArray[np.float64]]) -> None:
+    with part.open("wb") as stream:
+        np.savez(stream, **kept)
+
+
+def _features(objective: Objective, images: NDArray[np.uint8]) -> Tensor:
+    levels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return torch.cat([objective.features(part.float()) for part in levels.split(BATCH)])
+
+
+def _probe(features: Tensor, labels: NDArray[np.int64]) -> Tensor:
+    """Ridge regression to one-hot labels: (d + 1, k)."""
+    design = _with_one(features.double())
+    wanted = functional.one_hot(torch.from_numpy(labels)).double()
+    ridge = 1e-2 * len(features) * torch.eye(design.shape[1], dtype=torch.float64)
+    return PROBE_SHARPNESS * torch.linalg.solve(design.T @ design + ridge, design.T @ wanted)
+
+
+def _labels(features: Tensor, probe: Tensor) -> Tensor:
+    return (_with_one(features.double()) @ probe).softmax(dim=1).float()
+
+
+def _with_one(features: Tensor) -> Tensor:
+    return torch.cat([features, torch.ones(len(features), 1, dtype=features.dtype)], dim=1)

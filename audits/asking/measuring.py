@@ -9,13 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.asking.questions import CLEAN, GROUPS, KEY, PROBES, WRONG, Marks, MeasuringError, Portion, Question
-from audits.suspects import AppliedMark
+from audits.asking.questions import (
+    CLEAN,
+    GROUPS,
+    KEY,
+    WRONG,
+    Answered,
+    AskedModel,
+    Asking,
+    Marks,
+    MeasuringError,
+    Portion,
+    Question,
+)
 from provenance.whole_files import write_whole
 
 __all__ = [
@@ -33,25 +43,6 @@ __all__ = [
 ]
 
 KINDS = ("features", "soft", "hard")
-
-
-class Answered(Protocol):
-    """Answers to B images: features (B, d) float32, soft labels (B, k) float32, hard labels (B,); some may be None."""
-
-    @property
-    def features(self) -> NDArray[np.float32] | None: ...
-    @property
-    def soft(self) -> NDArray[np.float32] | None: ...
-    @property
-    def hard(self) -> NDArray[np.int64] | None: ...
-
-
-class AskedModel(Protocol):
-    """What a measurement needs of a model; `audits.suspects` provides it from inside its sandbox."""
-
-    def load_images(self, name: str, images: NDArray[np.uint8]) -> int: ...
-
-    def answer(self, name: str, indices: NDArray[np.int64], mark: AppliedMark | None = None) -> Answered: ...
 
 
 class Answers:
@@ -82,7 +73,7 @@ class Answers:
 
 
 def measure(
-    question: Question,
+    question: Asking,
     folder: Path,
     model: AskedModel,
     on_block: Callable[[int], None],
@@ -103,18 +94,15 @@ def measure(
             continue
         for block in portion.blocks():
             if not _is_answered(folder, block.name):
-                if block.source not in loaded:
-                    images = question.probes if block.source == PROBES else question.group_images
-                    model.load_images(block.source, images)
-                    loaded.add(block.source)
-                _store(folder, block.name, model.answer(block.source, block.indices, block.mark), len(block.pairs))
+                question.load(model, portion, loaded)
+                _store(folder, block.name, question.ask(model, block), len(block.pairs))
             on_block(len(block.pairs))
         if portion.is_mixed:
             _sort(folder, portion)
     return Answers(folder)
 
 
-def already_answered(question: Question, folder: Path, patterns: range | None = None) -> int:
+def already_answered(question: Asking, folder: Path, patterns: range | None = None) -> int:
     """How many images of what `measure` would ask have their answers in the folder."""
     found = 0
     for portion in question.portions(patterns):
@@ -125,7 +113,7 @@ def already_answered(question: Question, folder: Path, patterns: range | None = 
     return found
 
 
-def _claim(folder: Path, question: Question) -> None:
+def _claim(folder: Path, question: Asking) -> None:
     note, digest = folder / "question.sha256", question.digest
     if not note.exists():
         write_whole(note, lambda path: path.write_text(digest))

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audits.statistics.permutation import philox_from
-from audits.suspects import AppliedMark
+from audits.suspects import AppliedMark, AppliedViews
 from provenance.errors import TouchmarkError
 
 BLOCK_IMAGES = 256
@@ -28,6 +28,42 @@ PROBES = "probes"
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 Ints = NDArray[np.int64]
+
+
+class Answered(Protocol):
+    """Answers to B images: features (B, d) float32, soft labels (B, k) float32, hard labels (B,); some may be None."""
+
+    @property
+    def features(self) -> NDArray[np.float32] | None: ...
+    @property
+    def soft(self) -> NDArray[np.float32] | None: ...
+    @property
+    def hard(self) -> NDArray[np.int64] | None: ...
+
+
+class AskedModel(Protocol):
+    """What a measurement needs of a model; `audits.suspects` provides it from inside its sandbox."""
+
+    def load_images(self, name: str, images: NDArray[np.uint8]) -> int: ...
+
+    def load_views(self, views: AppliedViews) -> None: ...
+
+    def answer(self, name: str, indices: Ints, mark: AppliedMark | None = None) -> Answered: ...
+
+    def answer_views(self, name: str, indices: Ints, views: Ints) -> Answered: ...
+
+
+class Asking(Protocol):
+    """What one model is asked in one measurement: by digest, in portions, each of which is loaded and asked its way."""
+
+    @property
+    def digest(self) -> str: ...
+
+    def portions(self, patterns: range | None = None) -> Iterator[Portion]: ...
+
+    def load(self, model: AskedModel, portion: Portion, loaded: set[str]) -> None: ...
+
+    def ask(self, model: AskedModel, block: Block) -> Answered: ...
 
 
 class MeasuringError(TouchmarkError):
@@ -74,16 +110,20 @@ class Question:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over all that is asked, in hex."""
-        state = hashlib.sha256(self.subject.encode())
         marks = [m for m in (self.marks, self.wrong_marks) if m is not None]
         arrays: list[NDArray[Any]] = [self.probes, self.group_images, self.group_of]
         arrays += [array for m in marks for array in (m.patterns, m.placements)]
-        for part in arrays:
-            state.update(json.dumps([part.dtype.str, part.shape]).encode())
-            state.update(np.ascontiguousarray(part).data)
-        for m in marks:
-            state.update(m.settings_json.encode())
-        return state.hexdigest()
+        return digest_of(self.subject, arrays, [m.settings_json for m in marks])
+
+    def load(self, model: AskedModel, portion: Portion, loaded: set[str]) -> None:
+        """Probes and group images travel once, when they are first asked about."""
+        source = portion.conditions[0].source
+        if source not in loaded:
+            model.load_images(source, self.probes if source == PROBES else self.group_images)
+            loaded.add(source)
+
+    def ask(self, model: AskedModel, block: Block) -> Answered:
+        return model.answer(block.source, block.indices, block.mark)
 
     @property
     def forward_passes(self) -> int:
@@ -94,8 +134,8 @@ class Question:
         """Everything to ask, in order; or these of the release's patterns only, the rest coming with the first one."""
         with_rest = patterns is None or 0 in patterns
         if with_rest:
-            yield from self._portions([Condition(CLEAN, PROBES)], len(self.probes))
-            yield from self._portions([Condition(GROUPS, GROUPS)], len(self.group_images))
+            yield from portions_of(self, [Condition(CLEAN, PROBES)], len(self.probes))
+            yield from portions_of(self, [Condition(GROUPS, GROUPS)], len(self.group_images))
         numbers = range(len(self.marks.patterns)) if patterns is None else patterns
         marked = [Condition(f"{KEY}-{n:03d}", PROBES, self.marks, n) for n in numbers]
         if self.wrong_marks and with_rest:
@@ -105,17 +145,32 @@ class Question:
         for _, alike in groupby(marked, lambda condition: condition.settings_json):
             conditions = list(alike)
             for start in range(0, len(conditions), MOST_MIXED):
-                yield from self._portions(conditions[start : start + MOST_MIXED], len(self.probes))
+                yield from portions_of(self, conditions[start : start + MOST_MIXED], len(self.probes))
 
-    def _portions(self, conditions: Sequence[Condition], count: int) -> Iterator[Portion]:
-        for part, start in enumerate(range(0, count, BLOCK_IMAGES)):
-            indices = np.arange(start, min(start + BLOCK_IMAGES, count), dtype=np.int64)
-            yield Portion(self, tuple(conditions), part, indices)
+
+def digest_of(subject: str, arrays: Iterable[NDArray[Any]], texts: Iterable[str] = ()) -> str:
+    """SHA-256 over what is asked, in hex."""
+    state = hashlib.sha256(subject.encode())
+    for part in arrays:
+        state.update(json.dumps([part.dtype.str, part.shape]).encode())
+        state.update(np.ascontiguousarray(part).data)
+    for text in texts:
+        state.update(text.encode())
+    return state.hexdigest()
+
+
+def portions_of(question: Asking, conditions: Sequence[Condition], count: int) -> Iterator[Portion]:
+    """`count` images under these conditions, 256 of them at a time."""
+    for part, start in enumerate(range(0, count, BLOCK_IMAGES)):
+        indices = np.arange(start, min(start + BLOCK_IMAGES, count), dtype=np.int64)
+        yield Portion(question, tuple(conditions), part, indices)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Images of one source ("probes" or "groups"), as they are or with one pattern; `name` begins its files."""
+    """Images of one source ("probes" or "groups"), as they are, with one pattern or in one view; `name` begins its
+    files. pattern: the number of either.
+    """
 
     name: str
     source: str
@@ -131,7 +186,7 @@ class Condition:
 class Portion:
     """Up to 256 images (n,) under K conditions that are asked about together: K n pairs in a shuffled order."""
 
-    question: Question
+    question: Asking
     conditions: tuple[Condition, ...]
     part: int
     indices: Ints
@@ -188,6 +243,13 @@ class Block:
     @property
     def indices(self) -> Ints:
         found: Ints = self.portion.indices[self.pairs % len(self.portion.indices)]
+        return found
+
+    @property
+    def numbers(self) -> Ints:
+        """Of the pattern or view that each image is asked about in."""
+        every = np.array([condition.pattern for condition in self.portion.conditions], dtype=np.int64)
+        found: Ints = every[self.pairs // len(self.portion.indices)]
         return found
 
     @property

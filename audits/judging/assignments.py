@@ -26,7 +26,8 @@ class Rules:
     """What the locked plan fixes about the test.
 
     digest: the plan's own; nonce: in hex, drawn once when its run was queued. Both together seed every draw, so nobody
-    can lock plans until one draws luckily. Runs that were queued before all had a nonce have none.
+    can lock plans until one draws luckily. Runs that were queued before all had a nonce have none. score: by which a
+    keyed choice is tested; choices: how many random ones an omnibus over several scores is compared with.
     """
 
     digest: str
@@ -35,6 +36,8 @@ class Rules:
     permutations: int
     decide_with_references: bool
     nonce: str = ""
+    score: str = "density"
+    choices: int = 100_000
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,17 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from audits.judging.levels import Unscored
-from audits.judging.result import COMBINED, RANK, AssociatedResult, CombinedResult, Findings, RankedResult, Result
+from audits.judging.result import (
+    CHOICE,
+    COMBINED,
+    RANK,
+    AssociatedResult,
+    ChoiceResult,
+    CombinedResult,
+    Findings,
+    RankedResult,
+    Result,
+)
 from provenance.errors import TouchmarkError
 
 T = TypeVar("T")
@@ -152,7 +162,12 @@ def _kind_of(value: Json) -> type[Result]:
     return _KINDS[value.get("test")]
 
 
-_KINDS: dict[str | None, type[Result]] = {None: AssociatedResult, RANK: RankedResult, COMBINED: CombinedResult}
+_KINDS: dict[str | None, type[Result]] = {
+    None: AssociatedResult,
+    RANK: RankedResult,
+    CHOICE: ChoiceResult,
+    COMBINED: CombinedResult,
+}
 
 
 _RESULTS = _results()

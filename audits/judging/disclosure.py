@@ -21,6 +21,7 @@ from audits.judging.levels import (
     Unscored,
 )
 from audits.judging.result import (
+    ChoiceResult,
     CombinedResult,
     Findings,
     OneSet,
@@ -92,6 +93,13 @@ class RankedView(RankedResult):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChoiceView(ChoiceResult):
+    """A keyed choice: sums over all blocks alone, from which nobody can tell which image of any stayed home."""
+
+    shuffled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShuffledLevel(ScoredLevel[PermutationTest]):
     """A level as earlier versions showed it to auditors: single patterns, in the shuffled order."""
 
@@ -110,7 +118,7 @@ class ShuffledView(OneSet):
 
 
 AssociatedView = FullView | MeanView
-SetView = AssociatedView | RankedView
+SetView = AssociatedView | RankedView | ChoiceView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +141,7 @@ class CombinedAsLogged(Findings):
 
     test: Literal["combined"]
     levels: Mapping[Level, CombinedLevel | Unscored]
-    sets: tuple[MeanView | RankedView | ShuffledView, ...]
+    sets: tuple[MeanView | RankedView | ChoiceView | ShuffledView, ...]
     shuffled: bool
 
 
@@ -150,6 +158,8 @@ def full(result: Result) -> View:
 def _full(result: SetResult) -> SetView:
     if isinstance(result, RankedResult):
         return _as(RankedView, result, shuffled=False)
+    if isinstance(result, ChoiceResult):
+        return _as(ChoiceView, result, shuffled=False)
     patterns = tuple(f"Pattern {number + 1}" for number in range(len(result.groups)))
     return _as(FullView, result, shuffled=False, pattern_names=patterns, group_names=result.groups)
 
@@ -171,9 +181,11 @@ def as_logged(result: Result) -> Findings:
     return _logged(result)
 
 
-def _withheld(result: SetResult) -> MeanView | RankedView:
+def _withheld(result: SetResult) -> MeanView | RankedView | ChoiceView:
     if isinstance(result, RankedResult):
         return _without_true(result)
+    if isinstance(result, ChoiceResult):
+        return _as(ChoiceView, result, shuffled=True)
     levels = {name: _mean_level(level) for name, level in result.levels.items()}
     return _as(
         MeanView,
@@ -195,8 +207,8 @@ def means_of(scores: Sequence[PatternScores]) -> PatternScores:
     return PatternScores(**{name: math.fsum(getattr(one, name) for one in scores) / len(scores) for name in names})
 
 
-def _logged(result: SetResult) -> MeanView | RankedView | ShuffledView:
-    if isinstance(result, RankedResult) or result.shuffle is None:
+def _logged(result: SetResult) -> MeanView | RankedView | ChoiceView | ShuffledView:
+    if isinstance(result, RankedResult | ChoiceResult) or result.shuffle is None:
         return _withheld(result)
     patterns = result.shuffle.patterns
     return _as(

@@ -94,7 +94,32 @@ class RankTest:
         return self.decoys + 1 if self.looks == 1 and not self.stopped else None
 
 
-SingleTest = PermutationTest | RankTest
+@dataclass(frozen=True, kw_only=True)
+class ChoiceTest:
+    """A test of which alternative of every block stayed home, by one score, or by the largest of several (omnibus).
+
+    at_home, published: mean scores; auc: chance that a published one scores higher, of what was tested; None for an
+    omnibus. choices: random ones that it was compared with; None: the exact law.
+    """
+
+    score: Literal["density", "confidence", "omnibus"]
+    z: float
+    p: float
+    p_lower: float
+    smallest_p: float
+    blocks: int
+    at_home: float | None = None
+    published: float | None = None
+    auc: float | None = None
+    choices: int | None = None
+
+    @property
+    def grid(self) -> int | None:
+        """n where p is one of 1/n … n/n; the exact law has no grid."""
+        return None if self.choices is None else self.choices + 1
+
+
+SingleTest = PermutationTest | RankTest | ChoiceTest
 Test = SingleTest | Combination
 
 
@@ -202,9 +227,16 @@ class RankLevel(ScoredLevel[RankTest]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChoiceLevel(ScoredLevel[ChoiceTest]):
+    """scores: tests by every score alone, whichever counts; nothing in it is about a single image or block."""
+
+    scores: tuple[ChoiceTest, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CombinedLevel(ScoredLevel[Combination]):
     """Of several mark sets: nothing about single patterns or keys."""
 
 
-SingleLevel = AssociatedLevel | RankLevel
+SingleLevel = AssociatedLevel | RankLevel | ChoiceLevel
 AnyLevel = ScoredLevel[Test]

@@ -11,10 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from audits.judging.levels import AnyLevel, AssociatedLevel, CombinedLevel, RankLevel, ScoredLevel, Unscored
+from audits.judging.levels import (
+    AnyLevel,
+    AssociatedLevel,
+    ChoiceLevel,
+    CombinedLevel,
+    RankLevel,
+    ScoredLevel,
+    Unscored,
+)
 from audits.statistics.density import LEVELS, Level
 
 RANK: Literal["rank"] = "rank"
+CHOICE: Literal["choice"] = "choice"
 COMBINED: Literal["combined"] = "combined"
 
 
@@ -148,7 +157,18 @@ class RankedResult(OneSet):
     decoys: int
 
 
-SetResult = AssociatedResult | RankedResult
+@dataclass(frozen=True, kw_only=True)
+class ChoiceResult(OneSet):
+    """Of a keyed choice. blocks: how many; alternatives: in all of them; views: of every one."""
+
+    test: Literal["choice"]
+    levels: Mapping[Level, ChoiceLevel | Unscored]
+    blocks: int
+    alternatives: int
+    views: int
+
+
+SetResult = AssociatedResult | RankedResult | ChoiceResult
 
 
 @dataclass(frozen=True, kw_only=True)

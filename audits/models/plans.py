@@ -95,13 +95,13 @@ class Plan(models.Model):
     def has_plain(self) -> bool:
         """Whether some mark set of its releases is plain: those are tested by rank among decoy keys."""
         releases = self.releases.select_related("key")
-        return any(settings.is_plain for release in releases for settings in release.key.mark_sets)
+        return any(settings.is_plain for release in releases for settings in release.key.mark_sets.struck)
 
     @property
     def has_associated(self) -> bool:
         """Whether some mark set of its releases has groups: those are tested by permuting the assignment."""
         releases = self.releases.select_related("key")
-        return any(not settings.is_plain for release in releases for settings in release.key.mark_sets)
+        return any(not settings.is_plain for release in releases for settings in release.key.mark_sets.struck)
 
     @property
     def shown_choices(self) -> list[tuple[str, Any]]:

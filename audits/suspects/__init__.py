@@ -10,10 +10,12 @@ from audits.suspects.identity import Identity
 from audits.suspects.marks import AppliedMark
 from audits.suspects.sandbox import SandboxedModel
 from audits.suspects.spec import ModelSpec
+from audits.suspects.views import AppliedViews
 
 __all__ = [
     "Answers",
     "AppliedMark",
+    "AppliedViews",
     "ConnectionReport",
     "FormatError",
     "Identity",

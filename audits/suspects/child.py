@@ -21,13 +21,15 @@ from audits.suspects.formats import inspect
 from audits.suspects.identity import MOST_PARTS
 from audits.suspects.protocol import ClosedError, Frame, Pipe
 from audits.suspects.spec import ModelSpec
+from audits.suspects.views import AppliedViews
 from provenance.errors import TouchmarkError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from audits.suspects.architectures import Encoder
-    from audits.suspects.inputs import Inputs
+    from audits.suspects.inputs import Change, Inputs
+    from audits.suspects.view_pixels import ViewMaker
 
 MAX_REQUEST = 2**30
 _PACKAGES = [Path(__file__).resolve().parents[2] / name for name in ("audits", "provenance")]
@@ -41,6 +43,7 @@ class Child:
         self._images: dict[str, list[Tensor]] = {}
         self._encoder: Encoder | None = None
         self._inputs: Inputs | None = None
+        self._views: ViewMaker | None = None
         self._spec: ModelSpec | None = None
         self._limits = Limits()
 
@@ -67,6 +70,8 @@ class Child:
         if request == "forget":
             self._images.pop(frame.header["name"], None)
             return {}, {}
+        if request == "views":
+            return self._take_views(frame), {}
         if request == "ask":
             return self._ask(frame)
         if request == "identify":
@@ -123,10 +128,19 @@ class Child:
             self._images[name] = [torch.cat(held)]
         return {"count": sum(len(part) for part in held)}
 
+    def _take_views(self, frame: Frame) -> dict[str, Any]:
+        from audits.suspects.view_pixels import ViewMaker
+
+        encoder = self._loaded()
+        self._views = ViewMaker(AppliedViews(**frame.arrays), encoder.device)
+        if self._views.size != encoder.input_size:
+            raise SuspectError("request", "These views were drawn for images of another size.")
+        return {"count": self._views.count}
+
     def _ask(self, frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
         import torch
 
-        from audits.suspects.inputs import Mark, to_device
+        from audits.suspects.inputs import to_device
 
         encoder, spec = self._loaded(), self._spec
         assert spec is not None  # noqa: S101
@@ -137,16 +151,32 @@ class Child:
         if wanted.ndim != 1 or (wanted.size and not 0 <= wanted.min() <= wanted.max() < len(held[0])):
             raise SuspectError("request", "An image was asked for that is not there.")
         indices = to_device(torch.from_numpy(wanted), encoder.device)
-        mark = Mark(frame, encoder.device) if "settings" in frame.header else None
+        change = self._change(frame)
         found: dict[str, list[Tensor]] = {}
         for start in range(0, len(indices), self._limits.batch):
-            given = self._forward(self._inputs.fill(held[0], indices, start, mark))
+            given = self._forward(self._inputs.fill(held[0], indices, start, change))
             for name, rows in given.items():
                 found.setdefault(name, []).append(rows.clone())  # a network may hand back a part of its input
         arrays = _checked({name: torch.cat(parts) for name, parts in found.items()}, spec)
         if "soft" in arrays and "hard" in spec.returns:
             arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
         return {}, {name: array for name, array in arrays.items() if name in spec.returns}
+
+    def _change(self, frame: Frame) -> Change | None:
+        """What a request does to the images before the network sees them."""
+        import torch
+
+        from audits.suspects.inputs import Mark, Seen, to_device
+
+        device = self._loaded().device
+        if "settings" in frame.header:
+            return Mark(frame, device)
+        if "views" not in frame.arrays:
+            return None
+        numbers = frame.arrays["views"]
+        if self._views is None or not 0 <= numbers.min() <= numbers.max() < self._views.count:
+            raise SuspectError("request", "A view was asked for that was never sent to the suspect.")
+        return Seen(self._views, to_device(torch.from_numpy(numbers), device))
 
     def _identify(self, path: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Digests of the tensors, and answers to the fixed noise images whatever the description says."""

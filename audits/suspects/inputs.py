@@ -1,10 +1,12 @@
-"""What a suspect's network is given: images by number, marked where asked for, as its input. In the child only.
+"""What a suspect's network is given: images by number, marked or in views where asked for. In the child only.
 
 Everything happens on the network's device and for many images at a time; nothing comes back from there before the
 answers do, so a GPU never waits for the processor.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,12 +17,29 @@ from audits.suspects.architectures import Encoder
 from audits.suspects.errors import SuspectError
 from audits.suspects.preparation import prepared
 from audits.suspects.protocol import Frame
+from audits.suspects.view_pixels import ViewMaker
 from provenance.marks import MarkSettings, family_for
 
 # Numbers marked at a time on a CPU: 3 MiB as floats, which its cache holds for the most part; 5 images of 224 pixels or
 # 256 of 32. Fewer cost more calls, more leave the cache, `warp` first. A GPU takes whole batches.
 _AT_ONCE = 3 * 2**18
 _RESIZED_AT_ONCE = 256
+
+
+class Change(Protocol):
+    """What is done to the images `block` of a request, (B, 3, S, S) uint8, before a network sees them."""
+
+    def __call__(self, pixels: Tensor, block: slice) -> Tensor: ...
+
+
+class Seen:
+    """A view of every image of a request: numbers (n,) int64, on the device."""
+
+    def __init__(self, views: ViewMaker, numbers: Tensor) -> None:
+        self._views, self._numbers = views, numbers
+
+    def __call__(self, pixels: Tensor, block: slice) -> Tensor:
+        return self._views(pixels, self._numbers[block])
 
 
 class Mark:
@@ -47,7 +66,7 @@ class Inputs:
         self._step = max(1, _AT_ONCE // (3 * size * size)) if device.type == "cpu" else batch
         self._memory: Tensor | None = None
 
-    def fill(self, images: Tensor, indices: Tensor, start: int, mark: Mark | None) -> Tensor:
+    def fill(self, images: Tensor, indices: Tensor, start: int, change: Change | None) -> Tensor:
         """The batch that begins at `start` of a request: (B, C, S, S), valid until the next call.
 
         images: (N, 3, S, S) uint8 and indices: (n,) int64, both on the device.
@@ -59,8 +78,8 @@ class Inputs:
         for first in range(start, stop, self._step):
             block = slice(first, min(first + self._step, stop))
             pixels = images.index_select(0, indices[block])
-            marked = mark(pixels, block) if mark else pixels.float()
-            encoder.normalise(marked, out=self._memory[block.start - start : block.stop - start])
+            shown = change(pixels, block) if change else pixels.float()
+            encoder.normalise(shown, out=self._memory[block.start - start : block.stop - start])
         return self._memory[: stop - start]
 
 

@@ -22,6 +22,7 @@ from audits.suspects.identity import Identity, identity_of
 from audits.suspects.marks import AppliedMark
 from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
 from audits.suspects.spec import ModelSpec
+from audits.suspects.views import AppliedViews
 from provenance.wording import duration, file_size
 
 _CHUNK_BYTES = 64 * 2**20
@@ -85,18 +86,29 @@ class SandboxedModel:
         self, name: str, indices: Sequence[int] | NDArray[np.integer[Any]], mark: AppliedMark | None = None
     ) -> Answers:
         """Answers to the images ``indices`` of ``name``, each with ``mark`` in it where one is given."""
-        chosen = np.asarray(indices, dtype=np.int64)
-        if chosen.ndim != 1 or len(chosen) == 0:
-            raise SuspectError("request", "Ask about at least one image.")
+        chosen = _numbers(indices)
         header: dict[str, Any] = {"do": "ask", "name": name}
         arrays: dict[str, NDArray[Any]] = {"indices": chosen}
         if mark is not None:
-            patterns = np.asarray(mark.patterns)
-            placements = np.asarray(mark.placements, dtype=np.float64)
+            patterns, placements = np.asarray(mark.patterns), np.asarray(mark.placements, dtype=np.float64)
             _check_mark(patterns, placements, len(chosen))
             header["settings"] = mark.settings_json
             arrays |= {"patterns": patterns, "placements": placements}
         reply = self._request(header, arrays)
+        return self._checked(reply.arrays, len(chosen))
+
+    def load_views(self, views: AppliedViews) -> None:
+        """Send the views in which images may be asked about; those sent before are replaced."""
+        self._request({"do": "views"}, views.arrays())
+
+    def answer_views(
+        self, name: str, indices: Sequence[int] | NDArray[np.integer[Any]], views: NDArray[np.integer[Any]]
+    ) -> Answers:
+        """Answers to view ``views[i]`` of image ``indices[i]`` of ``name``: both (B,)."""
+        chosen, numbers = _numbers(indices), _numbers(views)
+        if numbers.shape != chosen.shape:
+            raise SuspectError("request", "Name one view for every image.")
+        reply = self._request({"do": "ask", "name": name}, {"indices": chosen, "views": numbers})
         return self._checked(reply.arrays, len(chosen))
 
     def identify(self) -> Identity:
@@ -129,12 +141,8 @@ class SandboxedModel:
         self._receive(limits.load_seconds)
 
     def _load(self) -> SuspectInfo:
-        header = {
-            "do": "load",
-            "spec": self.spec.to_json(),
-            "path": str(self._weights),
-            "limits": self.limits.to_json(),
-        }
+        told = {"spec": self.spec.to_json(), "path": str(self._weights), "limits": self.limits.to_json()}
+        header = {"do": "load", **told}
         self._send(header, {}, self.limits.load_seconds)
         facts = self._receive(self.limits.load_seconds).header["ok"]
         try:
@@ -142,14 +150,12 @@ class SandboxedModel:
                 facts[name] = tuple(facts[name])
             info = SuspectInfo(**facts)
         except (TypeError, KeyError) as error:
-            raise SuspectError(
-                "shape", "The suspect's process described itself in an unknown way.", repr(facts)
-            ) from error
+            sentence = "The suspect's process described itself in an unknown way."
+            raise SuspectError("shape", sentence, repr(facts)) from error
         missing = [level for level in self.spec.returns if level not in info.levels]
         if missing:
-            raise SuspectError(
-                "shape", f"This model returns no {' and no '.join(missing)}; change what it is asked for."
-            )
+            sentence = f"This model returns no {' and no '.join(missing)}; change what it is asked for."
+            raise SuspectError("shape", sentence)
         return info
 
     def _request(self, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None) -> Frame:
@@ -175,9 +181,8 @@ class SandboxedModel:
             raise self._late(seconds) from error
         except ProtocolError as error:
             self._kill()
-            raise SuspectError(
-                "shape", "The suspect's process sent an answer that cannot be read.", str(error)
-            ) from error
+            sentence = "The suspect's process sent an answer that cannot be read."
+            raise SuspectError("shape", sentence, str(error)) from error
         problem = frame.header.get("error")
         if isinstance(problem, dict):
             kind, sentence = str(problem.get("kind")), str(problem.get("sentence"))[:500]
@@ -256,6 +261,13 @@ class SandboxedModel:
 def _has_gpu(limits: Limits) -> bool:
     """Whether the child will reserve a GPU's address space, without asking torch."""
     return limits.device != "cpu" and Path("/dev/nvidiactl").exists()
+
+
+def _numbers(values: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    numbers = np.asarray(values, dtype=np.int64)
+    if numbers.ndim != 1 or len(numbers) == 0:
+        raise SuspectError("request", "Ask about at least one image.")
+    return numbers
 
 
 def _check_mark(patterns: NDArray[Any], placements: NDArray[Any], count: int) -> None:

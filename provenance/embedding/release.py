@@ -59,7 +59,7 @@ def embed_release(
     along unchanged, each with its source. drop_claims: from all files, marked or not. progress: told (done, total,
     phase); what it raises stops the work. Raises SourceChangedError, EmbeddingError.
     """
-    if [secret.settings for secret in secrets] != list(marks):
+    if tuple(secret.settings for secret in secrets) != marks.struck:
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
     if not len(manifest):
         raise EmbeddingError("This version has no images, so there is nothing to mark.")

@@ -37,7 +37,7 @@ def release_facts(
         return {**facts, "settings": marks.to_dict(), **_set_facts(plans[0], whole, unfit[0])}
     sets = [
         {"settings": settings.to_dict(), **_set_facts(plan, own, reasons)}
-        for settings, plan, own, reasons in zip(marks, plans, outcomes, unfit, strict=True)
+        for settings, plan, own, reasons in zip(marks.struck, plans, outcomes, unfit, strict=True)
     ]
     return {**facts, "settings": marks.to_dict(), **_counts(whole), "sets": sets}
 

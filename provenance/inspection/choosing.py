@@ -44,7 +44,7 @@ def choose_files(
             stratum = fitting[rank % len(fitting)]
             _offer(others[stratum], (-rank, position), wanted[stratum])
     unmarked = [position for heap in others.values() for _, position in heap]
-    edge = min(mark.least_edge for mark in marks)
+    edge = min(mark.least_edge for mark in marks.struck)
     chosen = []
     for position in sorted([*kept, *unmarked]):
         entry = manifest.entry(position)
@@ -66,8 +66,8 @@ def _strata(listed: Path) -> dict[int, Stratum]:
 
 def _strata_of_entries(manifest: Manifest, marks: MarkSets) -> Iterator[list[Stratum]]:
     """Of every entry in order, the group it has in each mark set; -1 and below where it has none."""
-    groupings = [mark.grouping() for mark in marks]
-    for entries in zip(*(grouped_entries(manifest, mark) for mark in marks), strict=True):
+    groupings = [mark.grouping() for mark in marks.struck]
+    for entries in zip(*(grouped_entries(manifest, mark) for mark in marks.struck), strict=True):
         pairs = zip(groupings, entries, strict=True)
         yield [(number, grouping.group_of(entry)) for number, (grouping, entry) in enumerate(pairs)]
 

@@ -1,7 +1,9 @@
 """Marks: families, settings, and what a key decides about them. Importing this package does not import torch."""
 
+from provenance.marks.blocking_file import BlockingFileError, ImageBlocks
 from provenance.marks.errors import SettingsError
 from provenance.marks.groups import GroupCount, Grouping, GroupPlan, plan_groups
+from provenance.marks.keyed_choice import KeyedChoice
 from provenance.marks.overlay import BlendFamily, SpectralFamily
 from provenance.marks.patch import PatchFamily
 from provenance.marks.presets import PRESETS, Preset
@@ -12,6 +14,7 @@ from provenance.marks.secret import Candidate, MarkSecret, NotEnoughImagesError
 from provenance.marks.sets import MarkSets, candidates_of_sets
 from provenance.marks.settings import ALL_IMAGES, MarkSettings, plan_marks
 from provenance.marks.warp import WarpFamily
+from provenance.marks.withheld import WithheldSettings
 
 for _family in (PatchFamily, BlendFamily, SpectralFamily, WarpFamily):
     register(_family)
@@ -20,11 +23,14 @@ __all__ = [
     "ALL_IMAGES",
     "PRESETS",
     "BlendFamily",
+    "BlockingFileError",
     "Candidate",
     "Family",
     "GroupCount",
     "GroupPlan",
     "Grouping",
+    "ImageBlocks",
+    "KeyedChoice",
     "MarkSecret",
     "MarkSets",
     "MarkSettings",
@@ -36,6 +42,7 @@ __all__ = [
     "SettingsError",
     "SpectralFamily",
     "WarpFamily",
+    "WithheldSettings",
     "blocks_by_size",
     "candidates_of_sets",
     "check_reach",

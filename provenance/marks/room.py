@@ -19,8 +19,8 @@ Membership = Counter[tuple[int, ...]]
 
 def membership(manifest: InFolder, marks: MarkSets) -> Membership:
     """Count in one pass which groups of the sets the images belong to; memory grows with the combinations alone."""
-    groupings = [(mark.clusters, mark.grouping()) for mark in marks]
-    streams = {mark.clusters: grouped_entries(manifest, mark) for mark in marks}
+    groupings = [(mark.clusters, mark.grouping()) for mark in marks.struck]
+    streams = {mark.clusters: grouped_entries(manifest, mark) for mark in marks.struck}
     found: Membership = Counter()
     for entries in zip(*streams.values(), strict=True):
         entry = dict(zip(streams, entries, strict=True))
@@ -42,7 +42,7 @@ def check_room(marks: MarkSets, members: Membership) -> None:
     An audit needs a clean image of every group and probes beside them; the half counts in every group and over all.
     Raises SettingsError that names the group and says what to change.
     """
-    sets = tuple(marks)
+    sets = marks.struck
     for own, mark in enumerate(sets):
         for group, name in enumerate(mark.groups or (ALL_IMAGES,)):
             cells = {cell: count for cell, count in members.items() if cell[own] == group and count}

@@ -71,7 +71,7 @@ class MarkSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
         for name in ("share", "side", "opacity", "amplitude", "bend"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
+            object.__setattr__(self, name, number_setting(name, getattr(self, name)))
         self._check_names()
         self._check_unused()
         self._check_groups()
@@ -85,10 +85,10 @@ class MarkSettings:
             raise SettingsError("The amplitude must lie between 2 and 64 grey levels.")
         if not MIN_BEND <= self.bend <= MAX_BEND:
             raise SettingsError("The bend must lie between 0.01 and 0.1 of the image's short edge.")
-        if not _whole(self.periods) or not 1 <= self.periods <= MAX_PERIODS:
+        if not whole_setting(self.periods) or not 1 <= self.periods <= MAX_PERIODS:
             raise SettingsError(f"Between 1 and {MAX_PERIODS} periods may span the short edge of an image.")
         least = MIN_PLAIN_CELLS if self.is_plain else 2
-        if not _whole(self.cells) or not least <= self.cells <= 8:
+        if not whole_setting(self.cells) or not least <= self.cells <= 8:
             raise SettingsError(f"A patch has between {least} and 8 colour blocks per side.")
         self._check_clusters()
         self._check_left_out()
@@ -158,9 +158,9 @@ class MarkSettings:
             object.__setattr__(self, "forbidden", tuple(sorted({(pair[0], pair[1]) for pair in self.forbidden})))
         except (TypeError, IndexError) as error:
             raise SettingsError("Size classes are a list, and what is forbidden a list of pairs.") from error
-        if not all(map(_whole, self.size_classes)) or len(self.size_classes) not in (0, groups):
+        if not all(map(whole_setting, self.size_classes)) or len(self.size_classes) not in (0, groups):
             raise SettingsError("Give every group the number of its size class, or none at all.")
-        if not all(_whole(number) and 0 <= number < groups for pair in self.forbidden for number in pair):
+        if not all(whole_setting(number) and 0 <= number < groups for pair in self.forbidden for number in pair):
             raise SettingsError("What is forbidden names a pattern and a group, each counted from 0.")
         try:
             restriction = self.restriction
@@ -270,11 +270,11 @@ SCARCE_NAMES = (  # in the JSON only where they say something
 )
 
 
-def _whole(value: Any) -> bool:
+def whole_setting(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _number(name: str, value: Any) -> float:
+def number_setting(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingsError(f"The setting '{name}' must be a number.")
     return float(value)

@@ -66,4 +66,4 @@ class Release(models.Model):
     @property
     def is_plain(self) -> bool:
         """Whether it bears plain marks alone: one pattern per mark set on images of any kind, without groups."""
-        return all(mark.is_plain for mark in self.key.mark_sets)
+        return all(mark.is_plain for mark in self.key.mark_sets.struck)

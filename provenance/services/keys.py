@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from provenance import keying
 from provenance.errors import TouchmarkError
-from provenance.marks import MarkSecret, MarkSets
+from provenance.marks import ImageBlocks, KeyedChoice, MarkSecret, MarkSets
 from provenance.models import Role, User, Version, WatermarkKey
 from provenance.services.access import require
 from provenance.services.log import record
@@ -114,7 +114,22 @@ def drop(key: WatermarkKey, because: str, *, by: User) -> WatermarkKey:
 
 
 def open_secrets(key: WatermarkKey) -> tuple[MarkSecret, ...]:
-    """Derive the mark sets of a key, inside a job only: patterns, assignments, choice of images.
+    """Derive the struck sets of a key, inside a job only: patterns, assignments, candidates. Raises as `_proven`."""
+    secret = _proven(key)
+    return key.mark_sets.derive(secret, bytes.fromhex(key.beacon))
+
+
+def open_choice(key: WatermarkKey, blocks: ImageBlocks) -> KeyedChoice | None:
+    """Derive what stays home of a key's withheld set, inside a job only; None where it has none. Raises as `_proven`.
+
+    blocks: those that the withheld set names.
+    """
+    secret = _proven(key)
+    return key.mark_sets.choose(secret, bytes.fromhex(key.beacon), blocks)
+
+
+def _proven(key: WatermarkKey) -> bytes:
+    """The bytes of a key from which something may be derived.
 
     Raises KeyStateError before commitment and beacon are on record, and where the opened key, the settings or the
     version's root are not those that the commitment binds.
@@ -128,7 +143,7 @@ def open_secrets(key: WatermarkKey) -> tuple[MarkSecret, ...]:
     secret, salt = _open(key)
     if not keying.verify_commitment(key.commitment, secret, salt, key.settings, key.version.root):
         raise KeyStateError("The key, its settings or the version's root are not those that were committed to.")
-    return MarkSets.from_json(key.settings).derive(secret, bytes.fromhex(key.beacon))
+    return secret
 
 
 def rewrap_all() -> int:

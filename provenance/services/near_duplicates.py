@@ -80,7 +80,7 @@ def leaving_out(version: Version, marks: MarkSets) -> MarkSets:
     state = near_duplicates_of(version)
     if state.found is None:
         raise NearDuplicatesError(_NOT_COUNTED[state.name])
-    return marks.replace_in_all(near_duplicates=state.found["digest"]) if state.found["images"] else marks
+    return marks.replace_in_struck(near_duplicates=state.found["digest"]) if state.found["images"] else marks
 
 
 _OTHERWISE = "or choose to mark near-duplicates like all other images."

@@ -28,7 +28,7 @@ def marked_page(release: Release, number: int) -> list[MarkedRow]:
     positions = _mixed(release.marked_count)[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     wanted = set(positions)
     rows: dict[int, MarkedRow] = {}
-    groups = [mark.groups or (ALL_IMAGES,) for mark in release.key.mark_sets]
+    groups = [mark.groups or (ALL_IMAGES,) for mark in release.key.mark_sets.struck]
     with (release.folder / "marked.jsonl").open("rb") as file:
         for index, line in enumerate(file):
             if index in wanted:

@@ -63,18 +63,18 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
     SettingsError where they would leave too few images unmarked, and ReleaseError for a family that marks
     colours where no image has any, and for marks that need more pixels than most images have.
     """
-    plans = [plan_of(version, mark, wait=wait) for mark in marks]
+    plans = [plan_of(version, mark, wait=wait) for mark in marks.struck]
     modes = version.facts.get("modes", {})
     if modes and set(modes) <= set(GREY_MODES):
-        for mark in marks:
+        for mark in marks.struck:
             if not get_family(mark.family).marks_grey:
                 raise ReleaseError(
                     f"The family '{mark.family}' marks colours, and every image of this version is grey. "
                     "Choose another family."
                 )
-    for mark in marks:
+    for mark in marks.struck:
         _check_edges(version, mark)
-    check_room(marks, members_of_plan(plans[0]) if len(marks) == 1 else _membership(version, marks, wait))
+    check_room(marks, members_of_plan(plans[0]) if len(marks.struck) == 1 else _membership(version, marks, wait))
     return plans
 
 
@@ -197,14 +197,14 @@ def _check_countable(version: Version, wait: bool, most: int) -> None:
 
 def _membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
     """How many images belong to which groups of the sets; from the facts alone where no set reads captions."""
-    if all(mark.is_plain or mark.group_by == "class" for mark in marks):
+    if all(mark.is_plain or mark.group_by == "class" for mark in marks.struck):
         labels: dict[str, int] = version.facts.get("labels", {})
         found: Membership = Counter()
         for label, count in labels.items():
-            found[tuple(_group_of_label(mark, label) for mark in marks)] += count
-        found[tuple(0 if mark.is_plain else -1 for mark in marks)] += version.file_count - sum(labels.values())
+            found[tuple(_group_of_label(mark, label) for mark in marks.struck)] += count
+        found[tuple(0 if mark.is_plain else -1 for mark in marks.struck)] += version.file_count - sum(labels.values())
         return found
-    groupings = [(mark.association, mark.group_by, mark.groups, mark.clusters) for mark in marks]
+    groupings = [(mark.association, mark.group_by, mark.groups, mark.clusters) for mark in marks.struck]
     name = f"set-groups/{version.pk}/{hashlib.sha256(canonical_json(groupings)).hexdigest()}"
     counted: Membership | None = cache.get(name)
     if counted is None:
@@ -214,7 +214,7 @@ def _membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
 
 
 def _count_membership(version: Version, marks: MarkSets, wait: bool) -> Membership:
-    columns = [_groups_of_images(version, mark, wait) for mark in marks]
+    columns = [_groups_of_images(version, mark, wait) for mark in marks.struck]
     known = [column.tolist() for column in columns if column is not None]
     if len(known) == len(columns):
         return Counter(zip(*known, strict=True))

@@ -88,7 +88,7 @@ def missing_in(groups: Sequence[Mapping[str, Any]]) -> int:
 
 def set_reports(release: Release) -> list[SetReport]:
     """One report of each mark set, in their order."""
-    pairs = zip(release.key.mark_sets, _parts(release), strict=True)
+    pairs = zip(release.key.mark_sets.struck, _parts(release), strict=True)
     return [SetReport(number, mark, own) for number, (mark, own) in enumerate(pairs, 1)]
 
 

@@ -52,7 +52,7 @@ def make_releases(
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
     if version.facts.get("duplicates", {}).get("copies"):
-        marks = marks.replace_in_all(copies=COPIES_ALIKE)
+        marks = marks.replace_in_struck(copies=COPIES_ALIKE)
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
             raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
@@ -66,7 +66,7 @@ def make_releases(
             raise ReleaseError("A key marks one release. Name one recipient, or let a key be drawn for each.")
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
-    marks = marks.replace_in_all(spares=MANY_SPARES)
+    marks = marks.replace_in_struck(spares=MANY_SPARES)
     orders = [Release(version=version, recipient=name, note=note, drop_claims=drop_claims) for name in names]
     return [_make(order, marks, key or keys.draw(version, by=by), by) for order in orders]
 

@@ -76,7 +76,7 @@ def _detail(request: HttpRequest, key: WatermarkKey, form: DropForm) -> HttpResp
         "key": key,
         "version": key.version,
         "release": getattr(key, "release", None),
-        "marks": list(key.mark_sets) if key.settings else [],
+        "marks": key.mark_sets.struck if key.settings else (),
         "may_drop": owns and unused,
         "may_use": owns and key.state == WatermarkKey.State.DRAWN,
         "form": form,

@@ -67,7 +67,7 @@ def _column(data: QueryDict, number: int, preset: Preset, version: Version, user
     is_chosen = data.get(f"set-{number}-preset") == preset.name
     mark = form.mark(version)
     if mark is not None:
-        cost = cost_of(version, whole.on_chosen_images(version, MarkSets((mark,))).sets[0])
+        cost = cost_of(version, whole.on_chosen_images(version, MarkSets((mark,))).struck[0])
         return Column(preset, is_chosen, cost, cost.refusal)
     refusal = next((str(error) for errors in form.errors.values() for error in errors), "")
     strength = None if _is_adjusted(form) else _strength(preset, form)

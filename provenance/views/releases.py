@@ -109,7 +109,7 @@ def release_plan(request: HttpRequest) -> HttpResponse:
         except TouchmarkError as error:
             form.add_error(None, error.sentence)
         else:
-            pairs = zip(marks, plans, strict=True)
+            pairs = zip(marks.struck, plans, strict=True)
             context["plans"] = [(mark, plan, small_images(version, mark)) for mark, plan in pairs]
             context |= {"claims": claims_of_version(version), "dropped": form.cleaned_data["drop_claims"]}
     return render(request, "releases/plan.html", context)
@@ -124,7 +124,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "card": job_card(release.job, user),
         "version": release.version,
         "key": release.key,
-        "marks": list(release.key.mark_sets),
+        "marks": release.key.mark_sets.struck,
         "facts": release.facts,
         "owns": _owns(user, release),
         "entries": LogEntry.objects.for_user(user).about(release, release.key),

@@ -10,7 +10,7 @@ from audits.services.calibrations.starting import table_of
 from audits.services.code_version import computes_alike
 from audits.services.plans.values import levels_of
 from provenance import wording
-from provenance.marks import MarkSets, MarkSettings
+from provenance.marks import MarkSettings
 from provenance.models import User
 
 LOOKED_THROUGH = 50  # finished calibrations, newest first, among which an audit's own is looked for
@@ -142,14 +142,16 @@ def note_for(audit: Audit, user: User) -> dict[str, Any]:
 
 def families_of(plan: Plan) -> list[str]:
     """The mark families of the plan's releases."""
-    return sorted({one.family for release in plan.releases.select_related("key") for one in release.key.mark_sets})
+    return sorted(
+        {one.family for release in plan.releases.select_related("key") for one in release.key.mark_sets.struck}
+    )
 
 
 def tests_of(plan: Plan) -> dict[str, set[str]]:
     """The calibrated tests that are those of this plan, or the nearest to them; then how the plan's own differ."""
     found: dict[str, set[str]] = {}
     for release in plan.releases.select_related("key"):
-        sets = release.key.mark_sets
+        sets = release.key.mark_sets.struck
         for one in sets:
             if one.is_plain:
                 found.setdefault(RANK_STOPPED if plan.exceedances else RANK, set())
@@ -173,7 +175,7 @@ def _unlike_two_blocks(mark: MarkSettings) -> Iterator[str]:
         )
 
 
-def _unlike_two_secrets(sets: MarkSets) -> Iterator[str]:
+def _unlike_two_secrets(sets: Sequence[MarkSettings]) -> Iterator[str]:
     plain = ["plain ones among them"] if any(one.is_plain for one in sets) else []
     restricted = ["some with size classes or bans"] if any(one.restriction for one in sets) else []
     if len(sets) > 2 or plain or restricted:

@@ -109,7 +109,7 @@ def levels_of(model: RegisteredModel) -> tuple[str, ...]:
 
 def sets_of(release: Release) -> tuple[MarkSettings, ...]:
     """The mark sets that its images carry, in their order."""
-    return tuple(release.key.mark_sets)
+    return tuple(release.key.mark_sets.struck)
 
 
 def groups_of(release: Release) -> int:

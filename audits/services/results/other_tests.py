@@ -59,7 +59,7 @@ def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:
 
 def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
     """What other tests said about a release, in the order of the run; audits of earlier versions hold none."""
-    families = [settings.family for settings in row.release.key.mark_sets]
+    families = [settings.family for settings in row.release.key.mark_sets.struck]
 
     def one(found: OtherTest) -> VerdictRow:
         family = families[(found.set or 1) - 1]

@@ -19,6 +19,7 @@ from provenance.marks.cluster_files import grouped_entries
 from provenance.marks.sets import candidates_of_sets
 from provenance.models import Release
 from provenance.services.jobs.running import JobRun
+from provenance.services.keyed_choices import images_in_choice
 from provenance.services.keys import open_secrets
 
 Files = list[tuple[Path, str]]
@@ -84,7 +85,8 @@ def digest_of_sets(chosen_sets: Sequence[ChosenImages]) -> str:
 def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImages]:
     """Probes and group images of every mark set in its key's own order.
 
-    No image is among them that any set of the release proposes for marking, whether it was marked or not.
+    No image is among them that any set of the release proposes for marking, whether it was marked or not, and none of
+    the blocks in which the key chose one to stay home.
     """
     secrets = open_secrets(release.key)
     with Manifest(release.version.manifest_folder) as manifest:
@@ -92,8 +94,9 @@ def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImage
             raise PlanError("The manifest on disk is not the one that this version was registered with.")
         counts = [_group_counts(manifest, secret) for secret in secrets]
         run.checkpoint()
-        proposed = candidates_of_sets(secrets, manifest, counts)
-        excluded = {image.position for groups in proposed for group in groups for image in group.images}
+        in_choice = images_in_choice(release)
+        proposed = candidates_of_sets(secrets, manifest, counts, in_choice)
+        excluded = in_choice.union(image.position for groups in proposed for group in groups for image in group.images)
         found = []
         for number, secret in enumerate(secrets):
             run.checkpoint()
@@ -102,7 +105,13 @@ def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImage
 
 
 def _choose_for_set(
-    plan: Plan, release: Release, manifest: Manifest, secret: MarkSecret, excluded: set[int], number: int, sets: int
+    plan: Plan,
+    release: Release,
+    manifest: Manifest,
+    secret: MarkSecret,
+    excluded: frozenset[int],
+    number: int,
+    sets: int,
 ) -> ChosenImages:
     folder = release.version.files_folder
 

@@ -34,7 +34,7 @@ class Command(TouchmarkCommand):
         grouping = grouping_of(version, options)
         marks = {name: preset.settings(family=options["family"], **grouping) for name, preset in PRESETS.items()}
         if options["near_duplicates"] == "leave-out" and version.near_duplicates is not None:
-            marks = {name: leaving_out(version, MarkSets((mark,))).sets[0] for name, mark in marks.items()}
+            marks = {name: leaving_out(version, MarkSets((mark,))).struck[0] for name, mark in marks.items()}
         if job := order_trials(version, list(marks.values()), by=user):
             self.finish(job, options)
         return {

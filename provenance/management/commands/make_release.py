@@ -90,7 +90,7 @@ class Command(TouchmarkCommand):
         if options["near_duplicates"] == "leave-out":
             self._count_near_duplicates(version, user, options)
             marks = leaving_out(version, marks)
-        for mark, planned in zip(marks, plan_sets(version, marks), strict=True):
+        for mark, planned in zip(marks.struck, plan_sets(version, marks), strict=True):
             for warning in filter(None, (planned.warning, small_images(version, mark))):
                 self.stderr.write(self.style.WARNING(warning))
         made = releases.make_releases(

@@ -1,0 +1,164 @@
+"""From membership scores to p-values and controls: does a model know the published images better than those at home?
+
+docs/method.md, section 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from audits.judging.assignments import Rules
+from audits.judging.levels import ChoiceLevel, ChoiceTest, Control
+from audits.judging.membership import DENSITY, SCORES, MembershipScore, MembershipScores
+from audits.statistics.choices import Blocks, Floats, choice_test, omnibus_test
+from audits.statistics.density import Level
+from audits.statistics.membership import area_under_curve, reference_residual, without_gaps
+from audits.statistics.permutation import philox_from
+
+OMNIBUS: Literal["omnibus"] = "omnibus"
+LEAST_P = 1e-300  # chances below it are shown as it: nothing depends on how small they are
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the keys decided: which alternative of every block stayed home; the same for a wrong key, over the same
+    blocks. covariates (C, n): public.
+    """
+
+    true: Blocks = field(repr=False)
+    wrong: Blocks | None = field(repr=False)
+    covariates: Floats = field(repr=False)
+
+
+def wrong_choice(choice: Blocks, digest: str, release: str) -> Blocks:
+    """A choice over the same blocks that nobody made: the plan's digest fixes it, so it was fixed at the lock."""
+    words = philox_from(digest, f"{release}/wrong choice").bit_generator.random_raw(len(choice))
+    picked = (words % choice.sizes.astype(np.uint64)).astype(np.int64)
+    return Blocks(choice.block_of, choice.starts + picked)
+
+
+def judge_choice(
+    level: Level,
+    suspect: MembershipScores,
+    references: Mapping[str, MembershipScores],
+    choices: Choices,
+    rules: Rules,
+    release: str,
+) -> ChoiceLevel:
+    """Everything that one level says about one release's keyed choice; nothing in it is about a single image.
+
+    The p-values with references have their scores taken out, image by image; public covariates are taken out of all.
+    """
+    others = list(references.values())
+    tests = _Tests(level, choices, rules, release)
+    without = tests.declared(suspect, [], "without")
+    controlled = tests.declared(suspect, others, "with") if others else None
+    counted = controlled if rules.decide_with_references and controlled else without
+    controls: list[Control] = []
+    if choices.wrong is not None:
+        wrong = tests.declared(suspect, others, "wrong key", choices.wrong)
+        controls.append(Control("A wrong key", "wrong key", "high", wrong.p))
+    tainted = []
+    for name, scores in references.items():
+        alone = tests.declared(scores, [], f"reference {name}")
+        left = [other for rest, other in references.items() if rest != name]
+        controls.append(Control(name, "reference", "high", alone.p))
+        controls.append(Control(name, "reference", "low", alone.p_lower))
+        if left:  # the only reference has no others to be taken out
+            beside = tests.declared(scores, left, f"reference {name} left out")
+            controls.append(Control(name, "reference left out", "high", beside.p))
+        # Two tails of every reference: each gets its share of alpha.
+        if 2 * len(references) * min(alone.p, alone.p_lower) <= rules.alpha:
+            tainted.append(name)
+    against = others if rules.decide_with_references else []
+    return ChoiceLevel(
+        p=counted.p,
+        p_without=without.p,
+        p_with=controlled.p if controlled else None,
+        smallest_p=counted.smallest_p,
+        without=without,
+        with_references=controlled,
+        scores=tuple(tests.single(name, suspect, against) for name in SCORES if name in suspect.scores),
+        controls=tuple(controls),
+        tainted=tuple(tainted),
+        missing=suspect.missing,
+    )
+
+
+@dataclass(frozen=True)
+class _Tests:
+    """The tests of one level of one release."""
+
+    level: Level
+    choices: Choices
+    rules: Rules
+    release: str
+
+    def declared(
+        self, scores: MembershipScores, others: Sequence[MembershipScores], what: str, choice: Blocks | None = None
+    ) -> ChoiceTest:
+        """By the score that the plan declares, where the level has it, else by density."""
+        if self.rules.score == OMNIBUS and len(scores.scores) > 1:
+            return self._omnibus(scores, others, what, choice or self.choices.true)
+        known: tuple[MembershipScore, ...] = tuple(name for name in scores.scores if name == self.rules.score)
+        return self.single(known[0] if known else DENSITY, scores, others, choice)
+
+    def single(
+        self,
+        name: MembershipScore,
+        scores: MembershipScores,
+        others: Sequence[MembershipScores],
+        choice: Blocks | None = None,
+    ) -> ChoiceTest:
+        """By one score."""
+        blocks = choice or self.choices.true
+        plain, tested = self._left(name, scores, others)
+        found, at_home = choice_test(tested, blocks), _at_home(blocks)
+        return ChoiceTest(
+            score=name,
+            z=found.z,
+            p=max(found.p, LEAST_P),
+            p_lower=max(found.p_lower, LEAST_P),
+            smallest_p=max(found.smallest_p, LEAST_P),
+            blocks=found.blocks,
+            at_home=float(plain[at_home].mean()),
+            published=float(plain[~at_home].mean()),
+            auc=area_under_curve(tested, at_home),
+        )
+
+    def _omnibus(
+        self, scores: MembershipScores, others: Sequence[MembershipScores], what: str, choice: Blocks
+    ) -> ChoiceTest:
+        rng = philox_from(self.rules.digest + self.rules.nonce, f"{self.release}/{self.level}/choice/{what}")
+        tested = np.stack([self._left(name, scores, others)[1] for name in SCORES if name in scores.scores])
+        found = omnibus_test(tested, choice, self.rules.choices, rng)
+        return ChoiceTest(
+            score=OMNIBUS,
+            z=max(found.z),
+            p=found.p,
+            p_lower=found.p_lower,
+            smallest_p=found.smallest_p,
+            blocks=len(choice),
+            choices=found.choices,
+        )
+
+    def _left(
+        self, name: MembershipScore, scores: MembershipScores, others: Sequence[MembershipScores]
+    ) -> tuple[Floats, Floats]:
+        """(n,) scores, and what of them neither the others' scores nor the covariates explain."""
+        block_of = self.choices.true.block_of
+        plain = without_gaps(scores.scores[name], block_of)
+        rows = [without_gaps(other.scores[name], block_of) for other in others]
+        explaining = np.concatenate([self.choices.covariates, *(row[None] for row in rows)])
+        return plain, reference_residual(plain, explaining, block_of)
+
+
+def _at_home(blocks: Blocks) -> np.ndarray:
+    """(n,) bool"""
+    found = np.zeros(len(blocks.block_of), dtype=bool)
+    found[blocks.home] = True
+    return found

@@ -1,0 +1,42 @@
+"""What anybody can see of a picture that makes it easy or hard for every model; public, so no choice enters.
+
+Beside references it takes out of a membership score what has nothing to do with membership (docs/method.md, section 9).
+NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+THOUSANDTHS = np.array([299, 587, 114])  # ITU-R BT.601
+LEVELS = 32  # of grey, in the entropy
+COVARIATES = ("mean grey", "deviation of grey", "entropy of grey", "detail", "colour")
+
+
+def picture_covariates(blocks: Iterable[NDArray[np.uint8]]) -> Floats:
+    """(5, n) covariates of n images that come in blocks of (m, S, S, 3).
+
+    Detail is the mean difference of neighbours; colour that between the largest and the least of red, green and blue.
+    """
+    return np.concatenate([_of_block(block) for block in blocks], axis=1)
+
+
+def _of_block(images: NDArray[np.uint8]) -> Floats:
+    grey = (images.astype(np.int64) @ THOUSANDTHS) // 1000
+    flat = grey.reshape(len(grey), -1)
+    detail = np.abs(np.diff(grey, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
+    colour = np.ptp(images, axis=3).mean(axis=(1, 2))
+    return np.stack([flat.mean(axis=1), flat.std(axis=1), _entropy(flat), detail, colour])
+
+
+def _entropy(grey: NDArray[np.int64]) -> Floats:
+    """(m, pixels) grey levels to (m,) bits."""
+    bins = grey * LEVELS // 256 + LEVELS * np.arange(len(grey))[:, None]
+    chances = np.bincount(bins.ravel(), minlength=LEVELS * len(grey)).reshape(len(grey), LEVELS) / grey.shape[1]
+    entropy: Floats = -(chances * np.log2(np.where(chances > 0, chances, 1))).sum(axis=1)
+    return entropy

@@ -16,7 +16,7 @@ from audits.asking.views import ViewSettings, applied, drawn_views
 from audits.judging.assignments import Rules, Secrets, judge_level
 from audits.judging.choices import Choices, judge_choice, wrong_choice
 from audits.judging.levels import AssociatedLevel, ChoiceLevel
-from audits.judging.membership import MembershipScore, MembershipScores, membership_levels
+from audits.judging.membership import SCORES, MembershipScores, membership_levels
 from audits.judging.scoring import LevelScores, score_levels
 from audits.pilots.pilot.copies import StruckCopy
 from audits.pilots.pilot.found import LevelFound
@@ -25,7 +25,7 @@ from audits.pilots.pilot.pool import Pool
 from audits.pilots.pilot.settings import PilotSettings
 from audits.statistics.choices import Blocks
 from audits.statistics.covariates import picture_covariates
-from audits.statistics.density import Level
+from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import philox_from
 from audits.suspects import AppliedViews
 from provenance.marks import KeyedChoice, MarkSecret
@@ -163,15 +163,15 @@ def _of(scores: MembershipScores, picked: NDArray[np.int64]) -> MembershipScores
 
 def _save(part: Path, levels: Membership) -> None:
     with part.open("wb") as stream:
-        np.savez(
-            stream, **{f"{level}/{name}": v for level, scores in levels.items() for name, v in scores.scores.items()}
-        )
+        tables = {f"{level}/{name}": v for level, scores in levels.items() for name, v in scores.scores.items()}
+        np.savez(stream, allow_pickle=False, **tables)
 
 
 def _read(kept: Path) -> Membership:
-    found: dict[Level, dict[MembershipScore, NDArray[np.float64]]] = {}
+    found: dict[Level, MembershipScores] = {}
     with np.load(kept, allow_pickle=False) as tables:
-        for key in tables.files:
-            level, _, name = key.partition("/")
-            found.setdefault(level, {})[name] = tables[key]  # type: ignore[index, arg-type]
-    return {level: MembershipScores(scores, 0) for level, scores in found.items()}
+        for level in LEVELS:
+            given = {name: tables[f"{level}/{name}"] for name in SCORES if f"{level}/{name}" in tables.files}
+            if given:
+                found[level] = MembershipScores(given, 0)
+    return found

@@ -93,9 +93,7 @@ def strike(
             images[candidate.position], alike = _seen(pool, candidate, marked, folder, compared)
             found.append((marked.psnr, alike))
     if not found:
-        raise PilotError(
-            "None of the images that the key chose can carry this mark; choose another family or strength."
-        )
+        raise PilotError("None of the key's images can carry this mark; choose another family or strength.")
     psnrs, alikes = [psnr for psnr, _ in found], [alike for _, alike in found if alike is not None]
     excluded = {candidate.position for group in groups for candidate in group.images}
     drawn, of_groups = secret.clean_images(pool.entries, min(probes, len(pool) // 4), group_images, excluded)

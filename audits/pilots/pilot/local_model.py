@@ -48,7 +48,7 @@ class LocalModel:
 
     def __init__(
         self, objective: Objective, device: torch.device, apart: NDArray[np.uint8], labels: NDArray[np.int64] | None
-    ):
+    ) -> None:
         """apart (k, S, S, 3), labels (k,): what no model learnt from; every second one fits the probe."""
         self.objective, self.device = objective.eval().to(device), device
         self.probe: Probe | None = None

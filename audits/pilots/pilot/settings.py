@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from audits.pilots.checked import Checked, TrainingError, real, whole
-from audits.pilots.methods import METHODS
+from audits.pilots.methods import METHODS, Method, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, Augmentation, TrainingSettings
 from provenance.marks import MarkSets, MarkSettings, SettingsError, WithheldSettings
 from provenance.marks.sets import AnySettings
@@ -191,6 +191,6 @@ class PilotSettings(Checked):
         return super().from_json({**value, "proposals": tuple(map(Proposal.from_json, listed))})
 
 
-def _method(name: str, batch_size: int) -> Any:
+def _method(name: str, batch_size: int) -> Method:
     """With its usual settings; MoCo's queue is as short as small training sets ask for."""
-    return METHODS[name](queue=batch_size) if name == "moco" else METHODS[name]()
+    return Moco(queue=batch_size) if name == "moco" else METHODS[name]()

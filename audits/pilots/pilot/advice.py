@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import scipy  # its parts load when they are first used: no command and no page should wait for them
+
 from audits.pilots.methods import METHODS
 from audits.pilots.pilot.found import PilotFound
 from audits.pilots.pilot.settings import PilotSettings
@@ -13,6 +15,7 @@ from provenance.wording import count, counted, p_value, percent
 
 NOT_MEASURED = "not measured"
 LEVEL_WORDS: dict[Level, str] = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
+LARGEST_CHANCE = 0.05  # that what is recommended was found by chance, all tests together
 FEW_AUDITS = 5  # below which nobody is told that something is found as a rule
 
 
@@ -53,6 +56,11 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
             "of it. Mark more images, let more stay home, or expect to find only models that train for longer."
         )
     best, level, power = ranked[0]
+    if chance_of(power, settings.alpha) * len(ranked) > LARGEST_CHANCE:
+        return (
+            f"What was found most often, {power_words(power, settings.alpha)}, chance alone finds as often where "
+            f"{count(len(ranked))} tests are looked at: do not count on it before more keys were tried."
+        )
     sentence = (
         f"“{best.proposal.title}” was found most often: {power_words(power, settings.alpha)} of models by "
         f"{METHODS[best.method].title}, from their {LEVEL_WORDS[level]}, median p {p_value(power.median_p)}."
@@ -60,6 +68,11 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
     if power.audits < FEW_AUDITS:
         sentence += f" {counted(power.audits, 'audit').capitalize()} show that it can be found, not how often."
     return f"{sentence} {cost_sentence(best)}"
+
+
+def chance_of(power: Power, alpha: float) -> float:
+    """That so many audits of models that know nothing, or more, would have come to alpha."""
+    return float(scipy.stats.binom.sf(power.found - 1, power.audits, alpha))
 
 
 def _rank(one: tuple[Summary, Level, Power]) -> tuple[float, float, float]:
@@ -79,7 +92,7 @@ def cost_sentence(one: Summary) -> str:
     if one.cost.low is None or one.cost.high is None:
         return f"Accuracy fell by {points(one.cost.mean)} in one training; one says little.{looks}"
     if one.cost.low <= 0 <= one.cost.high:
-        return f"No loss of accuracy could be seen: {interval_words(one.cost)} points.{looks}"
+        return f"No loss of accuracy can be told from chance: {interval_words(one.cost)} points.{looks}"
     verb = "fell" if one.cost.mean > 0 else "rose"
     return f"Accuracy {verb} by {points(abs(one.cost.mean))} ({interval_words(one.cost)}).{looks}"
 

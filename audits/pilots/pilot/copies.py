@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from audits.pilots.pilot.found import Looks
 from audits.pilots.pilot.pool import Pool
 from audits.pilots.pilot.settings import PilotError
 from audits.pilots.pilot.similarity import structural_similarity
@@ -29,17 +30,6 @@ from provenance.marks.secret import Candidate, GroupCandidates
 MOST_COMPARED = 200  # marked images whose SSIM is measured: it takes longer than to mark them
 
 Step = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Looks:
-    """How marked images look beside their sources, at full size: PSNR in dB over all, SSIM over up to 200 of them."""
-
-    marked: int
-    passed_over: int
-    psnr: float
-    lowest_psnr: float
-    ssim: float
 
 
 @dataclass(frozen=True)

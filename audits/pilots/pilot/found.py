@@ -6,11 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from audits.pilots.pilot.copies import Looks
 from audits.pilots.pilot.settings import Line, PilotError
 from audits.statistics.density import LEVELS, Level
 
 FORMAT = "touchmark/pilot/1"
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How marked images look beside their sources, at full size: PSNR in dB over all, SSIM over up to 200 of them."""
+
+    marked: int
+    passed_over: int
+    psnr: float
+    lowest_psnr: float
+    ssim: float
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import torch
 from audits.pilots import training as loop
 from audits.pilots.objectives import Objective, objective_of
 from audits.pilots.pilot.auditing import Auditor, Found, Membership, found_at
-from audits.pilots.pilot.copies import Looks, StruckCopy, strike, withhold
-from audits.pilots.pilot.found import LineFound, PilotFound
+from audits.pilots.pilot.copies import StruckCopy, strike, withhold
+from audits.pilots.pilot.found import LineFound, Looks, PilotFound
 from audits.pilots.pilot.local_model import LocalModel
 from audits.pilots.pilot.pool import Pool, Scaled, counts_of, struck_in, withheld_in
 from audits.pilots.pilot.settings import Line, PilotError, PilotSettings

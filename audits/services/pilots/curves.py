@@ -65,7 +65,7 @@ def curves_chart(settings: PilotSettings, curves: Mapping[str, Points]) -> dict[
         "columns": ["Training", "Epochs done", "Loss", "Neighbours of the same class"],
         "rows": [_last(name, points[-1]) for name, points in shown],
         "caption": (
-            "Mean loss of every epoch; dotted, part of the images kept apart whose nearest neighbours share their class."
+            "Mean loss of every epoch; dotted, part of the images kept apart whose neighbours share their class."
         ),
     }
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,17 @@ def load_images(
     training pipelines do. Raises ProbeImageError.
     """
     images = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    _load_into(images, files, on_image)
+    return images
+
+
+def _load_into(
+    images: NDArray[np.uint8], files: Sequence[tuple[Path, str]], on_image: Callable[[int], None] | None
+) -> None:
     for index, (path, sha256) in enumerate(files):
-        images[index] = _load_one(path, sha256, size)
+        images[index] = _load_one(path, sha256, images.shape[1])
         if on_image:
             on_image(index + 1)
-    return images
 
 
 def load_images_once(
@@ -43,13 +50,15 @@ def load_images_once(
 ) -> NDArray[np.uint8]:
     """The same, decoded into the file `kept` at the first call and mapped from it at every further one.
 
-    One run asks several models of one input size; a run that was killed finds them there as well.
+    One run asks several models of one input size; a run that was killed finds them there as well. They need not fit
+    into memory together.
     """
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_suffix(".part")
-        with part.open("wb") as stream:
-            np.save(stream, load_images(files, size, on_image), allow_pickle=False)
+        made: Any = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(len(files), size, size, 3))
+        _load_into(made, files, on_image)
+        made.flush()
         part.replace(kept)
     images: NDArray[np.uint8] = np.load(kept, mmap_mode="r", allow_pickle=False)
     return images

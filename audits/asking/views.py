@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.asking.questions import MeasuringError
+from audits.planning.views import FEWEST_VIEWS, LEAST_CROP, MOST_VIEWS
 from audits.suspects.views import COLOUR_UNIT, PLACE_UNIT, AppliedViews
 
 Floats = NDArray[np.float64]
 
-FEWEST_VIEWS, MOST_VIEWS = 2, 64
-SMALLEST_CROP = 0.05  # share of the area that any plan may go down to
 ASPECT = 4 / 3  # of a crop, and its inverse
 FLIPPED, JITTERED, GREY, BLURRED = 0.5, 0.8, 0.2, 0.5  # chances
 BRIGHTNESS, CONTRAST, SATURATION = 0.4, 0.4, 0.4  # a factor of one, more or less by up to this
@@ -39,8 +38,8 @@ class ViewSettings:
     def __post_init__(self) -> None:
         if not FEWEST_VIEWS <= self.count <= MOST_VIEWS:
             raise MeasuringError(f"Ask about {FEWEST_VIEWS} to {MOST_VIEWS} views of every image.")
-        if not SMALLEST_CROP <= self.smallest_crop <= 1:
-            raise MeasuringError(f"A crop leaves a share of {SMALLEST_CROP} to 1 of the image's area.")
+        if not LEAST_CROP <= self.smallest_crop <= 1:
+            raise MeasuringError(f"A crop leaves a share of {LEAST_CROP} to 1 of the image's area.")
 
 
 @dataclass(frozen=True)

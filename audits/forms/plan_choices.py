@@ -67,6 +67,8 @@ def _field(choice: Choice) -> forms.Field:
         return _level_field(choice, said)
     if choice.buttons:
         return _buttons_field(choice, said)
+    if choice.words:
+        return forms.ChoiceField(choices=list(choice.words.items()), widget=forms.RadioSelect, **said)
     if isinstance(choice.default, bool):
         return forms.BooleanField(required=False, **said)
     bounds = choice.bounds

@@ -12,7 +12,7 @@ from audits.planning.choices import CHOICES, in_order
 from audits.services.plans.checks import check
 from audits.services.plans.drafting import auditable_versions, usable_models
 from audits.services.plans.reference_suggestions import Suggestion, Verdict, suggest_references
-from audits.services.plans.values import PlanError, PlanValues, name_for, sets_of
+from audits.services.plans.values import PlanError, PlanValues, name_for, sets_of, withheld_of
 from provenance.models import Release, User, Version
 from provenance.wording import count
 
@@ -54,10 +54,14 @@ class PlanForm(forms.Form):
         self._field("references").label_from_instance = model_label
 
     def _leave_out_what_no_release_needs(self) -> None:
-        """Decoys are of use for plain marks only; permutations and images of groups for associated ones only."""
-        ways = {settings.is_plain for release in self._field("releases").queryset for settings in sets_of(release)}
+        """Decoys are of use for plain marks only; permutations and images of groups for associated ones only; views
+        where images stayed home."""
+        releases = list(self._field("releases").queryset)
+        ways = {settings.is_plain for release in releases for settings in sets_of(release)}
+        withheld = any(withheld_of(release) for release in releases)
+        associated = False in ways or not (ways or withheld)
         for choice in CHOICES:
-            if not choice.is_needed(plain=True in ways, associated=ways != {True}):
+            if not choice.is_needed(plain=True in ways, associated=associated, withheld=withheld):
                 del self.fields[field_name(choice)]
 
     @property
@@ -166,7 +170,9 @@ def release_label(release: Release) -> str:
         "a plain mark" if settings.is_plain else f"marks in {len(settings.groups)} groups"
         for settings in sets_of(release)
     )
-    return f"{release.recipient} ({count(release.marked_count)} images with {sets})"
+    home = "some images at home" if withheld_of(release) else ""
+    marked = f"{count(release.marked_count)} images with {sets}" if sets else ""
+    return f"{release.recipient} ({' and '.join(filter(None, [marked, home]))})"
 
 
 def model_label(model: RegisteredModel) -> str:

@@ -76,8 +76,10 @@ def structured(converter: Converter, value: Any, kind: type[T]) -> T:
 
 
 def _keys(kind: Any) -> dict[str, Any]:
-    """Fields whose key in JSON is another name."""
-    return {part.name: override(rename=part.metadata["key"]) for part in fields(kind) if "key" in part.metadata}
+    """Fields whose key in JSON is another name, or that are left out where they hold their default."""
+    renamed = {part.name: override(rename=part.metadata["key"]) for part in fields(kind) if "key" in part.metadata}
+    left_out = {part.name: override(omit_if_default=True) for part in fields(kind) if "left_out" in part.metadata}
+    return renamed | left_out
 
 
 def _only(value: Any, kind: Any) -> Any:

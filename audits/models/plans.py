@@ -55,6 +55,9 @@ class Plan(models.Model):
     permutations = models.PositiveIntegerField(default=PlanChoices.permutations)
     decoys = models.PositiveIntegerField(default=PlanChoices.decoys)
     exceedances = models.PositiveIntegerField(default=PlanChoices.exceedances)
+    views = models.PositiveIntegerField(default=PlanChoices.views)
+    smallest_crop = models.FloatField(default=PlanChoices.smallest_crop)
+    membership_score = models.CharField(max_length=20, default=PlanChoices.membership_score)
     alpha = models.FloatField(default=PlanChoices.alpha)
     series_is_open = models.BooleanField(default=PlanChoices.series_is_open)
     exploratory = models.BooleanField(default=PlanChoices.exploratory)
@@ -104,9 +107,14 @@ class Plan(models.Model):
         return any(not settings.is_plain for release in releases for settings in release.key.mark_sets.struck)
 
     @property
+    def has_withheld(self) -> bool:
+        """Whether of some release images stayed home: those are tested by which of every block did."""
+        return any(release.key.mark_sets.withheld for release in self.releases.select_related("key"))
+
+    @property
     def shown_choices(self) -> list[tuple[str, Any]]:
         """Label and words of every choice that its tests use; levels are shown apart."""
-        return lines(self, plain=self.has_plain, associated=self.has_associated)
+        return lines(self, plain=self.has_plain, associated=self.has_associated, withheld=self.has_withheld)
 
     @property
     def kind(self) -> Kind:

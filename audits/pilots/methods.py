@@ -114,7 +114,7 @@ METHODS: dict[str, type[Method]] = {
 
 def method_of(value: Mapping[str, Any]) -> Method:
     """Read what a method's ``to_json`` wrote; raises TrainingError."""
-    name = value.get("name")
+    name = value.get("name") if isinstance(value, Mapping) else None
     if name not in METHODS:
         raise TrainingError(f"A training run learns by one of these methods: {', '.join(METHODS)}.")
     return METHODS[name].from_json(value)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,8 @@ class Trained:
         if self.settings.learns_from == "captions":
             description = {"model_cfg": TINY_CLIP, "preprocess_cfg": {"mean": MEAN, "std": DEVIATION}}
             (folder / "open_clip_config.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        facts = {"settings": self.settings.to_json(), "curve": [asdict(point) for point in self.curve]}
-        facts |= {"seconds": round(self.seconds, 1), "begun_with": self.begun_with}
+        facts: dict[str, Any] = {"settings": self.settings.to_json(), "begun_with": self.begun_with}
+        facts |= {"curve": [asdict(point) for point in self.curve], "seconds": round(self.seconds, 1)}
         (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         return weights
 
@@ -220,9 +221,10 @@ class _Run:
         seen = look(self.objective, self.following.watched, self.device)
         return replace(point, accuracy=seen.accuracy, spread=seen.spread)
 
+    @cached_property
     def subject(self) -> str:
         """What makes a checkpoint this training's own."""
-        digest = hashlib.sha256(self.data.images.tobytes())
+        digest = hashlib.sha256(np.ascontiguousarray(self.data.images).data)
         for more in (self.data.captions, None if self.data.labels is None else self.data.labels.tolist()):
             digest.update(json.dumps(more).encode())
         said: dict[str, Any] = {"settings": self.settings.to_json(), "data": digest.hexdigest()}
@@ -233,7 +235,7 @@ class _Run:
             return
         on_gpu = self.device.type == "cuda"
         Checkpoint(
-            subject=self.subject(),
+            subject=self.subject,
             epoch=self.epoch,
             objective=self.objective.state_dict(),
             optimiser=self.optimiser.state_dict(),
@@ -245,7 +247,7 @@ class _Run:
         ).save(path)
 
     def go_on_from(self, path: Path | None) -> None:
-        state = read_checkpoint(path, self.subject()) if path is not None else None
+        state = read_checkpoint(path, self.subject) if path is not None else None
         if state is None:
             return
         self.objective.load_state_dict(state.objective)

@@ -23,6 +23,7 @@ from audits.planning.declaration import (
     choices_of,
     either,
 )
+from audits.planning.views import MEMBERSHIP_SCORE, SMALLEST_CROP, VIEWS
 from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from audits.statistics.ranktest import SCORES, fewest_decoys
@@ -201,6 +202,9 @@ class PlanChoices:
             beside="decoys",
         ).metadata,
     )
+    views: int = field(default=10, metadata=VIEWS.metadata)
+    smallest_crop: float = field(default=0.6, metadata=SMALLEST_CROP.metadata)
+    membership_score: str = field(default="density", metadata=MEMBERSHIP_SCORE.metadata)
     alpha: float = field(
         default=0.01,
         metadata=Choice(
@@ -261,18 +265,20 @@ def frozen_of(chosen: PlanChoices, *parts: Part) -> dict[str, Any]:
     return {c.frozen.key: c.frozen.words(getattr(chosen, c.name)) for c in CHOICES if c.frozen and c.part in parts}
 
 
-def refusals(chosen: PlanChoices, *, plain: bool, associated: bool) -> Iterator[str]:
+def refusals(chosen: PlanChoices, *, plain: bool, associated: bool, withheld: bool) -> Iterator[str]:
     """A sentence for every choice that is out of its bounds, of those that such mark sets need."""
     for choice in CHOICES:
         bounds = choice.bounds
-        if bounds is None or not bounds.refusal or not choice.is_needed(plain=plain, associated=associated):
+        if bounds is None or not bounds.refusal:
+            continue
+        if not choice.is_needed(plain=plain, associated=associated, withheld=withheld):
             continue
         if not bounds.hold(getattr(chosen, choice.name)):
             yield bounds.refusal
 
 
-def lines(chosen: Any, *, plain: bool, associated: bool) -> list[tuple[str, Any]]:
+def lines(chosen: Any, *, plain: bool, associated: bool, withheld: bool) -> list[tuple[str, Any]]:
     """(label, words) for a plan's page. chosen: PlanChoices, or a row with columns of the same names."""
-    needed = [choice for choice in CHOICES if choice.is_needed(plain=plain, associated=associated)]
+    needed = [c for c in CHOICES if c.is_needed(plain=plain, associated=associated, withheld=withheld)]
     ordered = sorted(needed, key=lambda choice: choice.part)
     return [(c.shown.label, c.shown.words(getattr(chosen, c.name))) for c in ordered if c.shown]

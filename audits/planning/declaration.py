@@ -6,8 +6,8 @@ A choice is a dataclass field with `metadata=Choice(...).metadata`; `choices_of`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -25,15 +25,20 @@ class Part(IntEnum):
     PROBES = 4
     RANKS = 5  # of a plain mark's true key among decoy keys; of no use for other marks
     ASSIGNMENTS = 6  # permutations of the secret one; of no use where all marks are plain
-    ALPHA = 7
-    SERIES = 8
-    CONTROLS = 9
+    CHOICES = 7  # views of images of which one of every block stayed home; of no use where none did
+    ALPHA = 8
+    SERIES = 9
+    CONTROLS = 10
 
-    def is_needed(self, *, plain: bool, associated: bool) -> bool:
+    def is_needed(self, *, plain: bool, associated: bool, withheld: bool) -> bool:
         """Whether a plan that tests such mark sets uses the choices of this part."""
-        if self is Part.RANKS:
-            return plain
-        return associated or self is not Part.ASSIGNMENTS
+        needed = {
+            Part.PROBES: plain or associated,
+            Part.RANKS: plain,
+            Part.ASSIGNMENTS: associated,
+            Part.CHOICES: withheld,
+        }
+        return needed.get(self, True)
 
 
 def as_it_is(value: Any) -> Any:
@@ -98,6 +103,7 @@ class Buttons:
 @dataclass(frozen=True)
 class Choice:
     """label, help: of the form. beside: the choice whose row on the form it shares. is_several: it takes any number.
+    words: what it may be, each with its words on the form; {} for numbers and switches.
 
     frozen: None where the frozen text says it in words that rest on several choices; shown: None likewise.
     """
@@ -112,6 +118,7 @@ class Choice:
     buttons: Buttons | None = None
     beside: str = ""
     is_several: bool = False
+    words: Mapping[str, str] = field(default_factory=dict)
     name: str = ""  # of the dataclass field
     default: Any = None
 
@@ -120,11 +127,11 @@ class Choice:
         """Of the dataclass field that this declares."""
         return {_KEY: self}
 
-    def is_needed(self, *, plain: bool, associated: bool) -> bool:
-        return self.part.is_needed(plain=plain, associated=associated)
+    def is_needed(self, *, plain: bool, associated: bool, withheld: bool) -> bool:
+        return self.part.is_needed(plain=plain, associated=associated, withheld=withheld)
 
 
 def choices_of(declaring: type) -> tuple[Choice, ...]:
     """Every choice that a dataclass declares, in its order; each with its name and default."""
-    fields = [field for field in dataclasses.fields(declaring) if _KEY in field.metadata]
-    return tuple(dataclasses.replace(f.metadata[_KEY], name=f.name, default=f.default) for f in fields)
+    declared = [one for one in dataclasses.fields(declaring) if _KEY in one.metadata]
+    return tuple(dataclasses.replace(one.metadata[_KEY], name=one.name, default=one.default) for one in declared)

@@ -109,6 +109,34 @@ _OF_RANK_TEST: dict[str, tuple[str, str] | None] = {
 }
 
 
+_OF_CHOICE = (
+    (
+        "Keyed choice",
+        "Images are put into blocks by a public rule, before any key is drawn; in every block the key chooses one that "
+        "stays home, every one with the same chance. That choice is the secret.",
+    ),
+    (
+        "View",
+        "A random crop of an image, resized back, turned, recoloured or blurred as learners do it; the same ones for "
+        "all images and models. The image itself is never shown to the suspect.",
+    ),
+    (
+        "Test of the choice",
+        "How much better the suspect knows the published images of a block than the one that stayed home, summed over "
+        "all blocks, is compared with the same sum under every choice that the key could have made. A model that never "
+        "saw the release cannot tell them apart. p is exact: no choice is left out, none is drawn at random, unless "
+        "the plan lets the more telling of several scores count.",
+    ),
+)
+_P_OF_CHOICE = (
+    "p",
+    "The chance that a choice drawn at random does at least as well as the true one. If the suspect never saw the "
+    "release, p falls to a value x or below in at most a share x of all cases. p is not the probability that the "
+    "suspect is innocent.",
+)
+_ONLY_OF_MARKS = ("Mark, pattern", "Group", "Assignment", "Probe", "Pull", "Permutation test", "Density scores")
+
+
 _OF_LEVELS = (
     "Primary, secondary level",
     "A primary level may decide the finding, a secondary one never does. The plan says which is which before the run.",
@@ -156,6 +184,9 @@ SECTIONS = {
     "Density scores": "3.3",
     "Plan": "6.1",
     "Evidence log": "10.5",
+    "Keyed choice": "9",
+    "View": "9",
+    "Test of the choice": "9",
 }
 
 
@@ -174,6 +205,11 @@ def _terms(facts: ReportFacts) -> list[tuple[str, str]]:
         own = [_OF_RANK_TEST[term] for term in ("Assignment", "Pull", "Permutation test")]
         found = _after(found, "Permutation test", *(pair for pair in own if pair is not None))
         found = [_P_OF_BOTH if term == "p" else (term, meaning) for term, meaning in found]
+    elif facts.plan.test == "choice":
+        found = [pair for pair in found if pair[0] not in _ONLY_OF_MARKS]
+        found = [_P_OF_CHOICE if term == "p" else (term, meaning) for term, meaning in found]
+    if facts.plan.views:
+        found = _after(found, "Level", *_OF_CHOICE)
     if facts.plan.primary_levels:
         found = _after(found, "Level", _OF_LEVELS)
     if any(len(release.mark_sets) > 1 for release in facts.releases):

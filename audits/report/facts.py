@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from audits.judging.codec import strict_converter, structured
 from audits.report.keys import KeysFacts
+from audits.report.memberships import Membership
 from audits.report.results import (
     CalibrationFacts,
     Control,
@@ -25,11 +26,13 @@ from provenance.canonical import CanonicalError, canonical_json
 from provenance.errors import TouchmarkError
 
 FORMAT = "touchmark/report/1"
+LEFT_OUT = {"left_out": True}  # of the JSON where it holds its default, as in reports that came before it
 _CONVERTER = strict_converter(leave_out_defaults=False)
 
 CountedP = Literal["with references", "without references"]
-# "rank": plain marks, the true key's rank among decoy keys; "mixed": releases that bear sets of both kinds.
-TestName = Literal["permutation", "rank", "mixed"]
+# "rank": plain marks, the true key's rank among decoy keys; "mixed": releases that bear sets of both kinds;
+# "choice": releases that bear no mark, and of which images stayed home.
+TestName = Literal["permutation", "rank", "mixed", "choice"]
 
 
 class FactsError(TouchmarkError, ValueError):
@@ -96,6 +99,8 @@ class ReleaseFacts:
     psnr_mean: float | None = None  # decibels over the marked images
     survival_least: float | None = None  # share of the pattern's energy kept by the worst marked image, 0..1
     restrictions: tuple[RestrictionFacts, ...] = ()
+    blocks: int = field(default=0, metadata=LEFT_OUT)  # of alternatives, one of each of which stayed home
+    alternatives: int = field(default=0, metadata=LEFT_OUT)  # in all blocks together
 
     @property
     def mark_sets(self) -> tuple[Mapping[str, Any], ...]:
@@ -167,6 +172,9 @@ class PlanFacts:
     combination: str = ""  # how the p-values of several mark sets become one
     exploratory: bool = False  # no finding of it is evidence
     recipient_at_issue: str = ""  # named beforehand; copies for others then do not count
+    views: int = field(default=0, metadata=LEFT_OUT)  # of every alternative of a keyed choice
+    smallest_crop: float = field(default=0.0, metadata=LEFT_OUT)  # share of an image that a view shows at least
+    membership_score: str = field(default="", metadata=LEFT_OUT)
 
     @property
     def deciding(self) -> tuple[Level, ...]:
@@ -239,6 +247,7 @@ class ReportFacts:
     other_tests_left_out: tuple[str, ...] = ()
     calibration: CalibrationFacts | None = None  # None: none was ever finished, or an old report
     keys: KeysFacts | None = None  # None: an old report
+    memberships: tuple[Membership, ...] = field(default=(), metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
         labels = [release.label for release in self.releases]
@@ -248,7 +257,7 @@ class ReportFacts:
             raise FactsError("Two releases of one report share a label; give each its own.")
         named = [row.release for row in self.result.rows] + [score.release for score in self.scores]
         named += [histogram.release for histogram in self.histograms] + [control.release for control in self.controls]
-        named += [other.release for other in self.other_tests]
+        named += [other.release for other in self.other_tests] + [one.release for one in self.memberships]
         for name in named:
             if name not in labels:
                 raise FactsError(f"A result names the release “{name}”, which the report does not describe.")

@@ -10,7 +10,7 @@ from typing import Literal
 from audits.statistics.density import Level
 
 Conclusion = Literal["evidence", "inconclusive", "no evidence", "exploratory: small p", "exploratory: no small p"]
-SingleTest = Literal["permutation", "rank"]
+SingleTest = Literal["permutation", "rank", "choice"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class ReleaseResult:
     p_with: float | None
     corrected: float | None  # p after the correction over `together` p-values
     smallest_p: float
-    permutations: int  # how many stood behind p, all there are where exact; of a rank test, decoy keys
+    permutations: int  # behind p, all there are where exact; of a rank test, decoy keys; of a choice, blocks
     exact: bool
     conclusion: Conclusion | None
     primary: bool  # the level may decide
     set: int | None = None  # number of the mark set from 1; None: the release as a whole
-    test: Literal["permutation", "rank", "combined"] | None = None  # None in old reports: the plan's own
+    test: Literal["permutation", "rank", "choice", "combined"] | None = None  # None in old reports: the plan's own
     combined: int = 0  # how many mark sets this p combines; 0: it is a single test's
     together: int = 0
     reason: str = ""  # over which p-values it was corrected, and why

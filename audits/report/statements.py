@@ -244,12 +244,21 @@ def _not_compared(keys: KeysFacts) -> str:
     return " and ".join(counted(number, noun) for number, noun in found if number)
 
 
+_KEPT_AT_HOME = (
+    "The test asks whether the suspect knows the published images better than those that stayed home. It loses power, "
+    "and never errs against the suspect, where images at home reached it by another way; that they were kept from "
+    "every other outlet is declared by the rights-holder, not proven."
+)
+
+
 def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     """Limitations that follow from this plan and this run."""
     said: list[tuple[str, str]] = []
     result, alpha = facts.result, facts.plan.alpha
     if max(result.smallest_p, result.smallest_corrected_p or 0.0) > alpha:
         said.append(("Reach of the plan.", _out_of_reach(result, alpha)))
+    if facts.plan.views:
+        said.append(("Images that stayed home.", _KEPT_AT_HOME))
     if not facts.references:
         said.append(("References.", "No reference was used, so what a mark does to any model was not set aside."))
     said += [*_repeated_runs(facts), _series(facts)]
@@ -268,7 +277,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
             (
                 "Missing answers.",
                 f"{counted(facts.run.missing_answers, 'answer')} of the suspect did not come; each was scored as "
-                "if the mark had moved nothing, a rule that cannot see the key.",
+                "if the mark had moved nothing, a rule that cannot see the key."
+                + (" Views without an answer count as the mean of their block." if facts.plan.views else ""),
             )
         )
     said += [*_copies(facts), *_other_images(facts)]

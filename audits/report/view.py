@@ -6,12 +6,14 @@ from typing import Any
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
 from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts, SuspectFacts
+from audits.report.memberships import SCORE_NAMES
 from audits.report.statements import (
     GENERAL_LIMITATIONS,
     finding_meaning,
     finding_title,
     plan_limitations,
 )
+from audits.report.view_digests import digests_view
 from audits.report.view_keys import keys_view
 from audits.report.view_results import results_view
 from audits.report.wording import LEVEL_NAMES, setting_rows, short_time, time_text
@@ -65,7 +67,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "plan_limitations": [list(pair) for pair in plan_limitations(facts)],
         "releases": [_release(release) for release in facts.releases],
         "logs": [_log(extract) for extract in facts.logs],
-        "digests": _digests(facts),
+        "digests": digests_view(facts),
         "code_version": facts.code_version,
     }
 
@@ -143,7 +145,7 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Alpha", p_value(plan.alpha)],
         *_compared(facts),
         ["Stopping rule", f"of plain mark sets: {plan.stopping_rule}" if plan.test == "mixed" else plan.stopping_rule],
-        ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"],
+        *_asked_about(facts),
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
         *([["What it may claim", "nothing: an exploratory run is no evidence"]] if plan.exploratory else []),
@@ -165,11 +167,23 @@ def _levels(facts: ReportFacts) -> Pairs:
     return [["Primary levels, which decide", primary], ["Secondary levels", ", ".join(secondary) or "none"]]
 
 
+def _asked_about(facts: ReportFacts) -> Pairs:
+    plan = facts.plan
+    probes = ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"]
+    if not plan.views:
+        return [probes]
+    views = f"{count(plan.views)} of every image, each showing {plan.smallest_crop:g} of it or more"
+    known = ["What tells that a model knows an image", SCORE_NAMES.get(plan.membership_score, plan.membership_score)]
+    return [*([probes] if plan.test != "choice" else []), ["Views of images that stayed home and others", views], known]
+
+
 def _compared(facts: ReportFacts) -> Pairs:
     plan = facts.plan
     decoys = plan.permutations if plan.test == "rank" else plan.decoys
     follow = "follow from the plan's digest" + (" and the run's nonce" if facts.run.nonce else "")
     found = []
+    if plan.test == "choice":
+        return []
     if plan.test != "rank":
         text = f"{count(plan.permutations)}, or all there are where there are fewer; random ones {follow}"
         found.append(["Permutations", text])
@@ -197,10 +211,13 @@ def _run(facts: ReportFacts) -> Pairs:
 
 
 def _release(release: ReleaseFacts) -> dict[str, Any]:
+    marked = f"{count(release.marked)} of {count(release.files)} files"
+    home = f"one of each of {count(release.blocks)} blocks of together {count(release.alternatives)} images or units"
     rows = [
         ["Recipient", release.recipient],
         ["Completed", time_text(release.embedded_at)],
-        ["Images marked", f"{count(release.marked)} of {count(release.files)} files"],
+        *([] if release.blocks and not release.marked else [["Images marked", marked]]),
+        *([["Stayed home", home]] if release.blocks else []),
         ["Commitment recorded", time_text(release.committed_at)],
         ["Beacon recorded", f"{time_text(release.beacon_at)}, from {release.beacon_source}"],
     ]
@@ -242,41 +259,3 @@ def _log(log: LogExtract) -> dict[str, Any]:
             for line in log.lines
         ],
     }
-
-
-def _files_of_settings(release: ReleaseFacts) -> Pairs:
-    """The files that say which cluster each image belongs to, of the sets whose groups are clusters, and which images
-    have a near-duplicate, where these are left out.
-    """
-    sets = list(enumerate(release.mark_sets, 1))
-    left_out = sets[0][1].get("near_duplicates") if sets else None
-    near = [[f"{release.label}: file of near-duplicates", left_out]] if left_out else []
-    return near + [
-        [f"{release.label}: file of clusters{f', mark set {number}' if len(sets) > 1 else ''}", settings["clusters"]]
-        for number, settings in sets
-        if settings.get("clusters")
-    ]
-
-
-def _digests(facts: ReportFacts) -> Pairs:
-    rows = [
-        ["Facts of this report (JSON)", facts.digest],
-        [f"Root of the dataset, version {facts.dataset.version}", facts.dataset.root],
-    ]
-    for release in facts.releases:
-        rows += [
-            [f"{release.label}: root of the marked copy", release.root],
-            [f"{release.label}: commitment", release.commitment],
-            [f"{release.label}: beacon", release.beacon],
-            *([[f"{release.label}: probes", release.probes_digest]] if release.probes_digest else []),
-            *_files_of_settings(release),
-        ]
-    rows += [["Suspect", facts.suspect.digest]]
-    rows += [["Values of the suspect's tensors", facts.suspect.tensors]] if facts.suspect.tensors else []
-    rows += [[f"Reference “{ref.name}”", ref.digest] for ref in facts.references]
-    rows += [["Plan", facts.plan.digest]]
-    held = facts.plan.held_out
-    rows += [[f"Root of the held-out images, {held.name}, version {held.version}", held.root]] if held else []
-    rows += [["Nonce of the run (random, no digest)", facts.run.nonce]] if facts.run.nonce else []
-    rows += [[f"Evidence log of {log.organisation}, row {count(log.head_seq)}", log.head] for log in facts.logs]
-    return rows

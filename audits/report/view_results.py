@@ -5,6 +5,7 @@ from typing import Any
 from audits.judging.controls import is_small, small_ones
 from audits.report.charts import chart, drawn
 from audits.report.facts import ReleaseFacts, ReportFacts
+from audits.report.memberships import basis_of_choice, membership_row
 from audits.report.results import (
     CalibratedTest,
     CalibrationFacts,
@@ -57,6 +58,7 @@ def results_view(facts: ReportFacts) -> dict[str, Any]:
             + ["–" if s.pull is None else significant(s.pull)]
             for s in facts.scores
         ],
+        "memberships": [membership_row(one, LEVEL_NAMES[one.level], facts.plan.alpha) for one in facts.memberships],
         "others": [_other(other) for other in others],
         "others_left": len(facts.other_tests) - len(others),
         "others_sources": _sources(facts),
@@ -122,6 +124,8 @@ def _basis(facts: ReportFacts, row: ReleaseResult) -> str:
     test = row.test or facts.plan.test
     if test == "combined":
         return f"{row.combined} mark sets with secrets of their own, combined"
+    if test == "choice":
+        return basis_of_choice(row.permutations)
     if test == "rank":
         return f"{count(row.permutations)} decoy keys"
     release = next(release for release in facts.releases if release.label == row.release)
@@ -149,9 +153,10 @@ def _of_set(facts: ReportFacts, row: ReleaseResult) -> list[str]:
     release = next(release for release in facts.releases if release.label == row.release)
     settings = release.mark_sets[(row.set or 1) - 1]
     way = "plain" if settings.get("association") == "plain" else "associated"
+    kind = "images at home" if row.test == "choice" else f"{settings.get('family', '')}, {way}"
     return [
         named(row.release, row.set),
-        f"{settings.get('family', '')}, {way}",
+        kind,
         LEVEL_NAMES[row.level],
         _shown(row.p_without, alpha),
         _shown(row.p_with, alpha),

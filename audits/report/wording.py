@@ -67,9 +67,14 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "forbidden": "Pairs ruled out",
         "copies": "Exact copies",
         "near_duplicates": "Near-duplicates",
+        "kind": "Kind",
+        "block_size": "Images or units in a block",
     }
-    # The digests of the files of clusters and near-duplicates stand among the digests.
-    settings = {name: value for name, value in settings.items() if name != "clusters"}
+    # The digests of the files of clusters, near-duplicates and blocks stand among the digests.
+    settings = {name: value for name, value in settings.items() if name not in ("clusters", "blocking")}
+    if settings.get("kind") == "withheld":
+        names["share"] = "Share of all images that stays home"
+        settings = {**settings, "kind": "images that stay home; no pixel is changed"}
     if settings.get("association") == "plain":
         names["share"] = "Share of all images marked"
         settings = {name: value for name, value in settings.items() if name not in ("group_by", "groups")}

@@ -56,6 +56,20 @@ _RANK = TestWords(
     scored="Keys",
     compared="Decoy keys",
 )
+_CHOICE = TestWords(
+    own="true choice",
+    others="choices",
+    chances="choices drawn at random give sums",
+    measured="No pixel of this copy was changed. Images were put into blocks by a public rule, and in every block the "
+    "key chose one that stayed home. The suspect was asked about random views of all of them, and for every image it "
+    "was measured how well it knows it. How much better it knows the published images of a block than the one at home, "
+    "summed over all blocks, was compared with the same sum under every other choice that the key could have made.",
+    chart_heading="The choice among all choices",
+    chart_text="",
+    scores="Means over all images alone are printed: single scores would give away which images stayed home.",
+    scored="Score",
+    compared="Blocks",
+)
 _MIXED = TestWords(
     own="the key's own",
     others="others",
@@ -68,12 +82,15 @@ _MIXED = TestWords(
     scored="Pattern or keys",
     compared="Compared",
 )
-WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK, "mixed": _MIXED}
+WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK, "mixed": _MIXED, "choice": _CHOICE}
 
 
 def words_of(facts: ReportFacts) -> TestWords:
     """Those of the plan's test; reports of earlier versions printed the scores of single patterns."""
     words = WORDS[facts.plan.test]
+    if facts.plan.views and facts.plan.test != "choice":
+        both = {name: f"{getattr(words, name)} {getattr(_CHOICE, name)}" for name in ("measured", "scores")}
+        return replace(words, **both)
     if all(score.pattern == "mean" or score.pattern.startswith("decoys") for score in facts.scores):
         return words
     return replace(words, scores=words.scores.replace(_MEANS, _SINGLE_SCORES))

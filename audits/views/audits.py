@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from audits.judging.disclosure import RankedView, SetView, View
-from audits.judging.levels import RankLevel, Unscored
+from audits.judging.disclosure import ChoiceView, RankedView, SetView, View
+from audits.judging.levels import ChoiceLevel, RankLevel, Unscored
 from audits.models import Audit, AuditRow, Plan
 from audits.services.calibrations.notes import note_for
 from audits.services.models.identity import names_seen_by
@@ -18,7 +18,7 @@ from audits.services.plans.other_images import other_images
 from audits.services.plans.series import other_runs
 from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
-from audits.services.results import charts, rank_charts, tables
+from audits.services.results import charts, choice_tables, rank_charts, tables
 from audits.services.results.as_json import as_json
 from audits.services.results.keys import keys_of, seen_at
 from audits.services.results.other_tests import told_of
@@ -155,7 +155,9 @@ def _figures(part: SetView, name: Level, with_references: bool) -> dict[str, Any
     if isinstance(level, RankLevel):
         histogram = rank_charts.histogram(level.counted(with_references))
         return {"histogram": histogram, "densities": rank_charts.density_table(level)}
-    if isinstance(part, RankedView) or isinstance(level, Unscored):  # never: the level was scored
+    if isinstance(level, ChoiceLevel):
+        return {"scores": choice_tables.score_table(level)}
+    if isinstance(part, RankedView | ChoiceView) or isinstance(level, Unscored):  # never: the level was scored
         return {}
     return {
         "histogram": charts.histogram(level.counted(with_references)),

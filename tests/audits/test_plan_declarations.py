@@ -31,6 +31,10 @@ def another(choice: Choice) -> Any:
         return ["hard"] if choice.is_several else "soft"
     if isinstance(choice.default, bool):
         return not choice.default
+    if choice.words:
+        return list(choice.words)[-1]
+    if choice.name == "smallest_crop":
+        return 0.5
     return choice.default + 1 if isinstance(choice.default, int) else choice.default * 2
 
 
@@ -136,23 +140,34 @@ def test_the_page_shows_every_choice(world, values, sign_in, more):
 
 
 @pytest.mark.parametrize(
-    ("plain", "associated", "missing"),
-    [(True, False, {"group_images", "permutations"}), (False, True, {"decoys", "exceedances"}), (True, True, set())],
+    ("needed", "missing"),
+    [
+        ({"plain", "withheld"}, {"group_images", "permutations"}),
+        ({"associated", "withheld"}, {"decoys", "exceedances"}),
+        ({"plain", "associated"}, {"views", "smallest_crop", "membership_score"}),
+        ({"withheld"}, {"probes", "group_images", "permutations", "decoys", "exceedances"}),
+        ({"plain", "associated", "withheld"}, set()),
+    ],
 )
-def test_choices_that_no_mark_set_needs_are_left_out(plain, associated, missing):
-    left_out = {c.name for c in CHOICES if not c.is_needed(plain=plain, associated=associated)}
+def test_choices_that_no_mark_set_needs_are_left_out(needed, missing):
+    left_out = {c.name for c in CHOICES if not c.is_needed(**ways(*needed))}
     assert left_out == missing
 
 
+def ways(*needed: str) -> dict[str, bool]:
+    return {name: name in needed for name in ("plain", "associated", "withheld")}
+
+
 def test_a_choice_out_of_its_bounds_is_refused_where_it_is_needed():
-    assert list(refusals(PlanChoices(), plain=True, associated=True)) == []
+    every = ways("plain", "associated", "withheld")
+    assert list(refusals(PlanChoices(), **every)) == []
     bounded = [choice for choice in CHOICES if choice.bounds and choice.bounds.refusal]
     assert len(bounded) >= 4
     for choice in bounded:
         below = replace(PlanChoices(), **{choice.name: choice.bounds.least - 1})
-        assert list(refusals(below, plain=True, associated=True)) == [choice.bounds.refusal]
+        assert list(refusals(below, **every)) == [choice.bounds.refusal]
         unneeded = choice.part is Part.ASSIGNMENTS
-        assert bool(list(refusals(below, plain=True, associated=False))) != unneeded
+        assert bool(list(refusals(below, **ways("plain", "withheld")))) != unneeded
         if choice.bounds.most is not None:
             above = replace(PlanChoices(), **{choice.name: choice.bounds.most * 2})
-            assert list(refusals(above, plain=True, associated=True)) == [choice.bounds.refusal]
+            assert list(refusals(above, **every)) == [choice.bounds.refusal]

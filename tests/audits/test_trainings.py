@@ -1,15 +1,22 @@
 """Training runs: started by an auditor of the house, ended as a registered model, seen by the right people."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from django.core.exceptions import PermissionDenied
 from django.urls import reverse
+from safetensors.torch import load_file
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
+from audits.pilots.methods import Moco, SimClr
 from audits.pilots.recipe import TrainingSettings
+from audits.pilots.training import _Run
 from audits.services.trainings import starting
 from provenance.models import Job, LogEntry, Version
 from provenance.services.jobs import queue, worker
+from tests.audits import builders_reports
 from tests.audits.builders_trainings import scenes_version
 
 pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
@@ -127,3 +134,87 @@ def test_pages_show_progress_curve_and_result(world, version, sign_in, no_worker
 
 def test_the_list_says_what_to_do_where_nothing_was_trained(world, sign_in):
     assert "make demo" in sign_in(world.auditor).get(reverse("training_list")).content.decode()
+
+
+def of_another_method(method, **changes):
+    recipe = {"seed": 0, "epochs": 2, "batch_size": 16, "encoder": "small_resnet:8:1-1", "side": 24, **changes}
+    return TrainingSettings(method=method, **recipe)
+
+
+def test_a_training_without_captions_ends_as_an_encoder_that_gives_features(world, version):
+    settings = of_another_method(SimClr())
+    training = starting.start("Pictures alone", version, by=world.auditor, settings=settings)
+    training.refresh_from_db()
+    assert training.state == Training.State.DONE, training.job.reason
+    assert training.model.spec["architecture"] == "small_resnet:8:1-1"
+    assert training.model.connection["levels"] == ["features"]
+
+
+def test_what_cannot_be_learnt_from_fails_with_a_sentence(world, version, no_worker):
+    settings = of_another_method(Moco(queue=500))
+    training = worked_off(starting.start("Long queue", version, by=world.auditor, settings=settings))
+    assert training.state == Training.State.FAILED
+    assert "longer than the training set of 40" in Job.objects.get(pk=training.job.pk).reason
+
+
+def test_a_training_that_is_killed_goes_on_after_its_last_whole_epoch(world, version, settings, monkeypatch, no_worker):
+    class Killed(BaseException):
+        """As a signal would end it."""
+
+    def killed(run, training, weights):
+        raise Killed
+
+    started_row = starting.start("Killed", version, by=world.auditor, settings=of_another_method(SimClr()))
+    with monkeypatch.context() as while_killed:
+        while_killed.setattr("audits.services.trainings.job._register", killed)
+        with pytest.raises(Killed):
+            worker.run(str(started_row.job.pk))
+    folder = settings.FILES_DIR / "trainings" / str(started_row.pk)
+    assert (folder / "checkpoint.pt").exists()
+    trained = []
+    one_epoch = _Run.one_epoch
+    monkeypatch.setattr(_Run, "one_epoch", lambda run: (trained.append(run.epoch), one_epoch(run)))
+    Job.objects.filter(pk=started_row.job.pk).update(state=Job.State.QUEUED)
+    training = worked_off(started_row)
+    assert training.state == Training.State.DONE
+    assert trained == []
+    assert [point["epoch"] for point in training.curve] == [1, 2]
+    assert not folder.exists()
+
+
+class TestTuning:
+    def test_a_model_trained_here_is_tuned_further(self, world, version, no_worker, sign_in):
+        base = worked_off(starting.start("Base", version, by=world.auditor, settings=of_another_method(SimClr()))).model
+        still = of_another_method(SimClr(), learning_rate=0.0)
+        training = worked_off(starting.start("Tuned", version, by=world.auditor, settings=still, begin_with=base))
+        assert training.state == Training.State.DONE, training.job.reason
+        weights = [load_file(model.weights.path)["blocks.0.conv1.weight"] for model in (base, training.model)]
+        assert torch.equal(*weights)
+        assert str(base.pk) in training.model.origin
+        page = sign_in(world.auditor).get(reverse("training_detail", args=[training.pk])).content.decode()
+        assert "Begins with" in page
+
+    def test_models_from_elsewhere_and_other_networks_are_refused(self, world, version, no_worker):
+        settings = of_another_method(SimClr())
+        base = worked_off(starting.start("Base", version, by=world.auditor, settings=settings)).model
+        other = replace(settings, encoder="small_resnet:16:1-1")
+        with pytest.raises(TrainingError, match="same network"):
+            starting.start("Tuned", version, by=world.auditor, settings=other, begin_with=base)
+        Training.objects.update(model=None)
+        with pytest.raises(TrainingError, match="trained itself"):
+            starting.start("Tuned", version, by=world.auditor, settings=settings, begin_with=base)
+
+    def test_a_reference_never_begins_with_a_model_that_saw_a_release(self, world, version, no_worker):
+        settings, reference = of_another_method(SimClr(), epochs=1), RegisteredModel.ModelRole.REFERENCE
+
+        def tune(name, model, becomes="suspect"):
+            row = starting.start(name, version, by=world.auditor, settings=settings, begin_with=model, becomes=becomes)
+            return worked_off(row)
+
+        first = worked_off(starting.start("First", version, by=world.auditor, settings=settings))
+        second = tune("Second", first.model)
+        assert tune("Fine", second.model, reference).model.is_reference
+        Training.objects.filter(pk=first.pk).update(release=builders_reports.release(world, version, "Northgate"))
+        for model in (first.model, second.model):
+            with pytest.raises(TrainingError, match="nor begin with"):
+                tune("Not", model, reference)

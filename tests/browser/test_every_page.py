@@ -36,6 +36,7 @@ NO_PAGES = {
     "release_words",
     "report_json",
     "report_pdf",
+    "training_curve",
     "upload_state",
     "version_image",
     "version_proof",

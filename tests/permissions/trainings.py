@@ -10,6 +10,7 @@ def training(world: World) -> dict[str, object]:
         name="Tiny CLIP 1",
         version=version(world),
         settings={"recipe": {"seed": 1}, "becomes": "suspect", "class_names": []},
+        curve=[{"epoch": number, "loss": 3 / number, "accuracy": 1 - 1 / number} for number in range(1, 9)],
         created_by=world.rights_holder,
     )
     return {"pk": row.pk}

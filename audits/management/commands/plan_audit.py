@@ -78,6 +78,8 @@ def _choice(parser: ArgumentParser, choice: Choice) -> None:
     how: dict[str, Any] = {"type": type(choice.default), "default": choice.default}
     if isinstance(choice.default, bool):
         how = {"action": "store_false" if choice.default else "store_true"}
+    elif choice.words:
+        how |= {"choices": list(choice.words)}
     elif choice.part is Part.LEVELS:
         several = {"action": "append", "default": list(choice.default)}
         how = {"choices": Plan.Level.values, **(several if choice.is_several else {"default": choice.default})}

@@ -62,7 +62,7 @@ class ClipObjective(Objective):
         return (to_input(channels_first(shifted(images, self.settings.shift, generator))),)
 
     def loss(self, views: Views, chosen: Tensor) -> Tensor:
-        with self.half(views[0].device):
+        with self.lowered(views[0].device):
             seen = self.clip.encode_image(views[0])
         read = self.clip.encode_text(self.tokens[chosen], normalize=True)
         seen = functional.normalize(seen.float(), dim=-1)

@@ -31,6 +31,6 @@ class SupervisedObjective(OfViews):
         return (to_input(channels_first(mirrored(moved, self.settings.augmentation.flipped, generator))),)
 
     def loss(self, views: Views, chosen: Tensor) -> Tensor:
-        with self.half(views[0].device):
+        with self.lowered(views[0].device):
             logits = self.encoder(views[0])[1]
         return functional.cross_entropy(logits.float(), self.labels[chosen], label_smoothing=self.smoothing)

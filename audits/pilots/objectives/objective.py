@@ -6,6 +6,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -15,6 +16,7 @@ from audits.pilots.encoders import Encoder, build_encoder
 from audits.pilots.recipe import TrainingSettings
 
 Views = tuple[Tensor, ...]
+Part = TypeVar("Part", bound=nn.Module)
 
 
 class Objective(nn.Module, ABC):
@@ -53,7 +55,7 @@ class Objective(nn.Module, ABC):
     def stepped(self, part: float) -> None:
         """After each of the optimiser's steps; part of all steps that are done."""
 
-    def half(self, device: torch.device) -> torch.autocast:
+    def lowered(self, device: torch.device) -> torch.autocast:
         """Computes in bfloat16 where the settings ask for it."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.settings.bfloat16)
 
@@ -91,7 +93,7 @@ class OfViews(Objective):
 
     def seen(self, images: Tensor, by: Encoder | None = None) -> Tensor:
         """Features of network input."""
-        with self.half(images.device):
+        with self.lowered(images.device):
             features: Tensor = (by or self.encoder)(images)[0]
         return features.float()
 
@@ -99,7 +101,7 @@ class OfViews(Objective):
         return self.seen(to_input(images))
 
 
-def slow_copy(module: nn.Module) -> nn.Module:
+def slow_copy(module: Part) -> Part:
     """A copy that learns by following alone."""
     return copy.deepcopy(module).requires_grad_(False)
 

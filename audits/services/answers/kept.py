@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from audits.asking.measuring import Question
+from audits.asking.view_questions import ViewQuestion
 from audits.models import Audit, RegisteredModel
 from audits.services.code_version import computing_digest
 from audits.suspects import SuspectInfo
@@ -61,7 +62,7 @@ def answers_folder(
     audit: Audit,
     release: Release,
     model: RegisteredModel,
-    question: Question,
+    question: Question | ViewQuestion,
     info: SuspectInfo,
     set_number: int = 0,
 ) -> Path:
@@ -71,9 +72,9 @@ def answers_folder(
     from 0.
     """
     # Plain marks share nothing: decoys follow from the audit's nonce, so only the clean probes and the true key would
-    # be the same in two audits, two of some two hundred keys.
-    is_plain = not len(question.group_images)
-    if model.pk == audit.plan.suspect_id or is_plain:
+    # be the same in two audits, two of some two hundred keys. Neither do views, which follow from the plan's digest.
+    is_shared = isinstance(question, Question) and len(question.group_images) > 0
+    if model.pk == audit.plan.suspect_id or not is_shared:
         own = own_folder(audit, info, str(release.pk), str(model.pk))
         return own / f"set-{set_number + 1}" if set_number else own
     asking = Asking(model, set_number, audit.plan.probes, audit.plan.group_images, runtime(info.to_json()))

@@ -1,5 +1,6 @@
 """Plans that contradict themselves are refused, with a sentence that says what to change."""
 
+from collections.abc import Iterator
 from itertools import islice
 
 from audits.models import Plan, RegisteredModel
@@ -7,7 +8,8 @@ from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
 from audits.planning.claims import same_recipient
 from audits.services.models.identity import names_of
 from audits.services.plans.reference_checks import check_rigged_references_are_told
-from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of
+from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of, withheld_of
+from audits.services.plans.withheld import check_blocks, most_references_of_choice
 from audits.statistics import restricted
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.intake.errors import ManifestError
@@ -26,14 +28,18 @@ def check(values: PlanValues) -> None:
     _check_models(values)
     if values.has_plain:
         _check_decoys(values)
-    refused = next(refusals(values, plain=values.has_plain, associated=values.has_associated), None)
+    refused = next(_refusals(values), None)
     if refused is not None:
         raise PlanError(refused)
     check_rigged_references_are_told(values)
     marked = max(release.marked_count for release in values.releases)
-    if values.probes > values.version.file_count - marked:
+    if sets_of(values.releases[0]) and values.probes > values.version.file_count - marked:
         raise PlanError(f"Only {count(values.version.file_count - marked)} images are unmarked; use fewer probes.")
     _check_held_out(values)
+
+
+def _refusals(values: PlanValues) -> Iterator[str]:
+    return refusals(values, plain=values.has_plain, associated=values.has_associated, withheld=values.has_withheld)
 
 
 def _check_releases(values: PlanValues) -> None:
@@ -44,6 +50,7 @@ def _check_releases(values: PlanValues) -> None:
             raise PlanError(f"The release for {release.recipient} was made from another version.")
         if release.state != Release.State.READY:
             raise PlanError(f"The release for {release.recipient} is not ready yet.")
+        check_blocks(release)
         if any(not settings.is_plain and len(settings.groups) < 2 for settings in sets_of(release)):
             raise PlanError(f"The release for {release.recipient} has no groups whose assignment could be tested.")
     first = values.releases[0].recipient
@@ -54,13 +61,14 @@ def _check_releases(values: PlanValues) -> None:
         )
     if len({_ways(release) for release in values.releases}) > 1:
         raise PlanError(
-            "Plain and associated marks are tested in different ways, and these releases bear different kinds; "
-            "make a plan for each kind."
+            "Plain and associated marks and images at home are tested in different ways, and these releases bear "
+            "different kinds; make a plan for each kind."
         )
 
 
-def _ways(release: Release) -> frozenset[bool]:
-    return frozenset(settings.is_plain for settings in sets_of(release))
+def _ways(release: Release) -> frozenset[str]:
+    struck = {"plain" if settings.is_plain else "associated" for settings in sets_of(release)}
+    return frozenset(struck | ({"withheld"} if withheld_of(release) else set()))
 
 
 def _check_decoys(values: PlanValues) -> None:
@@ -93,11 +101,18 @@ def _check_models(values: PlanValues) -> None:
         for level in values.primary_levels:
             if level not in levels_of(reference):
                 raise PlanError(f"{reference.name} does not return {Plan.Level(level).label}, so it cannot serve.")
-    most = min(most_references(settings, values.decoys) for release in values.releases for settings in sets_of(release))
+    most = min(_most_references(values))
     if len(values.references) > most:
         raise PlanError(f"At most {count(most)} references can be used with these releases; choose fewer.")
     if values.decide_with_references and not values.references:
         raise PlanError("The p with references can count only where there are references; choose some.")
+
+
+def _most_references(values: PlanValues) -> Iterator[int]:
+    for release in values.releases:
+        yield from (most_references(settings, values.decoys) for settings in sets_of(release))
+        if withheld_of(release):
+            yield most_references_of_choice(release)
 
 
 def most_references(settings: MarkSettings, decoys: int) -> int:

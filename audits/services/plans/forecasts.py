@@ -24,6 +24,7 @@ from audits.services.plans.series import (
 )
 from audits.services.plans.smallest_p import smallest_p
 from audits.services.plans.values import PlanValues, groups_of, sets_of
+from audits.services.plans.withheld import Power, passes_of_choice, powers
 from audits.statistics.corrections import open_factor
 from provenance.marks import MarkSettings
 from provenance.models import Release
@@ -56,6 +57,7 @@ class Forecast:
     commitments: tuple["Committed", ...]
     copies: Copies
     not_compared: NotCompared
+    powers: tuple[Power, ...] = ()  # of the test of images at home, by the AUC that a model would give
     refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
     @property
@@ -110,6 +112,7 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         commitments=tuple(_committed(release, seen) for release in values.releases),
         copies=copies,
         not_compared=_not_compared(values, plan),
+        powers=powers(values, values.alpha / factor),
         refusal="" if plan and plan.audits.exists() else refusal(values, plan),
     )
 
@@ -122,7 +125,7 @@ def _passes(values: PlanValues, model: RegisteredModel) -> int:
         total += _question(values, settings)
         if is_suspect and values.wrong_key_control:
             total += values.probes * max(1, len(settings.groups))
-    return total
+    return total + sum(passes_of_choice(values, release) for release in values.releases)
 
 
 def _question(values: PlanValues, settings: MarkSettings) -> int:

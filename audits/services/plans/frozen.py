@@ -12,6 +12,7 @@ from audits.services.models.sightings import first_sight
 from audits.services.plans.copies import copies_of, late_releases
 from audits.services.plans.images import not_compared, same_images_as
 from audits.services.plans.values import PlanValues, levels_of, sets_of
+from audits.services.plans.withheld import RANDOM_CHOICES
 from audits.statistics.ranktest import StoppingRule
 from provenance.canonical import canonical_json
 from provenance.models import Release, Version
@@ -85,7 +86,7 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
 
 def read_by_runs(values: PlanValues) -> dict[str, Any]:
     """What of the frozen text a run reads from the plan's own row."""
-    read = {**frozen_of(values, Part.ASSIGNMENTS, Part.RANKS), "stopping_rule": None}
+    read = {**frozen_of(values, Part.ASSIGNMENTS, Part.RANKS, Part.CHOICES), "stopping_rule": None}
     numbers = {key: value for key, value in _frozen_tests(values).items() if key in read}
     return {**frozen_choices(values), **numbers, "controls": _frozen_controls(values)}
 
@@ -112,16 +113,16 @@ def _frozen_controls(values: PlanValues) -> dict[str, bool]:
 
 def _frozen_tests(values: PlanValues) -> dict[str, Any]:
     """How every mark set is tested, and how the p-values of several become one."""
-    permuted, ranked = _frozen_permutation_test(values), _frozen_rank_test(values)
-    if not values.has_plain:
-        found = permuted
-    elif not values.has_associated:
-        found = ranked
-    else:
-        found = permuted | ranked
+    tests = {
+        **({"images at home": _frozen_choice_test(values)} if values.has_withheld else {}),
+        **({"sets with groups": _frozen_permutation_test(values)} if values.has_associated else {}),
+        **({"plain sets": _frozen_rank_test(values)} if values.has_plain else {}),
+    }
+    found = {name: value for test in tests.values() for name, value in test.items()}
+    if len(tests) > 1:
         for name in ("statistic", "null"):
-            found[name] = f"sets with groups: {permuted[name]}; plain sets: {ranked[name]}"
-    if any(len(sets_of(release)) > 1 for release in values.releases):
+            found[name] = "; ".join(f"{which}: {test[name]}" for which, test in tests.items())
+    if any(len(release.key.mark_sets) > 1 for release in values.releases):
         found["combination"] = COMBINATION
     return found
 
@@ -145,6 +146,19 @@ def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
         "statistic": "leave-one-out squared Mahalanobis distance of steady density scores (method, section 5)",
         "null": "the true key's rank among its decoys is uniform; ties count against the claimant",
         "stopping_rule": {"exceedances": rule.exceedances, "decoys_between_looks": rule.block},
+    }
+
+
+def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
+    return {
+        **frozen_of(values, Part.CHOICES),
+        "view_seed": "SHA-256 of this plan's digest and the word views; the same views for all images and models",
+        "statistic": "sum over blocks of the published alternatives' mean score less that of the one at home, public "
+        "covariates of the pictures taken out (method, section 9)",
+        "null": "the choice of every block is uniform: its exact law, or for an omnibus "
+        f"{RANDOM_CHOICES:,} random choices; ties count against the claimant",
+        "stopping_rule": "none: every block is asked about",
+        "missing_views": "an image is scored by its answered views; one without two gets the mean of its block",
     }
 
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from audits.planning.choices import MOST_DECOYS_PLANNED
 from audits.services.plans.frozen import stopping_rule
 from audits.services.plans.smallest_p import smallest_of_set
-from audits.services.plans.values import PlanError, PlanValues, sets_of
+from audits.services.plans.values import PlanError, PlanValues, sets_of, withheld_of
+from audits.services.plans.withheld import smallest_p_of_choice
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from provenance.marks import MarkSettings
 from provenance.wording import count, counted, p_value
@@ -36,12 +37,13 @@ def check_rigged_references_are_told(values: PlanValues) -> None:
 def _blind(values: PlanValues) -> Iterator[tuple[int, float]]:
     """(shares that alpha is divided into, smallest p) of every mark set that could not tell a reference."""
     for release in values.releases:
-        sets = sets_of(release)
-        for settings in sets:
-            p = _smallest(values, settings)
+        found = [_smallest(values, settings) for settings in sets_of(release)]
+        if withheld_of(release):
+            found.append(smallest_p_of_choice(values, release))
+        for p in found:
             # As the judging counts: two tails of every reference, and of several sets the strongest.
-            if 2 * len(values.references) * (len(sets) * p) > values.alpha:
-                yield 2 * len(values.references) * len(sets), p
+            if 2 * len(values.references) * (len(found) * p) > values.alpha:
+                yield 2 * len(values.references) * len(found), p
 
 
 def _smallest(values: PlanValues, settings: MarkSettings) -> float:

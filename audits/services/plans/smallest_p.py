@@ -3,7 +3,8 @@
 import math
 from functools import lru_cache
 
-from audits.services.plans.values import PlanValues, sets_of
+from audits.services.plans.values import PlanValues, sets_of, withheld_of
+from audits.services.plans.withheld import OMNIBUS, RANDOM_CHOICES, smallest_p_of_choice
 from audits.statistics.combination import combine
 from audits.statistics.permutation import ENUMERATED_UP_TO, smallest_reachable_p
 from provenance.marks import MarkSettings
@@ -12,16 +13,28 @@ from provenance.models import Release
 
 def smallest_p(values: PlanValues, release: Release) -> float:
     """Least p that the plan's test of this release could give, over all its mark sets."""
-    sets = sets_of(release)
-    found = [smallest_of_set(settings, values) for settings in sets]
-    if len(sets) == 1:
+    found = smallest_of_sets(values, release)
+    if len(found) == 1:
         return found[0]
-    grids = [_grid(settings, values) for settings in sets]
+    grids = [*(_grid(settings, values) for settings in sets_of(release)), *_grid_of_choice(values, release)]
     known = [grid for grid in grids if grid is not None]
     # The same rule as the judging's: an exact count where every grid is known, else Fisher's bound.
     if len(known) < len(grids):
         return combine(found).p
     return combine([1 / grid for grid in known], known).p
+
+
+def smallest_of_sets(values: PlanValues, release: Release) -> list[float]:
+    """The same of every mark set by itself, in their order: the withheld one stands last."""
+    found = [smallest_of_set(settings, values) for settings in sets_of(release)]
+    return [*found, smallest_p_of_choice(values, release)] if withheld_of(release) else found
+
+
+def _grid_of_choice(values: PlanValues, release: Release) -> list[int | None]:
+    """The exact law of a keyed choice has no grid; that among random choices has."""
+    if withheld_of(release) is None:
+        return []
+    return [RANDOM_CHOICES + 1 if values.membership_score == OMNIBUS else None]
 
 
 def smallest_of_set(settings: MarkSettings, values: PlanValues) -> float:

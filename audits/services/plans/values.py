@@ -7,7 +7,7 @@ from audits.models import Plan, RegisteredModel
 from audits.planning.choices import PlanChoices, in_order
 from audits.planning.declaration import Choice, Option, Part, choices_of
 from provenance.errors import TouchmarkError
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSettings, WithheldSettings
 from provenance.models import Release, Version
 
 
@@ -86,6 +86,11 @@ class PlanValues(PlanChoices):
         """Whether some mark set has groups, so that assignments are permuted."""
         return any(not settings.is_plain for release in self.releases for settings in sets_of(release))
 
+    @property
+    def has_withheld(self) -> bool:
+        """Whether of some release images stayed home, so that views of them are asked about."""
+        return any(withheld_of(release) for release in self.releases)
+
 
 FIELDS = {choice.name: choice for choice in choices_of(PlanValues)}
 # Fields of Plan that hold one value each, named as in PlanValues.
@@ -110,6 +115,12 @@ def levels_of(model: RegisteredModel) -> tuple[str, ...]:
 def sets_of(release: Release) -> tuple[MarkSettings, ...]:
     """The mark sets that its images carry, in their order."""
     return tuple(release.key.mark_sets.struck)
+
+
+def withheld_of(release: Release) -> WithheldSettings | None:
+    """The settings by which some of its images stayed home."""
+    found: WithheldSettings | None = release.key.mark_sets.withheld
+    return found
 
 
 def groups_of(release: Release) -> int:

@@ -30,8 +30,10 @@ from audits.services.reports.log import log_extract, time_text
 from audits.services.reports.other_tests import calibration_facts, other_tests, tests_left_out
 from audits.services.reports.results import (
     Tested,
+    choice_of,
     control_facts,
     histogram_facts,
+    membership_facts,
     missing_answers,
     restriction_facts,
     result_facts,
@@ -71,6 +73,7 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
         other_tests_left_out=tests_left_out(tested),
         calibration=calibration_facts(calibration),
         keys=keys_facts(audit),
+        memberships=tuple(membership_facts(tested)),
     )
 
 
@@ -127,6 +130,7 @@ def _release(one: Tested) -> ReleaseFacts:
         psnr_mean=release.facts.get("psnr", {}).get("mean"),
         survival_least=release.facts.get("survival", {}).get("minimum"),
         restrictions=restriction_facts(one),
+        **choice_of(one),
     )
 
 
@@ -177,7 +181,7 @@ def _plan(audit: Audit) -> PlanFacts:
         statistic=frozen["statistic"],
         counted=frozen["counted"],
         alpha=float(frozen["alpha"]),
-        permutations=frozen["permutations"] if "permutations" in frozen else frozen["decoys"],
+        permutations=frozen.get("permutations", frozen.get("decoys", 0)),
         probes=frozen["probes"],
         code_version=frozen["code_version"],
         stopping_rule=_stopping_rule(frozen["stopping_rule"]),
@@ -189,12 +193,17 @@ def _plan(audit: Audit) -> PlanFacts:
         decoys=frozen["decoys"] if "permutations" in frozen and "decoys" in frozen else 0,
         combination=frozen.get("combination", ""),
         exploratory=frozen.get("exploratory", False),
+        views=frozen.get("views", 0),
+        smallest_crop=frozen.get("smallest_crop", 0.0),
+        membership_score=frozen.get("membership_score", ""),
         recipient_at_issue=frozen["releases"][0]["recipient"] if frozen.get("recipient_at_issue") is True else "",
     )
 
 
 def _test(frozen: dict[str, Any]) -> TestName:
-    """A plan that asks about decoys and permutations alike has mark sets of both kinds."""
+    """A plan that asks about decoys and permutations alike has mark sets of both kinds; one of neither, no marks."""
+    if not {"decoys", "permutations"} & set(frozen):
+        return "choice"
     if "decoys" not in frozen:
         return "permutation"
     return "mixed" if "permutations" in frozen else "rank"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from audits.judging import disclosure
-from audits.judging.disclosure import CombinedView, MeanLevel, MeanView, RankedView, SetView, View
-from audits.judging.levels import AnyLevel, PermutationTest, RankLevel, RankTest, Test
+from audits.judging.disclosure import ChoiceView, CombinedView, MeanLevel, MeanView, RankedView, SetView, View
+from audits.judging.levels import AnyLevel, ChoiceLevel, ChoiceTest, PermutationTest, RankLevel, RankTest, Test
 from audits.judging.ranks import DECOY_QUANTILES
 from audits.models import Audit, AuditRow
 from audits.report.facts import RestrictionFacts
+from audits.report.memberships import Membership
 from audits.report.results import Control, DensityScores, Histogram, ReleaseResult, Result, SingleTest
 from audits.services.results.rank_charts import histogram_of
 from audits.statistics.density import Level
@@ -29,6 +30,8 @@ class Part:
 
     @property
     def test(self) -> SingleTest:
+        if isinstance(self.shown, ChoiceView):
+            return "choice"
         return "rank" if isinstance(self.shown, RankedView) else "permutation"
 
 
@@ -127,6 +130,8 @@ def _compared(test: Test) -> int:
             return test.permutations
         case RankTest():
             return test.decoys
+        case ChoiceTest():
+            return test.blocks
         case _:
             return 0
 
@@ -140,6 +145,32 @@ def score_facts(tested: list[Tested]) -> Iterator[DensityScores]:
                 elif isinstance(found, MeanLevel):
                     values = {name: getattr(found.means, own) for name, own in SCORES.items()}
                     yield DensityScores(part.label, level, "mean", **values, pull=found.means.pull, set=part.set)
+
+
+def membership_facts(tested: list[Tested]) -> Iterator[Membership]:
+    """Every score of every level of keyed choices."""
+    for one in tested:
+        for part in one.parts:
+            for level, found in part.shown.scored.items():
+                for test in found.scores if isinstance(found, ChoiceLevel) else ():
+                    yield Membership(
+                        release=part.label,
+                        level=level,
+                        score="confidence" if test.score == "confidence" else "density",
+                        published=test.published or 0.0,
+                        at_home=test.at_home or 0.0,
+                        auc=test.auc or 0.0,
+                        z=test.z,
+                        p=test.p,
+                        p_lower=test.p_lower,
+                        set=part.set,
+                    )
+
+
+def choice_of(one: Tested) -> dict[str, int]:
+    """Blocks and alternatives of the release's keyed choice, where it has one."""
+    found = [part.shown for part in one.parts if isinstance(part.shown, ChoiceView)]
+    return {"blocks": found[0].blocks, "alternatives": found[0].alternatives} if found else {}
 
 
 def _decoy_scores(part: Part, level: Level, found: RankLevel) -> list[DensityScores]:

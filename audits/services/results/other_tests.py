@@ -62,7 +62,7 @@ def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
     families = [settings.family for settings in row.release.key.mark_sets.struck]
 
     def one(found: OtherTest) -> VerdictRow:
-        family = families[(found.set or 1) - 1]
+        family = families[(found.set or 1) - 1] if families else ""  # where images stayed home, and none was marked
         return VerdictRow(
             test=found.test,
             level=found.level,

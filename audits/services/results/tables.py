@@ -15,7 +15,11 @@ from audits.models import Plan
 from audits.statistics.density import Level
 from provenance.wording import count
 
-FAMILY_WORDS = {"associated": "a pattern per group", "plain": "one pattern, no groups"}
+FAMILY_WORDS = {
+    "associated": "a pattern per group",
+    "plain": "one pattern, no groups",
+    "choice": "images that stayed home",
+}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from audits.services.plans.series import (
     shown_by_strangers,
 )
 from audits.services.plans.values import PlanError
+from audits.services.plans.withheld import RANDOM_CHOICES
 from audits.statistics.corrections import Finding, Spending, correct, corrected_if
 from audits.statistics.density import Level
 from provenance.canonical import canonical_json
@@ -36,7 +37,16 @@ F = TypeVar("F", bound=Findings)
 
 def rules_of(plan: Plan, nonce: str = "") -> Rules:
     """nonce: of the run, for whoever draws permutations."""
-    return Rules(plan.digest, plan.level, plan.alpha, plan.permutations, plan.decide_with_references, nonce)  # type: ignore[arg-type]
+    return Rules(
+        plan.digest,
+        plan.level,  # type: ignore[arg-type]
+        plan.alpha,
+        plan.permutations,
+        plan.decide_with_references,
+        nonce,
+        plan.membership_score,
+        RANDOM_CHOICES,
+    )
 
 
 def check_deciding(plan: Plan, release: Release, result: Result) -> None:

@@ -3,19 +3,30 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.utils import timezone
 
 from audits.asking.measuring import Answers, Question, already_answered, measure
+from audits.asking.view_questions import ViewQuestion
 from audits.models import Audit, RegisteredModel
 from audits.services.answers.kept import answers_folder
 from audits.services.models.opening import sandboxed
-from audits.services.runs.chosen_images import ChosenImages
+from provenance.models import Release
 from provenance.services.jobs.running import JobRun
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel
+
+
+class Chosen(Protocol):
+    """One mark set of one release. number: of the set, from 0; name: among all sets of all releases."""
+
+    release: Release
+    number: int
+
+    @property
+    def name(self) -> str: ...
 
 
 class Asked:
@@ -28,21 +39,27 @@ class Asked:
         self.run, self.audit, self.total, self.done = run, audit, total, 0
         self._answers: dict[tuple[str, str], Answers] = {}
         self._spent: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}
 
-    def of(self, chosen: ChosenImages, model: RegisteredModel) -> Answers:
+    def of(self, chosen: Chosen, model: RegisteredModel) -> Answers:
         return self._answers[chosen.name, str(model.pk)]
+
+    def size_of(self, model: RegisteredModel) -> int:
+        """Side of the input of a model that was asked, in pixels."""
+        return self._sizes[str(model.pk)]
 
     @contextmanager
     def opened(self, model: RegisteredModel) -> "Iterator[SandboxedModel]":
         self.run.progress(self.done, self.total, f"opening {model.name}")
         with sandboxed(model) as session:
+            self._sizes[str(model.pk)] = session.info.input_shape[1]
             yield session
 
     def ask(
         self,
-        chosen: ChosenImages,
+        chosen: Chosen,
         model: RegisteredModel,
-        question: Question,
+        question: Question | ViewQuestion,
         session: "SandboxedModel",
         patterns: range | None = None,
     ) -> Answers:

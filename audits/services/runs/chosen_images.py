@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,14 @@ from provenance.models import Release
 from provenance.services.jobs.running import JobRun
 from provenance.services.keyed_choices import images_in_choice
 from provenance.services.keys import open_secrets
+
+
+class HasDigest(Protocol):
+    """Images that one mark set is asked about."""
+
+    @property
+    def digest(self) -> str: ...
+
 
 Files = list[tuple[Path, str]]
 
@@ -75,7 +84,7 @@ class ChosenImages:
         return hashlib.sha256(canonical_json(lists)).hexdigest()
 
 
-def digest_of_sets(chosen_sets: Sequence[ChosenImages]) -> str:
+def digest_of_sets(chosen_sets: Sequence[HasDigest]) -> str:
     """The same for all sets of one release: the only one's, or over those of all."""
     if len(chosen_sets) == 1:
         return chosen_sets[0].digest
@@ -100,7 +109,8 @@ def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImage
         found = []
         for number, secret in enumerate(secrets):
             run.checkpoint()
-            found.append(_choose_for_set(plan, release, manifest, secret, excluded, number, len(secrets)))
+            sets = len(release.key.mark_sets)  # one of them may be withheld, and have no images of this kind
+            found.append(_choose_for_set(plan, release, manifest, secret, excluded, number, sets))
         return found
 
 

@@ -16,14 +16,17 @@ from audits.services.code_version import code_version
 from audits.services.plans.claims import check_may_begin
 from audits.services.plans.locking import check_unchanged, record
 from audits.services.results.verdicts import check_deciding, rules_of, store
-from audits.services.runs import assignments, ranks
+from audits.services.runs import assignments, choices, ranks
 from audits.services.runs.asked import Asked
+from audits.services.runs.choices import ChosenAlternatives, choose_alternatives
 from audits.services.runs.chosen_images import ChosenImages, choose_images, digest_of_sets
 from audits.services.runs.held_out import ask_held_out
 from audits.services.runs.other_tests import AskedSet, compare
 from audits.services.runs.queueing import mark_ended
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
+
+ChosenSet = ChosenImages | ChosenAlternatives
 
 
 @job_kind("audit.run", title="Auditing the suspect", queue="gpu", ended=mark_ended)
@@ -41,7 +44,10 @@ def run_audit(run: JobRun) -> None:
     )
     started = monotonic()
     run.progress(0, 0, "choosing probes")
-    chosen_sets = [choose_images(plan, release, run) for release in plan.releases.order_by("recipient", "pk")]
+    releases = list(plan.releases.select_related("key").order_by("recipient", "pk"))
+    chosen_sets: list[list[ChosenSet]] = [
+        [*choose_images(plan, release, run), *choose_alternatives(plan, release, run)] for release in releases
+    ]
     digests = {f"probes {number}": digest_of_sets(sets) for number, sets in enumerate(chosen_sets, 1)}
     record(
         plan,
@@ -60,7 +66,8 @@ def run_audit(run: JobRun) -> None:
     compared = []
     for sets, (release, result) in zip(chosen_sets, results, strict=True):
         run.checkpoint()
-        asked_sets = [_asked_set(asked, plan.suspect, chosen, by_set[chosen.name]) for chosen in sets]
+        struck = [chosen for chosen in sets if isinstance(chosen, ChosenImages)]
+        asked_sets = [_asked_set(asked, plan.suspect, chosen, by_set[chosen.name]) for chosen in struck]
         compared.append((release, compare(asked_sets, images.of(release)).added_to(result)))
     facts = images.added_to(asked.facts())
     store(audit, compared, facts | {"seconds": round(monotonic() - started, 1)})
@@ -68,15 +75,18 @@ def run_audit(run: JobRun) -> None:
 
 
 def _ask_and_judge(
-    run: JobRun, audit: Audit, models: list[RegisteredModel], chosen_sets: list[ChosenImages]
+    run: JobRun, audit: Audit, models: list[RegisteredModel], chosen_sets: list[ChosenSet]
 ) -> tuple[Asked, dict[str, SetResult]]:
     """The result of every mark set by its name; each set is asked about and judged by itself, in its own way."""
     plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
+    withheld = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenAlternatives)]
+    struck = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenImages)]
     associated, plain = (
-        [chosen for chosen in chosen_sets if not chosen.is_plain],
-        [chosen for chosen in chosen_sets if chosen.is_plain],
+        [chosen for chosen in struck if not chosen.is_plain],
+        [chosen for chosen in struck if chosen.is_plain],
     )
     total = sum(assignments.passes_of(plan, chosen, len(models)) for chosen in associated)
+    total += sum(choices.passes_of(plan, chosen, len(models)) for chosen in withheld)
     total += sum(ranks.most_passes(plan, chosen, len(models)) for chosen in plain)
     asked, results = Asked(run, audit, total), dict[str, SetResult]()
     with ExitStack() as stack:
@@ -86,16 +96,20 @@ def _ask_and_judge(
             with ExitStack() as single:
                 session = (stack if plain else single).enter_context(asked.opened(model))
                 assignments.ask(asked, model, session, associated)
+                choices.ask(asked, model, session, withheld)
                 opened.append((model, session))
         if plain:
             results |= ranks.ask_and_judge(asked, opened, plain, rules, run)
-    run.progress(asked.done, asked.total, "computing permutations" if associated else "comparing keys")
+    phase = "computing permutations" if associated else "comparing keys" if plain else "comparing choices"
+    run.progress(asked.done, asked.total, phase)
     for chosen in associated:
         results[chosen.name] = assignments.judge(asked, models, chosen, rules, run)
+    for alternatives in withheld:
+        results[alternatives.name] = choices.judge(asked, models, alternatives, rules, run)
     return asked, results
 
 
-def _of_release(sets: list[ChosenImages], by_set: dict[str, SetResult], rules: Rules) -> Result:
+def _of_release(sets: list[ChosenSet], by_set: dict[str, SetResult], rules: Rules) -> Result:
     """The result of one release: that of its only set, or what its sets say together, and each by itself."""
     results = [by_set[chosen.name] for chosen in sets]
     if len(results) == 1:

@@ -1,7 +1,8 @@
 """The job that trains a model of our own and registers it."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from django.db import models
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
 from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingSettings, steps_of
+from audits.services.models.opening import local_weights
 from audits.services.models.registering import Registration, register_local
 from audits.suspects.spec import ModelSpec
 from provenance.intake.manifest import Entry, Manifest
@@ -27,7 +29,8 @@ if TYPE_CHECKING:  # torch is imported inside the job only
 def mark_ended(job: Job) -> None:
     state = Training.State.CANCELLED if job.state == Job.State.CANCELLED else Training.State.FAILED
     Training.objects.filter(pk=job.params["training"]).exclude(state=Training.State.DONE).update(state=state)
-    shutil.rmtree(_folder(job.params["training"]), ignore_errors=True)
+    if state == Training.State.CANCELLED:  # what failed, at its time limit for instance, may be tried again from there
+        shutil.rmtree(_folder(job.params["training"]), ignore_errors=True)
 
 
 @job_kind("training.train", title="Training a model", queue="gpu", ended=mark_ended)
@@ -39,7 +42,8 @@ def train(run: JobRun) -> None:
     if earlier := _models_of(training).filter(state=RegisteredModel.State.READY).first():
         _finish(training, earlier)  # an attempt before this one was killed after its work was done
         return
-    Training.objects.filter(pk=training.pk).update(state=Training.State.RUNNING, curve=[])
+    training.state, training.curve = Training.State.RUNNING, []
+    training.save(update_fields=["state", "curve"])
     settings = TrainingSettings.from_json(training.settings["recipe"])
     data = _read(run, training, settings)
 
@@ -51,12 +55,24 @@ def train(run: JobRun) -> None:
 
     folder = _folder(str(training.pk))
     following = loop.Following(told, watched=loop.Watched.some_of(data))
-    trained = loop.train(data, settings, following, checkpoint=folder / "checkpoint.pt", device=loop.device_here())
+    checkpoint, device = folder / "checkpoint.pt", loop.device_here()
+    with _begin_with(training) as weights:
+        trained = loop.train(data, settings, following, checkpoint=checkpoint, begin_with=weights, device=device)
     steps = steps_of(settings, len(data))
     run.progress(steps, steps, "storing the weights")
     training.curve = _curve(trained.curve)
     _register(run, training, trained.save(folder))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _begin_with(training: Training) -> Iterator[Path | None]:
+    """The weights that are tuned, where there are some."""
+    if "begins_with" not in training.settings:
+        yield None
+        return
+    with local_weights(RegisteredModel.objects.get(pk=training.settings["begins_with"])) as path:
+        yield path
 
 
 def _folder(training: str) -> Path:
@@ -135,4 +151,6 @@ def _finish(training: Training, model: RegisteredModel) -> None:
 
 def _origin(training: Training) -> str:
     on = f"the release for {training.release.recipient}" if training.release else "the unmarked original"
-    return f"Trained here on {on} of {training.version} (training {training.pk})."
+    begun = training.settings.get("begins_with")
+    tuned = f", beginning with the model {begun}" if begun else ""
+    return f"Trained here on {on} of {training.version}{tuned} (training {training.pk})."

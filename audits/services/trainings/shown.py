@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import models
 
-from audits.models import Training
+from audits.models import RegisteredModel, Training
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
 from provenance.models import User
 
@@ -26,6 +26,8 @@ def facts(training: Training) -> list[tuple[str, str]]:
         ("Learning rate", f"{recipe.learning_rate:g}"),
         ("Seed", f"{recipe.seed}"),
     ]
+    if begun := RegisteredModel.objects.filter(pk=training.settings.get("begins_with")).first():
+        lines.append(("Begins with", begun.name))
     if recipe.learns_from == "captions":
         lines.append(("Labels by prompts", ", ".join(training.settings["class_names"]) or "none"))
     return lines
@@ -55,8 +57,9 @@ def curve_chart(training: Training) -> dict[str, Any]:
         shares = [point["accuracy"] for point in points]
         style = {"color": "token:muted", "dash": "dot"}
         lines.append(drawn | {"name": "nearest neighbours", "y": shares, "yaxis": "y2", "line": style})
-        title = {"text": "neighbours of the same class"}
-        layout |= {"showlegend": True, "yaxis2": {"title": title, "overlaying": "y", "side": "right", "range": [0, 1]}}
+        right = {"overlaying": "y", "side": "right", "range": [0, 1], "tickformat": ".0%", "showgrid": False}
+        ticks = {"tickmode": "array", "tickvals": [0, 0.5, 1], "title": {"text": "neighbours"}}
+        layout |= {"showlegend": True, "yaxis2": right | ticks}
         columns.append("Neighbours of the same class")
         rows = [[*row, f"{share:.1%}"] for row, share in zip(rows, shares, strict=True)]
         caption += ", and part of the images whose nearest neighbours in the features share their class"

@@ -27,24 +27,30 @@ def start(
     settings: TrainingSettings | None = None,
     becomes: str = RegisteredModel.ModelRole.SUSPECT,
     class_names: tuple[str, ...] = (),
+    begin_with: RegisteredModel | None = None,
     queue: str = "",
 ) -> Training:
     """Queues the training of a small model on a version or, where one is named, on its release.
 
     Only auditors of the data's owner may: they never see the files, and they are who registers models. `class_names`
-    become prompts for CLIP's soft and hard labels. Raises TrainingError where the data cannot be trained on.
+    become prompts for CLIP's soft and hard labels; `begin_with` is a model trained here that is tuned further. Raises
+    TrainingError where the data cannot be trained on.
     """
     organisation = version.dataset.organisation
     require(by, organisation, Role.AUDITOR)
     _check(name, version, release, becomes, organisation)
     # Never used twice, so that no two models share an initialisation or an order of images.
     chosen = replace(settings or TrainingSettings(seed=0), seed=_fresh_seed())
+    begun: dict[str, str] = {}
+    if begin_with is not None:
+        _check_beginning(begin_with, chosen, organisation, becomes)
+        begun = {"begins_with": str(begin_with.pk)}
     training = Training.objects.create(
         organisation=organisation,
         name=name,
         version=version,
         release=release,
-        settings={"recipe": chosen.to_json(), "becomes": becomes, "class_names": list(class_names)},
+        settings={"recipe": chosen.to_json(), "becomes": becomes, "class_names": list(class_names), **begun},
         created_by=by,
     )
     params = {"training": str(training.pk)}
@@ -67,6 +73,28 @@ def _check(name: str, version: Version, release: Release | None, becomes: str, o
         raise TrainingError(f"There is a model called “{name}” already; choose another name.")
 
 
+def _check_beginning(
+    model: RegisteredModel, settings: TrainingSettings, organisation: Organisation, becomes: str
+) -> None:
+    """Weights from elsewhere are opened in the confined child alone, so only models trained here are tuned."""
+    before = Training.objects.filter(model=model).first()
+    if model.organisation_id != organisation.pk or before is None:
+        raise TrainingError("Tune a model that this instance trained itself, for the same organisation.")
+    if becomes == RegisteredModel.ModelRole.REFERENCE and _saw_a_release(before):
+        raise TrainingError("A reference must never have seen a release, nor begin with a model that has.")
+    if model.model_spec.architecture != settings.encoder:
+        raise TrainingError(f"{model.name} is {model.model_spec.architecture}; train the same network further.")
+
+
+def _saw_a_release(training: Training | None) -> bool:
+    """It, or a training that it began with."""
+    while training is not None:
+        if training.release_id is not None:
+            return True
+        training = Training.objects.filter(model=training.settings.get("begins_with")).first()
+    return False
+
+
 def _fresh_seed() -> int:
     while True:
         seed = secrets.randbelow(SEEDS)
@@ -77,4 +105,5 @@ def _fresh_seed() -> int:
 def _told(training: Training) -> dict[str, Any]:
     """What the log says about a training."""
     on = f"release for {training.release.recipient}" if training.release else "unmarked original"
-    return {"on": on, "version": str(training.version), **training.settings["recipe"]}
+    begun = {key: value for key, value in training.settings.items() if key == "begins_with"}
+    return {"on": on, "version": str(training.version), **begun, **training.settings["recipe"]}

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from provenance.marks.blocking_file import NO_BLOCK
 
 from provenance.marks import ImageBlocks
+from provenance.marks.blocking_file import NO_BLOCK
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -28,17 +28,14 @@ class Labelled:
         return Labelled(self.images[which], self.labels[which])
 
 
-def cifar(archive: Path, part: str) -> Labelled:
-    """All of "train" or "test": the first image of every class, then the second, and so on."""
-    found: list[tuple[str, str, bytes]] = []
+def cifar(archive: Path, part: str, most: int | None = None) -> Labelled:
+    """The first images of "train" or "test": the first of every class, then the second of every class, and so on."""
     with zipfile.ZipFile(archive) as pack:
-        for name in sorted(pack.namelist()):
-            pieces = name.split("/")
-            if len(pieces) >= 3 and pieces[-3] == part and pieces[-1]:
-                found.append((pieces[-1], pieces[-2], pack.read(name)))
-    found.sort(key=lambda item: item[:2])
-    images = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for _, _, data in found])
-    return Labelled(images, np.array([CLASSES.index(label) for _, label, _ in found]))
+        pieces = [(name, name.split("/")) for name in pack.namelist()]
+        names = [(split[-1], split[-2], name) for name, split in pieces if len(split) >= 3 and split[-3] == part]
+        listed = sorted(name for name in names if name[0])[:most]
+        images = [np.asarray(Image.open(io.BytesIO(pack.read(name))).convert("RGB")) for _, _, name in listed]
+    return Labelled(np.stack(images), np.array([CLASSES.index(label) for _, label, _ in listed]))
 
 
 def blocks_by_class(labels: NDArray[np.int64], size: int) -> ImageBlocks:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from audits.asking.view_questions import ViewAnswers
-from audits.asking.views import ViewSettings, applied, drawn_views
-from audits.judging.membership import MembershipScores, membership_levels
-from audits.suspects.view_pixels import ViewMaker
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from audits.asking.view_questions import ViewAnswers
+from audits.asking.views import ViewSettings, applied, drawn_views
+from audits.judging.membership import MembershipScores, membership_levels
 from audits.pilots.objectives import Objective
 from audits.statistics.density import Level
 from audits.statistics.permutation import philox_from
+from audits.suspects.view_pixels import ViewMaker
 from provenance.whole_files import write_whole
 from tests.benchmarks.study.cells import SIDE
 from tests.benchmarks.study.images import Labelled

@@ -21,16 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from audits.judging.choices import Choices, judge_choice, wrong_choice
 
 from audits.judging.assignments import Rules
+from audits.judging.choices import Choices, judge_choice, wrong_choice
 from audits.judging.levels import ChoiceTest
 from audits.pilots.objectives import Objective
 from audits.pilots.training import EpochPoint, Following, Progress, device_here, train
 from audits.pilots.training_set import TrainingSet
 from audits.statistics.choices import Blocks
 from audits.statistics.density import LEVELS
-from provenance.marks import KeyedChoice, WithheldSettings, choose
+from provenance.marks import KeyedChoice, WithheldSettings
+from provenance.marks.keyed_choice import choose
 from tests.benchmarks.study.cells import CELLS, Cell
 from tests.benchmarks.study.images import Labelled, blocks_by_class, cifar
 from tests.benchmarks.study.looking import CROPS, Looker, read_scores
@@ -72,12 +73,14 @@ def choice_of(cell: Cell, number: int, labels: np.ndarray) -> KeyedChoice:
 
 
 def run(options: argparse.Namespace) -> None:
-    images, foreign = cifar(options.cifar, "train"), cifar(options.cifar, "test").part(np.arange(FOREIGN))
+    foreign = cifar(options.cifar, "test", FOREIGN)
     for name in options.cells:
         cell = CELLS[name]
+        images = cifar(options.cifar, "train", cell.pool + cell.references * cell.published)
         looker = Looker(images.images[: cell.pool], foreign)
-        lines = [Line(cell, "reference", number) for number in range(cell.references)]
-        for line in [*lines, *(Line(cell, "suspect", number) for number in range(options.seeds))]:
+        suspects = [Line(cell, "suspect", number) for number in range(options.seeds)]
+        references = [Line(cell, "reference", number) for number in range(cell.references)]
+        for line in [suspects[0], *references, *suspects[1:]]:
             _train(line, images, looker, options.work)
 
 
@@ -85,7 +88,7 @@ def _train(line: Line, images: Labelled, looker: Looker, work: Path) -> None:
     cell, folder = line.cell, line.folder(work)
     if (folder / "curve.json").exists():
         return
-    seen = images.part(_trained_on(line, images.labels))
+    seen = images.part(trained_on(line, images.labels))
     settings = cell.settings(seed_of(line.name))
 
     def look(epoch: int, objective: Objective) -> None:
@@ -102,7 +105,7 @@ def _train(line: Line, images: Labelled, looker: Looker, work: Path) -> None:
     print(f"{line.name}: {done.seconds:.0f} s, loss {done.losses[-1]:.3f}", flush=True)
 
 
-def _trained_on(line: Line, labels: np.ndarray) -> np.ndarray:
+def trained_on(line: Line, labels: np.ndarray) -> np.ndarray:
     """Positions of the images that a line is trained on."""
     cell = line.cell
     if line.role == "reference":
@@ -120,8 +123,9 @@ def _write_curve(path: Path, curve: tuple[EpochPoint, ...]) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    labels = cifar(options.cifar, "train").labels
-    rows = [row for cell in CELLS.values() for row in _rows(cell, labels, options.work)]
+    cells = [cell for cell in CELLS.values() if (options.work / cell.name).is_dir()]
+    labels = cifar(options.cifar, "train", max((cell.pool for cell in cells), default=1)).labels
+    rows = [row for cell in cells for row in _rows(cell, labels, options.work)]
     if not rows:
         raise SystemExit("Nothing was looked at yet.")
     with options.out.open("w", newline="") as out:

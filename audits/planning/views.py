@@ -1,0 +1,42 @@
+"""The choices of a plan that tests which images stayed home, as `audits.planning.choices` takes them."""
+
+from audits.planning.declaration import Bounds, Choice, Frozen, Option, Part, Shown
+from provenance.wording import count
+
+FEWEST_VIEWS, MOST_VIEWS = 2, 64
+LEAST_CROP = 0.05  # share of the area
+SCORES = {
+    "density": "how alike the answers to its views are",
+    "confidence": "how sure the answers are (soft labels; elsewhere how alike they are)",
+    "omnibus": "the more telling of both",
+}
+
+VIEWS = Choice(
+    Part.CHOICES,
+    "Views of every image",
+    "For images that stayed home: a model is asked about so many random crops of every image, never about the image "
+    "itself.",
+    option=Option("--views", "images at home: views of every image (default %(default)s)"),
+    frozen=Frozen("views"),
+    shown=Shown("Views of every image", count),
+    bounds=Bounds(FEWEST_VIEWS, MOST_VIEWS, refusal=f"Ask about {FEWEST_VIEWS} to {MOST_VIEWS} views of every image."),
+)
+SMALLEST_CROP = Choice(
+    Part.CHOICES,
+    "Smallest crop",
+    "The share of an image that a view shows at least. Milder crops than a learner’s own tell more.",
+    option=Option("--smallest-crop", "images at home: share of an image that a view shows at least"),
+    frozen=Frozen("smallest_crop"),
+    shown=Shown("Smallest crop", "{:g} of the image".format),
+    bounds=Bounds(LEAST_CROP, 1.0, refusal=f"A view shows a share of {LEAST_CROP} to 1 of its image."),
+    beside="views",
+)
+MEMBERSHIP_SCORE = Choice(
+    Part.CHOICES,
+    "What tells that a model knows an image",
+    "By this the published images are compared with those that stayed home; the others are shown beside it.",
+    option=Option("--membership-score", "images at home: what tells that a model knows one"),
+    frozen=Frozen("membership_score"),
+    shown=Shown("What tells that a model knows an image", SCORES.__getitem__),
+    words=SCORES,
+)

@@ -1,0 +1,92 @@
+"""What a plan knows of images at home without a key: how many blocks there are, and what follows."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from audits.services.plans.values import PlanError, PlanValues, withheld_of
+from audits.statistics.choices import MOST_BLOCKS
+from audits.statistics.power import power_of_choice
+from provenance.errors import TouchmarkError
+from provenance.marks.blocking_file import read_blocking
+from provenance.models import Release
+from provenance.wording import count
+
+RANDOM_CHOICES = 100_000  # that an omnibus over several scores is compared with
+COVARIATES = 5  # of the pictures, taken out of every score
+LEAST_P = 1e-300
+SHOWN_AUCS = (0.52, 0.55, 0.6, 0.7)
+OMNIBUS = "omnibus"
+
+
+@dataclass(frozen=True)
+class Power:
+    """Chance that this plan finds a copy in a model that tells published images from those at home this well."""
+
+    auc: float
+    power: float
+
+
+def blocks_used(release: Release) -> int:
+    """How many blocks the key chose in; it does not depend on the key. 0 where nothing stayed home."""
+    settings = withheld_of(release)
+    if settings is None:
+        return 0
+    blocks, alternatives, files = _counted(str(release.version.folder), settings.blocking, release.version.file_count)
+    if blocks == 0:
+        return 0
+    return settings.blocks_used(release.version.file_count, alternatives, files)
+
+
+@lru_cache(maxsize=64)
+def _counted(folder: str, digest: str, images: int) -> tuple[int, int, int]:
+    """Blocks, alternatives and files of a file that never changes; a forecast moves with every keystroke."""
+    try:
+        blocks = read_blocking(Path(folder), digest, images)
+    except TouchmarkError as error:
+        raise PlanError(error.sentence) from error
+    return blocks.blocks, int(blocks.alternatives.size), blocks.files
+
+
+def alternatives_of(release: Release) -> int:
+    """How many images of the version are asked about, in views."""
+    settings = withheld_of(release)
+    return blocks_used(release) * settings.block_size if settings else 0
+
+
+def passes_of_choice(values: PlanValues, release: Release) -> int:
+    """Forward passes of one model."""
+    return alternatives_of(release) * values.views
+
+
+def smallest_p_of_choice(values: PlanValues, release: Release) -> float:
+    """Least p of its test, for the suspect as for a reference; an omnibus is no finer than its random choices."""
+    settings = withheld_of(release)
+    if settings is None:
+        return 1.0
+    exact = max(settings.smallest_p(blocks_used(release)), LEAST_P)
+    return max(exact, 1 / (RANDOM_CHOICES + 1)) if values.membership_score == OMNIBUS else exact
+
+
+def most_references_of_choice(release: Release) -> int:
+    """How many references leave something of the scores: differences within blocks, less the covariates."""
+    return alternatives_of(release) - blocks_used(release) - COVARIATES - 1
+
+
+def check_blocks(release: Release) -> None:
+    """Raises PlanError where the file of blocks is gone, or there are more blocks than a test takes."""
+    if (found := blocks_used(release)) > MOST_BLOCKS:
+        raise PlanError(
+            f"The key of the release for {release.recipient} chose in {count(found)} blocks, and a test takes at most "
+            f"{count(MOST_BLOCKS)}."
+        )
+
+
+def powers(values: PlanValues, alpha: float) -> tuple[Power, ...]:
+    """By how well a model tells published images from those at home; of the weakest release. alpha: of one test."""
+    found = [(blocks_used(r), s.block_size) for r in values.releases if (s := withheld_of(r)) is not None]
+    if not found or not 0 < alpha < 1 or min(blocks for blocks, _ in found) == 0:
+        return ()
+    return tuple(
+        Power(auc, min(power_of_choice(blocks, size, auc, alpha) for blocks, size in found)) for auc in SHOWN_AUCS
+    )

@@ -1,0 +1,166 @@
+"""The part of an audit's run that asks about images of which some stayed home: which does a model know better?"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audits.asking.probe_images import load_images_once
+from audits.asking.questions import BLOCK_IMAGES
+from audits.asking.view_questions import ViewAnswers, ViewQuestion
+from audits.asking.views import ViewSettings, applied, drawn_views
+from audits.judging.assignments import Rules
+from audits.judging.choices import Choices, judge_choice, wrong_choice
+from audits.judging.levels import ChoiceLevel, Unscored
+from audits.judging.membership import MembershipScores, membership_levels
+from audits.judging.result import CHOICE, ChoiceResult
+from audits.models import Plan, RegisteredModel
+from audits.services.plans.values import PlanError, withheld_of
+from audits.services.runs.asked import Asked
+from audits.services.runs.assignments import NO_ANSWERS, cannot_serve
+from audits.statistics.choices import Blocks
+from audits.statistics.covariates import picture_covariates
+from audits.statistics.density import LEVELS, Level
+from audits.statistics.permutation import philox_from
+from provenance.canonical import canonical_json
+from provenance.intake.manifest import Manifest
+from provenance.models import Release
+from provenance.services.jobs.running import JobRun
+from provenance.services.keyed_choices import keyed_choice
+
+if TYPE_CHECKING:
+    from audits.suspects import SandboxedModel
+
+Files = list[tuple[Path, str]]
+WITHHELD = "withheld"
+VIEWS = "views"  # the purpose of what a plan's digest draws
+
+
+@dataclass
+class ChosenAlternatives:
+    """What the key of a release chose to stay home, and the images it chose among, published ones and others alike.
+
+    A secret: it exists inside the job only. number: of the set among all of its release, from 0; sets: how many the
+    release has; files: the n alternatives, block by block.
+    """
+
+    release: Release
+    number: int
+    sets: int
+    files: Files = field(repr=False)
+    choice: Blocks = field(repr=False)
+    wrong: Blocks | None = field(repr=False)
+
+    family = WITHHELD
+    association = CHOICE
+
+    @property
+    def name(self) -> str:
+        """Names the set among all sets of all releases."""
+        return str(self.release.pk) if self.sets == 1 else f"{self.release.pk}/{self.number + 1}"
+
+    @property
+    def set_number(self) -> int | None:
+        """Counted from 1, for people; None for the only one."""
+        return self.number + 1 if self.sets > 1 else None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the content digests of the alternatives, whichever stayed home; logged before any question."""
+        return hashlib.sha256(canonical_json([sha256 for _, sha256 in self.files])).hexdigest()
+
+
+def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[ChosenAlternatives]:
+    """The withheld set of a release, or nothing. The owner's own files are asked about, not those of the copy."""
+    if withheld_of(release) is None:
+        return []
+    run.checkpoint()
+    chosen, folder = keyed_choice(release), release.version.files_folder
+    blocks = Blocks(chosen.block_of, chosen.home)
+    with Manifest(release.version.manifest_folder) as manifest:
+        if manifest.root != release.version.root:
+            raise PlanError("The manifest on disk is not the one that this version was registered with.")
+        entries = (manifest.entry(int(position)) for position in chosen.positions)
+        files = [(folder / entry.path, entry.sha256) for entry in entries]
+    sets = len(release.key.mark_sets)
+    wrong = wrong_choice(blocks, plan.digest, str(release.pk)) if plan.wrong_key_control else None
+    return [ChosenAlternatives(release, sets - 1, sets, files, blocks, wrong)]
+
+
+def passes_of(plan: Plan, chosen: ChosenAlternatives, models: int) -> int:
+    """Forward passes of all models; a wrong key costs none, for it is a choice among the same images."""
+    return models * len(chosen.files) * plan.views
+
+
+def ask(
+    asked: Asked, model: RegisteredModel, session: "SandboxedModel", chosen_sets: Sequence[ChosenAlternatives]
+) -> None:
+    """One model about the alternatives of every release, in the views that the plan's digest draws for all of them."""
+    plan, size = asked.audit.plan, session.info.input_shape[1]
+    drawn = drawn_views(ViewSettings(plan.views, plan.smallest_crop), philox_from(plan.digest, VIEWS))
+    for chosen in chosen_sets:
+        subject = f"{model.asked_as} {chosen.release.pk} {plan.digest} {asked.audit.nonce}"
+        question = ViewQuestion(subject, _images(asked, chosen, size), applied(drawn, size))
+        asked.ask(chosen, model, question, session)
+
+
+def _images(asked: Asked, chosen: ChosenAlternatives, size: int) -> np.ndarray:
+    """Decoded once per set and size."""
+    kept = asked.audit.folder / "images" / chosen.name / f"alternatives-{size}.npy"
+    return load_images_once(kept, chosen.files, size, lambda done: asked.run.checkpoint())
+
+
+def judge(
+    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, rules: Rules, run: JobRun
+) -> ChoiceResult:
+    """The result of one set at every level."""
+    plan = asked.audit.plan
+    scored, reasons = _scores(asked, models, chosen, run)
+    choices = Choices(chosen.choice, chosen.wrong, _covariates(asked, chosen))
+    levels: dict[Level, ChoiceLevel | Unscored] = {level: Unscored(reason) for level, reason in reasons.items()}
+    for level, scores in scored[plan.suspect.name].items():
+        run.checkpoint()
+        others = {name: of[level] for name, of in scored.items() if name != plan.suspect.name and level in of}
+        if level not in levels:
+            levels[level] = judge_choice(level, scores, others, choices, rules, chosen.name)
+    return ChoiceResult(
+        test=CHOICE,
+        level=rules.level,
+        levels=levels,
+        probes_digest=chosen.digest,
+        nonce=asked.audit.nonce,
+        blocks=len(chosen.choice),
+        alternatives=len(chosen.files),
+        views=plan.views,
+    )
+
+
+def _scores(
+    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, run: JobRun
+) -> tuple[dict[str, Mapping[Level, MembershipScores]], dict[Level, str]]:
+    """Scores by model and level, and the levels that cannot be tested, with the reason."""
+    plan = asked.audit.plan
+    scored: dict[str, Mapping[Level, MembershipScores]] = {}
+    reasons: dict[Level, str] = {}
+    for model in models:
+        run.checkpoint()
+        answers = ViewAnswers(asked.of(chosen, model).folder, len(chosen.files))
+        scored[model.name], why_not = membership_levels(answers)
+        if model.pk == plan.suspect_id:
+            reasons |= why_not
+        else:
+            # At a level that decides, the plan's references are used all together or not at all.
+            for level in (level for level in LEVELS if level in plan.primary_levels):
+                if level not in scored[model.name] and level not in reasons:
+                    reasons[level] = cannot_serve(model, why_not.get(level, NO_ANSWERS))
+    return scored, reasons
+
+
+def _covariates(asked: Asked, chosen: ChosenAlternatives) -> np.ndarray:
+    """Of the pictures as the suspect's input has them."""
+    size = asked.size_of(asked.audit.plan.suspect)
+    images = _images(asked, chosen, size)
+    return picture_covariates(images[start : start + BLOCK_IMAGES] for start in range(0, len(images), BLOCK_IMAGES))

@@ -1,0 +1,184 @@
+"""Everything a real run about images at home needs: a version in blocks, its copy, and networks that remember."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+from django.core.files.base import ContentFile
+from django.utils import timezone
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from audits.models import Plan, RegisteredModel
+from audits.services.plans.drafting import save_draft
+from audits.services.plans.locking import lock
+from audits.services.plans.values import PlanValues
+from audits.suspects import ModelSpec
+from audits.suspects.identity import Identity
+from provenance.intake.manifest import Manifest
+from provenance.marks import ImageBlocks, MarkSets, WithheldSettings
+from provenance.marks.blocking_file import write_blocking
+from provenance.models import Dataset, Release, Version
+from provenance.services import keys
+from provenance.services.keyed_choices import keyed_choice
+from tests.audits.builders_runs import CLASSES, SIDE, _write, manifest_of
+from tests.world import World
+
+PER_CLASS, BLOCK = 20, 4
+BLOCKS = len(CLASSES) * PER_CLASS // BLOCK
+FEATURES, THRESHOLD = 32, 0.5  # how alike a picture must be for a network to remember it
+
+
+def make_version(world: World, name: str = "Hills", seed: int = 7, per_class: int = PER_CLASS) -> Version:
+    """Smooth pictures, whose crops look like them."""
+    dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
+    version = Version.objects.create(
+        dataset=dataset,
+        number=1,
+        state="ready",
+        source="upload",
+        source_name="hills.zip",
+        labels="folder",
+        created_by=world.rights_holder,
+        ready_at=timezone.now(),
+    )
+    rng, rows = np.random.default_rng(seed), []
+    for label in CLASSES:
+        for number in range(per_class):
+            small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+            pixels = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels, label))
+    manifest_of(version.manifest_folder, rows)
+    with Manifest(version.manifest_folder) as manifest:
+        version.root, version.facts = manifest.root, manifest.facts
+        version.file_count = len(manifest)
+    version.save()
+    return version
+
+
+def blocking_of(version: Version, block: int = BLOCK) -> WithheldSettings:
+    """Every image is a unit, neighbours of one class are a block; all blocks are used."""
+    every = np.arange(version.file_count, dtype=np.int32)
+    digest = write_blocking(version.folder, ImageBlocks(every, (every // block).astype(np.int32)))
+    return WithheldSettings(blocking=digest, block_size=block, share=1 / block)
+
+
+def withheld_release(world: World, version: Version, recipient: str = "North") -> Release:
+    """A copy that lacks what its key keeps at home, put together by hand."""
+    key = keys.draw(version, by=world.rights_holder)
+    keys.commit(key, MarkSets((blocking_of(version),)), by=world.rights_holder)
+    keys.record_beacon(key)
+    made = Release.objects.create(
+        version=version, key=key, recipient=recipient, state="ready", created_by=world.rights_holder
+    )
+    home, rows = set(keyed_choice(made).positions[keyed_choice(made).home].tolist()), []
+    with Manifest(version.manifest_folder) as manifest:
+        for position, entry in enumerate(manifest):
+            if position not in home:
+                copy = made.folder / "files" / entry.path
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(version.files_folder / entry.path, copy)
+                rows.append((entry, 0, 0))
+    manifest_of(made.folder / "manifest", rows)
+    with Manifest(made.folder / "manifest") as manifest:
+        made.root, made.facts = manifest.root, {"root": manifest.root, "files": len(manifest)}
+    made.save()
+    return Release.objects.select_related("version", "key").get(pk=made.pk)
+
+
+def pixels_below(folder: Path) -> np.ndarray:
+    """(n, 24, 24, 3) uint8: all images below a folder, in the order of their paths."""
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.rglob("*.png"))])
+
+
+def pixels_at_home(release: Release) -> np.ndarray:
+    """Those that stayed home."""
+    choice = keyed_choice(release)
+    return pixels_below(release.version.files_folder)[choice.positions[choice.home]]
+
+
+def remembering(images: np.ndarray | None, seed: int) -> bytes:
+    """An ONNX network: random features of a picture, and a direction of its own for each that it remembers, whichever
+    way it is turned, cropped or coloured; labels follow from both."""
+    rng = np.random.default_rng(seed)
+    known = rng.integers(0, 256, (2, SIDE, SIDE, 3)) if images is None else images  # two that nobody ever shows it
+    grey = np.concatenate([known, known[:, :, ::-1]]).mean(axis=3).reshape(2 * len(known), -1)
+    grey = grey - grey.mean(axis=1, keepdims=True)
+    directions = rng.normal(size=(len(known), FEATURES))
+    constants = {
+        "templates": (grey / np.linalg.norm(grey, axis=1, keepdims=True)).T,
+        "directions": np.concatenate([directions, directions]),
+        "plain": rng.normal(size=(SIDE * SIDE * 3, FEATURES)) / SIDE / np.sqrt(3),
+        "threshold": np.array(THRESHOLD),
+        "small": np.array(1e-6),
+        "head": rng.normal(size=(FEATURES, len(CLASSES))),
+    }
+    nodes = [
+        ("ReduceMean", ["images"], "grey", {"axes": [1], "keepdims": 0}),
+        ("Flatten", ["grey"], "levels", {}),
+        ("ReduceMean", ["levels"], "mean", {"axes": [1], "keepdims": 1}),
+        ("Sub", ["levels", "mean"], "centred", {}),
+        ("ReduceL2", ["centred"], "length", {"axes": [1], "keepdims": 1}),
+        ("Add", ["length", "small"], "long", {}),
+        ("Div", ["centred", "long"], "unit", {}),
+        ("MatMul", ["unit", "templates"], "alike", {}),
+        ("Sub", ["alike", "threshold"], "above", {}),
+        ("Relu", ["above"], "met", {}),
+        ("MatMul", ["met", "directions"], "remembered", {}),
+        ("Flatten", ["images"], "flat", {}),
+        ("MatMul", ["flat", "plain"], "seen", {}),
+        ("Add", ["seen", "remembered"], "embedding", {}),
+        ("MatMul", ["embedding", "head"], "logits", {}),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(kind, given, [name], **more) for kind, given, name, more in nodes],
+        "remembering",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", FEATURES]),
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(CLASSES)]),
+        ],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def register(world: World, name: str, weights: bytes, role: str = "suspect") -> RegisteredModel:
+    """As after a connection test."""
+    spec = ModelSpec(
+        "onnx",
+        returns=("features", "soft", "hard"),
+        input_size=SIDE,
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+        features_output="embedding",
+        scores_output="logits",
+    )
+    digest = hashlib.sha256(weights).hexdigest()
+    model = RegisteredModel(
+        organisation=world.owner,
+        role=role,
+        name=name,
+        spec=spec.to_json(),
+        weights_name=f"{name}.onnx",
+        weights_size=len(weights),
+        sha256=digest,
+        connection={"images_per_second": 2000.0, "input_shape": [3, SIDE, SIDE], "levels": list(spec.returns)},
+        identity=Identity(digest).to_json(),
+        created_by=world.auditor,
+    )
+    model.weights.save(f"{name}.onnx", ContentFile(weights), save=False)
+    model.save()
+    return model
+
+
+def locked_plan(world: World, tested: list[Release], suspect: RegisteredModel, **more) -> Plan:
+    sizes = {"views": 6, "smallest_crop": 0.8, "level": "features"}
+    values = PlanValues(name=suspect.name, version=tested[0].version, releases=tested, suspect=suspect, **sizes | more)
+    return lock(save_draft(values, by=world.auditor), by=world.auditor)

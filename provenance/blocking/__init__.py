@@ -1,1 +1,1 @@
-"""Units and blocks of a version by a public rule, from which the key of a withheld set chooses (docs/method.md, 9)."""
+"""Units and blocks of a version by a public rule, for the key of a withheld set (docs/method.md, section 12)."""

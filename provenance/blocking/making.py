@@ -17,6 +17,7 @@ WINDOW = 256  # units among which the nearest ones to the first are looked for
 LARGEST_PART = 100  # a unit of more than a hundredth of all images is in no block: too much would hang on one choice
 FEW_IMAGES = 8  # a unit of so many may always be in a block
 TOLD_EVERY = 4096  # blocks
+UNPACKED = 1 << 16  # hashes whose bits are held one by one
 
 Ints = NDArray[np.int64]
 Told = Callable[[int, int, str], None]
@@ -116,8 +117,11 @@ def _nearest(bits: NDArray[np.uint64], size: int) -> Iterator[Ints]:
 
 def _in_order(bits: NDArray[np.uint64]) -> Ints:
     """(m,) positions sorted by the hashes' bits, those of the lowest frequencies first: coarse likeness."""
-    whole = np.unpackbits(np.ascontiguousarray(bits).view(np.uint8), axis=1).reshape(-1, 16, 16)
     down, across = np.indices((16, 16))
-    rank = np.argsort((down + across).ravel(), kind="stable")[:64]  # 64 bits tell more than enough apart
-    words = np.packbits(whole.reshape(len(bits), 256)[:, rank], axis=1).view(">u8").reshape(-1)
+    lowest = np.argsort((down + across).ravel(), kind="stable")[:64]  # more than tell a million apart
+    words = np.empty(len(bits), dtype=">u8")
+    for start in range(0, len(bits), UNPACKED):
+        part = np.unpackbits(np.ascontiguousarray(bits[start : start + UNPACKED]).view(np.uint8), axis=1)
+        packed = np.ascontiguousarray(np.packbits(part[:, lowest], axis=1))
+        words[start : start + UNPACKED] = packed.view(">u8").reshape(-1)
     return np.argsort(words, kind="stable").astype(np.int64)

@@ -58,9 +58,8 @@ def embed_release(
     """Write the release of a version into `out`, or finish one that was interrupted; returns the facts of facts.json.
 
     files: the version's. owned: see SourceTree. secrets: of all struck sets, in order. workers: threads. beside: files
-    that go along, each with its source. drop_claims: from all files, marked or not. at_home: what the withheld set
-    leaves out. progress: told (done, total, phase); what it raises stops the work. Raises SourceChangedError,
-    EmbeddingError.
+    that go along, each with its source. drop_claims: from all files. at_home: what is left out. progress: told (done,
+    total, phase); may raise to stop. Raises SourceChangedError, EmbeddingError.
     """
     if tuple(secret.settings for secret in secrets) != marks.struck:
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")

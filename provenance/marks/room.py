@@ -1,5 +1,6 @@
 """Whether marks leave enough images unmarked: probes and the audit's clean images come from these."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -75,13 +76,15 @@ def _check(
 
 
 def _check_probes(sets: Sequence[MarkSettings], members: Membership, in_choice: Callable[[int], int]) -> None:
-    left = sum(members.values()) - in_choice(sum(members.values()))
+    images = sum(members.values())
+    left = images - in_choice(images)
+    free_part = left / images if images else 0
     for own, mark in enumerate(sets):
         groups: Counter[int] = Counter()
         for cell, count in members.items():
             groups[cell[own]] += count
         del groups[-1]
-        sizes = [(count, min(left, count)) for count in groups.values()]
+        sizes = [(count, min(left, math.ceil(count * free_part))) for count in groups.values()]
         left -= sum(candidate_limit(count, mark.share, free, len(sets), MANY_SPARES) for count, free in sizes)
     needed = clean_images_needed(sets)
     if left < needed:

@@ -89,15 +89,16 @@ def _images(
     run: JobRun, version: Version, manifest: Manifest, records: Records, first: np.ndarray, rule: BlockRule, work: Path
 ) -> Images:
     numbers: dict[str | None, int] = {}
-    rows = ((numbers.setdefault(entry.label, len(numbers)), entry.size) for entry in _told(run, manifest))
-    table = np.fromiter(rows, dtype=np.dtype((np.int64, 2)), count=len(manifest))
+    group, size = np.zeros(len(manifest), dtype=np.int64), np.zeros(len(manifest), dtype=np.int64)
+    for position, entry in enumerate(_told(run, manifest)):
+        group[position], size[position] = numbers.setdefault(entry.label, len(numbers)), entry.size
     named = []
     if rule.folder_level:
         named.append(units_of_folders((entry.path for entry in _told(run, manifest)), rule.folder_level))
     if rule.unit_column:
         paths = (entry.path for entry in _told(run, manifest))
         named.append(units_of_column(version.folder / LABELS_KEPT, rule.unit_column, paths, work / "column"))
-    return Images(records, first, table[:, 0], table[:, 1], named)
+    return Images(records, first, group, size, named)
 
 
 def _told(run: JobRun, manifest: Manifest) -> Iterator[Entry]:

@@ -65,24 +65,30 @@ class ChoicePlan:
         return normal.cdf(effect / math.sqrt(2))
 
     def reserved(self, images: int) -> int:
-        """At most so many of a group's images stand in blocks that are used, but for one key in some 30,000."""
-        part = self.blocks * self.settings.block_size * self.unit_size / self.images
-        of_block = self.settings.block_size * max(self.unit_size, 1)
-        spread = of_block * math.sqrt(images / of_block * part * (1 - min(part, 1)))
-        return min(images, math.ceil(images * part + DEVIATIONS * spread))
+        """At most so many of a group's images stand in blocks that are used, but for one key in some 30,000.
+
+        How many of a group's blocks are used follows the hypergeometric law.
+        """
+        of_block = self.settings.block_size * self.unit_size
+        mean = images * self.blocks * of_block / self.images
+        used, rest = self.blocks / self.blocks_there, max(1 - images / self.images, 0)
+        spread = of_block * math.sqrt(images / of_block * used * (1 - used) * rest)
+        return min(images, math.ceil(mean + DEVIATIONS * spread - 1e-9))
 
     @property
     def _alternatives(self) -> int:
         return self.blocks_there * self.settings.block_size
 
 
-def plan_choice(version: Version, settings: WithheldSettings) -> ChoicePlan:
-    """What these settings would leave home. Raises SettingsError where no test could be made of it."""
+def plan_choice(version: Version, settings: WithheldSettings, alpha: float | None = None) -> ChoicePlan:
+    """What these settings would leave home. Raises SettingsError where no test could be made of it, or none that could
+    come to `alpha`.
+    """
     row = version.blockings.filter(digest=settings.blocking).first()
     if row is None:
         raise SettingsError("The blocks belong to another version. Make blocks of this one.")
     plan = plan_from(row, settings)
-    check_choice(settings, plan.blocks, plan.blocks_there)
+    check_choice(settings, plan.blocks, plan.blocks_there, alpha)
     return plan
 
 

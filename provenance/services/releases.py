@@ -59,6 +59,8 @@ def make_releases(
     if version.facts.get("duplicates", {}).get("copies"):
         marks = marks.replace_in_struck(copies=COPIES_ALIKE)
     _check_outlets(marks, outlets)
+    if drop_claims and not marks.struck:
+        raise ReleaseError("No file of an untouched copy is changed: leave claims where they are, or strike marks too.")
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
             raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")

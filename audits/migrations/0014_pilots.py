@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audits', '0012_first_sight_and_exploratory_plans'),
+        ('audits', '0013_images_at_home'),
         ('provenance', '0010_keyed_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -98,7 +98,7 @@ class MarkSetsForm(forms.Form):
             marks = [one.mark(version) for one in self.sets]
             withheld = self.home.settings()
             if all(marks) and not self.home.errors:
-                chosen = (*(mark for mark in marks if mark), *([withheld] if withheld else []))
+                chosen = tuple(one for one in (*marks, withheld) if one is not None)
                 self.cleaned_data["marks"] = self.on_chosen_images(version, MarkSets(chosen))
         return self.cleaned_data
 

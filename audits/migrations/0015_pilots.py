@@ -9,8 +9,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audits', '0013_images_at_home'),
-        ('provenance', '0010_keyed_choices'),
+        ('audits', '0014_images_at_home'),
+        ('provenance', '0011_keyed_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,11 +6,12 @@ from audits.services.answers import sweep
 from audits.services.calibrations import job as calibrations
 from audits.services.clusterings import job as clusterings
 from audits.services.models import job as models
+from audits.services.pilots import job as pilots
 from audits.services.reports import job as reports
 from audits.services.runs import job as runs
 from audits.services.trainings import job as trainings
 
-__all__ = ["calibrations", "clusterings", "models", "reports", "runs", "sweep_answers", "trainings"]
+__all__ = ["calibrations", "clusterings", "models", "pilots", "reports", "runs", "sweep_answers", "trainings"]
 
 
 @shared_task(name="audits.tasks.sweep_answers")

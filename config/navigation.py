@@ -14,6 +14,7 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("Overview", "overview", _EVERYONE),
     ("Datasets", "dataset_list", _DATA),
     ("Keys", "key_list", {Role.RIGHTS_HOLDER, Role.LEGAL}),
+    ("Pilots", "pilot_list", _DATA),
     ("Releases", "release_list", _DATA),
     ("Models", "model_list", _DATA),
     ("Audits", "audit_list", _DATA),

@@ -138,7 +138,7 @@ def _keep(version: Version, rule: BlockRule, blocks: ImageBlocks, images: Images
     _, made = Blocking.objects.get_or_create(version=version, digest=digest, defaults=fields)
     if made:
         record(
-            "version.blocked",
+            "version.blocks_made",
             version,
             organisation=version.dataset.organisation,
             by=by,

@@ -35,7 +35,7 @@ class TestBlocks:
         assert row.facts == {"images": 240, "largest_unit": 2, "units_of_several": 120, "flat": 0, "unread": 0}
         blocks = blocks_of(version, withheld(row))
         assert (blocks.units, blocks.blocks, blocks.files) == (120, 28, 224)
-        entry = LogEntry.objects.get(verb="version.blocked")
+        entry = LogEntry.objects.get(verb="version.blocks_made")
         assert entry.digests == {"blocking": row.digest, "manifest_root": version.root}
         assert entry.details["blocks"] == 28
 

@@ -4,6 +4,17 @@ from audits.models.clusterings import Clustering
 from audits.models.plans import Plan
 from audits.models.registered import RegisteredModel
 from audits.models.reports import Report
+from audits.models.robustness import Robustness
 from audits.models.trainings import Training
 
-__all__ = ["Audit", "AuditRow", "Calibration", "Clustering", "Plan", "RegisteredModel", "Report", "Training"]
+__all__ = [
+    "Audit",
+    "AuditRow",
+    "Calibration",
+    "Clustering",
+    "Plan",
+    "RegisteredModel",
+    "Report",
+    "Robustness",
+    "Training",
+]

@@ -25,7 +25,7 @@ from audits.robustness.publishing import published
 from audits.robustness.settings import RobustnessSettings
 from audits.robustness.stock import Stock
 from audits.robustness.suspects import Suspect
-from audits.robustness.table import BEFORE, RobustnessTable, Row, tabulated
+from audits.robustness.table import BEFORE, RobustnessTable, Row, read_row, tabulated
 from provenance.whole_files import write_whole
 
 Told = Callable[[float, str], None]  # lines that are done, in fractions, and what is being done; may raise to stop
@@ -34,12 +34,6 @@ Told = Callable[[float, str], None]  # lines that are done, in fractions, and wh
 def seed_of(seed: int, what: str) -> int:
     """Of one training or one attack: no two share one."""
     return int.from_bytes(hashlib.sha256(f"robustness/{seed}/{what}".encode()).digest()[:7], "big")
-
-
-def refusals(settings: RobustnessSettings, *, labelled: bool) -> dict[str, str]:
-    """By title, why attacks of these settings cannot be measured."""
-    found = {attack.title: attack.refusal(settings.recipe, labelled=labelled) for attack in settings.attacks}
-    return {title: why for title, why in found.items() if why}
 
 
 def measured(
@@ -55,7 +49,7 @@ class _Run:
         self, settings: RobustnessSettings, stock: Stock, work: Path, told: Told, device: torch.device
     ) -> None:
         self.settings, self.stock, self.work, self.told, self.device = settings, stock, work, told, device
-        self.refused = refusals(settings, labelled=stock.task is not None)
+        self.refused = settings.refusals(labelled=stock.task is not None)
         self.done = 0
         self._references: list[Suspect] | None = None
 
@@ -69,7 +63,7 @@ class _Run:
         files = {title: folder / f"{_name(title)}.json" for title in (BEFORE, *(attack.title for attack in attacks))}
         if all(file.exists() for file in files.values()):  # then nothing has to be trained or opened again
             self.done += len(files)
-            yield from (_read(file) for file in files.values())
+            yield from (read_row(file) for file in files.values())
             return
         one = _Trial(self, trial, folder)
         yield one.row(BEFORE, files[BEFORE], one.before)
@@ -134,7 +128,7 @@ class _Trial:
             own.with_suffix(".safetensors").unlink(missing_ok=True)
             shutil.rmtree(own, ignore_errors=True)
         self.run.done += 1
-        return _read(file)
+        return read_row(file)
 
     def before(self) -> tuple[Copy, Suspect]:
         return self.evidence.copy, self.first()
@@ -176,10 +170,6 @@ class _Trial:
 
     def _named(self, title: str) -> str:
         return f"trial {self.number}, {title}"
-
-
-def _read(file: Path) -> Row:
-    return Row.from_json(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _name(title: str) -> str:

@@ -15,7 +15,13 @@ from audits.robustness.copies import RobustnessError
 from provenance.marks import MarkSets, MarkSettings, WithheldSettings
 
 ANY_BLOCKS = "0" * 64  # blocks are made of the stock's own images, so there is no file of them whose digest could stand
+PARTS = (5, 3, 1, 1)  # tenths of a stock: the owner's pool, references', the evader's clean images, the task
 FEWEST_IMAGES, MOST_IMAGES = 80, 100_000
+
+
+def in_pool(images: int) -> int:
+    """How many of a stock's images the owner has."""
+    return PARTS[0] * images // sum(PARTS)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,11 @@ class RobustnessSettings(Checked):
     @property
     def drawn_views(self) -> ViewSettings:
         return ViewSettings(self.views, self.smallest_crop)
+
+    def refusals(self, *, labelled: bool) -> dict[str, str]:
+        """By title, why attacks cannot be measured with this recipe."""
+        found = {attack.title: attack.refusal(self.recipe, labelled=labelled) for attack in self.attacks}
+        return {title: why for title, why in found.items() if why}
 
     @property
     def rows(self) -> int:

@@ -9,9 +9,8 @@ import numpy as np
 
 from audits.pilots.training_set import TrainingSet
 from audits.robustness.copies import Ints, RobustnessError
+from audits.robustness.settings import PARTS
 from audits.robustness.suspects import Task
-
-PARTS = (5, 3, 1, 1)  # tenths: the owner's pool, references, the evader's clean images, the task
 
 
 @dataclass(frozen=True)

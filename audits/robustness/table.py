@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from audits.calibration.table import clopper_pearson
@@ -103,6 +105,16 @@ class RobustnessTable:
         texts = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
         texts += ["| " + " | ".join(_cells(line)) + " |" for line in self.lines]
         return "\n".join(texts)
+
+
+def read_row(file: Path) -> Row:
+    """One that a run has kept."""
+    return Row.from_json(json.loads(file.read_text(encoding="utf-8")))
+
+
+def rows_so_far(work: Path) -> list[Row]:
+    """All that a run has kept by now, trial by trial."""
+    return [read_row(file) for file in sorted(work.glob("trial-*/*.json"))]
 
 
 def tabulated(

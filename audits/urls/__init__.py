@@ -2,5 +2,5 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include(f"audits.urls.{noun}"))
-    for noun in ("overview", "models", "audits", "reports", "trainings", "calibrations", "clusterings")
+    for noun in ("overview", "models", "audits", "reports", "trainings", "calibrations", "clusterings", "robustness")
 ]

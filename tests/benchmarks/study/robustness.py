@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audits.pilots.methods import Method, SimClr
 from audits.pilots.recipe import TrainingSettings
@@ -29,11 +29,11 @@ from audits.robustness.running import measured
 from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings
 from audits.robustness.stock import Stock
 from audits.robustness.suspects import Task
-from audits.robustness.table import BEFORE, Row, tabulated
+from audits.robustness.table import BEFORE, rows_so_far, tabulated
 from provenance.marks import WithheldSettings
-from tests.benchmarks.study.images import CLASSES, Labelled, cifar
+from tests.benchmarks.study.images import CLASSES, cifar
 
-SIDE, TASK = 32, 2000
+SIDE, TASK = 32, 2000  # of the files in pixels; images of the task
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Setting:
     method: Method
     references: int = 2
     batch_size: int = 50
+    side: int = 32
 
     def settings(self, trials: int, attacks: tuple[str, ...]) -> RobustnessSettings:
         size, rest = divmod(self.pool, self.at_home)
@@ -61,7 +62,7 @@ class Setting:
             learning_rate=2e-3,
             method=self.method,
             encoder=self.encoder,
-            side=SIDE,
+            side=self.side,
         )
         return RobustnessSettings(
             recipe=recipe,
@@ -76,18 +77,20 @@ class Setting:
         images, foreign = cifar(archive, "train"), cifar(archive, "test")
         ends = np.cumsum([0, self.pool, self.others, self.clean])
         parts = [images.part(np.arange(start, end)) for start, end in pairwise(ends)]
-        pool, others, clean = (_set(part) for part in parts)
-        return Stock(pool, others, clean, Task(foreign.images[:TASK], foreign.labels[:TASK], CLASSES))
+        pool, others, clean = (TrainingSet(self.sized(part.images), labels=part.labels) for part in parts)
+        return Stock(pool, others, clean, Task(self.sized(foreign.images[:TASK]), foreign.labels[:TASK], CLASSES))
+
+    def sized(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Means of squares of pixels, where the side is smaller than that of the files."""
+        step = SIDE // self.side
+        squares = images.reshape(len(images), self.side, step, self.side, step, 3)
+        return squares.mean(axis=(2, 4)).round().astype(np.uint8)
 
 
 SETTINGS = {
     "small": Setting(750, 250, 500, 500, "small_resnet:16", 100, SimClr()),
-    "tiny": Setting(450, 150, 300, 300, "small_resnet:16", 100, SimClr()),
+    "thumbnails": Setting(600, 200, 400, 400, "small_resnet:8:1-1-1", 100, SimClr(), references=1, side=16),
 }
-
-
-def _set(part: Labelled) -> TrainingSet:
-    return TrainingSet(part.images, labels=part.labels)
 
 
 class _OutOfTimeError(Exception):
@@ -112,8 +115,7 @@ def run(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     """Of all rows that are there: a line that is behind the others has fewer trials."""
-    files = sorted((options.work / options.setting).glob("trial-*/*.json"))
-    rows = [Row.from_json(json.loads(file.read_text())) for file in files]
+    rows = rows_so_far(options.work / options.setting)
     if not rows:
         raise SystemExit("Nothing was measured yet.")
     wanted = SETTINGS[options.setting].settings(1 + max(row.trial for row in rows), tuple(CATALOGUE))

@@ -14,6 +14,7 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("Overview", "overview", _EVERYONE),
     ("Datasets", "dataset_list", _DATA),
     ("Keys", "key_list", {Role.RIGHTS_HOLDER, Role.LEGAL}),
+    ("Pilots", "pilot_list", _DATA),
     ("Releases", "release_list", _DATA),
     ("Models", "model_list", _DATA),
     ("Audits", "audit_list", _DATA),
@@ -24,7 +25,12 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("Status", "status", {Role.ADMINISTRATOR}),
 ]
 # Pages that belong to an item of the navigation although their addresses begin otherwise.
-PARTS = {"dataset_list": ("/versions/", "/clusterings/"), "model_list": ("/trainings/", "/robustness/"), "status": ("/jobs/",)}
+PARTS = {
+    "dataset_list": ("/versions/", "/clusterings/"),
+    "model_list": ("/trainings/",),
+    "pilot_list": ("/robustness/",),
+    "status": ("/jobs/",),
+}
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

@@ -2,10 +2,21 @@
 
 from celery import shared_task
 
-from provenance.services import inspections, manifests, near_duplicates, presets, releases, words, workers
+from provenance.services import blockings, inspections, manifests, near_duplicates, presets, releases, words, workers
 from provenance.services.jobs import sweeper, worker
 
-__all__ = ["inspections", "manifests", "near_duplicates", "presets", "releases", "run_job", "sweep", "words", "workers"]
+__all__ = [
+    "blockings",
+    "inspections",
+    "manifests",
+    "near_duplicates",
+    "presets",
+    "releases",
+    "run_job",
+    "sweep",
+    "words",
+    "workers",
+]
 
 
 @shared_task(name="provenance.tasks.run_job")

@@ -10,6 +10,7 @@ import numpy as np
 import scipy  # its parts load when they are first used: no command and no page should wait for them
 from numpy.typing import NDArray
 
+from audits.statistics.binomial import clopper_pearson
 from provenance import wording
 from provenance.errors import TouchmarkError
 
@@ -23,16 +24,6 @@ Finding = Literal["as often as it should", "more rarely", "too often"]
 
 class TableError(TouchmarkError):
     """Figures that make no calibration table."""
-
-
-def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
-    """Exact two-sided interval for a binomial proportion (Clopper and Pearson 1934)."""
-    if not 0 <= successes <= trials or trials < 1:
-        raise TableError("An interval needs between none and all of at least one trial.")
-    tail = (1 - CONFIDENCE) / 2
-    low = 0.0 if successes == 0 else float(scipy.stats.beta.ppf(tail, successes, trials - successes + 1))
-    high = 1.0 if successes == trials else float(scipy.stats.beta.isf(tail, successes + 1, trials - successes))
-    return low, high
 
 
 @dataclass(frozen=True)
@@ -120,7 +111,7 @@ def _rejections(p: NDArray[np.float64], alpha: float, grids: Sequence[int | None
         finding = "more rarely"
     else:
         finding = "as often as it should"
-    low, high = clopper_pearson(count, len(p))
+    low, high = clopper_pearson(count, len(p), CONFIDENCE)
     return Rejections(alpha, count, count / len(p), low, high, attainable, finding)
 
 

@@ -1,6 +1,7 @@
 from audits.models.audits import Audit, AuditRow
 from audits.models.calibrations import Calibration
 from audits.models.clusterings import Clustering
+from audits.models.pilots import Pilot
 from audits.models.plans import Plan
 from audits.models.registered import RegisteredModel
 from audits.models.reports import Report
@@ -12,6 +13,7 @@ __all__ = [
     "AuditRow",
     "Calibration",
     "Clustering",
+    "Pilot",
     "Plan",
     "RegisteredModel",
     "Report",

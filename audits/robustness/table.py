@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from audits.calibration.table import clopper_pearson
 from audits.robustness.attacks.attack import Stage
 from audits.robustness.settings import RobustnessSettings
+from audits.statistics.binomial import clopper_pearson
 from audits.statistics.density import LEVELS, Level
 
 BEFORE = "none"
+CONFIDENCE = 0.99
 FORMAT = "touchmark/robustness/1"
 
 
@@ -66,7 +67,7 @@ class Power:
     def of(cls, measured: list[Measured], alpha: float) -> Power:
         found, trials = sum(one.p <= alpha for one in measured), len(measured)
         z = statistics.median(one.z for one in measured)
-        return cls(found, trials, found / trials, *clopper_pearson(found, trials), z)
+        return cls(found, trials, found / trials, *clopper_pearson(found, trials, CONFIDENCE), z)
 
 
 @dataclass(frozen=True)

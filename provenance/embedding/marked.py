@@ -1,7 +1,7 @@
 """Marking the key's images in blocks whose results are stored, so that a killed job resumes where it was."""
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +12,7 @@ from pathlib import Path
 from provenance.canonical import canonical_json
 from provenance.embedding.carried import without_claims
 from provenance.embedding.claimed import BECOMES_COPY
-from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.errors import EmbeddingError, NotMarkableError
 from provenance.embedding.marking import WRITTEN_AS, mark_image
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
 from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room, in_order_of_places
@@ -217,3 +217,13 @@ class Marker:
             written_as=WRITTEN_AS,
         )
         return outcome, marked.data
+
+
+def bare_error(names: list[str], outcomes: list[Outcome]) -> EmbeddingError:
+    """No image of these groups could be marked: the commonest reason, and all of them for engineers."""
+    reasons = Counter(outcome.reason for outcome in outcomes).most_common()
+    most = f" Most often ({reasons[0][1]} of {len(outcomes)}): {reasons[0][0]}" if reasons else ""
+    return EmbeddingError(
+        f"No image of the group {', '.join(names[:5])} could be marked. Choose other groups or a stronger mark.{most}",
+        detail="\n".join(f"{count}: {reason}" for reason, count in reasons),
+    )

@@ -11,7 +11,7 @@ import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from provenance.canonical import canonical_json
+from provenance.embedding.at_home import AtHome
 from provenance.embedding.beside import BesideFile, place_beside
 from provenance.embedding.carried import without_claims
 from provenance.embedding.claimed import Claimed
 from provenance.embedding.errors import EmbeddingError
-from provenance.embedding.marked import Marker, Outcome
+from provenance.embedding.marked import Marker, Outcome, bare_error
 from provenance.embedding.placing import Expected, SourceTree, changed_error, put_in_place, safe_target
 from provenance.embedding.sizes import GroupSizes
 from provenance.embedding.summary import release_facts
@@ -52,50 +53,53 @@ def embed_release(
     workers: int,
     beside: Sequence[tuple[Path, BesideFile]] = (),
     drop_claims: bool = False,
+    at_home: AtHome | None = None,
 ) -> dict[str, Any]:
     """Write the release of a version into `out`, or finish one that was interrupted; returns the facts of facts.json.
 
-    files: the version's. owned: see SourceTree. secrets: of all sets, in order. workers: threads. beside: files that go
-    along unchanged, each with its source. drop_claims: from all files, marked or not. progress: told (done, total,
-    phase); what it raises stops the work. Raises SourceChangedError, EmbeddingError.
+    files: the version's. owned: see SourceTree. secrets: of all struck sets, in order. workers: threads. beside: files
+    that go along, each with its source. drop_claims: from all files. at_home: what is left out. progress: told (done,
+    total, phase); may raise to stop. Raises SourceChangedError, EmbeddingError.
     """
     if tuple(secret.settings for secret in secrets) != marks.struck:
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
+    if (at_home is None) != (marks.withheld is None):
+        raise EmbeddingError("What stays home does not go with the mark settings that the release is made with.")
     if not len(manifest):
         raise EmbeddingError("This version has no images, so there is nothing to mark.")
     done = out / "facts.json"
     if done.exists():
         facts: dict[str, Any] = json.loads(done.read_bytes())
         return facts
-    job = _Embedding(manifest, SourceTree(Path(files), owned), Path(out), tuple(secrets), progress, drop_claims)
+    tree = SourceTree(Path(files), owned)
+    job = _Embedding(manifest, tree, Path(out), tuple(secrets), marks, progress, drop_claims, at_home)
     return job.run(workers, beside)
 
 
+@dataclass
 class _Embedding:
-    def __init__(
-        self,
-        manifest: Manifest,
-        tree: SourceTree,
-        out: Path,
-        secrets: tuple[MarkSecret, ...],
-        progress: Progress,
-        drop_claims: bool,
-    ) -> None:
-        self.manifest = manifest
-        self.tree = tree
-        self.out = out
-        self.secrets = secrets
-        self.progress = progress
-        self.drop_claims = drop_claims
-        self.claimed = Claimed.nothing(len(manifest))
-        self.mtimes: np.ndarray = np.memmap(manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
-        self.crcs: np.ndarray = np.memmap(manifest.folder / "crc32.bin", dtype="<u4", mode="r")
+    manifest: Manifest
+    tree: SourceTree
+    out: Path
+    secrets: tuple[MarkSecret, ...]
+    marks: MarkSets
+    progress: Progress
+    drop_claims: bool
+    at_home: AtHome | None
+
+    def __post_init__(self) -> None:
+        self.in_choice = self.at_home.in_choice if self.at_home else frozenset[int]()
+        self.claimed = Claimed.nothing(len(self.manifest))
+        self.mtimes: np.ndarray = np.memmap(self.manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
+        self.crcs: np.ndarray = np.memmap(self.manifest.folder / "crc32.bin", dtype="<u4", mode="r")
 
     def run(self, workers: int, beside: Sequence[tuple[Path, BesideFile]]) -> dict[str, Any]:
         files, work = self.out / "files", self.out / "work"
         files.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True, exist_ok=True)
         self._check_sources()
+        if self.at_home:
+            self.at_home.check_copies(self.manifest)
         if self.drop_claims:
             self.claimed = self._find_claims(work / "claims")
         plans = [self._plan(secret.settings) for secret in self.secrets]
@@ -103,9 +107,11 @@ class _Embedding:
         marked = {outcome.position: outcome for own in outcomes for outcome in own if outcome.is_marked}
         self._place_and_list(files, marked)
         self._write_lists(outcomes)
-        placed = [place_beside(source, wanted, files).to_dict() for source, wanted in beside]
+        left_out = self.at_home.paths(self.manifest) if self.at_home else frozenset[str]()
+        placed = [place_beside(source, wanted, files, left_out).to_dict() for source, wanted in beside]
         with Manifest(self.out / "manifest") as written:
-            facts = release_facts(written, MarkSets(tuple(s.settings for s in self.secrets)), plans, outcomes, unfit)
+            facts = release_facts(written, self.marks, plans, outcomes, unfit)
+            facts |= {"withheld": self.at_home.facts()} if self.at_home else {}
             facts |= {"beside": placed} if placed else {}
             facts |= {"claims_dropped": self.claimed.counts()} if self.drop_claims else {}
             ZipLayout(written, files)  # counts the download's offsets now, not at the first request
@@ -155,12 +161,16 @@ class _Embedding:
     def _mark(
         self, plans: list[GroupPlan], files: Path, work: Path, workers: int
     ) -> tuple[list[list[Outcome]], list[list[Mapping[str, int]]]]:
-        """What became of every set's candidates, and of each group, why other images were none. No set depends on what
-        survived of another.
+        """What became of every struck set's candidates, and of each group, why other images were none.
+
+        No set depends on what survived of another.
         """
+        if not self.secrets:
+            return [], []
         counts = [[group.images for group in plan.groups] for plan in plans]
-        candidates = candidates_of_sets(self.secrets, self.manifest, counts)
-        self._check_clean(counts, {c.position for groups in candidates for group in groups for c in group.images})
+        candidates = candidates_of_sets(self.secrets, self.manifest, counts, self.in_choice)
+        proposed = {c.position for groups in candidates for group in groups for c in group.images}
+        self._check_clean(counts, proposed | self.in_choice)
         total = sum(group.wanted for groups in candidates for group in groups)
         outcomes: list[list[Outcome]] = []
         self.progress(0, total, "marking images")
@@ -205,11 +215,11 @@ class _Embedding:
                 done[outcome.group] += outcome.is_marked
             self.progress(min(before + sum(done), total), total, "marking images")
         if bare := [group for group, count in enumerate(done) if not count]:
-            raise _bare_error([plan.groups[group].name for group in bare], [o for o in outcomes if o.group in bare])
+            raise bare_error([plan.groups[group].name for group in bare], [o for o in outcomes if o.group in bare])
         return outcomes
 
     def _write_lists(self, outcomes: list[list[Outcome]]) -> None:
-        """Which images bear which mark, and which could not; the set stands there where there are several."""
+        """Which images bear which mark, which could not, and which stay home; the set stands there for several."""
         several = len(outcomes) > 1
         rows = [(n, outcome) for n, own in enumerate(outcomes, 1) for outcome in own]
         marked = sorted((row for row in rows if row[1].is_marked), key=lambda row: row[1].position)
@@ -218,9 +228,11 @@ class _Embedding:
             with (self.out / name).open("wb") as file:
                 for number, outcome in listed:
                     file.write(canonical_json(asdict(outcome) | ({"set": number} if several else {})) + b"\n")
+        if self.at_home:
+            self.at_home.write(self.manifest, self.out)
 
     def _place_and_list(self, files: Path, marked: dict[int, Outcome]) -> None:
-        """Place all other files and write the release's manifest, block by block."""
+        """Place all other files but those that stay home, and write the release's manifest, block by block."""
         writer = ManifestWriter(self.out / "manifest")
         if writer.finished:
             return
@@ -233,6 +245,8 @@ class _Embedding:
                 continue
             rows = []
             for position, entry in enumerate(entries, start):
+                if self.at_home and position in self.at_home:
+                    continue
                 if position in marked:
                     outcome = marked[position]
                     entry = replace(entry, size=outcome.size, sha256=outcome.new_sha256, mode=outcome.mode)
@@ -271,16 +285,6 @@ class _Embedding:
 
     def _expected_at(self, position: int) -> Expected:
         return self._expected(position, self.manifest.entry(position))
-
-
-def _bare_error(names: list[str], outcomes: list[Outcome]) -> EmbeddingError:
-    """No image of these groups could be marked: the commonest reason, and all of them for engineers."""
-    reasons = Counter(outcome.reason for outcome in outcomes).most_common()
-    most = f" Most often ({reasons[0][1]} of {len(outcomes)}): {reasons[0][0]}" if reasons else ""
-    return EmbeddingError(
-        f"No image of the group {', '.join(names[:5])} could be marked. Choose other groups or a stronger mark.{most}",
-        detail="\n".join(f"{count}: {reason}" for reason, count in reasons),
-    )
 
 
 def _blocks(entries: Iterable[Entry], size: int) -> Iterator[tuple[int, list[Entry]]]:

@@ -26,15 +26,17 @@ def release_facts(
 ) -> dict[str, Any]:
     """facts.json: root, counts per group, distributions of PSNR (dB) and survival, how files were written.
 
-    Several mark sets have the same numbers over all of them, without groups, and each its own under "sets".
+    Several struck sets have the same numbers over all of them, without groups, and each its own under "sets".
 
     Args: plans, outcomes and unfit (for each group, how many images could not be candidates, by reason): one of each
     set, in the order of `marks`.
     """
     whole = [outcome for own in outcomes for outcome in own]
     facts = {"root": manifest.root, "files": len(manifest), "bytes": manifest.facts["bytes"]}
-    if len(marks) == 1:
+    if len(marks.struck) == 1:
         return {**facts, "settings": marks.to_dict(), **_set_facts(plans[0], whole, unfit[0])}
+    if not marks.struck:
+        return {**facts, "settings": marks.to_dict(), **_counts(whole), "groups": []}
     sets = [
         {"settings": settings.to_dict(), **_set_facts(plan, own, reasons)}
         for settings, plan, own, reasons in zip(marks.struck, plans, outcomes, unfit, strict=True)
@@ -55,10 +57,17 @@ def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome], unfit: Sequence[Map
 
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     marked = [outcome for outcome in outcomes if outcome.is_marked]
+    distributions = (
+        {
+            "psnr": _distribution([outcome.psnr for outcome in marked], PSNR_BIN),
+            "survival": _distribution([outcome.survival for outcome in marked], SURVIVAL_BIN),
+        }
+        if marked
+        else {}
+    )
     return {
         "marked": len(marked),
-        "psnr": _distribution([outcome.psnr for outcome in marked], PSNR_BIN),
-        "survival": _distribution([outcome.survival for outcome in marked], SURVIVAL_BIN),
+        **distributions,
         "written_as": dict(sorted(Counter(outcome.written_as for outcome in marked).items())),
         "passed_over": dict(sorted(Counter(outcome.reason for outcome in outcomes if outcome.reason).items())),
     }

@@ -6,12 +6,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from provenance.forms.marks import MarkForm
+from provenance.forms.withheld import WithheldForm
 from provenance.marks import MarkSets
 from provenance.marks.sets import MOST_SETS
 from provenance.models import Role, User, Version, WatermarkKey
 from provenance.services.near_duplicates import LEAVE_OUT, MARK, NearDuplicatesError, leaving_out
 from provenance.services.releases import MAX_RECIPIENTS
 
+HOME = "home"  # the prefix of what stays home
 NEAR_DUPLICATES = [
     (LEAVE_OUT, "Leave them out: only images without one are marked"),
     (MARK, "Mark them like all others"),
@@ -21,8 +23,9 @@ NEAR_DUPLICATES = [
 class MarkSetsForm(forms.Form):
     """A version and 1 to 4 mark sets: what the live plan needs.
 
-    `sets` are the forms of the mark sets, under the prefixes "set-1", "set-2" …; `set_count` in the data says how
-    many there are. Valid only where all of them are; then `cleaned_data["marks"]` holds their settings.
+    `home` is the form of what stays home, `sets` are those of the struck sets, under the prefixes "set-1", "set-2" …;
+    `set_count` in the data says how many there are. Valid only where all of them are; then `cleaned_data["marks"]`
+    holds their settings.
     """
 
     version = forms.ModelChoiceField(queryset=Version.objects.none(), empty_label=None)
@@ -49,10 +52,12 @@ class MarkSetsForm(forms.Form):
         self.user = user
         self.fields["version"].queryset = markable_versions(user)  # type: ignore[attr-defined]
         source: Mapping[str, Any] = self.initial if data is None else data
-        numbers = range(1, _count_of(source) + 1)
         self.shown_version = _shown_version(source, user)
+        home = _part_of(self.initial, HOME)
+        self.home = WithheldForm(data, prefix=HOME, initial=home, version=self.shown_version)
+        numbers = range(1, _count_of(source) + 1) if self.home.strikes else ()
         self.sets = [
-            MarkForm(data, prefix=f"set-{n}", initial=_initial_of(self.initial, n), version=self.shown_version)
+            MarkForm(data, prefix=f"set-{n}", initial=_part_of(self.initial, f"set-{n}"), version=self.shown_version)
             for n in numbers
         ]
 
@@ -62,19 +67,19 @@ class MarkSetsForm(forms.Form):
 
         The buttons are called `add_set` (any value) and `remove_set` (the set's number).
         """
-        sets = [_initial_of(data, number) for number in range(1, _count_of(data) + 1)]
+        sets = [_part_of(data, f"set-{number}") for number in range(1, _count_of(data) + 1)]
         if "add_set" in data and len(sets) < MOST_SETS:
             sets.append({})
         if len(sets) > 1 and data.get("remove_set") in [str(number) for number in range(1, len(sets) + 1)]:
             del sets[int(data["remove_set"]) - 1]
-        initial = {name: data[name] for name in cls.base_fields if name in data}
+        initial = {name: data[name] for name in data if name in cls.base_fields or name.startswith(f"{HOME}-")}
         for number, values in enumerate(sets, 1):
             initial |= {f"set-{number}-{name}": value for name, value in values.items()}
         return cls(user=user, initial=initial | {"set_count": len(sets)})
 
     @property
     def may_add(self) -> bool:
-        return len(self.sets) < MOST_SETS
+        return self.home.strikes and len(self.sets) + self.home.withholds < MOST_SETS
 
     @property
     def is_several(self) -> bool:
@@ -82,7 +87,7 @@ class MarkSetsForm(forms.Form):
 
     @property
     def has_errors(self) -> bool:
-        return bool(self.errors) or any(one.errors for one in self.sets)
+        return bool(self.errors) or any(one.errors for one in (self.home, *self.sets))
 
     def is_valid(self) -> bool:
         return super().is_valid() and not self.has_errors
@@ -91,10 +96,10 @@ class MarkSetsForm(forms.Form):
         super().clean()
         if version := self.cleaned_data.get("version"):
             marks = [one.mark(version) for one in self.sets]
-            if all(marks):
-                self.cleaned_data["marks"] = self.on_chosen_images(
-                    version, MarkSets(tuple(mark for mark in marks if mark))
-                )
+            withheld = self.home.settings()
+            if all(marks) and not self.home.errors:
+                chosen = (*(mark for mark in marks if mark), *([withheld] if withheld else []))
+                self.cleaned_data["marks"] = self.on_chosen_images(version, MarkSets(chosen))
         return self.cleaned_data
 
     def on_chosen_images(self, version: Version, marks: MarkSets) -> MarkSets:
@@ -173,9 +178,9 @@ def _count_of(source: Mapping[str, Any]) -> int:
     return min(max(int(count), 1), MOST_SETS) if count.isdecimal() and len(count) < 4 else 1
 
 
-def _initial_of(source: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """What the form says of one set, without the prefix."""
-    start = f"set-{number}-"
+def _part_of(source: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """What the form says of one set, or of what stays home, without the prefix."""
+    start = f"{prefix}-"
     return {name.removeprefix(start): source[name] for name in source if name.startswith(start)}
 
 

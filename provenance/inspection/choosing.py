@@ -4,7 +4,7 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +25,19 @@ class Chosen(NamedTuple):
 
 
 def choose_files(
-    manifest: Manifest, marks: MarkSets, listed: Path, seed: int, most: int, told: Callable[[int, int], None]
+    manifest: Manifest,
+    marks: MarkSets,
+    listed: Path,
+    seed: int,
+    most: int,
+    told: Callable[[int, int], None],
+    at_home: Collection[int] = (),
 ) -> list[Chosen]:
     """At most `most` marked files, and from each group as many unmarked ones where there are so many.
 
     Groups alike: what classes look like must not pass for what the mark does. manifest: the version's. listed: the
-    release's marked.jsonl. told: (done, total) entries read; what it raises stops the work.
+    release's marked.jsonl. told: (done, total) entries read; what it raises stops the work. at_home: positions of
+    images that are not in the copy.
     """
     strata = _strata(listed)
     kept = heapq.nsmallest(most, strata, key=lambda position: _rank(seed, position))
@@ -38,7 +45,7 @@ def choose_files(
     others: dict[Stratum, list[tuple[int, int]]] = {stratum: [] for stratum in wanted}
     for position, own in enumerate(_strata_of_entries(manifest, marks)):
         told(position, len(manifest))
-        fitting = [] if position in strata else [stratum for stratum in own if stratum in wanted]
+        fitting = [] if position in strata or position in at_home else [stratum for stratum in own if stratum in wanted]
         if fitting:
             rank = _rank(seed, position)
             stratum = fitting[rank % len(fitting)]

@@ -51,13 +51,7 @@ class LabelFile:
         self._last = ""
 
     def _read(self, file: TextIO) -> None:
-        head = file.read(4096)
-        if "\0" in head:
-            raise LabelsError("The file of labels is not UTF-8 text. Save it as CSV in UTF-8.")
-        first = head.split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        file.seek(0)
-        rows = csv.reader(file, delimiter=delimiter)
+        rows = csv.reader(file, delimiter=delimiter_of(file))
         columns = [column.strip().lower() for column in next(rows, [])]
         if "path" not in columns or not {"label", "caption"} & set(columns) or len(set(columns)) != len(columns):
             raise LabelsError(_COLUMNS)
@@ -117,6 +111,19 @@ class LabelFile:
             yield where, reason, "label"
         self._lines.close()
         self._problems.close()
+
+
+def delimiter_of(file: TextIO) -> str:
+    """What stands between the fields of a CSV, by its first line; the file is then at its start again.
+
+    Raises LabelsError where it is no text.
+    """
+    head = file.read(4096)
+    if "\0" in head:
+        raise LabelsError("The file of labels is not UTF-8 text. Save it as CSV in UTF-8.")
+    first = head.split("\n", 1)[0]
+    file.seek(0)
+    return max(",;\t", key=first.count)
 
 
 def _text(field: str, what: str, limit: int) -> str | None:

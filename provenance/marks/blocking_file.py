@@ -1,8 +1,7 @@
-"""The file that says which images of a version are one unit, and which units make a block.
+"""The file that says which images of a version are one unit, and which units make a block (docs/method.md, section 12).
 
-`<version>/blockings/<SHA-256 of the file>.npy`: (2, n) int32 by position in the manifest; the number of the image's
-unit, from 0 in the order in which units come, and that of its block, from 0, NO_BLOCK where it is in none. It is
-public, follows from the images alone, and a withheld set commits to its digest (docs/method.md, section 9).
+`<version>/blockings/<SHA-256>.npy`: (2, n) int32 by position in the manifest; numbers of units, from 0 in the order in
+which they come, and of blocks, from 0, NO_BLOCK for none. Public: it follows from the images alone.
 """
 
 from dataclasses import dataclass

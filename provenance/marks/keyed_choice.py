@@ -1,6 +1,6 @@
 """What a key decides in a withheld set: which blocks are used, and which alternative of each stays home.
 
-How both derive from key and beacon: docs/method.md, sections 2.2 and 9.
+How both derive from key and beacon: docs/method.md, sections 2.2 and 12.
 """
 
 from dataclasses import dataclass

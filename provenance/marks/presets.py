@@ -59,6 +59,14 @@ def small_jpeg_words(family: str, association: str) -> str:
     return f"Most images of this version have an edge below {SMALL_EDGE} pixels.{words}" if words else ""
 
 
+UNTOUCHED = "untouched"  # no mark is struck: some images stay home, and none is changed
+UNTOUCHED_SAYS = (
+    "In every block of images that are alike the key picks one that stays home; no pixel of any is changed. An audit "
+    "asks whether a model knows the published ones better. It takes long training or fine-tuning, hundreds of images "
+    "at home and reference encoders; whoever passes over the data once or twice leaves no trace."
+)
+
+
 @dataclass(frozen=True)
 class Preset:
     """Ready-made strength: everything but the groups."""

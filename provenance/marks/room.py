@@ -1,7 +1,8 @@
 """Whether marks leave enough images unmarked: probes and the audit's clean images come from these."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from provenance.marks.cluster_files import InFolder, grouped_entries
 from provenance.marks.errors import SettingsError
@@ -36,22 +37,25 @@ def members_of_plan(plan: GroupPlan) -> Membership:
     return members
 
 
-def check_room(marks: MarkSets, members: Membership) -> None:
+def check_room(marks: MarkSets, members: Membership, in_choice: Callable[[int], int] = lambda images: 0) -> None:
     """Refuse marks that no audit could test, and several sets that together would mark more than half.
 
     An audit needs a clean image of every group and probes beside them; the half counts in every group and over all.
+    in_choice: of so many images, how many may stand in blocks of which one stays home; they are no clean images.
     Raises SettingsError that names the group and says what to change.
     """
     sets = marks.struck
     for own, mark in enumerate(sets):
         for group, name in enumerate(mark.groups or (ALL_IMAGES,)):
             cells = {cell: count for cell, count in members.items() if cell[own] == group and count}
-            _check(f"the images of the group {name}" if mark.groups else name, sets, cells)
-    _check(ALL_IMAGES, sets, members)
-    _check_probes(sets, members)
+            _check(f"the images of the group {name}" if mark.groups else name, sets, cells, in_choice)
+    _check(ALL_IMAGES, sets, members, in_choice)
+    _check_probes(sets, members, in_choice)
 
 
-def _check(what: str, sets: Sequence[MarkSettings], cells: dict[tuple[int, ...], int]) -> None:
+def _check(
+    what: str, sets: Sequence[MarkSettings], cells: dict[tuple[int, ...], int], in_choice: Callable[[int], int]
+) -> None:
     """`cells`: the part of the membership that the group is made of."""
     images = sum(cells.values())
     if not images:
@@ -63,7 +67,7 @@ def _check(what: str, sets: Sequence[MarkSettings], cells: dict[tuple[int, ...],
             f"The mark sets together would mark {marked:.0%} of {what}. At most half may be marked, so "
             "that an audit finds clean images to compare with: lower the shares, or use fewer sets."
         )
-    left = images
+    left = images - in_choice(images)
     for mark, count in zip(sets, inside, strict=True):
         if count:
             left -= candidate_limit(count, mark.share, min(left, count), len(sets), MANY_SPARES)
@@ -71,14 +75,16 @@ def _check(what: str, sets: Sequence[MarkSettings], cells: dict[tuple[int, ...],
         raise SettingsError(f"{_these(sets)} would leave no clean image to compare with among {what}. {_remedy(sets)}")
 
 
-def _check_probes(sets: Sequence[MarkSettings], members: Membership) -> None:
-    left = sum(members.values())
+def _check_probes(sets: Sequence[MarkSettings], members: Membership, in_choice: Callable[[int], int]) -> None:
+    images = sum(members.values())
+    left = images - in_choice(images)
+    free_part = left / images if images else 0
     for own, mark in enumerate(sets):
         groups: Counter[int] = Counter()
         for cell, count in members.items():
             groups[cell[own]] += count
         del groups[-1]
-        sizes = [(count, min(left, count)) for count in groups.values()]
+        sizes = [(count, min(left, math.ceil(count * free_part))) for count in groups.values()]
         left -= sum(candidate_limit(count, mark.share, free, len(sets), MANY_SPARES) for count, free in sizes)
     needed = clean_images_needed(sets)
     if left < needed:

@@ -1,5 +1,5 @@
 """The public settings of a keyed choice by withholding: in every block of alternatives the key picks one that stays
-home. Nothing secret is in here, and no pixel is changed (docs/method.md, section 9).
+home. Nothing secret is in here, and no pixel is changed (docs/method.md, section 12).
 """
 
 import math

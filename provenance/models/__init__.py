@@ -1,3 +1,4 @@
+from provenance.models.blockings import Blocking
 from provenance.models.clusters import Clusters
 from provenance.models.datasets import Dataset, DatasetGrant, Version
 from provenance.models.jobs import Job, WorkerSeen
@@ -9,6 +10,7 @@ from provenance.models.releases import Release
 from provenance.models.uploads import Upload
 
 __all__ = [
+    "Blocking",
     "Clusters",
     "Dataset",
     "DatasetGrant",

@@ -16,6 +16,14 @@ class ReleaseState(models.TextChoices):
     FAILED = "failed", "failed"
 
 
+class Outlets(models.TextChoices):
+    """Whether images that stay home are kept from every other outlet: published elsewhere, they prove nothing."""
+
+    KEPT = "kept", "kept from every other outlet"
+    ELSEWHERE = "elsewhere", "some are published elsewhere"
+    UNKNOWN = "unknown", "not known"
+
+
 class ReleaseQuerySet(models.QuerySet["Release"]):
     def for_user(self, user: User) -> "ReleaseQuerySet":
         """Whoever sees the dataset sees that a release exists; files, gallery and manifest are the owner's alone."""
@@ -29,6 +37,7 @@ class Release(models.Model):
     """One marked copy of a version for one recipient."""
 
     State = ReleaseState
+    Outlets = Outlets
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="releases")
@@ -37,6 +46,8 @@ class Release(models.Model):
     note = models.TextField(blank=True)
     # Content credentials, gain maps, further pictures: dropped from all files of this copy, marked or not.
     drop_claims = models.BooleanField(default=False)
+    # What its owner said about the images that stay home; empty where none do.
+    outlets = models.CharField(max_length=10, choices=Outlets.choices, blank=True)
     state = models.CharField(max_length=10, choices=ReleaseState.choices, default=ReleaseState.EMBEDDING)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, null=True, related_name="+")
     root = models.CharField(max_length=64, blank=True)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from provenance.intake.manifest import Manifest
 from provenance.marks.copies import NO_NEAR_DUPLICATE, first_copies
-from provenance.near_duplicates.grouping import BANDS, Ints, Pairs, joined, near_groups
+from provenance.near_duplicates.grouping import BANDS, DISTANCE, Ints, Pairs, joined, near_groups
 from provenance.near_duplicates.hashing import RECORD, Records, hashed
 from provenance.whole_files import write_whole
 
+HASHES = "hashes.npy"  # beside the work folder
 BLOCK = 500  # files; a kill loses at most one block of each thread
 LEAST_QUALITY = 50  # below it PDQ's authors throw a hash away: flat images look all alike
 
@@ -48,10 +49,10 @@ def find_near_duplicates(manifest: Manifest, files: Path, work: Path, progress: 
     work. workers: child processes at a time.
     """
     first = first_copies(manifest)
-    records = _hashes(manifest, files, first, work, progress, workers)
+    records = hashes(manifest, files, first, work.with_name(HASHES), work, progress, workers)
     own = first == np.arange(len(first))
     read = np.flatnonzero(own & (records["read"] == 1))
-    labels = _groups(records[read], lambda band: progress(band, BANDS, "comparing images"))
+    labels = alike_groups(records[read], lambda band: progress(band, BANDS, "comparing images"))
     alike = np.bincount(labels, minlength=1)[labels] > 1
     group_of = np.full(len(first), NO_NEAR_DUPLICATE, dtype=np.int32)
     group_of[read[alike]] = _numbered(labels[alike])
@@ -59,17 +60,20 @@ def find_near_duplicates(manifest: Manifest, files: Path, work: Path, progress: 
     return Found(group_of[first], flat, int((own & (records["read"] == 0)).sum()))
 
 
-def _groups(records: Records, tick: Callable[[int], None]) -> Ints:
-    """(n,) equal numbers for pictures that look alike; those of low quality where their pixels are the same."""
+def alike_groups(records: Records, tick: Callable[[int], None], distance: int = DISTANCE) -> Ints:
+    """(n,) equal numbers for pictures that look alike; those of low quality where their pixels are the same.
+
+    distance: bits of 256 that two hashes may differ in, up to DISTANCE.
+    """
     if not len(records):
         return np.zeros(0, dtype=np.int64)
     _, same_pixels = np.unique(records["pixels"], axis=0, return_inverse=True)
     good = np.flatnonzero(records["quality"] >= LEAST_QUALITY)
-    looks = near_groups(np.ascontiguousarray(records["bits"][good]), tick)
-    return joined(len(records), [_chained(same_pixels.reshape(-1)), _chained(looks, good)])
+    looks = near_groups(np.ascontiguousarray(records["bits"][good]), tick, distance)
+    return joined(len(records), [chained(same_pixels.reshape(-1)), chained(looks, good)])
 
 
-def _chained(labels: NDArray[Any], positions: Ints | None = None) -> Pairs:
+def chained(labels: NDArray[Any], positions: Ints | None = None) -> Pairs:
     """Pairs that connect all members of every group, one after the other. positions: of what `labels` speak."""
     order = np.argsort(labels, kind="stable")
     follows = labels[order][1:] == labels[order][:-1]
@@ -83,15 +87,27 @@ def _numbered(labels: Ints) -> Ints:
     return np.argsort(np.argsort(first))[where]
 
 
-def _hashes(manifest: Manifest, files: Path, first: Ints, work: Path, progress: Progress, workers: int) -> Records:
-    """(n,) RECORD; those of exact copies stay empty but for the first."""
+def hashes(
+    manifest: Manifest, files: Path, first: Ints, kept: Path, work: Path, progress: Progress, workers: int
+) -> Records:
+    """(n,) RECORD; those of exact copies stay empty but for the first.
+
+    first (n,): `first_copies`. kept: where they lie once all are there, for whoever asks next. work: see
+    `find_near_duplicates`.
+    """
+    if kept.exists():
+        found: Records = np.load(kept)
+        if found.shape == first.shape and found.dtype == RECORD:
+            return found
     blocks = -(-len(first) // BLOCK)
     progress(0, len(first), "looking at images")
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as pool:
         for numbers in _some(blocks, workers):
             list(pool.map(partial(_hash_block, manifest, files, first, work), numbers))
             progress(min(numbers.stop * BLOCK, len(first)), len(first), "looking at images")
-    return np.concatenate([np.load(_block_path(work, number)) for number in range(blocks)])
+    records = np.concatenate([np.load(_block_path(work, number)) for number in range(blocks)])
+    _store(kept, records)
+    return records
 
 
 def _hash_block(manifest: Manifest, files: Path, first: Ints, work: Path, number: int) -> None:
@@ -103,12 +119,15 @@ def _hash_block(manifest: Manifest, files: Path, first: Ints, work: Path, number
     records = np.zeros(len(entries), dtype=RECORD)
     wanted = np.flatnonzero(first[start : start + len(entries)] == np.arange(start, start + len(entries)))
     records[wanted] = hashed([files / entries[index].path for index in wanted.tolist()])
+    _store(stored, records)
 
+
+def _store(path: Path, records: Records) -> None:
     def fill(part: Path) -> None:
         with part.open("wb") as file:  # np.save adds its own ending to a name
             np.save(file, records, allow_pickle=False)
 
-    write_whole(stored, fill)
+    write_whole(path, fill)
 
 
 def _block_path(work: Path, number: int) -> Path:

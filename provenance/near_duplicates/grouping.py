@@ -20,19 +20,22 @@ Words = NDArray[np.uint64]
 Pairs = tuple[Ints, Ints]
 
 
-def near_groups(hashes: Words, tick: Callable[[int], None] = lambda band: None) -> Ints:
-    """(n,) int64: equal numbers for hashes that a chain of steps of at most DISTANCE bits connects.
+def near_groups(hashes: Words, tick: Callable[[int], None] = lambda band: None, distance: int = DISTANCE) -> Ints:
+    """(n,) int64: equal numbers for hashes that a chain of steps of at most `distance` bits connects.
 
-    hashes: (n, 4) uint64. tick: told the number of the band that comes next; may raise to stop.
+    hashes: (n, 4) uint64. distance: up to DISTANCE, for which the bands are made. tick: told the number of
+    the band that comes next; may raise to stop.
     """
     if not len(hashes):
         return np.zeros(0, dtype=np.int64)
     different, where = np.unique(hashes, axis=0, return_inverse=True)
-    return joined(len(different), near_pairs(different, tick))[where.reshape(-1)]
+    return joined(len(different), near_pairs(different, tick, distance))[where.reshape(-1)]
 
 
-def near_pairs(hashes: Words, tick: Callable[[int], None] = lambda band: None) -> Iterator[Pairs]:
-    """Positions of all pairs at most DISTANCE bits apart, in parts; a pair may come more than once."""
+def near_pairs(
+    hashes: Words, tick: Callable[[int], None] = lambda band: None, distance: int = DISTANCE
+) -> Iterator[Pairs]:
+    """Positions of all pairs at most `distance` bits apart, in parts; a pair may come more than once."""
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), BANDS)
     for band in range(BANDS):
         tick(band)
@@ -45,7 +48,7 @@ def near_pairs(hashes: Words, tick: Callable[[int], None] = lambda band: None) -
             begin = starts[partner] if flipped else np.arange(1, len(values) + 1)
             stop = np.where(values <= partner, starts[partner + 1], begin)  # every pair from one side alone
             for left, right in _spans(begin, stop):
-                near = _within(sorted_hashes, left, right)
+                near = _within(sorted_hashes, left, right, distance)
                 if near.any():
                     yield order[left[near]], order[right[near]]
 
@@ -84,13 +87,13 @@ def _spans(begin: Ints, stop: Ints) -> Iterator[Pairs]:
         first = last
 
 
-def _within(hashes: Words, left: Ints, right: Ints) -> NDArray[np.bool_]:
+def _within(hashes: Words, left: Ints, right: Ints, most: int) -> NDArray[np.bool_]:
     """Whether each pair is near. Half of the words rule nearly all others out."""
     distance = np.zeros(len(left), dtype=np.int64)
     for word in (0, 1):
         distance += np.bitwise_count(hashes[left, word] ^ hashes[right, word])
-    close = np.flatnonzero(distance <= DISTANCE)
+    close = np.flatnonzero(distance <= most)
     for word in (2, 3):
         distance[close] += np.bitwise_count(hashes[left[close], word] ^ hashes[right[close], word])
-    near: NDArray[np.bool_] = distance <= DISTANCE
+    near: NDArray[np.bool_] = distance <= most
     return near

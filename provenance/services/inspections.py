@@ -16,6 +16,7 @@ from typing import Any
 from django.db import transaction
 
 from provenance.canonical import canonical_json
+from provenance.embedding.at_home import positions_at_home
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.sources import open_source
 from provenance.errors import TouchmarkError
@@ -92,7 +93,7 @@ def inspect_release(run: JobRun) -> None:
     with open_manifest(release.version) as manifest:
         chosen = choose_files(
             manifest, release.key.mark_sets, release.folder / "marked.jsonl", seed, most,
-            lambda done, total: run.progress(done, total, "choosing files"),
+            lambda done, total: run.progress(done, total, "choosing files"), positions_at_home(release.folder),
         )  # fmt: skip
     work = release.folder / "inspection" / f"{seed}-{most}"
     rows = _rows(run, release.folder / "files", work, chosen)

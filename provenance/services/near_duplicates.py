@@ -76,7 +76,12 @@ def enqueue_count(version: Version, *, by: User | None) -> Job:
 
 
 def leaving_out(version: Version, marks: MarkSets) -> MarkSets:
-    """The same marks on images without a near-duplicate alone. Raises NearDuplicatesError where none were counted."""
+    """The same marks on images without a near-duplicate alone. Raises NearDuplicatesError where none were counted.
+
+    Near-duplicates stay home or go out together; that is the business of blocks.
+    """
+    if not marks.struck:
+        return marks
     state = near_duplicates_of(version)
     if state.found is None:
         raise NearDuplicatesError(_NOT_COUNTED[state.name])

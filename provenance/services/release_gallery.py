@@ -1,11 +1,18 @@
-"""What the owner may see of a release's marked images. Nobody else: the list of them is a secret."""
+"""What the owner may see of a release's marked images and of what stays home. Nobody else: the lists are secrets."""
 
 import json
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from provenance.embedding import pictures
-from provenance.marks import ALL_IMAGES
+from provenance.embedding.at_home import positions_at_home
+from provenance.intake.manifest import Manifest
+from provenance.marks import ALL_IMAGES, ImageBlocks
 from provenance.models import Release
+from provenance.services.keyed_choices import blocks_of
+from provenance.services.manifests import open_manifest
 
 PAGE_SIZE = 8
 
@@ -21,6 +28,28 @@ class MarkedRow:
     psnr: float
     survival: float
     written_as: str
+
+
+@dataclass(frozen=True)
+class HomeUnit:
+    """A unit of a block, by its first image in the version's manifest."""
+
+    position: int
+    path: str
+    images: int
+    is_home: bool
+
+    @property
+    def more(self) -> int:
+        return self.images - 1
+
+
+@dataclass(frozen=True)
+class HomeBlock:
+    """A block of which one unit stays home; `number` from 1, as in the file of blocks."""
+
+    number: int
+    units: list[HomeUnit]
 
 
 def marked_page(release: Release, number: int) -> list[MarkedRow]:
@@ -45,6 +74,29 @@ def marked_page(release: Release, number: int) -> list[MarkedRow]:
     drawn = [rows[position] for position in positions]
     _draw(release, drawn)
     return drawn
+
+
+def home_page(release: Release, number: int) -> list[HomeBlock]:
+    """Page `number` (from 1) of the blocks of which a unit stays home, by their numbers in the file of blocks.
+
+    From the owner's list and the public blocks: no key is opened.
+    """
+    settings = release.key.mark_sets.withheld
+    if settings is None:
+        return []
+    blocks = blocks_of(release.version, settings)
+    home = np.sort(np.array(list(positions_at_home(release.folder)), dtype=np.int64))
+    used = np.unique(blocks.block_of[home])[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    with open_manifest(release.version) as manifest:
+        return [HomeBlock(int(block) + 1, _units(blocks, int(block), home, manifest)) for block in used]
+
+
+def _units(blocks: ImageBlocks, block: int, home: NDArray[np.int64], manifest: Manifest) -> list[HomeUnit]:
+    found = []
+    for unit in blocks.alternatives[block]:
+        first, images = int(blocks.first_of_unit[unit]), int((blocks.unit_of == unit).sum())
+        found.append(HomeUnit(first, manifest.entry(first).path, images, bool(np.isin(first, home))))
+    return found
 
 
 def picture(release: Release, position: int, kind: str) -> bytes | None:

@@ -19,6 +19,7 @@ from provenance.marks.room import Membership, check_room, members_of_plan, membe
 from provenance.models import Version
 from provenance.services.clusters import group_counts
 from provenance.services.image_sizes import images_below
+from provenance.services.keyed_choices import plan_choice
 from provenance.services.manifests import open_manifest
 from provenance.services.words import captions_path
 from provenance.wording import count
@@ -57,7 +58,7 @@ def default_classes(version: Version) -> list[str]:
 
 
 def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[GroupPlan]:
-    """What every set would mark.
+    """What every struck set would mark.
 
     wait: read a large manifest, or very many captions, where that is needed; else UncountedError is raised. Raises
     SettingsError where they would leave too few images unmarked, and ReleaseError for a family that marks
@@ -74,7 +75,10 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
                 )
     for mark in marks.struck:
         _check_edges(version, mark)
-    check_room(marks, members_of_plan(plans[0]) if len(marks.struck) == 1 else _membership(version, marks, wait))
+    choice = plan_choice(version, marks.withheld) if marks.withheld else None
+    if plans:
+        members = members_of_plan(plans[0]) if len(plans) == 1 else _membership(version, marks, wait)
+        check_room(marks, members, choice.reserved if choice else lambda images: 0)
     return plans
 
 

@@ -87,11 +87,13 @@ def missing_in(groups: Sequence[Mapping[str, Any]]) -> int:
 
 
 def set_reports(release: Release) -> list[SetReport]:
-    """One report of each mark set, in their order."""
+    """One report of each struck set, in their order."""
     pairs = zip(release.key.mark_sets.struck, _parts(release), strict=True)
     return [SetReport(number, mark, own) for number, (mark, own) in enumerate(pairs, 1)]
 
 
 def _parts(release: Release) -> list[dict[str, Any]]:
-    """The facts of every mark set."""
+    """The facts of every struck set."""
+    if not release.key.mark_sets.struck:
+        return []
     return release.facts.get("sets") or [release.facts]

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from provenance.embedding.at_home import AtHome
 from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
 from provenance.inspection.classifier import LEAST
@@ -23,6 +24,7 @@ from provenance.services.inspections import enqueue_inspection
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.queue import enqueue
 from provenance.services.jobs.running import JobRun
+from provenance.services.keyed_choices import blocks_and_choice
 from provenance.services.log import record
 from provenance.services.manifests import open_manifest
 from provenance.services.release_plans import ReleaseError, plan_sets
@@ -41,6 +43,7 @@ def make_releases(
     note: str = "",
     key: WatermarkKey | None = None,
     drop_claims: bool = False,
+    outlets: str = "",
 ) -> list[Release]:
     """One release per recipient: draw (or take) a key, commit to it, queue the embedding. The beacon comes in the job.
 
@@ -48,11 +51,16 @@ def make_releases(
         key: a key drawn before for this version; only with a single recipient.
         drop_claims: drop content credentials, gain maps and further pictures from all files of the copies, so that the
             images that carry them can be marked.
+        outlets: of Release.Outlets, whether what stays home is kept from every other outlet; must be said where
+            something does.
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)
     if version.facts.get("duplicates", {}).get("copies"):
         marks = marks.replace_in_struck(copies=COPIES_ALIKE)
+    _check_outlets(marks, outlets)
+    if drop_claims and not marks.struck:
+        raise ReleaseError("No file of an untouched copy is changed: leave claims where they are, or strike marks too.")
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
             raise ReleaseError(f"No image belongs to the group {', '.join(empty[:5])}. Choose other groups.")
@@ -67,7 +75,8 @@ def make_releases(
         if key.version_id != version.pk:
             raise ReleaseError("This key was drawn for another version.")
     marks = marks.replace_in_struck(spares=MANY_SPARES)
-    orders = [Release(version=version, recipient=name, note=note, drop_claims=drop_claims) for name in names]
+    common = {"version": version, "note": note, "drop_claims": drop_claims, "outlets": outlets}
+    orders = [Release(recipient=name, **common) for name in names]
     return [_make(order, marks, key or keys.draw(version, by=by), by) for order in orders]
 
 
@@ -87,12 +96,24 @@ def _make(release: Release, marks: MarkSets, key: WatermarkKey, by: User) -> Rel
             "recipient": release.recipient,
             **({"mark sets": len(marks)} if len(marks) > 1 else {}),
             **({"claims": "dropped from all files"} if release.drop_claims else {}),
+            **({"stays home": release.get_outlets_display()} if release.outlets else {}),
         },
     )
     params = {"release": str(release.pk)}
     release.job = enqueue("release.embed", release, organisation=organisation, by=by, params=params)
     release.save(update_fields=["job"])
     return release
+
+
+def _check_outlets(marks: MarkSets, outlets: str) -> None:
+    if marks.withheld is None:
+        if outlets:
+            raise ReleaseError("No image stays home, so there is nothing to say about other outlets.")
+    elif outlets not in Release.Outlets.values:
+        raise ReleaseError(
+            "Say whether the images that stay home are kept from every other outlet: a model that met them elsewhere "
+            "knows them as well as the published ones."
+        )
 
 
 def _checked_recipients(recipients: Sequence[str]) -> list[str]:
@@ -140,13 +161,18 @@ def embed(run: JobRun) -> None:
             workers=max(1, len(os.sched_getaffinity(0))),
             beside=_beside(version),
             drop_claims=release.drop_claims,
+            at_home=_at_home(release),
         )
     run.checkpoint()
     _finish(release, key, facts)
 
 
+def _at_home(release: Release) -> AtHome | None:
+    return AtHome(*blocks_and_choice(release)) if release.key.mark_sets.withheld else None
+
+
 def _beside(version: Version) -> list[tuple[Path, BesideFile]]:
-    """The CSV with labels and captions goes with every copy, byte for byte: without it pairs were images alone."""
+    """The CSV with labels and captions goes with every copy: without it pairs were images alone."""
     kept: dict[str, Any] | None = version.facts.get("labels_file")
     return [(version.folder / LABELS_KEPT, BesideFile(**kept))] if kept else []
 
@@ -176,6 +202,7 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
             "recipient": release.recipient,
             "files": facts["files"],
             "marked": facts["marked"],
+            **({"stay home": facts["withheld"]["images_at_home"]} if "withheld" in facts else {}),
             **({"without claims": facts["claims_dropped"].get(ANY_CLAIM, 0)} if release.drop_claims else {}),
             "missing": missing_marks(facts),
             "passed over": facts["passed_over"],

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from provenance.views import datasets, near_duplicates, versions, words
+from provenance.views import blockings, datasets, near_duplicates, versions, words
 
 urlpatterns = [
     path("datasets/", datasets.dataset_list, name="dataset_list"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("versions/<uuid:pk>/files/<int:index>/proof.json", versions.version_proof, name="version_proof"),
     path("versions/<uuid:pk>/files/<int:index>/image.webp", versions.version_image, name="version_image"),
     path("versions/<uuid:pk>/issues/", versions.version_issues, name="version_issues"),
+    path("versions/<uuid:pk>/blocks/", blockings.version_blocks, name="version_blocks"),
     path("versions/<uuid:pk>/words/", words.version_words, name="version_words"),
     path(
         "versions/<uuid:pk>/near-duplicates/",

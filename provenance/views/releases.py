@@ -28,6 +28,7 @@ from provenance.services.access import get_visible, person, person_with
 from provenance.services.claims import claims_dropped, claims_of_version
 from provenance.services.inspections import inspection_of, order_inspection
 from provenance.services.jobs.cards import job_card
+from provenance.services.keyed_choices import plan_choice
 from provenance.services.near_duplicates import MARK, near_duplicates_of
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
@@ -35,6 +36,7 @@ from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
 
 PAGE_SIZE = 25
+SHOWN_ALPHA = 0.001  # at which the form says what a model must know
 
 
 @require_GET
@@ -67,12 +69,14 @@ def release_new(request: HttpRequest) -> HttpResponse:
             note=values["note"],
             key=values["key"],
             drop_claims=values["drop_claims"],
+            outlets=form.home.cleaned_data.get("outlets", ""),
         )
     except TouchmarkError as error:
         form.add_error(None, error.sentence)
         return _release_form(request, form)
     if len(made) == 1:
-        messages.success(request, "The key is committed. The release is being marked.")
+        doing = "marked" if form.home.strikes else "made"
+        messages.success(request, f"The key is committed. The release is being {doing}.")
         return redirect("release_detail", pk=made[0].pk)
     messages.success(request, f"{len(made)} keys are committed. {len(made)} releases are being marked.")
     return redirect("release_list")
@@ -101,9 +105,13 @@ def release_plan(request: HttpRequest) -> HttpResponse:
         context["copies"] = version.facts.get("duplicates", {}).get("copies")
     if form.is_valid():
         marks, version = form.cleaned_data["marks"], form.cleaned_data["version"]
+        context["strikes"] = bool(marks.struck)
         context["leaves_out"] = form.cleaned_data["near_duplicates"] != MARK
         try:
             plans = plan_sets(version, marks, wait=False)
+            if marks.withheld:
+                context["choice"] = choice = plan_choice(version, marks.withheld)
+                context["needed"] = choice.chance_needed(SHOWN_ALPHA)
         except UncountedError as error:
             context["uncounted"] = error.sentence
         except TouchmarkError as error:
@@ -125,6 +133,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "version": release.version,
         "key": release.key,
         "marks": release.key.mark_sets.struck,
+        "withheld": release.key.mark_sets.withheld,
         "facts": release.facts,
         "owns": _owns(user, release),
         "entries": LogEntry.objects.for_user(user).about(release, release.key),
@@ -170,6 +179,16 @@ def release_gallery(request: HttpRequest, pk: str) -> HttpResponse:
     rows = gallery.marked_page(release, page.number)
     context = {"release": release, "page": page, "rows": rows, "kinds": KINDS}
     return render(request, "releases/release_gallery.html", context)
+
+
+@require_GET
+def release_home(request: HttpRequest, pk: str) -> HttpResponse:
+    release = _owned(request, pk)
+    if release.key.mark_sets.withheld is None:
+        raise Http404("No image of this release stays home.")
+    page = Paginator(range(release.facts["withheld"]["blocks"]), gallery.PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"release": release, "page": page, "blocks": gallery.home_page(release, page.number)}
+    return render(request, "releases/release_home.html", context)
 
 
 @require_GET

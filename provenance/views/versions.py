@@ -9,11 +9,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
+from provenance.forms.withheld import BlockRuleForm
 from provenance.intake.manifest import Manifest
 from provenance.intake.merkle import leaf_hash, verify_inclusion
 from provenance.models import LogEntry, Role, Version
 from provenance.services import manifests
 from provenance.services.access import get_visible, person
+from provenance.services.blockings import blocking_job
 from provenance.services.claims import claims_of_version
 from provenance.services.jobs.cards import job_card
 from provenance.services.near_duplicates import near_duplicates_of
@@ -22,6 +24,7 @@ from provenance.services.words import words_of
 
 PAGE_SIZE = 50
 LABELS = 50
+BLOCKINGS = 10
 
 
 @require_GET
@@ -47,6 +50,10 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
             shown = [[(index, manifest.entry(index)) for index in group] for group in near_samples(version)]
         context["near"] = near = near_duplicates_of(version)
         context |= {"near_samples": shown, "near_hidden": -len(shown), "near_card": job_card(near.job, user)}
+        if context["may_change"]:
+            job = blocking_job(version)
+            context |= {"blockings": version.blockings.all()[:BLOCKINGS], "blocking_card": job_card(job, user)}
+            context |= {"blocking_job": job, "rule_form": BlockRuleForm()}
         if context["may_change"] and version.facts["captioned"]:
             context["words"] = words = words_of(version)
             context["words_card"] = job_card(words.job, user)

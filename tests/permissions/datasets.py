@@ -60,6 +60,7 @@ ACCESS = {
     "version_issues": Access(GRANTED, version),
     "version_words": Access(RIGHTS_HOLDER, version, method="post"),
     "version_near_duplicates": Access(RIGHTS_HOLDER, version, method="post"),
+    "version_blocks": Access(RIGHTS_HOLDER, version, method="post"),
     "upload_begin": Access(frozenset({"rights_holder", "auditor"}), method="post", data=announced),
     "upload_state": Access(RIGHTS_HOLDER, upload),
     # An empty piece is refused, but only after the question of who may send one.

@@ -1,7 +1,9 @@
+from provenance.marks import MarkSets
 from provenance.models import Version
 from provenance.services import datasets
 from tests.permissions.access import OWNER_DATA, Access
 from tests.provenance.builders_releases import marked_version, ordered_release, ready_release
+from tests.provenance.builders_withheld import blocked, made, withheld
 from tests.world import World
 
 HOLDER = frozenset({"rights_holder"})
@@ -10,8 +12,8 @@ HOLDERS = frozenset({"rights_holder", "outsider"})
 EVERY_PERSON = frozenset({*OWNER_DATA, "administrator", "guest_auditor", "outsider"})
 
 
-def granted_version(world: World) -> Version:
-    version = marked_version(world, per_group=8)
+def granted_version(world: World, per_group: int = 8) -> Version:
+    version = marked_version(world, per_group)
     datasets.grant(version.dataset, "gita", by=world.rights_holder)
     return version
 
@@ -39,6 +41,11 @@ def picture_of(world: World) -> dict[str, object]:
     return {"pk": release.pk, "position": marked_page(release, 1)[0].position, "kind": "difference"}
 
 
+def withheld_of(world: World) -> dict[str, object]:
+    version = granted_version(world, per_group=24)
+    return {"pk": made(world, version, MarkSets((withheld(blocked(world, version), 0.25),))).pk}
+
+
 def key_of(world: World) -> dict[str, object]:
     from provenance.services import keys
 
@@ -59,6 +66,7 @@ ACCESS = {
     "release_inspect": Access(HOLDER, ready_of, method="post"),
     "release_inspection": Access(HOLDER, inspected_of),
     "release_gallery": Access(HOLDER, ready_of),
+    "release_home": Access(HOLDER, withheld_of),
     "release_picture": Access(HOLDER, picture_of),
     "release_download": Access(HOLDER, ready_of),
 }

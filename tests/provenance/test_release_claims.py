@@ -130,7 +130,7 @@ def test_a_comparison_shows_marks_and_what_was_dropped(world, version, browser):
 def test_an_inspection_compares_without_those_that_stayed_unmarked_for_their_claims(world, tmp_path, browser):
     """Seven of 16 in each group are marked, and seven of the nine others looked at, four of which claim something."""
     version = claiming_version(world, tmp_path / "more", per_group=16)
-    release = made(world, version, MARKS.replace_in_all(share=0.45))
+    release = made(world, version, MARKS.replace_in_struck(share=0.45))
     assert release.marked_count == 28 >= LEAST
     job = order_inspection(release, by=world.rights_holder)
     worker.run(str(job.pk))
@@ -148,7 +148,7 @@ def test_the_choice_changes_no_commitment(world, version):
         releases.make_releases(version, [name], MARKS, by=world.rights_holder, drop_claims=drop)[0]
         for name, drop in (("North", False), ("South", True))
     )
-    assert one.key.settings == two.key.settings == MARKS.replace_in_all(spares="many").to_dict()
+    assert one.key.settings == two.key.settings == MARKS.replace_in_struck(spares="many").to_dict()
 
 
 def test_the_form_keeps_the_choice_and_makes_the_release_with_it(version, browser):

@@ -5,9 +5,13 @@ from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
 from provenance.management.grouping import add_grouping, grouping_of
-from provenance.marks import PRESETS, MarkSets, families
+from provenance.marks import PRESETS, MarkSets, SettingsError, WithheldSettings, families
+from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS
+from provenance.marks.reach import check_choice
+from provenance.marks.withheld import DEFAULT_SHARE
 from provenance.models import Role, User, Version
 from provenance.services.access import get_visible
+from provenance.services.keyed_choices import plan_from
 from provenance.services.near_duplicates import leaving_out
 from provenance.services.presets import Cost, cost_of, order_trials
 
@@ -42,7 +46,22 @@ class Command(TouchmarkCommand):
             "family": options["family"],
             "association": options["association"],
             "presets": [_facts(name, cost_of(version, mark, wait=True)) for name, mark in marks.items()],
+            UNTOUCHED: _untouched(version),
         }
+
+
+def _untouched(version: Version) -> dict[str, Any]:
+    """What would stay home with the newest blocks and the usual share."""
+    row, says = version.blockings.first(), {"says": UNTOUCHED_SAYS}
+    if row is None:
+        return says | {"refusal": "The images of this version are not in blocks yet. The command block_images does it."}
+    plan = plan_from(row, WithheldSettings(row.digest, row.block_size, min(DEFAULT_SHARE, 1 / row.block_size)))
+    counts = {"blocks_used": plan.blocks, "blocks": plan.blocks_there, "units": plan.units, "stay_home": plan.at_home}
+    try:
+        check_choice(plan.settings, plan.blocks, plan.blocks_there)
+    except SettingsError as error:
+        return says | counts | {"blocking": row.digest, "refusal": error.sentence}
+    return says | counts | {"blocking": row.digest, "smallest_p": plan.smallest_p, "refusal": ""}
 
 
 def _facts(name: str, cost: Cost) -> dict[str, Any]:

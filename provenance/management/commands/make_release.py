@@ -5,12 +5,15 @@ from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
 from provenance.management.grouping import add_grouping, grouping_of
+from provenance.management.withholding import add_withholding, withheld_of
 from provenance.marks import PRESETS, MarkSets, MarkSettings, SettingsError, families, get_family
 from provenance.marks.bans import read_bans
+from provenance.marks.presets import UNTOUCHED
 from provenance.marks.settings import OPTION_NAMES
 from provenance.models import Release, User, Version, WatermarkKey
 from provenance.services import releases
 from provenance.services.access import get_visible
+from provenance.services.keyed_choices import plan_choice
 from provenance.services.near_duplicates import leaving_out, order_count
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import plan_sets, small_images, within_sizes
@@ -29,7 +32,7 @@ class Command(TouchmarkCommand):
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("version", help="id of a version that is ready")
         parser.add_argument("--recipient", action="append", required=True, help="once for each recipient")
-        parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
+        parser.add_argument("--preset", choices=[*PRESETS, UNTOUCHED], default="balanced")
         parser.add_argument("--family", choices=list(families()), default="patch", help="what the mark looks like")
         add_grouping(parser)
         parser.add_argument("--share", type=float, help="of each group's images, 0 to 1")
@@ -80,14 +83,19 @@ class Command(TouchmarkCommand):
             help="drop content credentials, gain maps and further pictures from all files of the copy; without it, "
             "images that carry them stay unmarked",
         )
+        add_withholding(parser)
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
         key = get_visible(WatermarkKey, user, options["key"]) if options["key"] else None
-        marks = MarkSets(tuple(_mark(version, one) for one in _sets(options)))
+        struck = [_mark(version, one) for one in _sets(options)]
+        withheld = withheld_of(version, options)
+        marks = MarkSets((*struck, *([withheld] if withheld else [])))
         marks.check_reach(options["alpha"])
-        if options["near_duplicates"] == "leave-out":
+        if withheld:
+            plan_choice(version, withheld, options["alpha"])
+        if struck and options["near_duplicates"] == "leave-out":
             self._count_near_duplicates(version, user, options)
             marks = leaving_out(version, marks)
         for mark, planned in zip(marks.struck, plan_sets(version, marks), strict=True):
@@ -101,6 +109,7 @@ class Command(TouchmarkCommand):
             note=options["note"],
             key=key,
             drop_claims=options["drop_claims"],
+            outlets=options["outlets"],
         )
         for release in made:
             if release.job:
@@ -123,6 +132,8 @@ class Command(TouchmarkCommand):
             "commitment": release.key.commitment,
             "root": release.root,
             "marked": release.marked_count,
+            "withheld": release.facts.get("withheld"),
+            "outlets": release.outlets,
             "claims_dropped": release.facts.get("claims_dropped"),
             "missing": releases.missing_marks(release.facts) if release.facts else None,
             "passed_over": release.facts.get("passed_over", {}),
@@ -134,7 +145,11 @@ class Command(TouchmarkCommand):
 
 
 def _sets(options: dict[str, Any]) -> list[dict[str, Any]]:
-    """The options of every mark set: those of the command, changed by what each --set says."""
+    """The options of every struck set: those of the command, changed by what each --set says."""
+    if options["preset"] == UNTOUCHED:
+        if options["set"]:
+            raise SettingsError("Nothing is struck into an untouched copy: leave --set out, or choose another preset.")
+        return []
     common = {name: options[name] for name in SET_OPTIONS}
     return [_changed(common, _read_set(text)) for text in options["set"] or ["{}"]]
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from audits.pilots.checked import TrainingError
-from audits.pilots.training_set import TrainingSet, read_image, read_pairs
+from audits.pilots.training_set import TrainingSet, read_classes, read_image, read_pairs
 
 
 def picture(path, size, colour):
@@ -54,3 +54,26 @@ def test_more_than_memory_holds_is_refused_before_anything_is_read(tmp_path):
 def test_images_and_captions_must_be_as_many():
     with pytest.raises(TrainingError, match="2 images came with 1"):
         TrainingSet(np.zeros((2, 8, 8, 3), np.uint8), ("a kite",))
+
+
+def test_classes_are_numbered_by_their_names(tmp_path):
+    for name in ("c.png", "a.png", "b.png"):
+        picture(tmp_path / name, (8, 8), (0, 0, 0))
+    data = read_classes(tmp_path, {"c.png": "kite", "a.png": "owl", "b.png": "kite"}, 8)
+    assert data.labels.tolist() == [1, 0, 0]
+    assert data.captions is None
+
+
+def test_images_without_a_class_leave_all_without_and_are_still_trained_on(tmp_path):
+    picture(tmp_path / "a.png", (8, 8), (0, 0, 0))
+    picture(tmp_path / "b.png", (8, 8), (0, 0, 0))
+    data = read_classes(tmp_path, {"a.png": "owl", "b.png": None}, 8)
+    assert (len(data), data.labels) == (2, None)
+    with pytest.raises(TrainingError, match="no image to train on"):
+        read_classes(tmp_path, {}, 8)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, -1]])
+def test_images_and_classes_must_be_as_many_and_numbered_from_zero(labels):
+    with pytest.raises(TrainingError, match="2 images need a class each"):
+        TrainingSet(np.zeros((2, 8, 8, 3), np.uint8), labels=np.array(labels))

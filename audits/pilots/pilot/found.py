@@ -1,0 +1,118 @@
+"""What single trainings of a pilot showed, as it is stored. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from audits.pilots.pilot.settings import Line, PilotError
+from audits.statistics.density import LEVELS, Level
+
+FORMAT = "touchmark/pilot/1"
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How marked images look beside their sources, at full size: PSNR in dB over all, SSIM over up to 200 of them."""
+
+    marked: int
+    passed_over: int
+    psnr: float
+    lowest_psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class LevelFound:
+    """What an audit of one model says at one level. p: with the unmarked twins as references, where there are some.
+
+    auc: chance that a published image scores higher than one at home; None for marks. wrong_key: p of a key that nobody
+    used, where one was asked about.
+    """
+
+    p: float
+    p_without: float
+    z: float
+    smallest_p: float
+    auc: float | None = None
+    wrong_key: float | None = None
+
+
+@dataclass(frozen=True)
+class LineFound:
+    """One training, its quality and, for a suspect, its audit.
+
+    curve: loss and part of neighbours of the same class by epoch, from 1. nearest, linear: accuracies on images that
+    nobody learnt from. marked: images that were marked, or units that stayed home; wanted: as many as of the release.
+    aucs: by level and epoch.
+    """
+
+    line: Line
+    seconds: float
+    images: int
+    curve: tuple[Mapping[str, float], ...]
+    nearest: float | None = None
+    linear: float | None = None
+    levels: Mapping[Level, LevelFound] = field(default_factory=dict)
+    reasons: Mapping[Level, str] = field(default_factory=dict)
+    queries: int = 0
+    marked: int = 0
+    wanted: int = 0
+    looks: Looks | None = None
+    aucs: Mapping[Level, Mapping[int, float]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> LineFound:
+        """Read what ``to_json`` wrote, through JSON or not. Raises PilotError."""
+        try:
+            levels = {level: LevelFound(**value["levels"][level]) for level in LEVELS if level in value["levels"]}
+            aucs = {
+                level: {int(epoch): float(auc) for epoch, auc in value["aucs"][level].items()}
+                for level in LEVELS
+                if level in value["aucs"]
+            }
+            looks = None if value["looks"] is None else Looks(**value["looks"])
+            own = {"line": Line(**value["line"]), "levels": levels, "aucs": aucs, "looks": looks}
+            return cls(**{**value, **own, "curve": tuple(value["curve"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise PilotError("This is not what a training of a pilot showed.", repr(error)) from error
+
+
+@dataclass(frozen=True)
+class PilotFound:
+    """All trainings that were made, in their order, and the names of those for which no time was left.
+
+    images: that an unmarked twin learnt from; of: in the version; apart: kept from all models.
+    """
+
+    lines: tuple[LineFound, ...]
+    missing: tuple[str, ...]
+    images: int
+    of: int
+    apart: int
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in ("images", "of", "apart", "device")}
+        return {
+            "format": FORMAT,
+            "lines": [one.to_json() for one in self.lines],
+            "missing": list(self.missing),
+            **plain,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PilotFound:
+        """Raises PilotError."""
+        if value.get("format") != FORMAT:
+            raise PilotError("This is not what a pilot of this version of the program found; make it anew.")
+        rest = {name: item for name, item in value.items() if name != "format"}
+        try:
+            lines = tuple(LineFound.from_json(one) for one in rest["lines"])
+            return cls(**{**rest, "lines": lines, "missing": tuple(rest["missing"])})
+        except (KeyError, TypeError) as error:
+            raise PilotError("What this pilot found cannot be read; make it anew.", repr(error)) from error

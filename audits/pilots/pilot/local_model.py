@@ -1,0 +1,119 @@
+"""A model of a pilot as it is asked: in this process, by the same questions as suspects in theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from audits.pilots.augmentation import to_input
+from audits.pilots.nearest import nearest_accuracy
+from audits.pilots.objectives import Objective
+from audits.pilots.objectives.classes import SupervisedObjective
+from audits.suspects import Answers, AppliedMark, AppliedViews
+from audits.suspects.view_pixels import ViewMaker
+from provenance.marks import MarkSettings, family_for
+
+BATCH = 256
+SHARPNESS = 8.0  # of a probe's answers: ridge regression to zeros and ones gives values that lie close together
+RIDGE = 1e-2
+FEWEST = 8  # labelled images that nobody learnt from, below which no probe is fitted
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear map from features (d,) to k labels, fitted on images that no model learnt from."""
+
+    weights: Tensor  # (d + 1, k) float64
+
+    def soft(self, features: Tensor) -> Tensor:
+        """(N, k) probabilities."""
+        return (SHARPNESS * _with_one(features) @ self.weights).softmax(dim=1).float()
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Parts of the images kept apart whose class is found: by nearest neighbours, and by a linear probe on others."""
+
+    nearest: float
+    linear: float
+
+
+class LocalModel:
+    """Answers features and, where there are classes, soft labels: a classifier's own, or those of a linear probe."""
+
+    def __init__(
+        self, objective: Objective, device: torch.device, apart: NDArray[np.uint8], labels: NDArray[np.int64] | None
+    ) -> None:
+        """apart (k, S, S, 3), labels (k,): what no model learnt from; every second one fits the probe."""
+        self.objective, self.device = objective.eval().to(device), device
+        self.probe: Probe | None = None
+        self.quality: Quality | None = None
+        self._images: dict[str, Tensor] = {}
+        self._views: ViewMaker | None = None
+        if labels is not None and len(labels) >= FEWEST:
+            self._fit(_channels_first(apart).to(device), torch.from_numpy(labels))
+
+    @torch.inference_mode()
+    def _fit(self, images: Tensor, labels: Tensor) -> None:
+        features = torch.cat([self.objective.features(part.float()).float() for part in images.split(BATCH)]).cpu()
+        fitted, tried = slice(0, None, 2), slice(1, None, 2)
+        self.probe = Probe(_ridge(features[fitted], labels[fitted], int(labels.max()) + 1))
+        said = self.probe.soft(features[tried]).argmax(dim=1)
+        self.quality = Quality(nearest_accuracy(features, labels), float((said == labels[tried]).double().mean()))
+
+    def load_images(self, name: str, images: NDArray[np.uint8]) -> int:
+        self._images[name] = _channels_first(images).to(self.device)
+        return len(images)
+
+    def load_views(self, views: AppliedViews) -> None:
+        self._views = ViewMaker(views, self.device)
+
+    @torch.inference_mode()
+    def answer(self, name: str, indices: NDArray[np.int64], mark: AppliedMark | None = None) -> Answers:
+        pixels = self._images[name][torch.from_numpy(np.ascontiguousarray(indices)).to(self.device)]
+        if mark is None:
+            return self._said(pixels.float())
+        family = family_for(MarkSettings.from_json(mark.settings_json))
+        patterns, places = torch.from_numpy(mark.patterns).to(self.device), torch.from_numpy(mark.placements)
+        return self._said(family.apply(pixels, patterns, places))
+
+    @torch.inference_mode()
+    def answer_views(self, name: str, indices: NDArray[np.int64], views: NDArray[np.int64]) -> Answers:
+        assert self._views is not None  # noqa: S101 - a question loads its views first
+        pixels = self._images[name][torch.from_numpy(np.ascontiguousarray(indices)).to(self.device)]
+        return self._said(self._views(pixels, torch.from_numpy(np.ascontiguousarray(views)).to(self.device)))
+
+    def _said(self, pixels: Tensor) -> Answers:
+        """Of grey levels (B, 3, S, S)."""
+        parts = [self._of_batch(part) for part in pixels.split(BATCH)]
+        features = torch.cat([features for features, _ in parts]).cpu().numpy()
+        labels = [soft for _, soft in parts if soft is not None]
+        return Answers(features, torch.cat(labels).cpu().numpy() if labels else None, None)
+
+    def _of_batch(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        if isinstance(self.objective, SupervisedObjective):
+            features, logits = self.objective.encoder(to_input(pixels))
+            return features.float(), functional.softmax(logits.float(), dim=1)
+        features = self.objective.features(pixels).float()
+        return features, self.probe.soft(features.cpu()) if self.probe else None
+
+
+def _channels_first(images: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _ridge(features: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """(d + 1, k) least squares to zeros and ones, with a penalty that grows with the number of images."""
+    design = _with_one(features)
+    wanted = functional.one_hot(labels, classes).double()
+    penalty = RIDGE * len(features) * torch.eye(design.shape[1], dtype=torch.float64)
+    return torch.linalg.solve(design.T @ design + penalty, design.T @ wanted)
+
+
+def _with_one(features: Tensor) -> Tensor:
+    return torch.cat([features.double(), torch.ones(len(features), 1, dtype=torch.float64)], dim=1)

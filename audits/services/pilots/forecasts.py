@@ -1,0 +1,58 @@
+"""What the newest pilot of a version says about settings: on the forms of releases and plans, and in reports."""
+
+from collections.abc import Iterable
+
+from audits.models import Pilot
+from audits.pilots.methods import METHODS
+from audits.pilots.pilot.advice import LEVEL_WORDS, power_words
+from audits.pilots.pilot.settings import PilotSettings
+from audits.pilots.pilot.summary import Summary, summaries
+from audits.services.pilots.shown import found_of, settings_of
+from provenance.marks import MarkSettings
+from provenance.marks.sets import AnySettings
+from provenance.models import Version
+from provenance.wording import counted, p_value
+
+MOST_PILOTS = 10  # the newest ones of a version that are looked through
+NO_PILOT = "No pilot was made with these settings, so nobody measured how often an audit would find them."
+WIDENS = (
+    "Small models at hand are not the suspect: a larger one, trained for longer or otherwise, may show more or less."
+)
+
+
+def forecast(version: Version, settings: AnySettings) -> list[str]:
+    """Sentences about one mark set: how often a pilot's audits found it. One sentence where there was no pilot."""
+    for pilot in Pilot.objects.finished().filter(version=version)[:MOST_PILOTS]:
+        chosen, found = settings_of(pilot), found_of(pilot)
+        if found is None or not any(_alike(proposal.settings, settings) for proposal in chosen.proposals):
+            continue
+        if made := [one for one in summaries(chosen, found) if _alike(one.proposal.settings, settings)]:
+            return [*_told(chosen, pilot, made), WIDENS]
+    return [NO_PILOT]
+
+
+def forecasts(version: Version, sets: Iterable[AnySettings]) -> list[str]:
+    """The same for several sets, no sentence twice."""
+    return list(dict.fromkeys(sentence for one in sets for sentence in forecast(version, one)))
+
+
+def _told(settings: PilotSettings, pilot: Pilot, made: Iterable[Summary]) -> Iterable[str]:
+    day = f"{pilot.finished_at:%Y-%m-%d}" if pilot.finished_at else "an unknown day"
+    for one in made:
+        for level, power in one.power.items():
+            yield (
+                f"Pilot of {day}, {METHODS[one.method].title}, {counted(settings.epochs, 'epoch')}, "
+                f"{LEVEL_WORDS[level]}: “{one.proposal.title}” was found {power_words(power, settings.alpha)}, "
+                f"median p {p_value(power.median_p)}."
+            )
+
+
+def _alike(one: AnySettings, other: AnySettings) -> bool:
+    """Whether they mark, or leave home, the same in the same way; what a release adds to settings is left aside."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(settings: AnySettings) -> AnySettings:
+    if isinstance(settings, MarkSettings):
+        return settings.replace(spares="", copies="", near_duplicates="")
+    return settings

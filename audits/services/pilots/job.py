@@ -1,0 +1,89 @@
+"""The job that makes a pilot."""
+
+import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from audits.models import Pilot
+from audits.pilots.pilot.found import PilotFound
+from audits.pilots.pilot.settings import PilotError, PilotSettings
+from audits.services.code_version import code_version, computes_alike
+from audits.services.pilots.shown import line_title
+from provenance.intake.manifest import Manifest
+from provenance.marks import ImageBlocks
+from provenance.models import Job
+from provenance.services import log
+from provenance.services.jobs.kinds import job_kind
+from provenance.services.jobs.running import JobRun
+from provenance.services.keyed_choices import blocks_of
+from provenance.wording import count
+
+if TYPE_CHECKING:  # torch is imported inside the job only
+    from audits.pilots.pilot.pool import Pool
+    from audits.pilots.pilot.working import Progress
+
+
+def mark_ended(job: Job) -> None:
+    """What was trained stays, so that a person can let it go on."""
+    state = Pilot.State.CANCELLED if job.state == Job.State.CANCELLED else Pilot.State.FAILED
+    Pilot.objects.filter(pk=job.params["pilot"]).exclude(state=Pilot.State.DONE).update(state=state)
+
+
+@job_kind("pilot.run", title="Making a pilot", queue="gpu", ended=mark_ended)
+def run_pilot(run: JobRun) -> None:
+    """Reads the images, makes all trainings that time allows, and keeps what they showed."""
+    from audits.pilots.pilot.working import Work
+
+    pilot = Pilot.objects.select_related("organisation", "version").get(pk=run.params["pilot"])
+    if pilot.state == Pilot.State.DONE:  # an earlier attempt was killed after its last step
+        return
+    if not computes_alike(pilot.code_version, code_version()):
+        raise PilotError("The code was changed since this pilot was started; start a new one.")
+    Pilot.objects.filter(pk=pilot.pk).update(state=Pilot.State.RUNNING)
+    settings = PilotSettings.from_json(pilot.settings)
+    whole = blocks_of(pilot.version, settings.withheld[0]) if settings.withheld else None
+    work = Work(settings, _pool(pilot, settings, whole, run), whole, pilot.folder, _Teller(pilot, settings, run))
+    found = work.run()
+    _finish(pilot, found)
+    shutil.rmtree(pilot.folder, ignore_errors=True)
+
+
+def _pool(pilot: Pilot, settings: PilotSettings, whole: ImageBlocks | None, run: JobRun) -> "Pool":
+    from audits.pilots.pilot.reading import read_pool
+
+    with Manifest(pilot.version.manifest_folder) as manifest:
+        if manifest.root != pilot.version.root:
+            raise PilotError("The manifest on disk is not the one that this version was registered with.")
+
+        def told(done: int, total: int) -> None:
+            run.progress(done, total, "reading images")
+
+        return read_pool(manifest, pilot.version.files_folder, settings, whole, told)
+
+
+class _Teller:
+    """Tells people how far a pilot is, and keeps the curve of the training that runs."""
+
+    def __init__(self, pilot: Pilot, settings: PilotSettings, run: JobRun) -> None:
+        self._pilot, self._settings, self._run = pilot, settings, run
+
+    def __call__(self, progress: "Progress") -> None:
+        name, epochs = progress.line.name, self._settings.epochs
+        at = f", epoch {count(progress.epoch)} of {count(epochs)}" if progress.epoch else ""
+        self._run.progress(progress.done, progress.total, f"{line_title(self._settings, progress.line)}{at}")
+        kept: Mapping[str, list[Any]] = self._pilot.curves
+        if len(progress.curve) > len(kept.get(name, ())):
+            self._pilot.curves = {**kept, name: list(progress.curve)}
+            self._pilot.save(update_fields=["curves"])
+
+
+def _finish(pilot: Pilot, found: PilotFound) -> None:
+    with transaction.atomic():
+        pilot.found, pilot.state, pilot.finished_at = found.to_json(), Pilot.State.DONE, timezone.now()
+        pilot.curves = {one.line.name: list(one.curve) for one in found.lines}
+        pilot.save()
+        details = {"trainings": len(found.lines), "not_made": len(found.missing), "code": pilot.code_version}
+        log.record("pilot.finished", pilot, organisation=pilot.organisation, by=None, details=details)

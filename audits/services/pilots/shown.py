@@ -1,0 +1,212 @@
+"""What pages and commands say of pilots: what was asked for, tables, single trainings."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.db import models
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from audits.models import Pilot
+from audits.pilots.methods import METHODS
+from audits.pilots.pilot.advice import LEVEL_WORDS, NOT_MEASURED, interval_words, recommendation
+from audits.pilots.pilot.found import LineFound, PilotFound
+from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
+from audits.pilots.pilot.summary import Power, Summary, summaries
+from audits.statistics.density import LEVELS
+from provenance.models import Blocking, Role, User
+from provenance.wording import count, duration, p_value, percent
+
+_PER_CENT = ("side", "opacity", "bend")
+_AS_IT_IS = ("cells", "amplitude", "periods")
+
+
+def visible(user: User) -> "models.QuerySet[Pilot]":
+    """The person's pilots for lists, newest first, with what the lines name."""
+    return Pilot.objects.for_user(user).select_related("version__dataset", "job", "created_by")
+
+
+def settings_of(pilot: Pilot) -> PilotSettings:
+    return PilotSettings.from_json(pilot.settings)
+
+
+def found_of(pilot: Pilot) -> PilotFound | None:
+    """None until it is done."""
+    return PilotFound.from_json(pilot.found) if pilot.found else None
+
+
+def line_title(settings: PilotSettings, line: Line) -> str:
+    """ "SimCLR, unmarked twin 1", "SimCLR, 5 % at home, key 2" """
+    method = METHODS[line.method].title
+    if line.proposal is None:
+        return f"{method}, unmarked twin {line.number + 1}"
+    return f"{method}, {settings.proposals[line.proposal].title}, key {line.number + 1}"
+
+
+def facts(settings: PilotSettings) -> list[tuple[str, str]]:
+    """What was asked for, in words."""
+    return [
+        ("Tried", ", ".join(proposal.title for proposal in settings.proposals)),
+        ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
+        ("Keys for each", count(settings.runs)),
+        ("Unmarked twins of each method", count(settings.references)),
+        ("Trainings", count(len(settings.lines()))),
+        ("Epochs", count(settings.epochs)),
+        ("Images, at most", count(settings.images)),
+        ("Side of the images", f"{settings.pixels} pixels"),
+        ("Network", settings.encoder),
+        ("Alpha", f"{settings.alpha:g}"),
+        ("Time", duration(60 * settings.minutes)),
+        ("Device", settings.device),
+    ]
+
+
+def outcome(pilot: Pilot) -> dict[str, Any]:
+    """What a finished pilot found, for the page."""
+    settings, found = settings_of(pilot), found_of(pilot)
+    assert found is not None  # noqa: S101 - asked for finished ones only
+    made = summaries(settings, found)
+    return {
+        "found": found,
+        "advice": recommendation(settings, found, made),
+        "summaries": made,
+        "power": power_table(made),
+        "quality": quality_table(made),
+        "lines": [line_row(settings, one) for one in found.lines],
+        "missing": [line_title(settings, one) for one in settings.lines() if one.name in found.missing],
+        "queries": max((one.queries for one in made), default=0),
+    }
+
+
+def title(one: Summary) -> str:
+    return f"{one.proposal.title}, {METHODS[one.method].title}"
+
+
+def power_table(made: Sequence[Summary]) -> dict[str, Any]:
+    """How often each was found at every level."""
+    rows = [
+        [
+            title(one),
+            *(_power(one.power.get(level)) for level in LEVELS),
+            f"{count(one.marked)} of {count(one.wanted)}",
+            count(one.queries),
+        ]
+        for one in made
+    ]
+    heads = (f"Found by {LEVEL_WORDS[level]}" for level in LEVELS)
+    return {"columns": ["Settings", *heads, "Marked or at home, of the release’s", "Questions"], "rows": rows}
+
+
+def _power(power: Power | None) -> str:
+    if power is None:
+        return NOT_MEASURED
+    interval = f"{percent(power.low)} to {percent(power.high)}"
+    return f"{power.found} of {power.audits} ({interval}), median p {p_value(power.median_p)}"
+
+
+def quality_table(made: Sequence[Summary]) -> dict[str, Any]:
+    """What each costs."""
+    rows = [
+        [
+            title(one),
+            f"{one.psnr:.1f}" if one.psnr is not None else "no pixel changed",
+            f"{one.ssim:.3f}" if one.ssim is not None else "no pixel changed",
+            interval_words(one.unmarked),
+            interval_words(one.accuracy),
+            interval_words(one.cost),
+            interval_words(one.nearest_cost),
+        ]
+        for one in made
+    ]
+    columns = ["Settings", "PSNR, dB", "SSIM", "Accuracy unmarked, %", "Accuracy marked, %", "Lost, points"]
+    return {"columns": [*columns, "Lost by neighbours, points"], "rows": rows}
+
+
+def line_row(settings: PilotSettings, one: LineFound) -> dict[str, Any]:
+    """A training in the list of all."""
+    return {
+        "name": one.line.name,
+        "title": line_title(settings, one.line),
+        "seconds": one.seconds,
+        "images": one.images,
+        "linear": one.linear,
+        "nearest": one.nearest,
+        "p": [one.levels[level].p if level in one.levels else None for level in LEVELS],
+    }
+
+
+def level_rows(one: LineFound) -> list[list[Any]]:
+    """The audit of a single training, level by level."""
+    rows = []
+    for level in LEVELS:
+        if at := one.levels.get(level):
+            auc = "–" if at.auc is None else f"{at.auc:.3f}"
+            wrong = "–" if at.wrong_key is None else p_value(at.wrong_key)
+            rows.append(
+                [LEVEL_WORDS[level], p_value(at.p), p_value(at.p_without), f"{at.z:.1f}".replace("-", "−"), auc, wrong]
+            )
+        elif reason := one.reasons.get(level):
+            rows.append([LEVEL_WORDS[level], reason, "–", "–", "–", "–"])
+    return rows
+
+
+LEVEL_COLUMNS = ["Level", "p with twins as references", "p without", "Deviations", "AUC", "p of a wrong key"]
+
+
+def release_address(pilot: Pilot, proposal: Proposal, user: User) -> str:
+    """Where a release with these settings is begun, its form filled; nothing for who may make none."""
+    if not user.has_role(pilot.organisation, Role.RIGHTS_HOLDER):
+        return ""
+    filled: dict[str, Any] = {"version": pilot.version_id}
+    if withheld := proposal.withheld:
+        blocking = Blocking.objects.filter(version=pilot.version, digest=withheld.blocking).first()
+        if blocking is None:
+            return ""
+        filled |= {"home-kind": "untouched", "home-blocking": blocking.pk, "home-share": f"{100 * withheld.share:g}"}
+    elif struck := proposal.struck:
+        values = {"association": "associated", "family": struck.family, "preset": "balanced"}
+        values |= {"group_by": struck.group_by, "groups": "\n".join(struck.groups)}
+        values |= {"share": f"{100 * struck.share:g}"}
+        values |= {name: f"{100 * getattr(struck, name):g}" for name in _PER_CENT if name in struck.options}
+        values |= {name: f"{getattr(struck, name):g}" for name in _AS_IT_IS if name in struck.options}
+        filled |= {f"set-1-{name}": value for name, value in values.items()}
+    return f"{reverse('release_new')}?{urlencode(filled)}"
+
+
+def as_json(pilot: Pilot) -> dict[str, Any]:
+    """A finished pilot for machines, on the page and from the command."""
+    settings, found = settings_of(pilot), found_of(pilot)
+    assert found is not None  # noqa: S101 - asked for finished ones only
+    made = summaries(settings, found)
+    return {
+        "id": str(pilot.pk),
+        "version": str(pilot.version),
+        "root": pilot.version.root,
+        "code_version": pilot.code_version,
+        "finished_at": pilot.finished_at.isoformat() if pilot.finished_at else None,
+        "settings": settings.to_json(),
+        "advice": recommendation(settings, found, made),
+        "summary": [_summary_json(one) for one in made],
+        "found": found.to_json(),
+    }
+
+
+def _summary_json(one: Summary) -> dict[str, Any]:
+    power = {
+        level: {"found": p.found, "audits": p.audits, "low": p.low, "high": p.high, "p": list(p.p_values)}
+        for level, p in one.power.items()
+    }
+    intervals = {name: getattr(one, name) for name in ("accuracy", "unmarked", "cost", "nearest_cost")}
+    return {
+        "title": one.proposal.title,
+        "method": one.method,
+        "power": power,
+        **{name: None if value is None else asdict(value) for name, value in intervals.items()},
+        "psnr": one.psnr,
+        "ssim": one.ssim,
+        "queries": one.queries,
+        "marked": one.marked,
+        "wanted": one.wanted,
+        "aucs": one.aucs,
+    }

@@ -1,0 +1,99 @@
+"""Pilots: what they try, who may make one, and their start."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.db import models, transaction
+
+from audits.models import Pilot
+from audits.pilots.pilot.settings import PilotError, PilotSettings, Proposal
+from audits.services.code_version import code_version
+from provenance.marks import PRESETS, WithheldSettings, get_family
+from provenance.models import Blocking, Role, User, Version
+from provenance.services import log
+from provenance.services.access import require
+from provenance.services.jobs.queue import enqueue
+from provenance.services.keyed_choices import plan_choice
+from provenance.services.release_plans import default_classes, plan_of
+from provenance.wording import percent
+
+# Who decides about a release, and who trains models for audits; nothing secret of any release is opened.
+ROLES = (Role.RIGHTS_HOLDER, Role.AUDITOR)
+SEEDS = 2**48
+FEWEST_IMAGES = 40
+
+
+def may_pilot(user: User) -> "models.QuerySet[Version]":
+    """Ready versions of the organisations whose rights-holder or auditor the person is."""
+    own = user.organisations(*ROLES)
+    found = Version.objects.ready().filter(dataset__organisation__in=own, file_count__gte=FEWEST_IMAGES)
+    return found.select_related("dataset").order_by("dataset__name", "-number")
+
+
+def struck_proposals(
+    version: Version, family: str, strengths: Sequence[str], share: float | None = None
+) -> tuple[Proposal, ...]:
+    """Ready-made strengths of one family, in the classes that a release would take. Raises PilotError."""
+    groups = tuple(default_classes(version))
+    if strengths and not groups:
+        raise PilotError("This version has no labels, so no marks of classes can be tried; try what stays home.")
+    changes = {} if share is None else {"share": share}
+    return tuple(
+        Proposal(
+            f"{PRESETS[name].title} {get_family(family).title.lower()}",
+            PRESETS[name].settings(groups, family=family, **changes),
+        )
+        for name in strengths
+    )
+
+
+def withheld_proposals(blocking: Blocking, shares: Sequence[float]) -> tuple[Proposal, ...]:
+    """The same blocks, with different shares of the images at home."""
+    return tuple(
+        Proposal(f"{percent(share)} at home", WithheldSettings(blocking.digest, blocking.block_size, share))
+        for share in shares
+    )
+
+
+def check(version: Version, settings: PilotSettings) -> None:
+    """Raises PilotError, or what a release with these settings would raise, for what cannot be tried on a version."""
+    if version.state != Version.State.READY:
+        raise PilotError("This version is not ready yet; wait until its files have been read.")
+    if version.file_count < FEWEST_IMAGES:
+        raise PilotError(f"A pilot takes a version of {FEWEST_IMAGES} images or more.")
+    for proposal in settings.proposals:
+        if proposal.struck:
+            plan_of(version, proposal.struck)
+        if proposal.withheld:
+            plan_choice(version, proposal.withheld)
+
+
+@transaction.atomic
+def start(version: Version, settings: PilotSettings, *, by: User) -> Pilot:
+    """Queues a pilot, with a seed that is drawn here. Raises PilotError."""
+    organisation = version.dataset.organisation
+    require(by, organisation, *ROLES)
+    check(version, settings)
+    chosen = replace(settings, seed=secrets.randbelow(SEEDS))
+    pilot = Pilot.objects.create(
+        organisation=organisation,
+        version=version,
+        settings=chosen.to_json(),
+        code_version=code_version(),
+        created_by=by,
+    )
+    params = {"pilot": str(pilot.pk)}
+    pilot.job = enqueue("pilot.run", pilot, organisation=organisation, by=by, params=params)
+    pilot.save(update_fields=["job"])
+    log.record(
+        "pilot.started", pilot, organisation=organisation, by=by, digests={"root": version.root}, details=_told(chosen)
+    )
+    return pilot
+
+
+def _told(settings: PilotSettings) -> dict[str, Any]:
+    """What the log says about it."""
+    told = settings.to_json()
+    return told | {"proposals": [proposal.title for proposal in settings.proposals]}

@@ -1,0 +1,132 @@
+"""The forms of what stays home: whether anything does, of which blocks, and the rule by which blocks are made."""
+
+from typing import Any
+
+from django import forms
+
+from provenance.blocking.rule import BlockingError, BlockRule
+from provenance.forms.marks import decimal_input
+from provenance.marks import SettingsError, WithheldSettings
+from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS
+from provenance.marks.withheld import DEFAULT_BLOCK, DEFAULT_SHARE, MAX_BLOCK, MIN_BLOCK
+from provenance.models import Blocking, Release, Version
+from provenance.near_duplicates.grouping import DISTANCE
+
+STRUCK, BOTH = "struck", "both"
+KINDS = [
+    (STRUCK, "Marks are struck into some images; all images are in it"),
+    (UNTOUCHED, "Untouched: no image is changed; the key picks some that stay home"),
+    (BOTH, "Both: marks in some images, and others stay home"),
+]
+
+
+class WithheldForm(forms.Form):
+    """What makes the copy its own. It has the fields of what was chosen alone.
+
+    version: the one that is released, whose blocks can be chosen; None where none is chosen yet.
+    """
+
+    kind = forms.ChoiceField(
+        label="What makes the copy its own", choices=KINDS, initial=STRUCK, required=False, widget=forms.RadioSelect
+    )
+    blocking = forms.ModelChoiceField(
+        queryset=Blocking.objects.none(),
+        label="Blocks",
+        empty_label=None,
+        help_text="In every block that is used, the key picks one unit that stays home.",
+        error_messages={"invalid_choice": "These blocks are those of another version; choose blocks of this one."},
+    )
+    share = forms.FloatField(
+        label="Share of all images that stays home, in per cent",
+        required=False,
+        min_value=0.01,
+        max_value=50,
+        widget=decimal_input(),
+        help_text=f"{100 * DEFAULT_SHARE:g} where it is empty.",
+    )
+    outlets = forms.ChoiceField(
+        label="Are the images that stay home kept from every other outlet?",
+        choices=[
+            (Release.Outlets.KEPT, "Yes: nobody outside the house gets them, nor copies of them"),
+            (Release.Outlets.ELSEWHERE, "No: some are published elsewhere, or will be"),
+            (Release.Outlets.UNKNOWN, "Nobody knows"),
+        ],
+        widget=forms.RadioSelect,
+        help_text="A model that met them elsewhere knows them as well as the published ones: that hides a copy that "
+        "was used, and accuses nobody. The answer stands in the log and in the report.",
+    )
+
+    def __init__(self, *args: Any, version: Version | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        given = self["kind"].value()
+        self.kind = given if given in (UNTOUCHED, BOTH) else STRUCK
+        rows = version.blockings.all() if version else Blocking.objects.none()
+        self.has_blocks = rows.exists()
+        self.fields["blocking"].queryset = rows  # type: ignore[attr-defined]
+        if self.kind == STRUCK:
+            for name in ("blocking", "share", "outlets"):
+                del self.fields[name]
+
+    says = UNTOUCHED_SAYS
+
+    @property
+    def strikes(self) -> bool:
+        """Whether marks are struck."""
+        return self.kind != UNTOUCHED
+
+    @property
+    def withholds(self) -> bool:
+        return self.kind != STRUCK
+
+    def settings(self) -> WithheldSettings | None:
+        """The withheld set, of a form that was asked for its errors; None where none is wanted, or not like this."""
+        if not self.withholds or self.errors:
+            return None
+        row, share = self.cleaned_data["blocking"], self.cleaned_data["share"]
+        try:
+            return WithheldSettings(row.digest, row.block_size, DEFAULT_SHARE if share is None else share / 100)
+        except SettingsError as error:
+            self.add_error("share", error.sentence)
+            return None
+
+
+class BlockRuleForm(forms.Form):
+    """The public rule by which images become blocks."""
+
+    block_size = forms.IntegerField(
+        label="Alternatives of a block",
+        initial=DEFAULT_BLOCK,
+        min_value=MIN_BLOCK,
+        max_value=MAX_BLOCK,
+        help_text="One of them stays home; 4 is usual.",
+    )
+    distance = forms.IntegerField(
+        label="Near-duplicates: bits in which hashes may differ",
+        initial=DISTANCE,
+        min_value=0,
+        max_value=DISTANCE,
+        help_text=f"Of 256; {DISTANCE} is usual. Near-duplicates stay home together or go out together.",
+    )
+    unit_column = forms.CharField(
+        label="Column of the CSV that says what stays together",
+        required=False,
+        max_length=200,
+        help_text="A burst, a video, a person.",
+    )
+    folder_level = forms.IntegerField(
+        label="Folder levels below which everything stays together",
+        required=False,
+        min_value=1,
+        max_value=32,
+        help_text="Leave it empty where folders say nothing.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not self.errors:
+            try:
+                chosen = {name: value for name, value in values.items() if value not in (None, "")}
+                values["rule"] = BlockRule(**chosen)
+            except BlockingError as error:
+                self.add_error(None, error.sentence)
+        return values

@@ -1,0 +1,40 @@
+import uuid
+
+from django.db import models
+
+from provenance.models.datasets import Dataset, Version
+from provenance.models.people import User
+
+
+class BlockingQuerySet(models.QuerySet["Blocking"]):
+    def for_user(self, user: User) -> "BlockingQuerySet":
+        return self.filter(version__dataset__in=Dataset.objects.for_user(user))
+
+
+class Blocking(models.Model):
+    """Units and blocks of a version's images by a public rule: which image is in which lies in a file under its digest.
+
+    A row is made when its job is done; the job says how far it is.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="blockings")
+    digest = models.CharField(max_length=64)  # SHA-256 of the file; withheld sets commit to it
+    rule = models.JSONField()
+    block_size = models.PositiveSmallIntegerField()
+    units = models.PositiveIntegerField()
+    blocks = models.PositiveIntegerField()
+    images_in_blocks = models.PositiveIntegerField()
+    # Images of the largest unit, flat and unread pictures …
+    facts = models.JSONField(default=dict)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = BlockingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["version", "digest"], name="blocking_once_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.blocks:,} blocks of {self.block_size}, {self.digest[:8]}"

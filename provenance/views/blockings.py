@@ -1,0 +1,28 @@
+"""The order to make blocks of a version; its page lists them, and the release form chooses from them."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from provenance.errors import TouchmarkError
+from provenance.forms.withheld import BlockRuleForm
+from provenance.models import Role, Version
+from provenance.services.access import get_visible, person, require
+from provenance.services.blockings import order_blocks
+
+
+@require_POST
+def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
+    user = person(request)
+    version = get_visible(Version, user, pk)
+    require(user, version.dataset.organisation, Role.RIGHTS_HOLDER)  # before anything is said about the rule
+    form = BlockRuleForm(request.POST)
+    if form.is_valid():
+        try:
+            order_blocks(version, form.cleaned_data["rule"], by=user)
+        except TouchmarkError as error:
+            messages.error(request, error.sentence)
+    else:
+        messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+    return redirect("version_detail", pk=version.pk)

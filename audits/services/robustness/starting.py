@@ -145,8 +145,6 @@ def start(organisation: Organisation, wanted: Wanted, *, by: User) -> Robustness
 def check(wanted: Wanted) -> RobustnessSettings:
     """The settings. Raises a TouchmarkError with the first thing that cannot be; the sentence says what to change."""
     settings = wanted.settings
-    if wanted.seed is not None and not 0 <= wanted.seed < SEEDS:
-        raise RobustnessError(f"A seed lies between 0 and {count(SEEDS - 1)}.")
     if wanted.version is not None:
         if wanted.version.state != Version.State.READY:
             raise RobustnessError("This version is not ready yet; wait until its files have been read.")

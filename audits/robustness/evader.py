@@ -21,9 +21,9 @@ from audits.robustness.suspects import Suspect
 class Evader:
     """He knows how marks work, but neither the key nor which images stayed home.
 
-    recipe: how he trains. copy: as he got it; second: that of another recipient of the same release's settings. model:
-    the one he trained on the copy as it is. clean: images of the same kind that no copy holds. seed: of all that he
-    draws. work: a folder of his own. told: called again and again while he computes; may raise to stop.
+    recipe: how he trains. copy: as he got it; second: another recipient's. model: trained by him on the copy as it is.
+    clean: images of the same kind that no copy holds. seed: of all that he draws. work: a folder of his own. told:
+    called again and again while he computes; may raise to stop.
     """
 
     recipe: TrainingSettings

@@ -8,3 +8,6 @@ class AuditsConfig(AppConfig):
     def ready(self) -> None:
         # Job kinds register themselves where they are defined; web and worker both need to know them.
         from audits import tasks  # noqa: F401
+
+        # What pilots measured stands on the form of a release, which knows nothing of pilots.
+        from audits.services.pilots import forecasts  # noqa: F401

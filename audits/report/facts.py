@@ -248,6 +248,8 @@ class ReportFacts:
     calibration: CalibrationFacts | None = None  # None: none was ever finished, or an old report
     keys: KeysFacts | None = None  # None: an old report
     memberships: tuple[Membership, ...] = field(default=(), metadata=LEFT_OUT)
+    # Sentences about how often audits of a pilot found these settings, made before the plan was locked; none: no pilot.
+    pilots: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
         labels = [release.label for release in self.releases]

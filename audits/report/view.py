@@ -6,9 +6,9 @@ from typing import Any
 from audits.report.chronology import events, order_checks
 from audits.report.definitions import definitions
 from audits.report.facts import LogExtract, ReleaseFacts, ReportFacts, SuspectFacts
+from audits.report.limitations import general_limitations
 from audits.report.memberships import SCORE_NAMES
 from audits.report.statements import (
-    GENERAL_LIMITATIONS,
     finding_meaning,
     finding_title,
     plan_limitations,
@@ -63,7 +63,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "plan": _plan(facts),
         "run": _run(facts),
         **results_view(facts),
-        "general_limitations": [list(pair) for pair in GENERAL_LIMITATIONS],
+        "general_limitations": [list(pair) for pair in general_limitations(facts)],
         "plan_limitations": [list(pair) for pair in plan_limitations(facts)],
         "releases": [_release(release) for release in facts.releases],
         "logs": [_log(extract) for extract in facts.logs],

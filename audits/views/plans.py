@@ -1,6 +1,7 @@
 """Plans: drafted with a live forecast, locked, run."""
 
 from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -12,6 +13,7 @@ from audits.forms.plan_choices import initial_of
 from audits.forms.plans import PlanForm
 from audits.models import Plan
 from audits.services.models.identity import names_seen_by
+from audits.services.pilots.forecasts import of_plan
 from audits.services.plans import drafting, locking
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.frozen import frozen_text
@@ -86,7 +88,9 @@ def plan_forecast(request: HttpRequest) -> HttpResponse:
     """The box that moves with the form: passes, time, smallest p, warnings."""
     _only_auditors(person(request))
     form = PlanForm(request.GET, user=person(request))
-    context = {"forecast": forecast(form.values)} if form.is_valid() else {"form": form}
+    context: dict[str, Any] = {"form": form}
+    if form.is_valid():
+        context = {"forecast": forecast(form.values), "pilots": of_plan(form.values.releases)}
     return render(request, "plans/forecast.html", context)
 
 
@@ -98,6 +102,7 @@ def plan_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "plan": plan,
         "values": values,
         "forecast": forecast(values, plan),
+        "pilots": of_plan(values.releases, plan.locked_at),
         "audits": plan.audits.select_related("job"),
         "may_act": person(request).has_role(plan.organisation, Role.AUDITOR),
         "known": names_seen_by(plan.suspect, person(request)),

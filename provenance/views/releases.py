@@ -31,6 +31,7 @@ from provenance.services.jobs.cards import job_card
 from provenance.services.keyed_choices import plan_choice
 from provenance.services.near_duplicates import MARK, near_duplicates_of
 from provenance.services.release_comparison import compared
+from provenance.services.release_forecasts import forecasts_of_release
 from provenance.services.release_plans import UncountedError, plan_sets, small_images
 from provenance.services.release_report import set_reports
 from provenance.views.byte_ranges import ByteRange, UnsatisfiableRangeError, parse_range
@@ -107,6 +108,7 @@ def release_plan(request: HttpRequest) -> HttpResponse:
         marks, version = form.cleaned_data["marks"], form.cleaned_data["version"]
         context["strikes"] = bool(marks.struck)
         context["leaves_out"] = form.cleaned_data["near_duplicates"] != MARK
+        context["forecasts"] = forecasts_of_release(version, marks)
         try:
             plans = plan_sets(version, marks, wait=False)
             if marks.withheld:

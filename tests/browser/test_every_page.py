@@ -28,6 +28,8 @@ NO_PAGES = {
     "log_check",
     "plan_forecast",
     "plan_json",
+    "pilot_curves",
+    "pilot_json",
     "plan_references",
     "release_download",
     "release_inspection",

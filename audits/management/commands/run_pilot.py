@@ -38,7 +38,7 @@ class Command(TouchmarkCommand):
         )
         parser.add_argument("--blocks", default="", help="beginning of the digest of the blocks; the newest without it")
         parser.add_argument(
-            "--settings", type=Path, action="append", default=[], help="further mark settings, a JSON file; repeat it"
+            "--marks", type=Path, action="append", default=[], help="further mark settings, a JSON file; repeat it"
         )
         parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(usual["methods"].default))
         parser.add_argument("--encoder", default=usual["encoder"].default)
@@ -76,7 +76,7 @@ def _proposals(version: Version, options: dict[str, Any]) -> tuple[Proposal, ...
     if options["at_home"]:
         shares = [share / 100 for share in options["at_home"]]
         found += service.withheld_proposals(_blocks(version, options["blocks"]), shares)
-    return found + tuple(_from_file(path) for path in options["settings"])
+    return found + tuple(_from_file(path) for path in options["marks"])
 
 
 def _blocks(version: Version, wanted: str) -> Blocking:

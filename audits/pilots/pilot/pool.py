@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.pilots.pilot.settings import PilotError
+from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError
 from provenance.keying import keyed_permutation
 from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
 from provenance.marks.blocking_file import NO_BLOCK
@@ -69,8 +69,8 @@ def choose(
     """
     apart = min(MOST_KEPT_APART, images // 5)
     room = min(most, images - apart)
-    if room < 32:
-        raise PilotError("This version has too few images for a pilot: it takes 40 or more.")
+    if images < FEWEST_IMAGES:
+        raise PilotError(f"This version has too few images for a pilot: it takes {FEWEST_IMAGES} or more.")
     order = keyed_permutation(np.random.Generator(np.random.Philox(key=int.from_bytes(seed[:16], "big"))), images)
     taken, of_blocks = np.zeros(images, dtype=np.bool_), np.full(images, NO_BLOCK, dtype=np.int64)
     if blocks is not None and withheld:
@@ -140,10 +140,16 @@ def struck_in(pool: Pool, settings: MarkSettings, counts: Sequence[int]) -> Scal
         raise PilotError(
             f"The group “{name}” has too few images in this pilot; let it learn from more, or leave it out."
         )
-    wanted = [number_marked(count, settings.share) for count in counts]
-    share = min(MOST_MARKED, sum(wanted) / sum(here))
+    wanted = sum(number_marked(count, settings.share) for count in counts)
+    share = min(MOST_MARKED, wanted / sum(here))
+    while share < MOST_MARKED and _marked(here, share) < wanted:  # numbers of groups are rounded down
+        share = min(MOST_MARKED, 1.01 * share)
     scaled = settings.replace(share=share, spares="many", copies="", near_duplicates="", size_classes=(), forbidden=())
-    return Scaled(scaled, sum(wanted), sum(number_marked(count, share) for count in here))
+    return Scaled(scaled, wanted, _marked(here, share))
+
+
+def _marked(counts: Sequence[int], share: float) -> int:
+    return sum(number_marked(count, share) for count in counts)
 
 
 def withheld_in(pool: Pool, settings: WithheldSettings, whole: ImageBlocks) -> Scaled:

@@ -15,6 +15,7 @@ from provenance.marks.sets import AnySettings
 
 MOST_CANDIDATES, MOST_METHODS = 8, 4
 LONGEST_TITLE = 100
+FEWEST_IMAGES = 40  # of a version
 CLIP_SIDE = int(TINY_CLIP["vision_cfg"]["image_size"])
 
 

@@ -1,6 +1,7 @@
 """What the newest pilot of a version says about settings: on the forms of releases and plans, and in reports."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from audits.models import Pilot
 from audits.pilots.methods import METHODS
@@ -8,9 +9,10 @@ from audits.pilots.pilot.advice import LEVEL_WORDS, power_words
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import Summary, summaries
 from audits.services.pilots.shown import found_of, settings_of
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSets, MarkSettings
 from provenance.marks.sets import AnySettings
-from provenance.models import Version
+from provenance.models import Release, Version
+from provenance.services.release_forecasts import tells_of_releases
 from provenance.wording import counted, p_value
 
 MOST_PILOTS = 10  # the newest ones of a version that are looked through
@@ -20,9 +22,13 @@ WIDENS = (
 )
 
 
-def forecast(version: Version, settings: AnySettings) -> list[str]:
-    """Sentences about one mark set: how often a pilot's audits found it. One sentence where there was no pilot."""
-    for pilot in Pilot.objects.finished().filter(version=version)[:MOST_PILOTS]:
+def forecast(version: Version, settings: AnySettings, before: datetime | None = None) -> list[str]:
+    """Sentences about one mark set: how often a pilot's audits found it. One sentence where there was no pilot.
+
+    before: pilots that ended later do not count, for nobody could have known them.
+    """
+    pilots = Pilot.objects.finished().filter(version=version)
+    for pilot in (pilots.filter(finished_at__lt=before) if before else pilots)[:MOST_PILOTS]:
         chosen, found = settings_of(pilot), found_of(pilot)
         if found is None or not any(_alike(proposal.settings, settings) for proposal in chosen.proposals):
             continue
@@ -31,9 +37,26 @@ def forecast(version: Version, settings: AnySettings) -> list[str]:
     return [NO_PILOT]
 
 
-def forecasts(version: Version, sets: Iterable[AnySettings]) -> list[str]:
-    """The same for several sets, no sentence twice."""
-    return list(dict.fromkeys(sentence for one in sets for sentence in forecast(version, one)))
+@tells_of_releases
+def of_release(version: Version, marks: MarkSets) -> list[str]:
+    """About all mark sets of a release, no sentence twice."""
+    return list(dict.fromkeys(sentence for one in marks for sentence in forecast(version, one)))
+
+
+def of_plan(releases: Iterable[Release], before: datetime | None = None) -> list[str]:
+    """About everything that a plan tests; before: as in `forecast`, the time of its lock."""
+    told = (
+        sentence
+        for release in releases
+        for one in release.key.mark_sets
+        for sentence in forecast(release.version, one, before)
+    )
+    return list(dict.fromkeys(told))
+
+
+def was_made(sentences: Iterable[str]) -> bool:
+    """Whether there is a pilot behind them."""
+    return any(sentence not in (NO_PILOT, WIDENS) for sentence in sentences)
 
 
 def _told(settings: PilotSettings, pilot: Pilot, made: Iterable[Summary]) -> Iterable[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models, transaction
 
 from audits.models import Pilot
-from audits.pilots.pilot.settings import PilotError, PilotSettings, Proposal
+from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings, Proposal
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, WithheldSettings, get_family
 from provenance.models import Blocking, Role, User, Version
@@ -22,7 +22,6 @@ from provenance.wording import percent
 # Who decides about a release, and who trains models for audits; nothing secret of any release is opened.
 ROLES = (Role.RIGHTS_HOLDER, Role.AUDITOR)
 SEEDS = 2**48
-FEWEST_IMAGES = 40
 
 
 def may_pilot(user: User) -> "models.QuerySet[Version]":

@@ -24,6 +24,7 @@ from audits.report.facts import (
 from audits.services.calibrations.notes import facts_for
 from audits.services.code_version import code_version
 from audits.services.models.identity import other_names
+from audits.services.pilots.forecasts import of_plan, was_made
 from audits.services.plans.series import other_runs, other_weights
 from audits.services.reports.keys import keys_facts
 from audits.services.reports.log import log_extract, time_text
@@ -74,7 +75,13 @@ def collect(report: Report, issued_at: datetime) -> ReportFacts:
         calibration=calibration_facts(calibration),
         keys=keys_facts(audit),
         memberships=tuple(membership_facts(tested)),
+        pilots=_pilots(audit),
     )
+
+
+def _pilots(audit: Audit) -> tuple[str, ...]:
+    told = of_plan(audit.plan.releases.order_by("recipient", "pk"), audit.plan.locked_at)
+    return tuple(told) if was_made(told) else ()
 
 
 def _issuer(report: Report) -> Party:

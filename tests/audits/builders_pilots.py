@@ -1,0 +1,70 @@
+"""Pilots in the database: a tiny one to run, and a finished one whose numbers are made up."""
+
+from dataclasses import replace
+
+from django.utils import timezone
+
+from audits.models import Pilot
+from audits.pilots.pilot.found import LevelFound, LineFound, Looks, PilotFound
+from audits.pilots.pilot.settings import PilotSettings, Proposal
+from audits.services.code_version import code_version
+from audits.statistics.density import LEVELS
+from provenance.marks import PRESETS, WithheldSettings
+from provenance.models import Version
+from tests.audits.builders_trainings import scenes_version
+from tests.world import World
+
+TINY = {
+    "runs": 1,
+    "references": 1,
+    "epochs": 1,
+    "batch_size": 16,
+    "encoder": "small_resnet:8:1-1",
+    "side": 16,
+    "probes": 4,
+    "group_images": 2,
+    "views": 2,
+    "permutations": 100,
+    "device": "cpu",
+}
+
+
+def finished(world: World, version: Version | None = None, runs: int = 3) -> Pilot:
+    """Images at home are found in every audit and cost nothing; the patch is found in none and costs accuracy."""
+    version = version or scenes_version(world, 40)
+    groups = tuple(sorted(version.facts["labels"]))
+    struck = Proposal("Strong patch", PRESETS["strong"].settings(groups))
+    settings = PilotSettings((struck, Proposal("5 % at home", WithheldSettings("0" * 64))), seed=1, runs=runs)
+    found = PilotFound(
+        tuple(_line(settings, number) for number in range(len(settings.lines()))), (), 32, version.file_count, 8, "CPU"
+    )
+    return Pilot.objects.create(
+        organisation=world.owner,
+        version=version,
+        settings=settings.to_json(),
+        code_version=code_version(),
+        state=Pilot.State.DONE,
+        curves={one.line.name: list(one.curve) for one in found.lines},
+        found=found.to_json(),
+        created_by=world.rights_holder,
+        finished_at=timezone.now(),
+    )
+
+
+def _line(settings: PilotSettings, number: int) -> LineFound:
+    line = settings.lines()[number]
+    curve = tuple({"epoch": epoch, "loss": 3.0 / epoch, "accuracy": 0.5 + 0.1 * epoch} for epoch in (1, 2, 3))
+    plain = LineFound(line, 60.0, 32, curve, nearest=0.7 + 0.01 * line.number, linear=0.8 + 0.01 * line.number)
+    if line.proposal is None:
+        return plain
+    p = 0.4 if line.proposal == 0 else 1e-6
+    audited = replace(
+        plain,
+        levels={level: LevelFound(p, min(1, 2 * p), 1.0, 1e-9, wrong_key=0.5) for level in LEVELS},
+        queries=500,
+        marked=20,
+        wanted=20,
+    )
+    if line.proposal == 0:
+        return replace(audited, linear=0.6 + 0.01 * line.number, looks=Looks(20, 1, 19.0, 15.0, 0.9))
+    return replace(audited, images=30, aucs={"features": {30: 0.52, 60: 0.6}})

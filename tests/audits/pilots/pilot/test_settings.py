@@ -1,0 +1,84 @@
+"""What a pilot may try, and that nothing is asked twice with the same seed."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from audits.pilots.checked import TrainingError
+from audits.pilots.pilot.settings import PilotError, PilotSettings, Proposal
+from provenance.marks import PRESETS, WithheldSettings
+from tests.audits.pilots.pilot.builders import AT_HOME, CLASSES, STRUCK, TINY
+
+WAVES = Proposal("fine waves", PRESETS["strong"].settings(CLASSES, family="blend", periods=16))
+
+
+def test_settings_come_back_from_json():
+    settings = replace(TINY, methods=("simclr", "moco"))
+    assert PilotSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_no_two_trainings_share_a_seed():
+    settings = replace(TINY, methods=("simclr", "byol"), runs=5, references=4)
+    lines = settings.lines()
+    seeds = [settings.training(line.name, line.method).seed for line in lines]
+    assert len(lines) == 2 * (4 + 5 * 2)
+    assert len(set(seeds)) == len(seeds)
+    assert len({settings.drawn(f"key of {line.name}") for line in lines}) == len(lines)
+
+
+def test_a_pilot_with_another_seed_shares_none_either():
+    one, other = TINY, replace(TINY, seed=2)
+    seeds = [{pilot.training(line.name, line.method).seed for line in pilot.lines()} for pilot in (one, other)]
+    assert not seeds[0] & seeds[1]
+
+
+def test_twins_come_first_and_everything_is_tried_once_before_anything_twice():
+    lines = replace(TINY, runs=2).lines()
+    assert [line.is_twin for line in lines] == [True, False, False, False, False]
+    assert [(line.proposal, line.number) for line in lines[1:]] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+
+
+def test_models_are_asked_at_quarters_of_the_training_where_something_stays_home():
+    assert replace(TINY, epochs=100).looks == (25, 50, 75, 100)
+    assert replace(TINY, epochs=2).looks == (1, 2)
+    assert replace(TINY, proposals=(STRUCK,)).looks == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"proposals": ()}, "1 to 8"),
+        ({"proposals": (STRUCK, STRUCK)}, "same name"),
+        ({"methods": ("simclr", "simclr")}, "each named once"),
+        ({"methods": ("magic",)}, "no method magic"),
+        ({"device": "abacus"}, "device"),
+        ({"encoder": "no such network"}, "encoder"),
+        ({"side": 8, "proposals": (WAVES,)}, "pixels"),
+        ({"minutes": 0}, "minutes"),
+        ({"proposals": (AT_HOME, Proposal("more", WithheldSettings("1" * 64, 4, 0.2)))}, "second pilot"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_with_the_reason(change, says):
+    with pytest.raises(TrainingError, match=says):
+        replace(TINY, **change)
+
+
+@pytest.mark.parametrize(
+    "value", [{"title": "x"}, {"title": "x", "settings": {"kind": "magic"}}, {"title": "", "settings": {}}]
+)
+def test_what_is_no_proposal_is_refused(value):
+    with pytest.raises(PilotError):
+        Proposal.from_json(value)
+
+
+def test_plain_marks_are_not_tried():
+    plain = PRESETS["strong"].settings((), association="plain")
+    with pytest.raises(PilotError, match="plain marks"):
+        Proposal("plain", plain)
+
+
+def test_clip_sees_its_own_size():
+    assert replace(TINY, methods=("clip", "simclr")).pixels == 48
+    assert replace(TINY, methods=("clip", "simclr")).training("x", "simclr").side == 48
+    assert STRUCK.settings.groups == CLASSES

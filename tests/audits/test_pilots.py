@@ -1,0 +1,191 @@
+"""Pilots as people meet them: started by the right ones, resumed, told on pages, by the command and on forms."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
+from django.urls import reverse
+
+from audits.models import Pilot
+from audits.pilots.pilot.settings import PilotError, PilotSettings
+from audits.services.pilots import starting
+from audits.services.pilots.forecasts import NO_PILOT, forecast
+from audits.services.pilots.shown import release_address
+from provenance.errors import TouchmarkError
+from provenance.forms.releases import ReleaseForm
+from provenance.marks import MarkSettings
+from provenance.models import Job, LogEntry
+from provenance.services.jobs import queue, worker
+from tests.audits.builders_pilots import TINY, finished
+from tests.audits.builders_trainings import scenes_version
+from tests.provenance.builders_withheld import blocked
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
+
+IMAGES = 120  # of ten classes; enough for marks of each, and for blocks that something stays home of
+
+
+def wanted(version, **changes):
+    proposals = starting.struck_proposals(version, "patch", ["strong"])
+    return PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, **changes})
+
+
+def worked_off(pilot):
+    worker.run(str(pilot.job.pk))
+    pilot.refresh_from_db()
+    return pilot
+
+
+@pytest.mark.suspect
+def test_a_pilot_ends_with_numbers_in_its_row_and_in_the_log(world):
+    version = scenes_version(world, IMAGES)
+    pilot = starting.start(version, wanted(version), by=world.rights_holder)
+    pilot.refresh_from_db()
+    assert pilot.state == Pilot.State.DONE, pilot.job.reason
+    assert set(pilot.curves) == {"simclr-twin-1", "simclr-proposal-1-1"}
+    assert not pilot.folder.exists()
+    entries = LogEntry.objects.filter(subject_id=str(pilot.pk))
+    assert set(entries.values_list("verb", flat=True)) == {"pilot.started", "pilot.finished"}
+
+
+@pytest.mark.suspect
+def test_a_cancelled_pilot_says_so_and_goes_on_where_it_was(world, no_worker, monkeypatch):
+    monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
+    version = scenes_version(world, IMAGES)
+    pilot = starting.start(version, wanted(version), by=world.auditor)
+    Job.objects.filter(pk=pilot.job.pk).update(cancel_requested=True)
+    assert worked_off(pilot).state == Pilot.State.CANCELLED
+    queue.retry(pilot.job, by=world.auditor)
+    assert worked_off(pilot).state == Pilot.State.DONE
+
+
+def test_code_that_changed_in_between_is_refused(world, no_worker):
+    version = scenes_version(world, IMAGES)
+    pilot = starting.start(version, wanted(version), by=world.auditor)
+    Pilot.objects.filter(pk=pilot.pk).update(code_version="0.0.1 (sources 000000000000)")
+    assert worked_off(pilot).state == Pilot.State.FAILED
+    assert "code was changed" in Job.objects.get(pk=pilot.job.pk).reason
+
+
+def test_every_pilot_draws_its_own_seed(world, no_worker):
+    version = scenes_version(world, IMAGES)
+    seeds = {starting.start(version, wanted(version), by=world.auditor).settings["seed"] for _ in range(3)}
+    assert len(seeds) == 3
+
+
+@pytest.mark.parametrize("who", ["legal", "administrator", "guest_auditor", "outsider"])
+def test_only_rights_holders_and_auditors_of_the_owner_make_pilots(world, who):
+    version = scenes_version(world, IMAGES)
+    with pytest.raises(PermissionDenied):
+        starting.start(version, wanted(version), by=getattr(world, who))
+    assert not Pilot.objects.exists()
+
+
+def test_too_few_images_and_blocks_of_nothing_are_refused(world, no_worker):
+    small = scenes_version(world, 39)
+    with pytest.raises(PilotError, match="40 images"):
+        starting.check(small, wanted(small))
+    version, other = scenes_version(world, IMAGES, name="Blocked"), scenes_version(world, IMAGES, name="Other")
+    settings = replace(wanted(version), proposals=starting.withheld_proposals(blocked(world, version), [0.17]))
+    starting.check(version, settings)
+    with pytest.raises(TouchmarkError, match="another version"):
+        starting.check(other, settings)
+
+
+def test_the_page_of_a_finished_pilot_says_what_was_found_lost_and_asked(world, sign_in):
+    pilot = finished(world)
+    page = sign_in(world.rights_holder).get(reverse("pilot_detail", args=[pilot.pk])).content.decode()
+    assert "“5 % at home” was found most often: in 3 of 3 audits" in page
+    assert "0 of 3 (0 % to 70.8 %)" in page
+    assert "no pixel changed" in page
+    assert "SimCLR, 5 % at home, key 2" in page
+    assert "Use “Strong patch” for a release" in page
+    assert page.count("simclr-proposal-2-1/") == 1
+
+
+def test_a_single_training_has_a_page_and_one_that_is_none_has_not(world, sign_in):
+    pilot, client = finished(world), sign_in(world.legal)
+    page = client.get(reverse("pilot_line", args=[pilot.pk, "simclr-proposal-1-2"])).content.decode()
+    assert "SimCLR, Strong patch, key 2" in page
+    assert "19.0 dB, lowest 15.0 dB" in page
+    assert client.get(reverse("pilot_line", args=[pilot.pk, "simclr-proposal-9-1"])).status_code == 404
+
+
+def test_the_list_is_empty_then_paged(world, sign_in, monkeypatch):
+    client = sign_in(world.rights_holder)
+    assert "No pilot has been made yet" in client.get(reverse("pilot_list")).content.decode()
+    monkeypatch.setattr("audits.views.pilots.PAGE_SIZE", 1)
+    version = scenes_version(world, 40)
+    finished(world, version), finished(world, version)
+    page = client.get(reverse("pilot_list")).content.decode()
+    assert page.count("Strong patch, 5 % at home") == 1
+    assert "page=2" in page
+
+
+def test_the_form_starts_a_pilot_and_says_what_is_missing(world, sign_in, no_worker):
+    version, client = scenes_version(world, IMAGES), sign_in(world.auditor)
+    form = {
+        "version": version.pk, "family": "patch", "strengths": ["balanced", "strong"], "at_home": "5",
+        "methods": ["simclr"], "minutes": 5, "alpha": 0.05,
+        **{name: value for name, value in TINY.items() if name not in ("probes", "group_images", "views")},
+        "images": IMAGES,
+    }  # fmt: skip
+    refused = client.post(reverse("pilot_new"), {**form, "strengths": []})
+    assert refused.status_code == 422
+    assert "1 to 8 settings" in refused.content.decode()
+    assert client.post(reverse("pilot_new"), {**form, "at_home": "a few"}).status_code == 422
+    assert client.post(reverse("pilot_new"), form).status_code == 302
+    proposals = Pilot.objects.get().settings["proposals"]
+    assert [one["title"] for one in proposals] == ["Balanced colour patch", "Strong colour patch"]
+
+
+@pytest.mark.suspect
+def test_the_command_makes_a_pilot_and_answers_in_json(world, capsys):
+    version = scenes_version(world, IMAGES)
+    blocked(world, version)
+    options = {name: value for name, value in TINY.items() if name != "device"}
+    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, at_home=[17.0], **options)
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "done"
+    assert told["summary"][0]["title"] == "17 % at home"
+    assert told["summary"][0]["power"]["features"]["audits"] == 1
+    assert told["found"]["missing"] == []
+    assert told["advice"]
+
+
+def test_use_these_settings_fills_the_form_of_a_release(world):
+    version = scenes_version(world, IMAGES)
+    row = blocked(world, version)
+    struck = starting.struck_proposals(version, "blend", ["discreet"])[0]
+    at_home = starting.withheld_proposals(row, [0.17])[0]
+    pilot = finished(world, version)
+    for proposal in (struck, at_home):
+        address = release_address(pilot, proposal, world.rights_holder)
+        form = filled(address, world)
+        assert form.is_valid(), form.errors
+        (settings,) = form.cleaned_data["marks"].sets
+        if isinstance(settings, MarkSettings):
+            settings = settings.replace(near_duplicates="", copies="", spares="")
+        assert settings == proposal.settings
+    assert release_address(pilot, struck, world.auditor) == ""
+
+
+def filled(address, world):
+    """The release form as it is shown at this address, sent off."""
+    from django.http import QueryDict
+
+    shown = ReleaseForm.kept(QueryDict(address.partition("?")[2]), world.rights_holder)
+    sent = {f"{one.prefix}-{name}": one[name].value() for one in (shown.home, *shown.sets) for name in one.fields}
+    sent = {name: value for name, value in sent.items() if value is not None}
+    sent |= {"version": shown["version"].value(), "recipients": "North", "near_duplicates": "mark", "set_count": "1"}
+    return ReleaseForm(sent | {"home-outlets": "kept"}, user=world.rights_holder)
+
+
+def test_a_forecast_is_that_of_the_newest_pilot_with_the_same_settings(world):
+    pilot = finished(world)
+    settings = PilotSettings.from_json(pilot.settings)
+    told = forecast(pilot.version, settings.proposals[0].settings.replace(spares="many", copies="alike"))
+    assert "“Strong patch” was found in 0 of 3 audits at alpha 0.001" in told[0]
+    assert forecast(pilot.version, settings.proposals[0].settings.replace(share=0.37)) == [NO_PILOT]

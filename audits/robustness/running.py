@@ -18,7 +18,7 @@ from audits.pilots.recipe import TrainingSettings
 from audits.pilots.training import Following, Progress, train
 from audits.pilots.training_set import TrainingSet
 from audits.robustness.attacks.attack import Attack, CopyAttack, ModelAttack
-from audits.robustness.copies import Copy
+from audits.robustness.copies import Copy, RobustnessError
 from audits.robustness.evader import Evader
 from audits.robustness.evidence import Evidence
 from audits.robustness.publishing import published
@@ -49,6 +49,10 @@ class _Run:
         self, settings: RobustnessSettings, stock: Stock, work: Path, told: Told, device: torch.device
     ) -> None:
         self.settings, self.stock, self.work, self.told, self.device = settings, stock, work, told, device
+        if settings.recipe.learns_from == "classes" and not stock.all_learn_every_class:
+            raise RobustnessError(
+                "Some class has too few images for every part of them. Take more images, or a method without classes."
+            )
         self.refused = settings.refusals(labelled=stock.task is not None)
         self.done = 0
         self._references: list[Suspect] | None = None

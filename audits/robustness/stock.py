@@ -23,6 +23,12 @@ class Stock:
     task: Task | None
 
     @property
+    def all_learn_every_class(self) -> bool:
+        """Whether each part from which somebody learns has images of all classes."""
+        parts = (self.pool.labels, self.others.labels, self.clean.labels)
+        return all(labels is not None and len(np.unique(labels)) == len(self.names) for labels in parts)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of the classes."""
         return () if self.task is None else self.task.names

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from audits.models import Robustness
 from audits.pilots.checked import TrainingError
+from audits.pilots.methods import METHODS
 from audits.robustness.copies import RobustnessError
 from audits.services.robustness import shown
 from audits.services.robustness import starting as service
@@ -88,6 +89,14 @@ def test_other_code_makes_no_table_that_was_started_before(world, no_worker):
     Robustness.objects.filter(pk=made.pk).update(code_version="0.0 (sources a, computing b)")
     assert worked_off(made).state == Robustness.State.FAILED
     assert "code was changed" in Job.objects.get(pk=made.job_id).reason
+
+
+def test_every_method_fits_the_number_of_images(world):
+    """MoCo's queue may not be longer than what anybody trains on, an evader's few clean images included."""
+    for method in METHODS:
+        settings = Wanted(**TINY | {"method": method, "mark": "withheld"}).settings
+        assert settings.recipe.batch_size <= 160 // 10
+        assert getattr(settings.recipe.method, "queue", 0) <= 160 // 10
 
 
 @pytest.mark.parametrize("who", ["legal", "administrator", "guest_auditor", "outsider"])

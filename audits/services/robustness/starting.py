@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django.db import models, transaction
 
 from audits.models import Robustness
-from audits.pilots.methods import METHODS
+from audits.pilots.methods import METHODS, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
 from audits.robustness.attacks.catalogue import CATALOGUE, named
 from audits.robustness.copies import RobustnessError
@@ -58,7 +58,11 @@ class Wanted:
     def recipe(self) -> TrainingSettings:
         if self.method not in METHODS:
             raise RobustnessError(f"There is no method “{self.method}”. Choose among {', '.join(METHODS)}.")
-        method, batch = METHODS[self.method](), max(LEAST_BATCH, min(128, in_pool(self.images) // 8))
+        batch = max(LEAST_BATCH, min(128, in_pool(self.images) // 8))
+        # Pictures must not part from themselves, nor where an evader tunes on his few clean images.
+        method = (
+            Moco(queue=max(batch, min(4096, self.images // 10))) if self.method == "moco" else METHODS[self.method]()
+        )
         if method.learns_from == "captions":
             side = TINY_CLIP["vision_cfg"]["image_size"]
             return TrainingSettings(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from audits.pilots.methods import Supervised
+from audits.pilots.training_set import TrainingSet
 from audits.robustness.copies import RobustnessError
 from audits.robustness.publishing import published
 from audits.robustness.running import measured, seed_of
@@ -118,6 +119,14 @@ def test_an_attack_that_leaves_too_few_images_is_a_row_that_says_so(tmp_path):
     line = worked_off(settings, tmp_path).lines[1]
     assert line.trials == 0
     assert "do not fill one batch" in line.failed[0]
+
+
+def test_a_classifier_needs_every_class_in_every_part(tmp_path):
+    recipe = RECIPE.from_json(RECIPE.to_json() | {"method": Supervised().to_json()})
+    settings, data = quick(recipe=recipe), textures(80)
+    rare = TrainingSet(data.images, labels=np.where(np.arange(80) < 3, 4, data.labels))
+    with pytest.raises(RobustnessError, match="Some class has too few images"):
+        measured(settings, divided(rare, (*NAMES, "rare"), 0), tmp_path, lambda done, what: None, CPU)
 
 
 def test_no_two_trainings_share_a_seed():

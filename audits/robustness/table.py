@@ -13,6 +13,7 @@ from audits.robustness.attacks.attack import Stage
 from audits.robustness.settings import RobustnessSettings
 from audits.statistics.binomial import clopper_pearson
 from audits.statistics.density import LEVELS, Level
+from provenance.wording import percent
 
 BEFORE = "none"
 CONFIDENCE = 0.99
@@ -168,7 +169,7 @@ def _cells(line: Line) -> list[str]:
     if line.refused or not line.trials:
         return [line.attack, f"not measured: {line.refused or '; '.join(line.failed) or 'not yet'}", *[""] * 4]
     images = "" if line.images is None else f"{line.images:,.0f}"
-    accuracy = "" if line.accuracy is None else f"{line.accuracy:.1%}"
+    accuracy = "" if line.accuracy is None else percent(line.accuracy)
     powers = [line.powers.get(level) for level in LEVELS]
     told = ["–" if one is None else f"{one.found} of {one.trials}, {one.median_z:.1f}" for one in powers]
     return [line.attack, images, accuracy, *told]

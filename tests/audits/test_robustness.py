@@ -157,7 +157,7 @@ def test_the_command_says_what_it_costs_and_makes_a_table(world, capsys, no_work
     call_command("robustness", *common, "--here", stdout=out, stderr=StringIO())
     answer = json.loads(out.getvalue())
     assert answer["state"] == "done"
-    assert [line["attack"] for line in answer["table"]["lines"]] == ["none", "50% of the weights pruned"]
+    assert [line["attack"] for line in answer["table"]["lines"]] == ["none", "50 % of the weights pruned"]
 
 
 def test_a_finished_table_shows_what_was_found_and_what_was_lost(world, sign_in):

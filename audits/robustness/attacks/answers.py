@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from audits.pilots.checked import real, whole
 from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.attack import ModelAttack
+from provenance.wording import percent
 
 if TYPE_CHECKING:  # loads torch
     from audits.robustness.evader import Evader
@@ -45,7 +46,7 @@ class Smoothed(OfLabels):
 
     @property
     def title(self) -> str:
-        return f"answers smoothed by {self.share:.0%}"
+        return f"answers smoothed by {percent(self.share)}"
 
     def offered(self, evader: Evader) -> Suspect:
         from audits.robustness.weights import smoothed
@@ -78,7 +79,7 @@ class OnlyFamiliar(ModelAttack):
 
     @property
     def title(self) -> str:
-        return f"no answers outside the distribution, as {self.refused:.0%} of clean images are"
+        return f"no answers outside the distribution, as {percent(self.refused)} of clean images are"
 
     def offered(self, evader: Evader) -> Suspect:
         from audits.robustness.weights import only_familiar

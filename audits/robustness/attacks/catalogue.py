@@ -46,6 +46,8 @@ CATALOGUE: dict[str, Attack] = {
     "round": Rounded(),
     "only-familiar": OnlyFamiliar(),
 }
+# What a table begins with: one of each kind, most of which cost no training.
+FIRST = ("jpeg-75", "strong-views", "merge", "fine-tune", "prune-50", "int8", "round", "only-familiar")
 ATTACKS: dict[str, type[Attack]] = {attack.name: type(attack) for attack in CATALOGUE.values()}
 
 

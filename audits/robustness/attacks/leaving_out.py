@@ -14,6 +14,7 @@ from audits.robustness.attacks.attack import CopyAttack
 from audits.robustness.copies import Copy, Ints
 from provenance.near_duplicates.grouping import near_groups
 from provenance.near_duplicates.pdq import pdq
+from provenance.wording import percent
 
 if TYPE_CHECKING:  # loads torch
     from audits.robustness.evader import Evader
@@ -52,7 +53,7 @@ class OutliersLeftOut(CopyAttack):
 
     @property
     def title(self) -> str:
-        return f"{self.share:.0%} outliers left out, {self.by}"
+        return f"{percent(self.share)} outliers left out, {self.by}"
 
     @property
     @abstractmethod

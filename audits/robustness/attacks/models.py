@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from audits.pilots.checked import real, whole
 from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.attack import ModelAttack
+from provenance.wording import percent
 
 if TYPE_CHECKING:  # load torch
     from audits.robustness.evader import Evader
@@ -23,7 +24,7 @@ class FineTuned(ModelAttack):
 
     @property
     def title(self) -> str:
-        return f"fine-tuned on clean images, {self.epochs:.0%} of the epochs"
+        return f"fine-tuned on clean images, {percent(self.epochs)} of the epochs"
 
     def offered(self, evader: Evader) -> Suspect:
         from audits.robustness.suspects import Suspect
@@ -73,7 +74,7 @@ class Pruned(ModelAttack):
 
     @property
     def title(self) -> str:
-        return f"{self.share:.0%} of the weights pruned"
+        return f"{percent(self.share)} of the weights pruned"
 
     def offered(self, evader: Evader) -> Suspect:
         from audits.robustness.weights import prune

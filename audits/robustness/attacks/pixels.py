@@ -14,6 +14,7 @@ from PIL import Image, ImageFilter
 from audits.pilots.checked import real, whole
 from audits.robustness.attacks.attack import CopyAttack
 from audits.robustness.copies import Copy
+from provenance.wording import percent
 
 if TYPE_CHECKING:  # loads torch
     from audits.robustness.evader import Evader
@@ -62,7 +63,7 @@ class Resized(OfPixels):
 
     @property
     def title(self) -> str:
-        return f"resized to {self.side:.0%} of the side and back"
+        return f"resized to {percent(self.side)} of the side and back"
 
     def image(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
         image = Image.fromarray(pixels)

@@ -16,6 +16,7 @@ from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.attack import CopyAttack, TrainingAttack
 from audits.robustness.attacks.pixels import AT_ONCE, Pixels
 from audits.robustness.copies import Copy, Ints
+from provenance.wording import percent
 
 if TYPE_CHECKING:  # loads torch
     from audits.robustness.evader import Evader
@@ -89,7 +90,7 @@ class Erased(OfVariants):
 
     @property
     def title(self) -> str:
-        return f"random erasing of {self.least:.0%} to {self.most:.0%}"
+        return f"random erasing of {percent(self.least)} to {percent(self.most)}"
 
     def drawn(self, copy: Copy, rng: np.random.Generator, evader: Evader) -> Copy:
         images = copy.data.images.copy()

@@ -11,6 +11,7 @@ from audits.pilots.checked import real, whole
 from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.attack import CopyAttack
 from audits.robustness.copies import Copy, joined
+from provenance.wording import percent
 
 if TYPE_CHECKING:  # loads torch
     from audits.robustness.evader import Evader
@@ -41,7 +42,7 @@ class Recaptioned(CopyAttack):
 
     @property
     def title(self) -> str:
-        return f"{self.share:.0%} of the words replaced"
+        return f"{percent(self.share)} of the words replaced"
 
     def refusal(self, recipe: TrainingSettings, *, labelled: bool) -> str:
         return "" if recipe.learns_from == "captions" else "this method reads no captions"

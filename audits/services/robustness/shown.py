@@ -119,8 +119,7 @@ def chart(table: RobustnessTable) -> dict[str, Any]:
     layout = {
         "showlegend": True,
         "xaxis": {"title": {"text": "found"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
-        "yaxis": {"autorange": "reversed", "automargin": True, "categoryarray": names},
-        "height": 120 + 28 * len(names),
+        "yaxis": {"autorange": "reversed", "automargin": True, "dtick": 1, "tickfont": {"size": 10}},
     }
     return {"figure": {"data": traces, "layout": layout}}
 

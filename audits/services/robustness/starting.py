@@ -1,14 +1,14 @@
 """Tables of robustness: what may be asked for, what it takes, started and found again."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db import models, transaction
 
 from audits.models import Robustness
 from audits.pilots.methods import METHODS, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
-from audits.robustness.attacks.catalogue import CATALOGUE, named
+from audits.robustness.attacks.catalogue import FIRST, named
 from audits.robustness.copies import RobustnessError
 from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings, in_pool
 from audits.scenes.procedural import CLASSES
@@ -43,7 +43,7 @@ class Wanted:
     images: int = 2000
     trials: int = 5
     references: int = 2
-    attacks: tuple[str, ...] = field(default_factory=lambda: tuple(CATALOGUE))
+    attacks: tuple[str, ...] = FIRST
     seed: int | None = None
 
     @property

@@ -58,7 +58,7 @@ def test_attacks_on_copies_cost_a_training_each_and_those_on_models_none():
 def test_attacks_that_a_recipe_cannot_have_say_why():
     refused = quick("recaption", "round", "jpeg-75", "randaugment").refusals(labelled=False)
     assert set(refused) == {
-        "50% of the words replaced",
+        "50 % of the words replaced",
         "answers rounded to 1 decimal",
         "RandAugment, 2 operations of magnitude 9",
     }

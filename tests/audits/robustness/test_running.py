@@ -105,8 +105,8 @@ def test_what_cannot_be_measured_is_a_line_that_says_why(tmp_path):
     settings = quick("recaption", "smooth", "deduplicate")
     table = worked_off(settings, tmp_path, labelled=False)
     refused = {line.attack: line.refused for line in table.lines if line.refused}
-    assert refused["50% of the words replaced"] == "this method reads no captions"
-    assert "no classes" in refused["answers smoothed by 30%"]
+    assert refused["50 % of the words replaced"] == "this method reads no captions"
+    assert "no classes" in refused["answers smoothed by 30 %"]
     assert "not measured: this method reads no captions" in table.to_markdown()
     assert set(table.lines[-1].powers) == {"features"}  # without classes there is nothing else
     assert table.lines[-1].accuracy is None

@@ -1,6 +1,6 @@
 """What a model is asked about the alternatives of a keyed choice: views of each, never the picture itself.
 
-Published and withheld ones alike, in an order and shuffle that no choice enters (docs/method.md, section 9).
+Published and withheld ones alike, in an order and shuffle that no choice enters (docs/method.md, section 12).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The views in which a model is asked about an image: crops and colours as contrastive learners draw them.
 
-Drawn once per plan, the same for all images and models (docs/method.md, section 9). After SimCLR (Chen et al. 2020):
+Drawn once per plan, the same for all images and models (docs/method.md, section 12). After SimCLR (Chen et al. 2020):
 crop resized back, flip, colour jitter, grey, blur. Contrast is about the mean of the whole image, hue turns in YIQ.
 """
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audits.asking.views import ViewSettings, applied, drawn_views
+from audits.suspects import AppliedViews
 from provenance.errors import TouchmarkError
 from provenance.marks import MarkSecret, MarkSettings
 
@@ -25,6 +27,7 @@ class BenchSize:
 
     groups: G. probes: N. per_group: clean images of every group. sets: pattern sets for associated marks. keys: plain
     keys, true ones and decoys together. views: views per image for the test of view consistency, 0 for none.
+    choice_views: of every group image, for keyed choices among them.
     """
 
     groups: int = 6
@@ -33,12 +36,13 @@ class BenchSize:
     sets: int = 2
     keys: int = 40
     views: int = 3
+    choice_views: int = 4
 
     @property
     def passes(self) -> int:
         """Images that every model is asked about: probes clean and under every pattern, group images and views."""
         patterns = self.sets * self.groups + self.keys
-        return self.probes * (1 + patterns) + self.groups * self.per_group * (1 + self.views)
+        return self.probes * (1 + patterns) + self.groups * self.per_group * (1 + self.views + self.choice_views)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Bench:
     pattern_sets: NDArray[np.uint8]  # (S, G, ...)
     plain_patterns: NDArray[np.uint8]  # (K, ...)
     views: NDArray[np.uint8] | None  # (M, V, H, W, 3) of the group images
+    choice_views: AppliedViews  # of the group images, as an audit asks about them
     spare_images: NDArray[np.uint8]  # (n, H, W, 3): all the rest, for null models to settle or train on
     spare_labels: NDArray[np.int64]  # (n,)
 
@@ -110,6 +115,7 @@ def draw_bench(
         pattern_sets=np.stack([MarkSecret.derive(*_key(rng), settings).patterns for _ in range(size.sets)]),
         plain_patterns=np.concatenate([MarkSecret.derive(*_key(rng), plain).patterns for _ in range(size.keys)]),
         views=views,
+        choice_views=applied(drawn_views(ViewSettings(size.choice_views), rng), images.shape[1]),
         spare_images=images[rest[size.probes :]],
         spare_labels=np.asarray(labels, dtype=np.int64)[rest[size.probes :]],
     )

@@ -5,7 +5,8 @@ Imports torch inside functions only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.calibration.bench import Bench
+from audits.judging.membership import CONFIDENCE, DENSITY, MembershipScore
 from audits.statistics.density import (
     LEVELS,
     DegenerateAnswersError,
@@ -26,6 +28,7 @@ from audits.statistics.density import (
     phi_soft,
     pulls,
 )
+from audits.statistics.membership import Moments, log_ratios, view_agreement, view_confidence, view_density
 from audits.statistics.ranktest import steady_scores
 
 if TYPE_CHECKING:
@@ -42,13 +45,14 @@ class LevelResponses:
     """One model at one level; S pattern sets, G groups, N probes, K plain keys, d dimensions of phi.
 
     pulls (S, G, G); scores (K, 3) on the steady scale; clean_density (N, G) and marked_density (S, G, N, G): density
-    of every probe to every group, for the paired tests of others.
+    of every probe to every group, for the paired tests of others. membership: scores (M,) of the group images.
     """
 
     pulls: Floats
     scores: Floats
     clean_density: Floats
     marked_density: Floats
+    membership: Mapping[MembershipScore, Floats]
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,17 @@ def measure(model: NullModel, bench: Bench) -> Responses:
     clean, of_groups = _asked(model, probes), _asked(model, as_tensor(bench.group_images))
     sets = [[_marked(model, bench, probes, pattern) for pattern in patterns] for patterns in bench.pattern_sets]
     plain = [_marked(model, bench, probes, pattern) for pattern in bench.plain_patterns]
+    membership = membership_of(model, bench)
     levels: dict[Level, LevelResponses] = {}
     silent = 0
     for level in LEVELS:
         if clean[0 if level == "features" else 1] is None:
             continue
+        if level not in membership:
+            silent += 1
+            continue
         try:
-            levels[level] = _level(level, clean, of_groups, sets, plain, bench)
+            levels[level] = _level(level, clean, of_groups, sets, plain, bench, membership[level])
         except DegenerateAnswersError:
             silent += 1  # left out on purpose and counted by the table: there is nothing to test
     labels, group_label = _labels(of_groups, sets, bench)
@@ -141,6 +149,45 @@ def _view_features(model: NullModel, bench: Bench) -> Floats | None:
     return None if features is None else features.astype(np.float64).reshape(count, views, -1)
 
 
+def membership_of(model: NullModel, bench: Bench) -> dict[Level, Mapping[MembershipScore, Floats]]:
+    """Membership scores (M,) of the group images, at every level but those at which the model says the same to all."""
+    views, found = _choice_views(model, bench), dict[Level, Mapping[MembershipScore, Floats]]()
+    for level in LEVELS:
+        if views[0 if level == "features" else 1] is not None:
+            with suppress(DegenerateAnswersError):
+                found[level] = _membership(level, views, bench)
+    return found
+
+
+def _choice_views(model: NullModel, bench: Bench) -> Answers:
+    """Answers to all views of all group images, image by image: (M V, d)."""
+    import torch
+
+    from audits.suspects.view_pixels import ViewMaker
+
+    images = torch.from_numpy(np.ascontiguousarray(bench.group_images.transpose(0, 3, 1, 2)))
+    count, views = len(images), len(bench.choice_views)
+    seen = ViewMaker(bench.choice_views, torch.device("cpu"))(
+        images.repeat_interleave(views, dim=0), torch.arange(views).repeat(count)
+    )
+    return _asked(model, seen)
+
+
+def _membership(level: Level, views: Answers, bench: Bench) -> Mapping[MembershipScore, Floats]:
+    """As `audits.judging.membership` scores stored answers."""
+    features, soft = views
+    shape = (len(bench.group_images), len(bench.choice_views), -1)
+    if level == "features":
+        assert features is not None  # noqa: S101 - `measure` leaves out what the model does not return
+        return {DENSITY: view_density(features.reshape(shape), Moments.of(features))}
+    assert soft is not None  # noqa: S101
+    if level == "hard":
+        return {DENSITY: view_agreement(likeliest(soft).reshape(shape[:2]))}
+    ratios = log_ratios(soft)
+    density = view_density(ratios.reshape(shape), Moments.of(ratios))
+    return {DENSITY: density, CONFIDENCE: view_confidence(soft.reshape(shape))}
+
+
 def _phi(level: Level, clean: Answers) -> Callable[[Answers], Floats]:
     features, soft = clean
     if level == "features":
@@ -155,7 +202,13 @@ def _phi(level: Level, clean: Answers) -> Callable[[Answers], Floats]:
 
 
 def _level(
-    level: Level, clean: Answers, of_groups: Answers, sets: list[list[Answers]], plain: list[Answers], bench: Bench
+    level: Level,
+    clean: Answers,
+    of_groups: Answers,
+    sets: list[list[Answers]],
+    plain: list[Answers],
+    bench: Bench,
+    membership: Mapping[MembershipScore, Floats],
 ) -> LevelResponses:
     phi = _phi(level, clean)
     base = phi(clean)
@@ -166,4 +219,5 @@ def _level(
         scores=np.stack([steady_scores(density_scores(phi(answers), base)) for answers in plain]),
         clean_density=base @ group_mean.T,
         marked_density=marked @ group_mean.T,
+        membership=membership,
     )

@@ -1,12 +1,12 @@
 """From membership scores to p-values and controls: does a model know the published images better than those at home?
 
-docs/method.md, section 9.
+docs/method.md, section 12.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,10 +16,12 @@ from audits.judging.levels import ChoiceLevel, ChoiceTest, Control
 from audits.judging.membership import DENSITY, SCORES, MembershipScore, MembershipScores
 from audits.statistics.choices import Blocks, Floats, choice_test, omnibus_test
 from audits.statistics.density import Level
+from audits.statistics.looks import over_looks
 from audits.statistics.membership import area_under_curve, reference_residual, without_gaps
 from audits.statistics.permutation import philox_from
 
 OMNIBUS: Literal["omnibus"] = "omnibus"
+SETTLED = 1e-6  # a p with which no correction that is made anywhere would miss alpha
 LEAST_P = 1e-300  # chances below it are shown as it: nothing depends on how small they are
 
 
@@ -32,6 +34,15 @@ class Choices:
     true: Blocks = field(repr=False)
     wrong: Blocks | None = field(repr=False)
     covariates: Floats = field(repr=False)
+
+    def first(self, blocks: int) -> Choices:
+        """Of the first blocks alone."""
+        images = int((self.true.block_of < blocks).sum())
+        return Choices(
+            self.true.first(blocks),
+            self.wrong.first(blocks) if self.wrong else None,
+            self.covariates[:, :images],
+        )
 
 
 def wrong_choice(choice: Blocks, digest: str, release: str) -> Blocks:
@@ -62,7 +73,6 @@ def judge_choice(
     if choices.wrong is not None:
         wrong = tests.declared(suspect, others, "wrong key", choices.wrong)
         controls.append(Control("A wrong key", "wrong key", "high", wrong.p))
-    tainted = []
     for name, scores in references.items():
         alone = tests.declared(scores, [], f"reference {name}")
         left = [other for rest, other in references.items() if rest != name]
@@ -71,9 +81,6 @@ def judge_choice(
         if left:  # the only reference has no others to be taken out
             beside = tests.declared(scores, left, f"reference {name} left out")
             controls.append(Control(name, "reference left out", "high", beside.p))
-        # Two tails of every reference: each gets its share of alpha.
-        if 2 * len(references) * min(alone.p, alone.p_lower) <= rules.alpha:
-            tainted.append(name)
     against = others if rules.decide_with_references else []
     return ChoiceLevel(
         p=counted.p,
@@ -84,9 +91,68 @@ def judge_choice(
         with_references=controlled,
         scores=tuple(tests.single(name, suspect, against) for name in SCORES if name in suspect.scores),
         controls=tuple(controls),
-        tainted=tuple(tainted),
+        tainted=_tainted(controls, rules.alpha),
         missing=suspect.missing,
     )
+
+
+def over(levels: Sequence[ChoiceLevel], looks: int, rules: Rules) -> ChoiceLevel:
+    """One level after several of `looks` declared looks, as each described it: every p pays for all of them."""
+    if looks == 1:
+        return levels[-1]
+    last = levels[-1]
+
+    def test(tests: Sequence[ChoiceTest]) -> ChoiceTest:
+        return replace(
+            tests[-1],
+            p=over_looks([one.p for one in tests], looks),
+            p_lower=over_looks([one.p_lower for one in tests], looks),
+            smallest_p=over_looks([one.smallest_p for one in tests], looks),
+            looks=looks,
+            looked=len(tests),
+        )
+
+    without = test([one.without for one in levels])
+    beside = [one.with_references for one in levels if one.with_references]
+    controlled = test(beside) if len(beside) == len(levels) else None
+    counted = controlled if rules.decide_with_references and controlled else without
+    controls = tuple(
+        replace(control, p=over_looks([one.controls[place].p for one in levels], looks))
+        for place, control in enumerate(last.controls)
+    )
+    return replace(
+        last,
+        p=counted.p,
+        p_without=without.p,
+        p_with=controlled.p if controlled else None,
+        smallest_p=counted.smallest_p,
+        without=without,
+        with_references=controlled,
+        scores=tuple(test([one.scores[place] for one in levels]) for place in range(len(last.scores))),
+        controls=controls,
+        tainted=_tainted(controls, rules.alpha),
+    )
+
+
+def may_end(levels: Mapping[Level, ChoiceLevel], primary: Sequence[Level], looked: int, looks: int) -> bool:
+    """Whether a run may end after a look, levels being what `over` says: at every level that decides p is settled.
+
+    Far below alpha, or, once half of the blocks were looked at, on the wrong side. Any rule would do: p pays for all
+    looks.
+    """
+    return all(
+        level not in levels or levels[level].p <= SETTLED or (2 * looked >= looks and levels[level].without.z <= 0)
+        for level in primary
+    )
+
+
+def _tainted(controls: Sequence[Control], alpha: float) -> tuple[str, ...]:
+    """References that react to the choice themselves; of the two tails of every one each gets its share of alpha."""
+    tails: dict[str, list[float]] = {}
+    for control in controls:
+        if control.kind == "reference":
+            tails.setdefault(control.name, []).append(control.p)
+    return tuple(name for name, ps in tails.items() if 2 * len(tails) * min(ps) <= alpha)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ class ChoiceTest:
     """A test of which alternative of every block stayed home, by one score, or by the largest of several (omnibus).
 
     at_home, published: mean scores; auc: chance that a published one scores higher, of what was tested; None for an
-    omnibus. choices: random ones that it was compared with; None: the exact law.
+    omnibus. choices: random ones that it was compared with; None: the exact law. looked: at how many of the declared
+    looks; p pays for all of them, the rest is of the last.
     """
 
     score: Literal["density", "confidence", "omnibus"]
@@ -112,11 +113,13 @@ class ChoiceTest:
     published: float | None = None
     auc: float | None = None
     choices: int | None = None
+    looks: int = 1
+    looked: int = 1
 
     @property
     def grid(self) -> int | None:
-        """n where p is one of 1/n … n/n; the exact law has no grid."""
-        return None if self.choices is None else self.choices + 1
+        """n where p is one of 1/n … n/n; neither the exact law nor what pays for several looks has a grid."""
+        return None if self.choices is None or self.looks > 1 else self.choices + 1
 
 
 SingleTest = PermutationTest | RankTest | ChoiceTest

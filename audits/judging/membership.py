@@ -1,4 +1,4 @@
-"""From stored answers to views to membership scores, at every level that the answers allow (method.md, section 9)."""
+"""From stored answers to views to membership scores, at every level that the answers allow (method.md, section 12)."""
 
 from __future__ import annotations
 

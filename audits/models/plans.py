@@ -57,6 +57,7 @@ class Plan(models.Model):
     exceedances = models.PositiveIntegerField(default=PlanChoices.exceedances)
     views = models.PositiveIntegerField(default=PlanChoices.views)
     smallest_crop = models.FloatField(default=PlanChoices.smallest_crop)
+    looks = models.PositiveIntegerField(default=PlanChoices.looks)
     membership_score = models.CharField(max_length=20, default=PlanChoices.membership_score)
     alpha = models.FloatField(default=PlanChoices.alpha)
     series_is_open = models.BooleanField(default=PlanChoices.series_is_open)

@@ -37,9 +37,13 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         ready = self.filter(role=ModelRole.ENCODER, state=ModelState.READY)
         return ready.filter(connection_at__isnull=False).exclude(connection={})
 
+    def identified(self) -> "RegisteredModelQuerySet":
+        """Those that were tested since today's identities are taken."""
+        return self.filter(identity__has_key="named")
+
     def unidentified(self) -> "RegisteredModelQuerySet":
         """Those whose weights have arrived, and that were not tested since today's identities are taken."""
-        return self.filter(state=ModelState.READY).exclude(identity__has_key="parts")
+        return self.filter(state=ModelState.READY).exclude(identity__has_key="named")
 
     def references(self) -> "RegisteredModelQuerySet":
         """References whose weights have arrived."""
@@ -80,6 +84,9 @@ class RegisteredModel(models.Model):
     # Identity.to_json() of the last connection test, {} until one has run since identities are taken; and what all
     # registrations share that were found to be one suspect, of whatever organisation: audits.services.models.identity.
     identity = models.JSONField(default=dict)
+    identity_digest = models.CharField(
+        max_length=64, blank=True
+    )  # SHA-256 of its canonical JSON; "" before it was kept
     known_as = models.UUIDField(null=True, db_index=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

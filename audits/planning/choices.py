@@ -23,7 +23,7 @@ from audits.planning.declaration import (
     choices_of,
     either,
 )
-from audits.planning.views import MEMBERSHIP_SCORE, SMALLEST_CROP, VIEWS
+from audits.planning.views import LOOKS, MEMBERSHIP_SCORE, SMALLEST_CROP, VIEWS
 from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from audits.statistics.ranktest import SCORES, fewest_decoys
@@ -204,6 +204,7 @@ class PlanChoices:
     )
     views: int = field(default=10, metadata=VIEWS.metadata)
     smallest_crop: float = field(default=0.6, metadata=SMALLEST_CROP.metadata)
+    looks: int = field(default=1, metadata=LOOKS.metadata)
     membership_score: str = field(default="density", metadata=MEMBERSHIP_SCORE.metadata)
     alpha: float = field(
         default=0.01,

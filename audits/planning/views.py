@@ -1,6 +1,7 @@
 """The choices of a plan that tests which images stayed home, as `audits.planning.choices` takes them."""
 
 from audits.planning.declaration import Bounds, Choice, Frozen, Option, Part, Shown
+from audits.statistics.looks import EARLY, MOST_LOOKS
 from provenance.wording import count
 
 FEWEST_VIEWS, MOST_VIEWS = 2, 64
@@ -39,4 +40,15 @@ MEMBERSHIP_SCORE = Choice(
     frozen=Frozen("membership_score"),
     shown=Shown("What tells that a model knows an image", SCORES.__getitem__),
     words=SCORES,
+)
+LOOKS = Choice(
+    Part.CHOICES,
+    "Looks",
+    "Above 1 the run asks in so many equal parts and ends early where p is settled; early looks together cost "
+    f"{EARLY:.0%} of alpha.",
+    option=Option("--looks", "images at home: looks at the result, the run ending early (default %(default)s)"),
+    frozen=Frozen("looks"),
+    shown=Shown("Looks", count),
+    bounds=Bounds(1, MOST_LOOKS, refusal=f"Look at the result 1 to {MOST_LOOKS} times."),
+    beside="views",
 )

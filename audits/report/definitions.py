@@ -184,9 +184,9 @@ SECTIONS = {
     "Density scores": "3.3",
     "Plan": "6.1",
     "Evidence log": "10.5",
-    "Keyed choice": "9",
-    "View": "9",
-    "Test of the choice": "9",
+    "Keyed choice": "12",
+    "View": "12.5",
+    "Test of the choice": "12.7",
 }
 
 

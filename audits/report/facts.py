@@ -101,6 +101,7 @@ class ReleaseFacts:
     restrictions: tuple[RestrictionFacts, ...] = ()
     blocks: int = field(default=0, metadata=LEFT_OUT)  # of alternatives, one of each of which stayed home
     alternatives: int = field(default=0, metadata=LEFT_OUT)  # in all blocks together
+    outlets: str = field(default="", metadata=LEFT_OUT)  # whether what stayed home is kept from every other outlet
 
     @property
     def mark_sets(self) -> tuple[Mapping[str, Any], ...]:

@@ -46,3 +46,4 @@ class KeysFacts:
     other_sets: int = 0  # of images of the same owner, against which all of these were
     models_not_compared: int = 0  # of the server, with the suspect and the images, when the plan was locked
     versions_not_compared: int = 0
+    versions_given_up: int = 0  # of the owner and the auditor: their manifest is lost, so they count as the same images

@@ -185,6 +185,15 @@ def _other_images(facts: ReportFacts) -> list[tuple[str, str]]:
                 "have been counted.",
             )
         )
+    if lost := keys.versions_given_up:
+        said.append(
+            (
+                "Manifests given up.",
+                f"The manifest of {counted(lost, 'dataset version')} of the owner or the auditor was lost and given up "
+                "before the plan was locked. What such a version holds cannot be found any more, so it counts as "
+                "sharing images with every other version of its organisation.",
+            )
+        )
     return said
 
 

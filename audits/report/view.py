@@ -26,11 +26,13 @@ Pairs = list[list[str]]
 def view_of(facts: ReportFacts) -> dict[str, Any]:
     """A JSON-ready tree of strings, lists and the few numbers that charts are drawn from."""
     words = words_of(facts)
+    copy = "copy" if facts.plan.test == "choice" else "marked copy"
     return {
+        "copy": copy,
         "words": asdict(words),
         "number": facts.number,
         "demo": facts.demo,
-        "title": f"Does the model “{facts.suspect.name}” depend on a marked copy of “{facts.dataset.name}”?",
+        "title": f"Does the model “{facts.suspect.name}” depend on a {copy} of “{facts.dataset.name}”?",
         "issued": time_text(facts.issued_at),
         "issued_by": _person(facts.issued_by.name, facts.issued_by.organisation),
         "digest": facts.digest,
@@ -42,10 +44,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "definitions": [list(pair) for pair in definitions(facts)],
         "parties": [[p.role.capitalize(), p.organisation, p.name or "–", p.contact or "–"] for p in facts.parties],
         "dataset": _dataset(facts),
-        "release_rows": [
-            [r.label, r.recipient, short_time(r.embedded_at), f"{count(r.marked)} of {count(r.files)}"]
-            for r in facts.releases
-        ],
+        "release_rows": [[r.label, r.recipient, short_time(r.embedded_at), _marked(r)] for r in facts.releases],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
         **keys_view(facts.keys),
@@ -70,6 +69,12 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "digests": digests_view(facts),
         "code_version": facts.code_version,
     }
+
+
+def _marked(release: ReleaseFacts) -> str:
+    if release.blocks and not release.marked:
+        return f"none; {count(release.blocks)} stayed home"
+    return f"{count(release.marked)} of {count(release.files)}"
 
 
 def _person(name: str, organisation: str) -> str:
@@ -218,6 +223,7 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
         ["Completed", time_text(release.embedded_at)],
         *([] if release.blocks and not release.marked else [["Images marked", marked]]),
         *([["Stayed home", home]] if release.blocks else []),
+        *([["Other outlets, as declared", release.outlets]] if release.outlets else []),
         ["Commitment recorded", time_text(release.committed_at)],
         ["Beacon recorded", f"{time_text(release.beacon_at)}, from {release.beacon_source}"],
     ]

@@ -36,7 +36,10 @@ def digests_view(facts: ReportFacts) -> Pairs:
     ]
     for release in facts.releases:
         rows += [
-            [f"{release.label}: root of the marked copy", release.root],
+            [
+                f"{release.label}: root of the {'copy' if release.blocks and not release.marked else 'marked copy'}",
+                release.root,
+            ],
             [f"{release.label}: commitment", release.commitment],
             [f"{release.label}: beacon", release.beacon],
             *([[f"{release.label}: probes", release.probes_digest]] if release.probes_digest else []),

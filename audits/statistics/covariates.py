@@ -1,6 +1,6 @@
 """What anybody can see of a picture that makes it easy or hard for every model; public, so no choice enters.
 
-Beside references it takes out of a membership score what has nothing to do with membership (docs/method.md, section 9).
+Beside references it takes out of a membership score what membership does not explain (docs/method.md, section 12).
 NumPy only.
 """
 

@@ -1,4 +1,4 @@
-"""How well a model knows an image, from its answers to V views of it (docs/method.md, section 9).
+"""How well a model knows an image, from its answers to V views of it (docs/method.md, section 12).
 
 Scores are larger where a model knows an image better, dimensionless, and treat all images alike, so they cannot see
 which of them stayed home. n images, V views, d features, k labels; missing answers are rows of NaN. NumPy only.

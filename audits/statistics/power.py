@@ -1,4 +1,4 @@
-"""How likely a keyed choice is to be found, before anybody is asked (docs/method.md, section 9).
+"""How likely a keyed choice is to be found, before anybody is asked (docs/method.md, section 12).
 
 A normal approximation: scores of published and withheld images of equal spread, their difference given by the chance
 that a published one scores higher (AUC). The test itself approximates nothing.

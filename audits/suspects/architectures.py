@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch.nn import functional
 from audits.suspects import formats
 from audits.suspects.cifar_resnet import CifarResNet
 from audits.suspects.errors import SuspectError
+from audits.suspects.identity import Named
 from audits.suspects.network import Network, Outputs
 from audits.suspects.spec import CLIP_DEVIATION, CLIP_MEAN, IMAGENET_DEVIATION, IMAGENET_MEAN, ModelSpec
 from audits.suspects.weights import Tensors, classes_in, fill, read_tensors
@@ -53,14 +53,13 @@ class Encoder:
         return self.network(self.normalise(images))
 
 
-def plainly(encoder: Encoder, images: Tensor, mean: Sequence[float], deviation: Sequence[float]) -> Outputs:
-    """Answers to grey levels (B, 3, S, S) in single precision and under this normalisation, whatever the spec says."""
-    network, channels = encoder.network, encoder.channels
+def plainly(
+    encoder: Encoder, images: Tensor, mean: Sequence[float], deviation: Sequence[float]
+) -> Mapping[int, Tensor]:
+    """Every output for grey levels (B, 3, S, S) under this normalisation, whatever the spec says."""
+    channels = encoder.channels
     bare = replace(encoder, mean=tuple(mean)[:channels], deviation=tuple(deviation)[:channels])
-    if not isinstance(network, _Computed):
-        return bare.ask(images)
-    with network.in_full():
-        return bare.ask(images)
+    return bare.network.every_output(bare.normalise(images))
 
 
 def build(spec: ModelSpec, path: Path, device: torch.device, threads: int = 1) -> Encoder:
@@ -113,6 +112,8 @@ def _encoder(
 class _Computed:
     """Runs a torch network as the spec says: precision, memory layout, softmax."""
 
+    named = Named(features=1, scores=2)  # what our own networks compute is never anything else
+
     def __init__(self, network: nn.Module, spec: ModelSpec, device: torch.device) -> None:
         self.network = network.eval().requires_grad_(False).to(device)
         self._layout = torch.channels_last if spec.channels_last else torch.contiguous_format
@@ -124,26 +125,22 @@ class _Computed:
 
     def __call__(self, images: Tensor) -> Outputs:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            features, logits = self.forward(images.contiguous(memory_format=self._layout))
+            features, logits = self.forward(images.contiguous(memory_format=self._layout), self._scores)
         features = None if features is None else features.float()
         return features, logits.float().softmax(dim=1) if self._scores and logits is not None else None
 
-    def forward(self, images: Tensor) -> Outputs:
+    def forward(self, images: Tensor, scores: bool) -> Outputs:
+        """Features and logits; scores: whether the latter are needed."""
         features, logits = self.network(images)
         return features, logits
+
+    def every_output(self, images: Tensor) -> Mapping[int, Tensor]:
+        given = enumerate(self.forward(images.contiguous(memory_format=self._layout), True), start=1)
+        return {number: rows.float() for number, rows in given if rows is not None}
 
     def of_any_size(self) -> Network:
         """Itself: no size is fixed but by what it computes."""
         return self
-
-    @contextmanager
-    def in_full(self) -> Iterator[None]:
-        """Single precision for a while."""
-        kept, self._half = self._half, False
-        try:
-            yield
-        finally:
-            self._half = kept
 
     @property
     def parameters(self) -> int:
@@ -183,13 +180,13 @@ def _small(spec: ModelSpec, tensors: Tensors, device: torch.device) -> Encoder:
 class _TimmComputed(_Computed):
     has_head = True
 
-    def forward(self, images: Tensor) -> Outputs:
+    def forward(self, images: Tensor, scores: bool) -> Outputs:
         network: Any = self.network
         maps = network.forward_features(images)
         features = network.forward_head(maps, pre_logits=True)
         if features.ndim > 2:
             features = features.flatten(2).mean(2)
-        return features, network.forward_head(maps) if self.has_head and self._scores else None
+        return features, network.forward_head(maps) if self.has_head and scores else None
 
 
 def _timm(spec: ModelSpec, tensors: Tensors, device: torch.device) -> Encoder:
@@ -229,7 +226,7 @@ class _ClipComputed(_Computed):
         self.prompts: Tensor | None = None  # (k, d), L2-normalised
         self.scale, self.bias = 1.0, 0.0
 
-    def forward(self, images: Tensor) -> Outputs:
+    def forward(self, images: Tensor, scores: bool) -> Outputs:
         features = self.network(images)
         if isinstance(features, tuple):
             features = features[0]

@@ -184,8 +184,9 @@ class Child:
         from audits.suspects.tensor_values import digest_over, tensor_digests
 
         found = tensor_digests(Path(path))
+        encoder = self._loaded()
         told = {"tensors": digest_over(found), "parts": [one.hex()[:16] for one in found[:MOST_PARTS]]}
-        return told, noise_answers(self._loaded())
+        return {**told, "named": encoder.network.named.to_json()}, noise_answers(encoder)
 
     def _forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from audits.suspects.architectures import Encoder, plainly
 from audits.suspects.errors import SuspectError
-from audits.suspects.identity import NORMALISED, PLAIN, RAW, SIDES, WAYS_SIDE, noise_images
+from audits.suspects.geometry import noise_images
+from audits.suspects.identity import NORMALISED, PLAIN, RAW, SIDES, WAYS_SIDE
 from audits.suspects.network import Network
 
 PORTION = 4  # images at once: a network's own size may be large
@@ -22,7 +23,7 @@ Ways = dict[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def noise_answers(encoder: Encoder) -> Answers:
-    """Rows (16, d) by "features" or "soft", as far as the network gives any, the side of the images, and how they came.
+    """Rows (16, d) of every output by its number, the side of the images, and how they came: "1 64", "2 64 unit".
 
     At every one of the sides that networks share that it takes, and at its own; what an exported file declares to be
     its only size is tried all the same. So a copy that takes a single one is asked what the original was. Raises
@@ -58,11 +59,13 @@ def _answers(
 ) -> Answers:
     with torch.inference_mode():
         portions = [plainly(encoder, portion, mean, deviation) for portion in images.split(PORTION)]
-    return {
-        f"{name} {asked}": _array(torch.cat([rows for rows in parts if rows is not None]), len(images))
-        for name, parts in zip(("features", "soft"), zip(*portions, strict=True), strict=True)
-        if parts[0] is not None
-    }
+    every = {number: _array(torch.cat([portion[number] for portion in portions])) for number in portions[0]}
+    if any(rows.ndim != 2 or len(rows) != len(images) for rows in every.values()):
+        raise SuspectError("shape", "The model did not give one row per noise image.")
+    found = {number: rows for number, rows in every.items() if np.isfinite(rows).all()}
+    if not found.keys() & set(encoder.network.named.numbers):
+        raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
+    return {f"{number} {asked}": rows for number, rows in found.items()}
 
 
 def _ways(encoder: Encoder, side: int) -> Ways:
@@ -73,10 +76,6 @@ def _ways(encoder: Encoder, side: int) -> Ways:
     return {**NORMALISED, **raw, "own": (encoder.mean, encoder.deviation)}
 
 
-def _array(rows: Tensor, count: int) -> NDArray[np.float32]:
+def _array(rows: Tensor) -> NDArray[np.float32]:
     found: NDArray[np.float32] = rows.float().cpu().numpy()
-    if found.ndim != 2 or len(found) != count:
-        raise SuspectError("shape", "The model did not give one row per noise image.")
-    if not np.isfinite(found).all():
-        raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
     return found

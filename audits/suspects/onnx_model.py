@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from audits.suspects.errors import SuspectError
+from audits.suspects.identity import MOST_OUTPUTS, Named
 from audits.suspects.network import Outputs
 from audits.suspects.onnx_sizes import of_any_size
 from audits.suspects.spec import ModelSpec
@@ -84,26 +87,54 @@ class OnnxNetwork:
             scores = spec.scores_output or left[0]
         return features if wants_features else None, scores
 
+    @property
+    def named(self) -> Named:
+        places = {output.name: number for number, output in enumerate(self._session.get_outputs(), start=1)}
+        features, scores = (places.get(name or "") for name in (self._features, self._scores))
+        return Named(features, scores, self._spec.scores == "logits")
+
     def __call__(self, images: Tensor) -> Outputs:
-        wanted = [name for name in (self._features, self._scores) if name is not None]
-        blocks = [self._run(block, wanted) for block in images.split(self._batch or len(images))]
-        answers = {name: torch.cat([block[place] for block in blocks]) for place, name in enumerate(wanted)}
+        answers = self._asked(images, [name for name in (self._features, self._scores) if name is not None])
         features = answers[self._features] if self._features else None
         scores = answers[self._scores] if self._scores else None
         if scores is not None and self._spec.scores == "logits":
             scores = scores.softmax(dim=1)
         return features, scores
 
-    def _run(self, images: Tensor, wanted: list[str]) -> list[Tensor]:
+    def every_output(self, images: Tensor) -> Mapping[int, Tensor]:
+        every = [output.name for output in self._session.get_outputs()]
+        if len(every) > MOST_OUTPUTS:
+            raise SuspectError(
+                "shape",
+                f"This ONNX network has {len(every)} outputs; a suspect may have {MOST_OUTPUTS}. Export it anew with "
+                "the outputs that are asked for.",
+            )
+        answers = self._asked(images, every, SuspectError)
+        return {number: answers[name] for number, name in enumerate(every, start=1) if name in answers}
+
+    def _asked(self, images: Tensor, wanted: list[str], *passed_over: type[SuspectError]) -> dict[str, Tensor]:
+        """Rows (B, d) by output. passed_over: errors for which an output is left out, instead of refused."""
+        blocks = [self._run(block, wanted) for block in images.split(self._batch or len(images))]
+        answers = {}
+        for name, parts in zip(wanted, zip(*blocks, strict=True), strict=True):
+            with suppress(*passed_over):
+                answers[name] = torch.cat([_rows(name, *part) for part in parts])
+        return answers
+
+    def _run(self, images: Tensor, wanted: list[str]) -> list[tuple[Any, int, int]]:
+        """Every output's value, how many images it is about, and how many of them were asked."""
         count = len(images)
         if self._batch is not None and count < self._batch:
             images = torch.cat([images, images[-1:].expand(self._batch - count, -1, -1, -1)])
         found = self._session.run(wanted, {self._input: images.numpy().astype(np.float32, copy=False)})
-        answers = []
-        for name, value in zip(wanted, found, strict=True):
-            if not isinstance(value, np.ndarray) or value.ndim < 2 or value.shape[0] != len(images):
-                shape = getattr(value, "shape", None)
-                raise SuspectError("shape", f"The output “{name}” has the shape {shape}; one row per image is needed.")
-            rows = torch.from_numpy(value.astype(np.float32, copy=False))[:count]
-            answers.append(rows.flatten(2).mean(2) if rows.ndim > 2 else rows)
-        return answers
+        return [(value, len(images), count) for value in found]
+
+
+def _rows(name: str, value: Any, given: int, count: int) -> Tensor:
+    """An output's first `count` rows (B, d); maps are pooled. Raises SuspectError."""
+    numbers = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+    if not numbers or value.ndim < 2 or value.shape[0] != given:
+        shape = getattr(value, "shape", None)
+        raise SuspectError("shape", f"The output “{name}” has the shape {shape}; one row per image is needed.")
+    rows = torch.from_numpy(value.astype(np.float32, copy=False))[:count]
+    return rows.flatten(2).mean(2) if rows.ndim > 2 else rows

@@ -28,8 +28,8 @@ class Images:
     """What the rule looks at, of n images in the manifest's order.
 
     records (n,) RECORD: hashes, empty for all exact copies but the first. first (n,): position of the first with the
-    same bytes. group (n,): number of the image's class. size (n,): bytes of its file. named: of every column or folder
-    level, (n,) uint64 digests of what people named a unit, 0 for none.
+    same bytes. group (n,): number of what blocks are made within. size (n,): bytes of its file. named: of every column
+    or folder level, (n,) uint64 digests of what people named a unit, 0 for none.
     """
 
     records: Records

@@ -27,6 +27,7 @@ class BlockRule:
     distance: int = DISTANCE  # bits of 256 in which perceptual hashes may differ; 0: only those that are equal
     unit_column: str = ""  # of the CSV of labels: burst, video, person …
     folder_level: int = 0  # 1: images below the same first folder are one unit, 2: below the same first two …
+    clusters: str = ""  # SHA-256 of an encoder's clusters: blocks are made within them, and within classes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit_column", self.unit_column.strip().lower())
@@ -45,4 +46,5 @@ class BlockRule:
     def __str__(self) -> str:
         further = [f"column “{self.unit_column}”"] if self.unit_column else []
         further += [f"{self.folder_level} folder levels"] if self.folder_level else []
+        further += [f"clusters {self.clusters[:8]}"] if self.clusters else []
         return ", ".join([f"{self.block_size} a block", f"{self.distance} bits", *further])

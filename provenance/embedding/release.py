@@ -107,7 +107,7 @@ class _Embedding:
         marked = {outcome.position: outcome for own in outcomes for outcome in own if outcome.is_marked}
         self._place_and_list(files, marked)
         self._write_lists(outcomes)
-        left_out = self.at_home.paths(self.manifest) if self.at_home else frozenset[str]()
+        left_out = self.at_home.paths(self.manifest) if self.at_home and beside else frozenset[str]()
         placed = [place_beside(source, wanted, files, left_out).to_dict() for source, wanted in beside]
         with Manifest(self.out / "manifest") as written:
             facts = release_facts(written, self.marks, plans, outcomes, unfit)

@@ -99,6 +99,14 @@ class DatasetForm(SourceForm):
             field.widget = forms.HiddenInput()
 
 
+class GiveUpForm(forms.Form):
+    reason = forms.CharField(
+        label="How was it lost?",
+        max_length=300,
+        help_text="The reason stays with the version and in the log.",
+    )
+
+
 class GrantForm(forms.Form):
     username = forms.CharField(
         label="User name of the auditor",

@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 
 from provenance.forms.marks import MarkForm
 from provenance.forms.withheld import WithheldForm
-from provenance.marks import MarkSets
-from provenance.marks.sets import MOST_SETS
+from provenance.marks import MarkSets, SettingsError
+from provenance.marks.sets import MOST_SETS, AnySettings
 from provenance.models import Role, User, Version, WatermarkKey
 from provenance.services.near_duplicates import LEAVE_OUT, MARK, NearDuplicatesError, leaving_out
 from provenance.services.releases import MAX_RECIPIENTS
@@ -98,9 +98,17 @@ class MarkSetsForm(forms.Form):
             marks = [one.mark(version) for one in self.sets]
             withheld = self.home.settings()
             if all(marks) and not self.home.errors:
-                chosen = (*(mark for mark in marks if mark), *([withheld] if withheld else []))
-                self.cleaned_data["marks"] = self.on_chosen_images(version, MarkSets(chosen))
+                chosen = tuple(one for one in (*marks, withheld) if one is not None)
+                self._take(version, chosen)
         return self.cleaned_data
+
+    def _take(self, version: Version, chosen: tuple[AnySettings, ...]) -> None:
+        try:
+            marks = MarkSets(chosen)
+        except SettingsError as error:  # more sets than a release may have
+            self.add_error(None, error.sentence)
+        else:
+            self.cleaned_data["marks"] = self.on_chosen_images(version, marks)
 
     def on_chosen_images(self, version: Version, marks: MarkSets) -> MarkSets:
         """What is to be marked; while near-duplicates are being counted the plan is shown with them."""

@@ -9,7 +9,7 @@ from provenance.forms.marks import decimal_input
 from provenance.marks import SettingsError, WithheldSettings
 from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS
 from provenance.marks.withheld import DEFAULT_BLOCK, DEFAULT_SHARE, MAX_BLOCK, MIN_BLOCK
-from provenance.models import Blocking, Release, Version
+from provenance.models import Blocking, Clusters, Release, Version
 from provenance.near_duplicates.grouping import DISTANCE
 
 STRUCK, BOTH = "struck", "both"
@@ -59,11 +59,11 @@ class WithheldForm(forms.Form):
     def __init__(self, *args: Any, version: Version | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         given = self["kind"].value()
-        self.kind = given if given in (UNTOUCHED, BOTH) else STRUCK
+        self.chosen: str = given if given in (UNTOUCHED, BOTH) else STRUCK
         rows = version.blockings.all() if version else Blocking.objects.none()
         self.has_blocks = rows.exists()
         self.fields["blocking"].queryset = rows  # type: ignore[attr-defined]
-        if self.kind == STRUCK:
+        if self.chosen == STRUCK:
             for name in ("blocking", "share", "outlets"):
                 del self.fields[name]
 
@@ -72,11 +72,11 @@ class WithheldForm(forms.Form):
     @property
     def strikes(self) -> bool:
         """Whether marks are struck."""
-        return self.kind != UNTOUCHED
+        return self.chosen != UNTOUCHED
 
     @property
     def withholds(self) -> bool:
-        return self.kind != STRUCK
+        return self.chosen != STRUCK
 
     def settings(self) -> WithheldSettings | None:
         """The withheld set, of a form that was asked for its errors; None where none is wanted, or not like this."""
@@ -121,11 +121,29 @@ class BlockRuleForm(forms.Form):
         help_text="Leave it empty where folders say nothing.",
     )
 
+    clusters = forms.ModelChoiceField(
+        queryset=Clusters.objects.none(),
+        label="Clusters within which blocks are made",
+        required=False,
+        empty_label="None: within classes alone",
+        to_field_name="digest",
+        help_text="What an encoder found to look alike; images of a block are then more alike than by hashes alone.",
+    )
+
+    def __init__(self, *args: Any, version: Version, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = version.clusters.all()
+        self.fields["clusters"].queryset = rows  # type: ignore[attr-defined]
+        if not rows.exists():
+            del self.fields["clusters"]
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if not self.errors:
             try:
                 chosen = {name: value for name, value in values.items() if value not in (None, "")}
+                if clusters := values.get("clusters"):
+                    chosen["clusters"] = clusters.digest
                 values["rule"] = BlockRule(**chosen)
             except BlockingError as error:
                 self.add_error(None, error.sentence)

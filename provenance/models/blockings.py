@@ -2,13 +2,8 @@ import uuid
 
 from django.db import models
 
-from provenance.models.datasets import Dataset, Version
+from provenance.models.datasets import Version
 from provenance.models.people import User
-
-
-class BlockingQuerySet(models.QuerySet["Blocking"]):
-    def for_user(self, user: User) -> "BlockingQuerySet":
-        return self.filter(version__dataset__in=Dataset.objects.for_user(user))
 
 
 class Blocking(models.Model):
@@ -29,8 +24,6 @@ class Blocking(models.Model):
     facts = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = BlockingQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -77,6 +77,10 @@ class VersionQuerySet(models.QuerySet["Version"]):
     def ready(self) -> "VersionQuerySet":
         return self.filter(state=VersionState.READY)
 
+    def given_up(self) -> "VersionQuerySet":
+        """Those whose manifest is lost for good."""
+        return self.ready().filter(given_up_at__isnull=False)
+
 
 class Version(models.Model):
     """An immutable manifest of a dataset's files and its Merkle root."""
@@ -120,6 +124,10 @@ class Version(models.Model):
     ready_at = models.DateTimeField(null=True)
     # Since when `Overlap` says which other versions have files in common with it.
     compared_at = models.DateTimeField(null=True)
+    # A manifest that is lost for good, by the word of a rights-holder; until it is back the version counts as sharing
+    # images with every other one of its organisation.
+    given_up_at = models.DateTimeField(null=True)
+    given_up_because = models.CharField(max_length=300, blank=True)
 
     objects = VersionQuerySet.as_manager()
 

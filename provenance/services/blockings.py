@@ -15,6 +15,7 @@ from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import ImageBlocks
 from provenance.marks.blocking_file import FOLDER, write_blocking
+from provenance.marks.cluster_files import read_clusters
 from provenance.marks.copies import first_of
 from provenance.models import Blocking, Job, Role, User, Version
 from provenance.near_duplicates.finding import HASHES, LEAST_QUALITY, hashes
@@ -41,6 +42,8 @@ def order_blocks(version: Version, rule: BlockRule, *, by: User) -> Job:
         raise BlockingError("The files of this version have not been read yet.")
     if rule.unit_column and "labels_file" not in version.facts:
         raise BlockingError("No CSV of labels came with the images of this version, so it has no column to go by.")
+    if rule.clusters and not version.clusters.filter(digest=rule.clusters).exists():
+        raise BlockingError("The clusters that blocks are to be made within are not those of this version.")
     Version.objects.select_for_update().get(pk=version.pk)  # two orders at once would make two jobs
     running = blocking_job(version)
     if running and not running.is_finished:
@@ -73,7 +76,7 @@ def make(run: JobRun) -> None:
     """Hashes block by block, unless they lie there from counting near-duplicates; then units and blocks in one go."""
     version = Version.objects.select_related("dataset__organisation").get(pk=run.params["version"])
     rule = BlockRule(**run.params["rule"])
-    work = version.folder / FOLDER / f"work-{run.job.pk}"
+    work = version.folder / FOLDER / "work"  # one job at a time: another one goes on with what lies there
     with Manifest(version.manifest_folder) as manifest:
         first = first_of(b"".join(bytes.fromhex(entry.sha256) for entry in _told(run, manifest)))
         kept, workers = version.folder / "near_duplicates" / HASHES, max(1, len(os.sched_getaffinity(0)))
@@ -88,10 +91,14 @@ def make(run: JobRun) -> None:
 def _images(
     run: JobRun, version: Version, manifest: Manifest, records: Records, first: np.ndarray, rule: BlockRule, work: Path
 ) -> Images:
-    numbers: dict[str | None, int] = {}
+    numbers: dict[tuple[str | None, int], int] = {}
+    clusters = (
+        read_clusters(version.folder, rule.clusters) if rule.clusters else np.zeros(len(manifest), dtype=np.uint16)
+    )
     group, size = np.zeros(len(manifest), dtype=np.int64), np.zeros(len(manifest), dtype=np.int64)
     for position, entry in enumerate(_told(run, manifest)):
-        group[position], size[position] = numbers.setdefault(entry.label, len(numbers)), entry.size
+        within = (entry.label, int(clusters[position]))
+        group[position], size[position] = numbers.setdefault(within, len(numbers)), entry.size
     named = []
     if rule.folder_level:
         named.append(units_of_folders((entry.path for entry in _told(run, manifest)), rule.folder_level))
@@ -113,8 +120,8 @@ def _keep(version: Version, rule: BlockRule, blocks: ImageBlocks, images: Images
     """Puts the file into the version's folder and says so in the log; the same blocks are kept once."""
     if not blocks.blocks:
         raise BlockingError(
-            f"The rule makes no block: no class has {rule.block_size} units. Make smaller blocks, or units of fewer "
-            "images."
+            f"The rule makes no block: nowhere are {rule.block_size} units of one class. Make smaller blocks, or units "
+            "of fewer images."
         )
     digest = write_blocking(version.folder, blocks)
     own = images.first == np.arange(len(blocks))
@@ -131,7 +138,7 @@ def _keep(version: Version, rule: BlockRule, blocks: ImageBlocks, images: Images
     _, made = Blocking.objects.get_or_create(version=version, digest=digest, defaults=fields)
     if made:
         record(
-            "version.blocked",
+            "version.blocks_made",
             version,
             organisation=version.dataset.organisation,
             by=by,

@@ -10,27 +10,36 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from itertools import pairwise
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from provenance.intake.contents import contents, shared
 from provenance.intake.errors import ManifestError
 from provenance.models import Organisation, Overlap, Version
+from provenance.services.log import record
 
 
-def same_images(version: Version) -> Q:
-    """Which versions hold the same images as this one, itself among them; to be asked of versions."""
-    return Q(pk__in=family(version))
+def same_images(version: Version, auditor: UUID | None = None) -> Q:
+    """Which versions hold the same images as this one, itself among them; to be asked of versions. See `family`."""
+    return Q(pk__in=family(version, auditor))
 
 
-def family(version: Version) -> set[UUID]:
+def family(version: Version, auditor: UUID | None = None) -> set[UUID]:
     """The versions that hold the same images, found from one to the next.
 
     The way leads over versions of the same owner alone: one of a stranger counts, but ties nothing further together,
-    or a stranger could make two of the owner's sets one.
+    or a stranger could make two of the owner's sets one. One that was given up may hold anything: the owner's is the
+    same as all its others, and that of `auditor`, the organisation that asks, counts.
     """
-    found, reached = {version.pk}, {version.pk}
-    own = Version.objects.filter(dataset__organisation=version.dataset.organisation_id)
+    owner = version.dataset.organisation_id
+    own = Version.objects.filter(dataset__organisation=owner)
+    lost = Version.objects.given_up().filter(dataset__organisation__in=[one for one in (owner, auditor) if one])
+    whose = dict(lost.values_list("pk", "dataset__organisation"))
+    reached = {version.pk}
+    if owner in whose.values():
+        reached |= set(own.ready().values_list("pk", flat=True))
+    found = reached | whose.keys()
     while reached:
         near = _neighbours(reached, found)
         found |= near
@@ -66,8 +75,11 @@ def _ties_among(owner: Organisation) -> dict[UUID, set[UUID]]:
     rooted = Version.objects.filter(dataset__organisation=owner).exclude(root="").order_by("root")
     in_a_row = pairwise(rooted.values_list("root", "pk"))
     alike = [(one, other) for (root, one), (next_root, other) in in_a_row if root == next_root]
+    lost = Version.objects.given_up().filter(dataset__organisation=owner).values_list("pk", flat=True)
+    every = Version.objects.ready().filter(dataset__organisation=owner).values_list("pk", flat=True) if lost else ()
+    unknown = [(one, other) for one in lost[:1] for other in every if one != other]
     near: dict[UUID, set[UUID]] = defaultdict(set)
-    for one, other in [*pairs.values_list("one", "other"), *alike]:
+    for one, other in [*pairs.values_list("one", "other"), *alike, *unknown]:
         near[one].add(other)
         near[other].add(one)
     return near
@@ -116,6 +128,16 @@ def compare(version: Version, leave_out: Sequence[Version] = ()) -> None:
         _note(version, other, shared(mine, theirs), min(len(mine), len(theirs)))
     Version.objects.filter(pk__in=missing).update(compared_at=None)
     Version.objects.filter(pk=version.pk).update(compared_at=timezone.now())
+    _take_back(version)
+
+
+@transaction.atomic
+def _take_back(version: Version) -> None:
+    """A manifest that was given up and is back counts as any other."""
+    back = Version.objects.given_up().filter(pk=version.pk).update(given_up_at=None, given_up_because="")
+    if back:
+        owner = version.dataset.organisation
+        record("version.manifest_back", version, organisation=owner, by=None, digests={"manifest_root": version.root})
 
 
 def _note(version: Version, other: Version, common: int, smaller: int) -> None:

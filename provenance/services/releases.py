@@ -51,8 +51,7 @@ def make_releases(
         key: a key drawn before for this version; only with a single recipient.
         drop_claims: drop content credentials, gain maps and further pictures from all files of the copies, so that the
             images that carry them can be marked.
-        outlets: of Release.Outlets, whether what stays home is kept from every other outlet; must be said where
-            something does.
+        outlets: of Release.Outlets; must be said where something stays home.
     """
     require(by, version.dataset.organisation, Role.RIGHTS_HOLDER)
     names = _checked_recipients(recipients)

@@ -16,6 +16,7 @@ urlpatterns = [
     path("versions/<uuid:pk>/files/<int:index>/image.webp", versions.version_image, name="version_image"),
     path("versions/<uuid:pk>/issues/", versions.version_issues, name="version_issues"),
     path("versions/<uuid:pk>/blocks/", blockings.version_blocks, name="version_blocks"),
+    path("versions/<uuid:pk>/give-up/", versions.version_give_up, name="version_give_up"),
     path("versions/<uuid:pk>/words/", words.version_words, name="version_words"),
     path(
         "versions/<uuid:pk>/near-duplicates/",

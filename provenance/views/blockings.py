@@ -17,12 +17,12 @@ def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
     user = person(request)
     version = get_visible(Version, user, pk)
     require(user, version.dataset.organisation, Role.RIGHTS_HOLDER)  # before anything is said about the rule
-    form = BlockRuleForm(request.POST)
+    form = BlockRuleForm(request.POST, version=version)
     if form.is_valid():
         try:
             order_blocks(version, form.cleaned_data["rule"], by=user)
         except TouchmarkError as error:
             messages.error(request, error.sentence)
     else:
-        messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
     return redirect("version_detail", pk=version.pk)

@@ -3,12 +3,15 @@
 from itertools import islice
 from typing import Any
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
+from provenance.errors import TouchmarkError
+from provenance.forms.datasets import GiveUpForm
 from provenance.forms.withheld import BlockRuleForm
 from provenance.intake.manifest import Manifest
 from provenance.intake.merkle import leaf_hash, verify_inclusion
@@ -18,6 +21,7 @@ from provenance.services.access import get_visible, person
 from provenance.services.blockings import blocking_job
 from provenance.services.claims import claims_of_version
 from provenance.services.jobs.cards import job_card
+from provenance.services.lost_manifests import give_up, is_lost
 from provenance.services.near_duplicates import near_duplicates_of
 from provenance.services.near_duplicates import samples as near_samples
 from provenance.services.words import words_of
@@ -31,6 +35,8 @@ BLOCKINGS = 10
 def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
     user = person(request)
     version = get_visible(Version, user, pk)
+    if is_lost(version):
+        return _lost(request, version, GiveUpForm())
     context: dict[str, Any] = {
         "version": version,
         "dataset": version.dataset,
@@ -53,11 +59,41 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         if context["may_change"]:
             job = blocking_job(version)
             context |= {"blockings": version.blockings.all()[:BLOCKINGS], "blocking_card": job_card(job, user)}
-            context |= {"blocking_job": job, "rule_form": BlockRuleForm()}
+            context |= {"blocking_job": job, "rule_form": BlockRuleForm(version=version)}
         if context["may_change"] and version.facts["captioned"]:
             context["words"] = words = words_of(version)
             context["words_card"] = job_card(words.job, user)
     return render(request, "versions/version_detail.html", context)
+
+
+@require_POST
+def version_give_up(request: HttpRequest, pk: str) -> HttpResponse:
+    user = person(request)
+    version = get_visible(Version, user, pk)
+    form = GiveUpForm(request.POST)
+    if form.is_valid():
+        try:
+            give_up(version, form.cleaned_data["reason"], by=user)
+        except TouchmarkError as error:
+            messages.error(request, error.sentence)
+        else:
+            messages.success(request, "The manifest is given up. Plans need not wait for it any more.")
+        return redirect("version_detail", pk=version.pk)
+    return _lost(request, version, form)
+
+
+def _lost(request: HttpRequest, version: Version, form: GiveUpForm) -> HttpResponse:
+    """The page of a version whose manifest is gone: nothing of its files can be shown."""
+    user = person(request)
+    owns = user.has_role(version.dataset.organisation, Role.RIGHTS_HOLDER)
+    context = {
+        "version": version,
+        "dataset": version.dataset,
+        "may_give_up": owns and version.given_up_at is None,
+        "form": form,
+        "entries": LogEntry.objects.for_user(user).about(version).order_by("-seq"),
+    }
+    return render(request, "versions/version_lost.html", context)
 
 
 @require_GET

@@ -7,7 +7,17 @@ import numpy as np
 from django.utils import timezone
 
 from audits.calibration import BenchSize, CalibrationTable, PairRules, RoundResult, tabulate
-from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS, Cell, Drawn
+from audits.calibration.pairs import (
+    ASSIGNMENT,
+    CHOICE,
+    CHOICE_OMNIBUS,
+    IN_BLOCKS,
+    RANK,
+    RANK_STOPPED,
+    TWO_SECRETS,
+    Cell,
+    Drawn,
+)
 from audits.models import Calibration
 from audits.services.calibrations import starting
 from audits.services.calibrations.starting import Wanted
@@ -26,7 +36,7 @@ TINY = Wanted(
     bench=BenchSize(groups=6, probes=8, per_group=4, sets=2, keys=16, views=2),
     rules=PairRules(references=1, decoys=15, block=5, exceedances=2, slow_pairs=2),
 )
-EXACT = (ASSIGNMENT, IN_BLOCKS, TWO_SECRETS, RANK, RANK_STOPPED)
+EXACT = (ASSIGNMENT, IN_BLOCKS, TWO_SECRETS, RANK, RANK_STOPPED, CHOICE, CHOICE_OMNIBUS)
 
 
 def finished(

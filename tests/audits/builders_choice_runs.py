@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,12 @@ from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
 from audits.suspects.identity import Identity
 from provenance.intake.manifest import Manifest
-from provenance.marks import ImageBlocks, MarkSets, WithheldSettings
-from provenance.marks.blocking_file import write_blocking
+from provenance.marks import MarkSets, MarkSettings, WithheldSettings
 from provenance.models import Dataset, Release, Version
-from provenance.services import keys
+from provenance.services import releases
 from provenance.services.keyed_choices import keyed_choice
 from tests.audits.builders_runs import CLASSES, SIDE, _write, manifest_of
+from tests.provenance.builders_withheld import blocked
 from tests.world import World
 
 PER_CLASS, BLOCK = 20, 4
@@ -60,33 +59,14 @@ def make_version(world: World, name: str = "Hills", seed: int = 7, per_class: in
     return version
 
 
-def blocking_of(version: Version, block: int = BLOCK) -> WithheldSettings:
-    """Every image is a unit, neighbours of one class are a block; all blocks are used."""
-    every = np.arange(version.file_count, dtype=np.int32)
-    digest = write_blocking(version.folder, ImageBlocks(every, (every // block).astype(np.int32)))
-    return WithheldSettings(blocking=digest, block_size=block, share=1 / block)
-
-
-def withheld_release(world: World, version: Version, recipient: str = "North") -> Release:
-    """A copy that lacks what its key keeps at home, put together by hand."""
-    key = keys.draw(version, by=world.rights_holder)
-    keys.commit(key, MarkSets((blocking_of(version),)), by=world.rights_holder)
-    keys.record_beacon(key)
-    made = Release.objects.create(
-        version=version, key=key, recipient=recipient, state="ready", created_by=world.rights_holder
-    )
-    home, rows = set(keyed_choice(made).positions[keyed_choice(made).home].tolist()), []
-    with Manifest(version.manifest_folder) as manifest:
-        for position, entry in enumerate(manifest):
-            if position not in home:
-                copy = made.folder / "files" / entry.path
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(version.files_folder / entry.path, copy)
-                rows.append((entry, 0, 0))
-    manifest_of(made.folder / "manifest", rows)
-    with Manifest(made.folder / "manifest") as manifest:
-        made.root, made.facts = manifest.root, {"root": manifest.root, "files": len(manifest)}
-    made.save()
+def withheld_release(world: World, version: Version, recipient: str = "North", *struck: MarkSettings) -> Release:
+    """A copy that lacks what its key keeps at home, by the services; of all blocks, but beside struck sets of some."""
+    row = version.blockings.first() or blocked(world, version, distance=0, block_size=BLOCK)
+    home = WithheldSettings(row.digest, row.block_size, 0.1 if struck else 1 / BLOCK)
+    marks = MarkSets((*struck, home))
+    (made,) = releases.make_releases(version, [recipient], marks, by=world.rights_holder, outlets="kept")
+    made.refresh_from_db()
+    assert made.state == Release.State.READY, made.job and made.job.reason
     return Release.objects.select_related("version", "key").get(pk=made.pk)
 
 
@@ -172,6 +152,7 @@ def register(world: World, name: str, weights: bytes, role: str = "suspect") -> 
         connection={"images_per_second": 2000.0, "input_shape": [3, SIDE, SIDE], "levels": list(spec.returns)},
         identity=Identity(digest).to_json(),
         created_by=world.auditor,
+        declared_at=timezone.now() if role == "reference" else None,
     )
     model.weights.save(f"{name}.onnx", ContentFile(weights), save=False)
     model.save()

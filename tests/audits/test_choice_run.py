@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 from django.urls import reverse
+from pypdf import PdfReader
 
-from audits.models import Audit
+from audits.models import Audit, Report
+from audits.report.facts import ReportFacts
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.values import values_of
+from audits.services.reports import issuing
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
+from audits.statistics.combination import combine
+from provenance.marks import MarkSettings
 from provenance.models import LogEntry
 from provenance.services.jobs import queue
 from tests.audits.builders_choice_runs import (
@@ -25,6 +31,7 @@ from tests.audits.builders_choice_runs import (
     remembering,
     withheld_release,
 )
+from tests.audits.builders_runs import CLASSES
 from tests.known_keys import known_keys
 
 pytestmark = [pytest.mark.suspect, pytest.mark.long]
@@ -63,6 +70,71 @@ def test_a_model_that_remembers_the_copy_is_found_and_an_innocent_one_is_not(wor
     assert not (found.folder / "images").exists()
     assert run(world, locked_plan(world, [release], innocent, references=references)).conclusion == "no_evidence"
     _check_page_and_json(world, found, sign_in)
+    _check_report(world, found)
+
+
+def _check_report(world, audit):
+    """The PDF and its facts speak of images at home, and of no pattern, assignment or probe."""
+    report = issuing.issue(audit, by=world.legal)
+    report.refresh_from_db()
+    assert report.state == Report.State.ISSUED, report.job.reason
+    with report.json.open("rb") as stream:
+        facts = ReportFacts.from_json(stream.read())
+    assert (facts.plan.test, facts.plan.views) == ("choice", 6)
+    assert (facts.releases[0].blocks, facts.releases[0].alternatives) == (BLOCKS, BLOCKS * BLOCK)
+    assert {(one.level, one.score) for one in facts.memberships} == {
+        ("features", "density"),
+        ("soft", "density"),
+        ("soft", "confidence"),
+        ("hard", "density"),
+    }
+    with report.pdf.open("rb") as stream:
+        pages = PdfReader(io.BytesIO(stream.read())).pages
+        text = " ".join(" ".join(page.extract_text().replace("\u200b", "").split()) for page in pages)
+    assert "one that stayed home" in text
+    assert "Views of images that stayed home and others 6 of every image" in text
+    assert "30 blocks, in each of which the key chose the image that stayed home" in text
+    assert "file of blocks" in text.lower()
+    assert "Stayed home one of each of 30 blocks" in text
+    assert "Images marked 0" not in text
+    assert "assignment" not in text.lower().replace("assignments", "")
+    assert ".png" not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_choice_is_combined_with_a_struck_set_of_the_same_release(world, sign_in):
+    """Beside marks that nobody struck, so that the choice alone is found."""
+    with known_keys(6):
+        marks = MarkSettings(groups=CLASSES, share=0.02, side=0.25, opacity=1.0)
+        release = withheld_release(world, make_version(world, per_class=60), "North", marks)
+    suspect = register(world, "suspect", remembering(pixels_below(release.folder / "files"), seed=1))
+    audit = run(world, locked_plan(world, [release], suspect, probes=12, group_images=4, permutations=1000))
+    result = audit.rows.get().result
+    struck, choice = result["sets"]
+    assert (result["test"], choice["test"], choice["set"], choice["family"]) == ("combined", "choice", 2, "withheld")
+    level = result["levels"]["features"]
+    wanted = combine([one["levels"]["features"]["p_without"] for one in (struck, choice)], [720, None]).p
+    assert level["p_without"] == wanted
+    assert choice["levels"]["features"]["p"] < 1e-4
+    assert audit.conclusion == "evidence"
+    address = reverse("audit_detail", args=[audit.pk])
+    page = sign_in(world.auditor).get(address, {"set": "2"}).content.decode()
+    assert "Published images and those that stayed home" in page
+    assert "images that stayed home" in page
+    _check_passes(audit, choice)
+    report = issuing.issue(audit, by=world.legal)
+    report.refresh_from_db()
+    assert report.state == Report.State.ISSUED, report.job.reason
+    with report.json.open("rb") as stream:
+        facts = ReportFacts.from_json(stream.read())
+    assert [row.test for row in facts.result.rows if row.level == "features"] == ["combined", "permutation", "choice"]
+
+
+def _check_passes(audit, choice):
+    """Probes clean and under two keys' six patterns, up to four images of each group, and all views."""
+    views = choice["alternatives"] * 6
+    assert 12 * 13 + 6 * 3 <= audit.facts["forward_passes"] - views <= 12 * 13 + 6 * 4
+    assert choice["alternatives"] == choice["blocks"] * BLOCK
 
 
 def _check_page_and_json(world, audit, sign_in):
@@ -176,3 +248,19 @@ def test_the_plan_says_beforehand_what_it_costs_and_could_find(world, sign_in):
     form = sign_in(world.auditor).get(reverse("plan_new"), {"version": str(release.version.pk)}).content.decode()
     assert 'name="views"' in form
     assert 'name="probes"' not in form
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_with_looks_ends_early_for_a_guilty_model(world):
+    with known_keys(7):
+        release = withheld_release(world, make_version(world, per_class=100))
+    suspect = register(world, "suspect", remembering(pixels_below(release.folder / "files"), seed=1))
+    plan = locked_plan(world, [release], suspect, looks=3, views=4)
+    assert "3 looks" in plan.frozen["stopping_rule"]
+    audit = run(world, plan)
+    row = audit.rows.get()
+    test = row.found.levels["features"].without
+    assert (test.looks, test.looked, test.blocks) == (3, 1, 50)
+    assert row.result["blocks"] == 50
+    assert audit.conclusion == "evidence"
+    assert audit.facts["forward_passes"] == 256 * 4  # whole portions, of 600 images in all

@@ -138,7 +138,7 @@ def test_the_form_starts_a_pilot_and_says_what_is_missing(world, sign_in, no_wor
     assert client.post(reverse("pilot_new"), {**form, "at_home": "a few"}).status_code == 422
     assert client.post(reverse("pilot_new"), form).status_code == 302
     proposals = Pilot.objects.get().settings["proposals"]
-    assert [one["title"] for one in proposals] == ["Balanced colour patch", "Strong colour patch"]
+    assert [one["title"] for one in proposals] == ["Balanced colour blocks", "Strong colour blocks"]
 
 
 @pytest.mark.suspect

@@ -27,13 +27,14 @@ from audits.services.plans.series import OtherWeights, other_runs, other_weights
 from audits.services.plans.values import PlanError
 from audits.services.results.as_json import as_json
 from audits.suspects import ModelSpec
-from audits.suspects.identity import NOISE_IMAGES, TOLERANCE, distance, identity_of
+from audits.suspects.geometry import NOISE_IMAGES, distance
+from audits.suspects.identity import TOLERANCE, identity_of
 from provenance.models import Job, LogEntry
 from provenance.services.jobs import worker
 from tests.audits.builders_plans import changed, plan_values
 from tests.audits.builders_reports import model, sha
 from tests.audits.builders_verdicts import Bench
-from tests.audits.suspects.models import cifar_weights
+from tests.audits.suspects.models import FEATURES, LABELS, cifar_weights, told
 
 pytestmark = pytest.mark.django_db
 
@@ -49,8 +50,7 @@ def after_test(made: RegisteredModel, answers: int, tensors: str, change: float 
     """As after a connection test: answers drawn from a seed, a little changed."""
     rng = np.random.default_rng(answers)
     features = rng.normal(size=(NOISE_IMAGES, 30)) + change * np.random.default_rng(99).normal(size=(NOISE_IMAGES, 30))
-    told = {"tensors": sha(tensors), "parts": []}
-    made.identity = identity_of(told, {"features 64": features.astype(np.float32)}).to_json()
+    made.identity = identity_of(told(sha(tensors), **FEATURES), {"1 64": features.astype(np.float32)}).to_json()
     made.save()
     recognise(made)
     made.refresh_from_db()
@@ -220,7 +220,7 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
     made = []
     for name in ("one", "two"):
         one = other(world, name)
-        one.identity = identity_of({"tensors": sha(name), "parts": []}, {"soft 64": labels}).to_json()
+        one.identity = identity_of(told(sha(name), **LABELS), {"1 64": labels}).to_json()
         one.save()
         recognise(one)
         made.append(one)
@@ -228,8 +228,8 @@ def test_like_labels_are_shown_and_count_for_nothing(world, sign_in):
     page = sign_in(world.auditor).get(reverse("model_detail", args=[made[0].pk])).content.decode()
     assert "Perhaps the same" in page
     assert "which decides nothing" in page
-    told = names_seen_by(made[0], world.auditor).to_json()
-    assert (told["also_registered"], [one["name"] for one in told["perhaps_the_same"]]) == ([], ["two"])
+    names = names_seen_by(made[0], world.auditor).to_json()
+    assert (names["also_registered"], [one["name"] for one in names["perhaps_the_same"]]) == ([], ["two"])
 
 
 def test_a_forecast_counts_runs_under_other_names(world, bench):

@@ -1,5 +1,6 @@
 """Training runs: started by an auditor of the house, ended as a registered model, seen by the right people."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
-from audits.pilots.methods import Moco, SimClr
+from audits.pilots.methods import Moco, SimClr, Supervised
 from audits.pilots.recipe import TrainingSettings
 from audits.pilots.training import _Run
 from audits.services.trainings import starting
@@ -218,3 +219,22 @@ class TestTuning:
         for model in (first.model, second.model):
             with pytest.raises(TrainingError, match="nor begin with"):
                 tune("Not", model, reference)
+
+
+def test_a_classifier_gives_labels_and_its_curve_shows_neighbours(world, version, sign_in):
+    """The scenes have captions alone, so classes are written into the manifest that the training reads."""
+    lines = version.manifest_folder / "manifest.jsonl"
+    classes = iter("ab" * 40)
+    lines.write_text(
+        "".join(
+            json.dumps(json.loads(line) | {"label": next(classes)}, sort_keys=True, separators=(",", ":")) + "\n"
+            for line in lines.read_text().splitlines()
+        )
+    )
+    training = starting.start("Classes", version, by=world.auditor, settings=of_another_method(Supervised()))
+    training.refresh_from_db()
+    assert training.state == Training.State.DONE, training.job.reason
+    assert training.model.connection["levels"] == ["features", "soft", "hard"]
+    assert all(0 <= point["accuracy"] <= 1 for point in training.curve)
+    page = sign_in(world.auditor).get(reverse("training_curve", args=[training.pk])).content.decode()
+    assert "Neighbours of the same class" in page

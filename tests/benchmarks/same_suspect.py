@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from audits.suspects import ModelSpec
 from audits.suspects.architectures import build
 from audits.suspects.cifar_resnet import CifarResNet
-from audits.suspects.identity import TOLERANCE, Identity, comparable, distance, identity_of
+from audits.suspects.geometry import distance
+from audits.suspects.identity import TOLERANCE, Identity, comparable, identity_of, nearest
 from audits.suspects.noise_answers import noise_answers
 from audits.suspects.small_resnet import SmallResNet
 from audits.suspects.spec import IMAGENET_DEVIATION, IMAGENET_MEAN
@@ -65,8 +66,9 @@ def identity(spec: ModelSpec, tensors: Tensors) -> Identity:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w.safetensors"
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
-        answers = noise_answers(build(spec, path, torch.device("cpu")))
-    return identity_of({"tensors": "0" * 64, "parts": []}, answers)
+        encoder = build(spec, path, torch.device("cpu"))
+        answers = noise_answers(encoder)
+    return identity_of({"tensors": "0" * 64, "parts": [], "named": encoder.network.named.to_json()}, answers)
 
 
 def floats(tensors: Tensors, change: Callable[[Tensor], Tensor]) -> Tensors:
@@ -87,16 +89,19 @@ COPIES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def line(network: str, compared: str, pairs: list[tuple[Identity, Identity]]) -> None:
-    for answers in ("features", "soft"):
+    for answers in ("features", "soft", "whichever"):
         found = [least(one, other, answers) for one, other in pairs]
         if math.inf not in found:
             print(f"| {network} | {compared} | {answers} | {min(found):.4f} | {max(found):.4f} |", flush=True)
 
 
 def least(one: Identity, other: Identity, answers: str) -> float:
-    """The distance that decides: the smallest over all questions that can be compared."""
-    every = (distance(a, b) for name, a, b in comparable(one, other) if name.startswith(answers))
-    return min(every, default=math.inf)
+    """The smallest distance over all questions about outputs that both name so; or over all that are compared, which
+    decides."""
+    if answers == "whichever":
+        return nearest(one, other)
+    named = ((a, b) for a, b in comparable(one, other) if {a.split()[0], b.split()[0]} == {answers})
+    return min((distance(one.geometries[a], other.geometries[b]) for a, b in named), default=math.inf)
 
 
 class Normalising(nn.Module):
@@ -120,8 +125,9 @@ def exported(module: nn.Module, side: int) -> Identity:
         warnings.simplefilter("ignore")
         path, names = Path(folder) / "n.onnx", ["features", "scores"]
         torch.onnx.export(module.eval(), (torch.zeros(1, 3, side, side),), path, output_names=names, dynamo=False)
-        answers = noise_answers(build(spec, path, torch.device("cpu")))
-    return identity_of({"tensors": "1" * 64, "parts": []}, answers)
+        encoder = build(spec, path, torch.device("cpu"))
+        answers = noise_answers(encoder)
+    return identity_of({"tensors": "1" * 64, "parts": [], "named": encoder.network.named.to_json()}, answers)
 
 
 def filled(network: nn.Module, tensors: Tensors) -> nn.Module:

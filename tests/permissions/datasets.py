@@ -1,3 +1,5 @@
+import shutil
+
 from provenance.models import Version
 from provenance.services import datasets, uploads
 from tests.permissions.access import EVERYONE, OWNER_DATA, Access
@@ -25,6 +27,12 @@ def grant(world: World) -> dict[str, object]:
 
 def version(world: World) -> dict[str, object]:
     return {"pk": granted(world).pk}
+
+
+def lost(world: World) -> dict[str, object]:
+    version = granted(world)
+    shutil.rmtree(version.manifest_folder)
+    return {"pk": version.pk}
 
 
 def unread(world: World) -> dict[str, object]:
@@ -59,6 +67,7 @@ ACCESS = {
     "version_image": Access(GRANTED, file),
     "version_issues": Access(GRANTED, version),
     "version_words": Access(RIGHTS_HOLDER, version, method="post"),
+    "version_give_up": Access(RIGHTS_HOLDER, lost, method="post", data=lambda world: {"reason": "a fire"}),
     "version_near_duplicates": Access(RIGHTS_HOLDER, version, method="post"),
     "version_blocks": Access(RIGHTS_HOLDER, version, method="post"),
     "upload_begin": Access(frozenset({"rights_holder", "auditor"}), method="post", data=announced),

@@ -116,6 +116,14 @@ class TestForm:
         assert "kept from every other outlet" in shown
         assert "24 at home" in text(browser.get(reverse("release_list")))
 
+    def test_four_struck_sets_leave_no_room_for_a_withheld_one(self, world, browser, version):
+        blocked(world, version)
+        mark = {"preset": "balanced", "group_by": "class", "groups": ""}
+        sets = {f"set-{number}-{name}": value for number in (1, 2, 3, 4) for name, value in mark.items()}
+        filled = form(version, **{"home-kind": "both", "set_count": "4"}, **sets)
+        assert "between 1 and 4 mark sets" in text(browser.post(reverse("release_new"), filled))
+        assert "between 1 and 4 mark sets" in text(browser.post(reverse("release_plan"), filled))
+
     def test_an_untouched_copy_drops_no_claims(self, world, browser, version):
         blocked(world, version)
         answer = browser.post(reverse("release_new"), form(version, drop_claims="on"))

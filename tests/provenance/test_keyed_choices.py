@@ -7,7 +7,8 @@ from django.core.management import call_command
 
 from provenance.blocking.rule import BlockingError, BlockRule
 from provenance.marks import MarkSets, SettingsError
-from provenance.models import LogEntry, Release
+from provenance.marks.cluster_files import read_clusters
+from provenance.models import Job, LogEntry, Release
 from provenance.services import keys, releases
 from provenance.services.blockings import named_blocking, order_blocks
 from provenance.services.jobs import worker
@@ -15,7 +16,7 @@ from provenance.services.keyed_choices import blocks_of, images_in_choice, keyed
 from provenance.services.keys import KeyStateError
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import ReleaseError, plan_sets
-from tests.provenance.builders_releases import MARK, marked_version
+from tests.provenance.builders_releases import MARK, kept_clusters, marked_version
 from tests.provenance.builders_withheld import blocked, made, withheld
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,7 @@ class TestBlocks:
         assert row.facts == {"images": 240, "largest_unit": 2, "units_of_several": 120, "flat": 0, "unread": 0}
         blocks = blocks_of(version, withheld(row))
         assert (blocks.units, blocks.blocks, blocks.files) == (120, 28, 224)
-        entry = LogEntry.objects.get(verb="version.blocked")
+        entry = LogEntry.objects.get(verb="version.blocks_made")
         assert entry.digests == {"blocking": row.digest, "manifest_root": version.root}
         assert entry.details["blocks"] == 28
 
@@ -50,12 +51,33 @@ class TestBlocks:
         job = order_blocks(version, BlockRule(folder_level=1), by=world.rights_holder)
         worker.run(str(job.pk))
         job.refresh_from_db()
-        assert "no class has 4 units" in job.reason
+        assert "nowhere are 4 units of one class" in job.reason
         assert not version.blockings.exists()
+
+    def test_clusters_of_an_encoder_hold_blocks_together(self, world, version):
+        kept = kept_clusters(world, version, groups=4)
+        row = blocked(world, version, clusters=kept.digest, block_size=2, distance=0)
+        blocks, labels = blocks_of(version, withheld(row)), read_clusters(version.folder, kept.digest)
+        firsts = blocks.first_of_unit[blocks.alternatives]
+        assert row.blocks > 20
+        assert (labels[firsts] == labels[firsts][:, :1]).all()
+        other = marked_version(world, per_group=4, name="Others")
+        with pytest.raises(BlockingError, match="not those of this version"):
+            order_blocks(other, BlockRule(clusters=kept.digest), by=world.rights_holder)
 
     def test_a_column_needs_a_csv(self, world, version):
         with pytest.raises(BlockingError, match="No CSV of labels"):
             order_blocks(version, BlockRule(unit_column="burst"), by=world.rights_holder)
+
+    def test_a_cancelled_job_leaves_nothing_and_the_next_one_finishes(self, world, version):
+        job = order_blocks(version, BlockRule(), by=world.rights_holder)
+        Job.objects.filter(pk=job.pk).update(cancel_requested=True)
+        worker.run(str(job.pk))
+        job.refresh_from_db()
+        assert job.state == Job.State.CANCELLED
+        assert not version.blockings.exists()
+        assert blocked(world, version).blocks == 28
+        assert not (version.folder / "blockings" / "work").exists()
 
     def test_one_job_at_a_time(self, world, version):
         job = order_blocks(version, BlockRule(), by=world.rights_holder)

@@ -34,6 +34,6 @@ class Command(TouchmarkCommand):
             "queued": sum(1 for job in jobs if job.pk not in before),
             "queued_before": sum(1 for job in jobs if job.pk in before),
             "failed": ended.filter(state=Job.State.FAILED).count(),
-            "known": RegisteredModel.objects.exclude(sha256="").filter(identity__has_key="parts").count(),
+            "known": RegisteredModel.objects.exclude(sha256="").identified().count(),
             "not_known": RegisteredModel.objects.unidentified().count(),
         }

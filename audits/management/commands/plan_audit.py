@@ -1,7 +1,6 @@
 """Drafts a plan and, with --lock, locks it."""
 
 from argparse import ArgumentParser
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -113,7 +112,7 @@ def _drafted(plan: Plan, user: User) -> dict[str, Any]:
         "answered_before": ahead.answered_before,
         "estimated_seconds": ahead.seconds,
         "smallest_p": ahead.smallest_p,
-        "not_compared": asdict(ahead.not_compared),
+        "not_compared": ahead.not_compared.to_json(),
         "corrected_together": ahead.tests,
         "smallest_corrected_p": ahead.smallest_corrected_p,
         "reaches_alpha": ahead.reaches_alpha,

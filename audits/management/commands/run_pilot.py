@@ -1,6 +1,7 @@
 """Makes a pilot: what would an audit of a release with these settings find, and what would it cost?"""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from provenance.management.base import TouchmarkCommand
 from provenance.marks import PRESETS, families
 from provenance.models import Blocking, User, Version
 
-_NUMBERS = ("minutes", "runs", "references", "images", "epochs", "batch_size", "learning_rate", "side", "alpha")
-_NUMBERS += ("probes", "group_images", "views", "permutations", "threads")
+_NUMBERS = (
+    *("minutes", "runs", "references", "images", "epochs", "batch_size", "learning_rate", "side", "alpha"),
+    *("probes", "group_images", "views", "permutations", "threads"),
+)
 _HELP = {
     "minutes": "no training starts that would not end within them",
     "runs": "keys for each of the settings and methods, each with a training of its own",
@@ -29,7 +32,7 @@ class Command(TouchmarkCommand):
     help = "Train small models on marked and unmarked images of a version, audit them, and say what would be found."
 
     def add_options(self, parser: CommandParser) -> None:
-        usual = PilotSettings.__dataclass_fields__
+        usual: dict[str, Any] = {one.name: one.default for one in fields(PilotSettings)}
         parser.add_argument("version", help="dataset, or id of a version, whose images are learnt from")
         parser.add_argument("--strengths", nargs="+", choices=list(PRESETS), default=[], help="of marks to try")
         parser.add_argument("--family", choices=list(families()), default="patch", help="of these marks")
@@ -40,12 +43,11 @@ class Command(TouchmarkCommand):
         parser.add_argument(
             "--marks", type=Path, action="append", default=[], help="further mark settings, a JSON file; repeat it"
         )
-        parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(usual["methods"].default))
-        parser.add_argument("--encoder", default=usual["encoder"].default)
-        parser.add_argument("--device", choices=PilotSettings.DEVICES, default=usual["device"].default)
+        parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(usual["methods"]))
+        parser.add_argument("--encoder", default=usual["encoder"])
+        parser.add_argument("--device", choices=PilotSettings.DEVICES, default=usual["device"])
         for name in _NUMBERS:
-            default = usual[name].default
-            option = f"--{name.replace('_', '-')}"
+            option, default = f"--{name.replace('_', '-')}", usual[name]
             parser.add_argument(option, type=type(default), default=default, help=_HELP.get(name))
         self.add_waiting(parser)
 

@@ -11,11 +11,14 @@ from audits.pilots.pilot.found import PilotFound
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import CONFIDENCE, Interval, Power, Summary
 from audits.statistics.density import Level
+from audits.statistics.power import blocks_needed
 from provenance.wording import count, counted, p_value, percent
 
 NOT_MEASURED = "not measured"
 LEVEL_WORDS: dict[Level, str] = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
 LARGEST_CHANCE = 0.05  # that what is recommended was found by chance, all tests together
+LEAST_AUC = 0.505  # below which the number of units that it would take says nothing
+POWER = 0.8
 FEW_AUDITS = 5  # below which nobody is told that something is found as a rule
 
 
@@ -24,6 +27,7 @@ def recommendation(settings: PilotSettings, found: PilotFound, made: Sequence[Su
     if not made:
         return ["No suspect was trained in time, so this pilot says nothing: give it more minutes or fewer epochs."]
     told = [_about_best(settings, made)]
+    told += filter(None, (needed_sentence(one, settings.alpha) for one in made))
     if found.missing:
         told.append(
             f"{counted(len(found.missing), 'training')} of {count(len(found.missing) + len(found.lines))} did not fit "
@@ -68,6 +72,20 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
     if power.audits < FEW_AUDITS:
         sentence += f" {counted(power.audits, 'audit').capitalize()} show that it can be found, not how often."
     return f"{sentence} {cost_sentence(best)}"
+
+
+def needed_sentence(one: Summary, alpha: float) -> str:
+    """How many would have to stay home, by the best AUC at the end of the trainings; nothing where it tells nothing."""
+    last = {level: curve[max(curve)] for level, curve in one.aucs.items() if curve}
+    level = max(last, key=lambda name: last[name], default=None)
+    if level is None or one.proposal.withheld is None or last[level] <= LEAST_AUC:
+        return ""
+    blocks = blocks_needed(one.proposal.withheld.block_size, last[level], alpha, POWER)
+    return (
+        f"“{one.proposal.title}”, {METHODS[one.method].title}: at the mean AUC of {last[level]:.3f} that the "
+        f"{LEVEL_WORDS[level]} gave, a test at alpha {alpha:g} has a power of {percent(POWER)} with about "
+        f"{count(blocks)} units at home (a normal approximation); {count(one.marked)} were."
+    )
 
 
 def chance_of(power: Power, alpha: float) -> float:

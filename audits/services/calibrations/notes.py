@@ -4,13 +4,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from audits.calibration import CalibrationTable, Rejections, Row
-from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS
+from audits.calibration.pairs import (
+    ASSIGNMENT,
+    BLOCK_SIZE,
+    CHOICE,
+    CHOICE_OMNIBUS,
+    IN_BLOCKS,
+    RANK,
+    RANK_STOPPED,
+    TWO_SECRETS,
+)
 from audits.models import Audit, Calibration, Plan
 from audits.services.calibrations.starting import table_of
 from audits.services.code_version import computes_alike
 from audits.services.plans.values import levels_of
+from audits.services.plans.withheld import OMNIBUS
 from provenance import wording
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSettings, WithheldSettings
 from provenance.models import User
 
 LOOKED_THROUGH = 50  # finished calibrations, newest first, among which an audit's own is looked for
@@ -110,7 +120,8 @@ def facts_for(audit: Audit) -> dict[str, Any] | None:
         return None
     plan, table, code = audit.plan, table_of(calibration), _code_of(audit)
     families, tests, levels = families_of(plan), tests_of(plan), levels_of(plan.suspect)
-    concerned = [row for row in table.rows if row.family in families and row.level in levels]
+    # A release without any mark has no family; a keyed choice is the same test whatever the family beside it.
+    concerned = [row for row in table.rows if (row.family in families or not families) and row.level in levels]
     if not plan.references.exists():
         concerned = [row for row in concerned if not row.references]
     rows = [row_facts(row) for row in concerned if row.exact and row.test in tests]
@@ -159,8 +170,11 @@ def tests_of(plan: Plan) -> dict[str, set[str]]:
                 found.setdefault(ASSIGNMENT, set())
             else:
                 found.setdefault(IN_BLOCKS, set()).update(_unlike_two_blocks(one))
-        if len(sets) > 1:
-            found.setdefault(TWO_SECRETS, set()).update(_unlike_two_secrets(sets))
+        if withheld := release.key.mark_sets.withheld:
+            test = CHOICE_OMNIBUS if plan.membership_score == OMNIBUS else CHOICE
+            found.setdefault(test, set()).update(_unlike_four_alternatives(plan, withheld))
+        if len(release.key.mark_sets) > 1:
+            found.setdefault(TWO_SECRETS, set()).update(_unlike_two_secrets(sets, withheld))
     return found
 
 
@@ -175,13 +189,25 @@ def _unlike_two_blocks(mark: MarkSettings) -> Iterator[str]:
         )
 
 
-def _unlike_two_secrets(sets: Sequence[MarkSettings]) -> Iterator[str]:
+def _unlike_four_alternatives(plan: Plan, withheld: WithheldSettings) -> Iterator[str]:
+    own = [f"has {withheld.block_size}"] if withheld.block_size != BLOCK_SIZE else []
+    own += ["is tested by confidence"] if plan.membership_score == "confidence" else []
+    if own:
+        yield (
+            f"“{CHOICE}” is the nearest calibrated test: each of its blocks has {BLOCK_SIZE} alternatives, and density "
+            f"counts. This audit {' and '.join(own)}."
+        )
+
+
+def _unlike_two_secrets(sets: Sequence[MarkSettings], withheld: WithheldSettings | None) -> Iterator[str]:
+    home = ["images at home among them"] if withheld else []
     plain = ["plain ones among them"] if any(one.is_plain for one in sets) else []
     restricted = ["some with size classes or bans"] if any(one.restriction for one in sets) else []
-    if len(sets) > 2 or plain or restricted:
+    number = len(sets) + len(home)
+    if number > 2 or plain or restricted or home:
         yield (
             f"“{TWO_SECRETS}” is the nearest calibrated test: it combines two mark sets with groups. This audit "
-            f"combines {', '.join([f'{len(sets)} sets', *plain, *restricted])}."
+            f"combines {', '.join([f'{number} sets', *plain, *restricted, *home])}."
         )
 
 

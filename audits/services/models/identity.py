@@ -5,17 +5,20 @@ whatever organisation they are; once found to be one they stay so. Of a model th
 were taken only the file is known, until its next connection test.
 """
 
+import hashlib
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from django.db import models
 
 from audits.models import RegisteredModel
 from audits.suspects.identity import Identity, likeness
+from provenance.canonical import canonical_json
 from provenance.models import User
 
+AT_ONCE = 100  # identities in memory; each takes up to a few hundred kilobytes
 Models = models.QuerySet[RegisteredModel]
 WORDS = {
     "file": "the same file",
@@ -42,9 +45,9 @@ def registrations_of_file(sha256: str) -> Models:
 
 
 def not_compared(model: RegisteredModel) -> Models:
-    """Models of all organisations that were never compared with this one: neither tested since identities are taken,
-    nor known by their file."""
-    known = RegisteredModel.objects.filter(known_as__isnull=False).values("sha256")
+    """Models of all organisations that were never compared with this one: neither tested since today's identities are
+    taken, nor known by their file."""
+    known = RegisteredModel.objects.identified().filter(known_as__isnull=False).values("sha256")
     return RegisteredModel.objects.unidentified().exclude(sha256__in=known).exclude(sha256=model.sha256)
 
 
@@ -56,16 +59,90 @@ def names_of(registered: Iterable[RegisteredModel]) -> dict[Any, str]:
     return {model.pk: str(by_file.get(model.sha256, model.sha256 or model.pk)) for model in every}
 
 
-def recognise(model: RegisteredModel) -> None:
-    """Finds, after a connection test, with which other registrations a model is one; for use in a transaction."""
-    tested = RegisteredModel.objects.select_for_update().exclude(identity={}).order_by("pk")
-    own = Identity.from_json(model.identity)
-    known = {model.known_as} if model.known_as else set[uuid.UUID]()
-    for other in tested.only("pk", "sha256", "identity", "known_as"):
-        if other.pk != model.pk and other.known_as and _how(model, own, other) not in (None, "labels"):
-            known.add(other.known_as)
+def keep_identity(model: RegisteredModel, identity: Identity) -> None:
+    """Stores what a connection test found. To be committed before models are compared: so of two that are tested at the
+    same time, the one that is recognised later meets the other."""
+    told = identity.to_json()
+    digest = hashlib.sha256(canonical_json(told)).hexdigest()
+    RegisteredModel.objects.filter(pk=model.pk).update(identity=told, identity_digest=digest)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """With which models one was compared. own: digest of its identity; digests: of theirs, by model; alike: those of
+    them that are the same suspect."""
+
+    own: str = ""
+    digests: Mapping[uuid.UUID, str] = field(default_factory=dict)
+    alike: frozenset[uuid.UUID] = frozenset()
+
+    def covers(self, other: "_Tested") -> bool:
+        return self.digests.get(other.pk) == other.identity_digest
+
+
+class _Tested(NamedTuple):
+    pk: uuid.UUID
+    sha256: str
+    known_as: uuid.UUID | None
+    identity_digest: str
+
+
+def compare(model: RegisteredModel) -> Compared:
+    """Compares a model with every other that was tested. Takes its time, so it runs before the transaction in which the
+    model is recognised, where only what was tested meanwhile is left to compare."""
+    mine = RegisteredModel.objects.only("sha256", "identity", "identity_digest").get(pk=model.pk)
+    digests, alike = dict[uuid.UUID, str](), set[uuid.UUID]()
+    others = _tested().exclude(pk=mine.pk).only("sha256", "identity", "identity_digest")
+    own = Identity.from_json(mine.identity)
+    for other in others.iterator(chunk_size=AT_ONCE):
+        digests[other.pk] = other.identity_digest
+        if _is_one(_how(mine, own, other)):
+            alike.add(other.pk)
+    return Compared(mine.identity_digest, digests, frozenset(alike))
+
+
+def recognise(model: RegisteredModel, compared: Compared | None = None) -> None:
+    """Finds, after a connection test, with which other registrations a model is one; first in a transaction.
+
+    compared: by `compare`; what that does not cover is compared here, while others wait.
+    """
+    rows = _hold_tested(model)
+    mine = rows.pop(model.pk)
+    if compared is None or compared.own != mine.identity_digest:
+        compared = Compared()
+    ahead = [row.pk for row in rows.values() if not compared.covers(row)]
+    alike = {*(pk for pk in compared.alike if pk not in ahead), *_alike_among(model, ahead)}
+    known = {row.known_as for row in (mine, *rows.values()) if row.known_as and row.pk in (mine.pk, *alike)}
     model.known_as = min(known, default=uuid.uuid4())
     RegisteredModel.objects.filter(models.Q(pk=model.pk) | models.Q(known_as__in=known)).update(known_as=model.known_as)
+
+
+def _tested() -> Models:
+    """Models that may be one with others; whose identities are not read for it."""
+    return RegisteredModel.objects.filter(~models.Q(identity_digest="") | models.Q(known_as__isnull=False))
+
+
+def _hold_tested(model: RegisteredModel) -> dict[uuid.UUID, _Tested]:
+    """This one and all that were tested, by id. Others who recognise a model wait until the transaction ends.
+
+    All are locked in one order, or two that are recognised at the same time would wait for each other; and they are
+    read again once they are locked, for whatever was committed meanwhile.
+    """
+    wanted = _tested() | RegisteredModel.objects.filter(pk=model.pk)
+    list(wanted.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    return {row.pk: row for row in map(_Tested._make, wanted.values_list(*_Tested._fields))}
+
+
+def _alike_among(model: RegisteredModel, others: Sequence[uuid.UUID]) -> Iterator[uuid.UUID]:
+    for start in range(0, len(others), AT_ONCE):
+        mine = RegisteredModel.objects.only("sha256", "identity").get(pk=model.pk)
+        own = Identity.from_json(mine.identity)
+        among = RegisteredModel.objects.filter(pk__in=others[start : start + AT_ONCE])
+        yield from (other.pk for other in among.only("sha256", "identity") if _is_one(_how(mine, own, other)))
+
+
+def _is_one(how: str | None) -> bool:
+    return how not in (None, "labels")
 
 
 def _how(model: RegisteredModel, own: Identity, other: RegisteredModel) -> str | None:

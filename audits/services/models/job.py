@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audits.models import RegisteredModel
-from audits.services.models.identity import recognise
+from audits.services.models.identity import compare, keep_identity, recognise
 from audits.services.models.opening import limits, local_weights
 from audits.services.models.registering import resolved, server_file
 from audits.services.models.storing import take_file
@@ -50,13 +50,13 @@ def test_connection(run: JobRun) -> None:
     model = RegisteredModel.objects.select_related("organisation", "created_by").get(pk=run.params["model"])
     with local_weights(model) as path:
         report = check_connection(model.model_spec, path, limits(), run.progress)
-    # Committed by itself: of two models that are tested at the same time the later one sees the other's.
-    RegisteredModel.objects.filter(pk=model.pk).update(identity=report.identity.to_json())
+    keep_identity(model, report.identity)
+    compared = compare(model)
     with transaction.atomic():
+        recognise(model, compared)
         model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
         model.spec = resolved(model.model_spec, report).to_json()
         model.connection, model.connection_at = report.to_json(), timezone.now()
-        recognise(model)
         model.save(update_fields=["spec", "connection", "connection_at"])
         details = {
             "levels": list(report.levels),

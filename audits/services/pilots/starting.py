@@ -38,7 +38,7 @@ def struck_proposals(
     groups = tuple(default_classes(version))
     if strengths and not groups:
         raise PilotError("This version has no labels, so no marks of classes can be tried; try what stays home.")
-    changes = {} if share is None else {"share": share}
+    changes: dict[str, Any] = {} if share is None else {"share": share}
     return tuple(
         Proposal(
             f"{PRESETS[name].title} {get_family(family).title.lower()}",

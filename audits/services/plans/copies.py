@@ -6,6 +6,7 @@ Over the versions of all datasets that hold the same images, of whatever organis
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import models
 
@@ -42,20 +43,20 @@ class Copies:
         return self.committed - self.tested
 
 
-def committed_keys(version: Version, seen: datetime) -> "models.QuerySet[WatermarkKey]":
+def committed_keys(version: Version, auditor: UUID, seen: datetime) -> "models.QuerySet[WatermarkKey]":
     """Keys that a copy of the same images bears or may still get: committed to, and not given up.
 
-    seen: first sight of the suspect. One that was given up later counts: what it would find could be tried out by then,
-    on files that were marked before its release was cancelled.
+    auditor: the organisation that asks. seen: first sight of the suspect. One that was given up later counts: what it
+    would find could be tried out by then, on files that were marked before its release was cancelled.
     """
-    same = Version.objects.filter(same_images(version))
+    same = Version.objects.filter(same_images(version, auditor))
     found = WatermarkKey.objects.filter(version__in=same).exclude(commitment="")
     return found.exclude(state=WatermarkKey.State.DROPPED, dropped_at__lte=seen)
 
 
 def copies_of(values: PlanValues) -> Copies:
     """As they stand now; a lock freezes the numbers."""
-    keys = committed_keys(values.version, _seen(values))
+    keys = committed_keys(values.version, values.suspect.organisation_id, _seen(values))
     own = [release.key_id for release in values.releases]
     # One that ended before it asked anything tested nothing.
     runs = counting_runs(values.suspect, values.version)

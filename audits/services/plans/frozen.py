@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import asdict
 from typing import Any
 
+from audits.judging.choices import SETTLED
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import frozen_of
 from audits.planning.declaration import Part
@@ -13,6 +14,7 @@ from audits.services.plans.copies import copies_of, late_releases
 from audits.services.plans.images import not_compared, same_images_as
 from audits.services.plans.values import PlanValues, levels_of, sets_of
 from audits.services.plans.withheld import RANDOM_CHOICES
+from audits.statistics.looks import shares
 from audits.statistics.ranktest import StoppingRule
 from provenance.canonical import canonical_json
 from provenance.models import Release, Version
@@ -77,8 +79,8 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         "first_sight": first_sight(values.suspect, version.dataset.organisation).isoformat(),
         "late_commitments": [release.key.commitment for release in late_releases(values)],
         "copies": asdict(copies_of(values)),
-        "same_images": asdict(same_images_as(version)),
-        "not_compared": asdict(not_compared(values)),
+        "same_images": asdict(same_images_as(values)),
+        "not_compared": not_compared(values).to_json(),
         "controls": _frozen_controls(values),
         "missing_answers": "scored as no shift",
     }
@@ -154,12 +156,23 @@ def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
         **frozen_of(values, Part.CHOICES),
         "view_seed": "SHA-256 of this plan's digest and the word views; the same views for all images and models",
         "statistic": "sum over blocks of the published alternatives' mean score less that of the one at home, public "
-        "covariates of the pictures taken out (method, section 9)",
+        "covariates of the pictures taken out (method, section 12)",
         "null": "the choice of every block is uniform: its exact law, or for an omnibus "
         f"{RANDOM_CHOICES:,} random choices; ties count against the claimant",
-        "stopping_rule": "none: every block is asked about",
+        "stopping_rule": _looks_rule(values.looks),
+        "looks_rule": _looks_rule(values.looks),  # of plain sets beside it, the stopping rule is another
         "missing_views": "an image is scored by its answered views; one without two gets the mean of its block",
     }
+
+
+def _looks_rule(looks: int) -> str:
+    if looks == 1:
+        return "none: every block is asked about"
+    return (
+        f"{looks} looks, after equal parts of the blocks in the key's order; the least of the looks' p over its share "
+        f"of alpha counts, shares being {', '.join(f'{share:.3g}' for share in shares(looks))}; the run may end where "
+        f"at every deciding level that p is at most {SETTLED:g}, or half of the blocks say the opposite"
+    )
 
 
 def stopping_rule(values: PlanValues | Plan) -> StoppingRule:

@@ -45,7 +45,7 @@ def _lock(plan: Plan, by: User) -> Plan:
         # A model that was tested before identities were taken could be one with the others and nobody would know.
         if not model.connection or not model.identity:
             raise PlanError(f"Run the connection test of {model.name} first; then lock the plan.")
-    hold(values.version)
+    hold(values.version, values.suspect)
     check_claims(values, plan)
     plan.locked_at, plan.locked_by = timezone.now(), by
     plan.frozen = frozen_text(plan, values)

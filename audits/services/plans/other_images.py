@@ -40,7 +40,7 @@ def other_images(audit: Audit, user: User | None = None) -> OtherImages:
         plan__suspect__in=registrations_of(audit.plan.suspect),
         plan__version__dataset__organisation=version.dataset.organisation_id,
     )
-    every = found.exclude(plan__version__in=family(version))
+    every = found.exclude(plan__version__in=family(version, audit.plan.organisation_id))
     mine = Audit.objects.for_user(user) if user else Audit.objects.all()
     seen = every.filter(pk__in=mine.values("pk")).select_related("plan").order_by("created_at", "pk")
     versions = set(every.values_list("plan__version", flat=True))

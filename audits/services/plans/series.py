@@ -32,17 +32,17 @@ ASKED = models.Q(state=Audit.State.DONE) | models.Q(asked_at__isnull=False)
 
 def runs_of(suspect: RegisteredModel, version: Version) -> AuditQuerySet:
     """Every run of this suspect against copies of the same images, in the order in which they were queued."""
-    return _against(version).filter(plan__suspect__in=registrations_of(suspect))
+    return _against(version, suspect).filter(plan__suspect__in=registrations_of(suspect))
 
 
 def asked_as_reference(suspect: RegisteredModel, version: Version) -> AuditQuerySet:
     """Runs of other suspects against copies of the same images that asked, or may ask, this one as a reference."""
     named = Plan.objects.filter(references__in=registrations_of(suspect))
-    return _against(version).filter(ASKS | ASKED, plan__in=named)
+    return _against(version, suspect).filter(ASKS | ASKED, plan__in=named)
 
 
-def _against(version: Version) -> AuditQuerySet:
-    versions = Version.objects.filter(same_images(version))
+def _against(version: Version, suspect: RegisteredModel) -> AuditQuerySet:
+    versions = Version.objects.filter(same_images(version, suspect.organisation_id))
     return Audit.objects.filter(plan__version__in=versions).order_by("created_at", "pk")
 
 
@@ -143,13 +143,13 @@ def _as_if_nothing_was_found(runs: Sequence[Audit], numbers: Mapping[Any, int]) 
                 yield Finding(str(release.pk), level, numbers[run.pk], 1.0, level in run.plan.primary_levels)
 
 
-def hold(version: Version) -> None:
+def hold(version: Version, suspect: RegisteredModel) -> None:
     """Makes others wait who are about to lock a plan, queue a run or store a result about copies of the same images.
 
     So of two results that are stored at the same time the second counts the first. For the rest of the transaction;
     SQLite lets one transaction write at a time anyway.
     """
-    held = Version.objects.select_for_update(no_key=True).filter(same_images(version))
+    held = Version.objects.select_for_update(no_key=True).filter(same_images(version, suspect.organisation_id))
     list(held.order_by("pk").values_list("pk"))
 
 

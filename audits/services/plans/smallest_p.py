@@ -34,7 +34,8 @@ def _grid_of_choice(values: PlanValues, release: Release) -> list[int | None]:
     """The exact law of a keyed choice has no grid; that among random choices has."""
     if withheld_of(release) is None:
         return []
-    return [RANDOM_CHOICES + 1 if values.membership_score == OMNIBUS else None]
+    is_counted = values.membership_score == OMNIBUS and values.looks == 1
+    return [RANDOM_CHOICES + 1 if is_counted else None]
 
 
 def smallest_of_set(settings: MarkSettings, values: PlanValues) -> float:

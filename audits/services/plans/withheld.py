@@ -6,6 +6,7 @@ from pathlib import Path
 
 from audits.services.plans.values import PlanError, PlanValues, withheld_of
 from audits.statistics.choices import MOST_BLOCKS
+from audits.statistics.looks import shares
 from audits.statistics.power import power_of_choice
 from provenance.errors import TouchmarkError
 from provenance.marks.blocking_file import read_blocking
@@ -65,7 +66,8 @@ def smallest_p_of_choice(values: PlanValues, release: Release) -> float:
     if settings is None:
         return 1.0
     exact = max(settings.smallest_p(blocks_used(release)), LEAST_P)
-    return max(exact, 1 / (RANDOM_CHOICES + 1)) if values.membership_score == OMNIBUS else exact
+    least = max(exact, 1 / (RANDOM_CHOICES + 1)) if values.membership_score == OMNIBUS else exact
+    return min(1.0, least / shares(values.looks)[-1])
 
 
 def most_references_of_choice(release: Release) -> int:

@@ -137,6 +137,7 @@ def _release(one: Tested) -> ReleaseFacts:
         psnr_mean=release.facts.get("psnr", {}).get("mean"),
         survival_least=release.facts.get("survival", {}).get("minimum"),
         restrictions=restriction_facts(one),
+        outlets=release.get_outlets_display() if release.outlets else "",
         **choice_of(one),
     )
 

@@ -29,6 +29,7 @@ def keys_facts(audit: Audit) -> KeysFacts:
         other_sets=others.sets,
         models_not_compared=missing.get("models", 0),
         versions_not_compared=missing.get("versions", 0),
+        versions_given_up=missing.get("given_up", 0),
     )
 
 

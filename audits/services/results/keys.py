@@ -58,15 +58,13 @@ def keys_of(audit: Audit) -> Keys:
     """As they stand now."""
     plan = audit.plan
     owner = plan.version.dataset.organisation
-    return Keys(
-        rows=tuple(_rows(audit, owner)),
-        elsewhere=committed_keys(plan.version, seen_at(audit)).exclude(version__dataset__organisation=owner).count(),
-    )
+    committed = committed_keys(plan.version, plan.organisation_id, seen_at(audit))
+    return Keys(tuple(_rows(audit, owner)), committed.exclude(version__dataset__organisation=owner).count())
 
 
 def _rows(audit: Audit, owner: Organisation) -> Iterator[KeyRow]:
     plan, seen = audit.plan, seen_at(audit)
-    versions = Version.objects.filter(same_images(plan.version), dataset__organisation=owner)
+    versions = Version.objects.filter(same_images(plan.version, plan.organisation_id), dataset__organisation=owner)
     keys = WatermarkKey.objects.filter(version__in=versions).select_related("version", "release")
     tested, here = _tested(audit), set(plan.releases.values_list("key", flat=True))
     for key in keys.order_by("drawn_at", "pk"):

@@ -61,7 +61,7 @@ def store(audit: Audit, results: Found, facts: dict[str, Any]) -> None:
     """Corrects, concludes and writes everything; a second attempt replaces nothing that ended."""
     plan, rules = audit.plan, rules_of(audit.plan)
     with transaction.atomic():
-        hold(plan.version)
+        hold(plan.version, plan.suspect)
         if Audit.objects.select_for_update().get(pk=audit.pk).state == Audit.State.DONE:
             return  # by another attempt, which was thought lost
         together = TestedTogether(_findings(audit, results), _spending(audit))

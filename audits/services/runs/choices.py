@@ -13,7 +13,7 @@ from audits.asking.questions import BLOCK_IMAGES
 from audits.asking.view_questions import ViewAnswers, ViewQuestion
 from audits.asking.views import ViewSettings, applied, drawn_views
 from audits.judging.assignments import Rules
-from audits.judging.choices import Choices, judge_choice, wrong_choice
+from audits.judging.choices import Choices, judge_choice, may_end, over, wrong_choice
 from audits.judging.levels import ChoiceLevel, Unscored
 from audits.judging.membership import MembershipScores, membership_levels
 from audits.judging.result import CHOICE, ChoiceResult
@@ -24,6 +24,7 @@ from audits.services.runs.assignments import NO_ANSWERS, cannot_serve
 from audits.statistics.choices import Blocks
 from audits.statistics.covariates import picture_covariates
 from audits.statistics.density import LEVELS, Level
+from audits.statistics.looks import blocks_at
 from audits.statistics.permutation import philox_from
 from provenance.canonical import canonical_json
 from provenance.intake.manifest import Manifest
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from audits.suspects import SandboxedModel
 
 Files = list[tuple[Path, str]]
+Levels = dict[Level, ChoiceLevel | Unscored]
 WITHHELD = "withheld"
 VIEWS = "views"  # the purpose of what a plan's digest draws
 
 
-@dataclass
+@dataclass(eq=False)
 class ChosenAlternatives:
     """What the key of a release chose to stay home, and the images it chose among, published ones and others alike.
 
@@ -96,15 +98,22 @@ def passes_of(plan: Plan, chosen: ChosenAlternatives, models: int) -> int:
 
 
 def ask(
-    asked: Asked, model: RegisteredModel, session: "SandboxedModel", chosen_sets: Sequence[ChosenAlternatives]
+    asked: Asked,
+    model: RegisteredModel,
+    session: "SandboxedModel",
+    chosen_sets: Sequence[ChosenAlternatives],
+    images: range | None = None,
 ) -> None:
-    """One model about the alternatives of every release, in the views that the plan's digest draws for all of them."""
+    """One model about the alternatives of every release, in the views that the plan's digest draws for all of them.
+
+    images: about those with these numbers only.
+    """
     plan, size = asked.audit.plan, session.info.input_shape[1]
     drawn = drawn_views(ViewSettings(plan.views, plan.smallest_crop), philox_from(plan.digest, VIEWS))
     for chosen in chosen_sets:
         subject = f"{model.asked_as} {chosen.release.pk} {plan.digest} {asked.audit.nonce}"
         question = ViewQuestion(subject, _images(asked, chosen, size), applied(drawn, size))
-        asked.ask(chosen, model, question, session)
+        asked.ask(chosen, model, question, session, images)
 
 
 def _images(asked: Asked, chosen: ChosenAlternatives, size: int) -> np.ndarray:
@@ -113,33 +122,85 @@ def _images(asked: Asked, chosen: ChosenAlternatives, size: int) -> np.ndarray:
     return load_images_once(kept, chosen.files, size, lambda done: asked.run.checkpoint())
 
 
+def ask_and_look(
+    asked: Asked,
+    opened: Sequence[tuple[RegisteredModel, "SandboxedModel"]],
+    chosen: ChosenAlternatives,
+    rules: Rules,
+    run: JobRun,
+) -> ChoiceResult:
+    """The result of one set, asked about in equal parts until a look may end it. opened: all models at once."""
+    plan, models, begun = asked.audit.plan, [model for model, _ in opened], 0
+    made: list[Levels] = []
+    for look in range(1, plan.looks + 1):
+        blocks = blocks_at(look, plan.looks, len(chosen.choice))
+        images = int((chosen.choice.block_of < blocks).sum())
+        for model, session in opened:
+            ask(asked, model, session, [chosen], range(begun, images))
+        begun = images
+        made.append(_levels(asked, models, chosen, rules, run, blocks))
+        together = _over(made, plan.looks, rules)
+        tested = {level: one for level, one in together.items() if isinstance(one, ChoiceLevel)}
+        if may_end(tested, plan.primary_levels, look, plan.looks):
+            break
+    return _result(asked, chosen, rules, together, blocks)
+
+
+def _over(made: Sequence[Levels], looks: int, rules: Rules) -> Levels:
+    """A level that could not be tested at one look is not tested at all."""
+    found: Levels = {}
+    for level in made[-1]:
+        seen = [one.get(level) for one in made]
+        missing = next((one for one in seen if isinstance(one, Unscored)), None)
+        tested = [one for one in seen if isinstance(one, ChoiceLevel)]
+        found[level] = missing or over(tested, looks, rules)
+    return found
+
+
 def judge(
     asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, rules: Rules, run: JobRun
 ) -> ChoiceResult:
-    """The result of one set at every level."""
+    """The result of one set at every level, looked at once."""
+    blocks = len(chosen.choice)
+    return _result(asked, chosen, rules, _levels(asked, models, chosen, rules, run, blocks), blocks)
+
+
+def _levels(
+    asked: Asked,
+    models: Sequence[RegisteredModel],
+    chosen: ChosenAlternatives,
+    rules: Rules,
+    run: JobRun,
+    blocks: int,
+) -> Levels:
+    """What the first blocks say at every level."""
     plan = asked.audit.plan
-    scored, reasons = _scores(asked, models, chosen, run)
-    choices = Choices(chosen.choice, chosen.wrong, _covariates(asked, chosen))
-    levels: dict[Level, ChoiceLevel | Unscored] = {level: Unscored(reason) for level, reason in reasons.items()}
+    choices = Choices(chosen.choice, chosen.wrong, _covariates(asked, chosen)).first(blocks)
+    scored, reasons = _scores(asked, models, chosen, run, len(choices.true.block_of))
+    levels: Levels = {level: Unscored(reason) for level, reason in reasons.items()}
     for level, scores in scored[plan.suspect.name].items():
         run.checkpoint()
         others = {name: of[level] for name, of in scored.items() if name != plan.suspect.name and level in of}
         if level not in levels:
             levels[level] = judge_choice(level, scores, others, choices, rules, chosen.name)
+    return levels
+
+
+def _result(asked: Asked, chosen: ChosenAlternatives, rules: Rules, levels: Levels, blocks: int) -> ChoiceResult:
     return ChoiceResult(
         test=CHOICE,
         level=rules.level,
         levels=levels,
         probes_digest=chosen.digest,
         nonce=asked.audit.nonce,
-        blocks=len(chosen.choice),
-        alternatives=len(chosen.files),
-        views=plan.views,
+        blocks=blocks,
+        alternatives=int((chosen.choice.block_of < blocks).sum()),
+        views=asked.audit.plan.views,
     )
 
 
 def _scores(
-    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, run: JobRun
+    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, run: JobRun, images: int
 ) -> tuple[dict[str, Mapping[Level, MembershipScores]], dict[Level, str]]:
     """Scores by model and level, and the levels that cannot be tested, with the reason."""
     plan = asked.audit.plan
@@ -147,7 +208,7 @@ def _scores(
     reasons: dict[Level, str] = {}
     for model in models:
         run.checkpoint()
-        answers = ViewAnswers(asked.of(chosen, model).folder, len(chosen.files))
+        answers = ViewAnswers(asked.of(chosen, model).folder, images)
         scored[model.name], why_not = membership_levels(answers)
         if model.pk == plan.suspect_id:
             reasons |= why_not

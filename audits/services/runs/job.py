@@ -80,6 +80,7 @@ def _ask_and_judge(
     """The result of every mark set by its name; each set is asked about and judged by itself, in its own way."""
     plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
     withheld = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenAlternatives)]
+    in_parts, at_once = (withheld, []) if plan.looks > 1 else ([], withheld)
     struck = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenImages)]
     associated, plain = (
         [chosen for chosen in struck if not chosen.is_plain],
@@ -92,19 +93,21 @@ def _ask_and_judge(
     with ExitStack() as stack:
         opened = []
         for model in models:
-            # All at once for plain sets, which take them in turn between looks; else one after the other.
+            # All at once for sets that take them in turn between looks; else one after the other.
             with ExitStack() as single:
-                session = (stack if plain else single).enter_context(asked.opened(model))
+                session = (stack if plain or in_parts else single).enter_context(asked.opened(model))
                 assignments.ask(asked, model, session, associated)
-                choices.ask(asked, model, session, withheld)
+                choices.ask(asked, model, session, at_once)
                 opened.append((model, session))
+        for looked_at in in_parts:
+            results[looked_at.name] = choices.ask_and_look(asked, opened, looked_at, rules, run)
         if plain:
             results |= ranks.ask_and_judge(asked, opened, plain, rules, run)
     phase = "computing permutations" if associated else "comparing keys" if plain else "comparing choices"
     run.progress(asked.done, asked.total, phase)
     for chosen in associated:
         results[chosen.name] = assignments.judge(asked, models, chosen, rules, run)
-    for alternatives in withheld:
+    for alternatives in at_once:
         results[alternatives.name] = choices.judge(asked, models, alternatives, rules, run)
     return asked, results
 

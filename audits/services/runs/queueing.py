@@ -29,7 +29,7 @@ def queue(plan: Plan, *, by: User) -> Audit:
     if before is not None:
         state = "is waiting or running" if before.state in (Audit.State.QUEUED, Audit.State.RUNNING) else "has been run"
         raise PlanError(f"This plan {state}. Try its run again from its page, or lock a new plan for another one.")
-    hold(plan.version)
+    hold(plan.version, plan.suspect)
     check_correction(plan)
     _check_claims(plan)
     # Drawn here and nowhere else: after the lock, once, so nobody can choose a plan or a nonce to like its draws.

@@ -8,6 +8,7 @@ from provenance.management.base import TouchmarkCommand
 from provenance.models import Job, User, Version
 from provenance.services.access import get_visible
 from provenance.services.blockings import order_blocks
+from provenance.services.clusters import named
 
 DEFAULTS = {field.name: field.default for field in fields(BlockRule)}
 
@@ -41,11 +42,17 @@ class Command(TouchmarkCommand):
             default=0,
             help="images below the same first so many folders stay together (default 0: folders say nothing)",
         )
+        parser.add_argument(
+            "--clusters", default="", metavar="DIGEST", help="make blocks within these clusters, and within classes"
+        )
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
-        rule = BlockRule(**{name: options[name] for name in DEFAULTS})
+        chosen = {name: options[name] for name in DEFAULTS}
+        if chosen["clusters"]:
+            chosen["clusters"] = named(version, chosen["clusters"]).digest
+        rule = BlockRule(**chosen)
         job = order_blocks(version, rule, by=user)
         self.finish(job, options)
         job.refresh_from_db()

@@ -10,13 +10,23 @@ import pytest
 
 from audits.calibration import CalibrationSettings, CalibrationTable, RoundResult, calibrate, calibrate_round, tabulate
 from audits.calibration.null_models import stranger_models
-from audits.calibration.pairs import ASSIGNMENT, IN_BLOCKS, RANK, RANK_STOPPED, TWO_SECRETS, PairRules, PairsError
+from audits.calibration.pairs import (
+    ASSIGNMENT,
+    CHOICE,
+    CHOICE_OMNIBUS,
+    IN_BLOCKS,
+    RANK,
+    RANK_STOPPED,
+    TWO_SECRETS,
+    PairRules,
+    PairsError,
+)
 from audits.calibration.rounds import CalibrationError
 from tests.audits.calibration.stock import FAST_KINDS, MARKS, TINY, stock
 
 pytestmark = pytest.mark.long
 
-EXACT = {ASSIGNMENT, IN_BLOCKS, TWO_SECRETS, RANK, RANK_STOPPED}
+EXACT = {ASSIGNMENT, IN_BLOCKS, TWO_SECRETS, RANK, RANK_STOPPED, CHOICE, CHOICE_OMNIBUS}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from audits.asking.measuring import measure
 from audits.asking.view_questions import ViewAnswers
 from audits.judging.assignments import CorrectedP, Rules, conclude
-from audits.judging.choices import Choices, judge_choice, wrong_choice
+from audits.judging.choices import Choices, judge_choice, may_end, over, wrong_choice
 from audits.judging.codec import read, write
 from audits.judging.disclosure import full, withheld
 from audits.judging.levels import Unscored
@@ -236,3 +236,44 @@ def test_a_wrong_choice_is_fixed_by_the_plan_and_over_the_same_blocks():
     assert not np.array_equal(one.home, wrong_choice(CHOICE, "ab" * 32, "r2").home)
     uneven = Blocks(np.array([0, 0, 0, 1, 1]), np.array([0, 4]))
     assert wrong_choice(uneven, "ab" * 32, "r1").home[1] in (3, 4)
+
+
+def looked(level, chosen, blocks, rules=RULES, references=None):
+    """What the first blocks say."""
+    part = chosen.first(blocks)
+    images = len(part.true.block_of)
+
+    def first(scores):
+        return MembershipScores({name: values[:images] for name, values in scores.scores.items()}, scores.missing)
+
+    others = {name: first(scores[level]) for name, scores in (references or {}).items()}
+    return lambda suspect: judge_choice(level, first(suspect[level]), others, part, rules, "r1")
+
+
+def test_a_run_ends_early_where_p_is_settled_and_pays_for_all_looks(scores_of):
+    guilty, innocent, rules = scores_of(1, PUBLISHED, 0.6), scores_of(2), RULES
+    early = looked("features", choices(), BLOCKS // 2)(guilty)
+    paid = over([early], 2, rules)
+    assert (paid.without.looks, paid.without.looked, paid.without.blocks) == (2, 1, BLOCKS // 2)
+    assert paid.p == pytest.approx(early.p / 0.1)
+    assert may_end({"features": paid}, ["features"], 1, 2)
+    late = looked("features", choices(), BLOCKS)(guilty)
+    both = over([early, late], 2, rules)
+    assert both.p == pytest.approx(min(early.p / 0.1, late.p / 0.9))
+    assert both.smallest_p < early.smallest_p
+    assert over([late], 1, rules) == late
+    first, second = (over([looked("features", choices(), 30)(innocent)], looks, rules) for looks in (2, 4))
+    assert first.p > 0.01
+    assert may_end({"features": first}, ["features"], 1, 2) is (first.without.z <= 0)
+    assert not may_end({"features": second}, ["features"], 1, 4)
+
+
+def test_rigged_references_are_caught_at_looks_too(scores_of):
+    references = {"home": scores_of(21, HOME, 0.6), "clean": scores_of(12)}
+    rules = replace(RULES, decide_with_references=True)
+    levels = [looked("features", choices(), blocks, rules, references)(scores_of(2)) for blocks in (30, 60)]
+    found = over(levels, 2, rules)
+    assert found.tainted == ("home",)
+    assert found.p == found.p_with
+    assert [c.name for c in found.controls] == [c.name for c in levels[0].controls]
+    assert read(write(result_of({"features": found}))).levels["features"] == found

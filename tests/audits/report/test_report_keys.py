@@ -137,7 +137,16 @@ def test_runs_against_other_images_and_what_could_not_be_compared_are_told():
     alone = with_keys(facts(), other_runs_elsewhere=1, other_sets=1)
     assert "(1 by other organisations, not listed)" in dict(plan_limitations(alone))["Other images of the same owner."]
     usual = dict(plan_limitations(with_keys(facts())))
-    assert not {"Other images of the same owner.", "Not compared."} & usual.keys()
+    assert not {"Other images of the same owner.", "Not compared.", "Manifests given up."} & usual.keys()
+
+
+def test_manifests_that_were_given_up_are_told():
+    made = with_keys(facts(), versions_given_up=2)
+    assert ReportFacts.from_json(made.to_json()) == made
+    said = dict(plan_limitations(made))["Manifests given up."]
+    assert "The manifest of 2 dataset versions of the owner or the auditor was lost" in said
+    assert "sharing images with every other version of its organisation" in said
+    assert "was lost and given up" in words(made)
 
 
 def test_a_plan_of_an_earlier_version_says_which_copies_did_not_count():

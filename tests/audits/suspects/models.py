@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from audits.suspects import ModelSpec
 from audits.suspects.cifar_resnet import CifarResNet
+from audits.suspects.identity import Named
 
 TINY_CLIP: dict[str, Any] = {
     "embed_dim": 32,
@@ -23,6 +24,14 @@ TINY_CLIP: dict[str, Any] = {
 def save(state: dict[str, torch.Tensor], path: Path) -> Path:
     save_file({name: value.detach().contiguous().clone() for name, value in state.items()}, path)
     return path
+
+
+def told(tensors: str, **named: Any) -> dict[str, Any]:
+    """What the child says of a model beside its answers; named: as in `Named`."""
+    return {"tensors": tensors, "parts": [], "named": Named(**named).to_json()}
+
+
+FEATURES, LABELS = {"features": 1}, {"scores": 1, "logits": False}  # a network's only output
 
 
 def seeded(seed: int = 1) -> None:

@@ -14,7 +14,8 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from audits.suspects import ModelSpec
-from audits.suspects.identity import TOLERANCE, Identity, distance, likeness
+from audits.suspects.geometry import distance
+from audits.suspects.identity import TOLERANCE, Identity, likeness
 from audits.suspects.small_resnet import SmallResNet
 from audits.suspects.spec import IMAGENET_DEVIATION, IMAGENET_MEAN
 from tests.audits.suspects.models import save, seeded

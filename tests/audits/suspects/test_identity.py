@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from audits.suspects import ModelSpec, SuspectError
 from audits.suspects.architectures import build
 from audits.suspects.cifar_resnet import CifarResNet
-from audits.suspects.identity import NOISE_IMAGES, TOLERANCE, Identity, distance, identity_of, likeness, noise_images
+from audits.suspects.geometry import NOISE_IMAGES, distance, noise_images
+from audits.suspects.identity import TOLERANCE, Identity, identity_of, likeness
 from audits.suspects.noise_answers import noise_answers
 from audits.suspects.tensor_values import digest_over, tensor_digests
-from tests.audits.suspects.models import onnx_file, save, seeded
+from tests.audits.suspects.models import FEATURES, LABELS, onnx_file, save, seeded, told
 
 pytestmark = pytest.mark.long
 
@@ -37,9 +38,9 @@ def digest_of_values(path: Path) -> str:
 
 def known(path: Path, spec: ModelSpec = SPEC) -> Identity:
     """As the confined child finds it, in this process."""
-    answers = noise_answers(build(spec, path, torch.device("cpu")))
-    found = tensor_digests(path)
-    return identity_of({"tensors": digest_over(found), "parts": [one.hex()[:16] for one in found]}, answers)
+    encoder, found = build(spec, path, torch.device("cpu")), tensor_digests(path)
+    said = {"tensors": digest_over(found), "parts": [one.hex()[:16] for one in found]}
+    return identity_of({**said, "named": encoder.network.named.to_json()}, noise_answers(encoder))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_dimensions_in_another_order_are_the_same_answers(identity):
     features = rng.normal(size=(NOISE_IMAGES, 40)).astype(np.float32)
     turn = np.linalg.qr(rng.normal(size=(40, 40)))[0].astype(np.float32)
     made = [
-        identity_of({"tensors": f"{number:064x}", "parts": []}, {"features 64": rows})
+        identity_of(told(f"{number:064x}", **FEATURES), {"1 64": rows})
         for number, rows in enumerate((features, features[:, ::-1].copy(), 3 * features @ turn + 1))
     ]
     assert [likeness(made[0], other) for other in made] == ["tensors", "answers", "answers"]
@@ -196,14 +197,14 @@ def rows(answers: list[int], classes: int = 3, sure: float = 1.0) -> np.ndarray:
 
 def test_labels_alone_decide_nothing():
     labels = [0, 1, 2, 1] * 4
-    one, other = (identity_of({"tensors": t * 64, "parts": []}, {"soft 32": rows(labels)}) for t in "ab")
+    one, other = (identity_of(told(t * 64, **LABELS), {"1 32": rows(labels)}) for t in "ab")
     assert one.geometries == {}
     assert likeness(one, other) == "labels"
-    assert likeness(one, identity_of({"tensors": "c" * 64, "parts": []}, {"soft 32": rows([0] * 16)})) is None
-    spread = identity_of({"tensors": "d" * 64, "parts": []}, {"soft 32": rows(labels, sure=0.6)})
+    assert likeness(one, identity_of(told("c" * 64, **LABELS), {"1 32": rows([0] * 16)})) is None
+    spread = identity_of(told("d" * 64, **LABELS), {"1 32": rows(labels, sure=0.6)})
     assert spread.geometries == {}  # a softmax over labels makes them no answers
     unsure = rows(labels) * np.linspace(0.5, 0.9, NOISE_IMAGES, dtype=np.float32)[:, None] + np.float32(0.1)
-    known_again = [identity_of({"tensors": t * 64, "parts": []}, {"soft 32": unsure}) for t in "ab"]
+    known_again = [identity_of(told(t * 64, **LABELS), {"1 32": unsure}) for t in "ab"]
     assert likeness(*known_again) == "answers"
 
 
@@ -222,32 +223,45 @@ def test_a_bridge_of_a_tensor_from_each_joins_no_two_models():
 
 
 def test_answers_that_are_all_the_same_tell_nothing():
-    told = {"tensors": "a" * 64, "parts": []}
-    assert identity_of(told, {"features 32": np.ones((NOISE_IMAGES, 4), np.float32)}).geometries == {}
+    same = {"1 32": np.ones((NOISE_IMAGES, 4), np.float32)}
+    assert identity_of(told("a" * 64, **FEATURES), same).geometries == {}
 
 
 def test_an_identity_survives_its_json(identity):
     assert Identity.from_json(json.loads(json.dumps(identity.to_json()))) == identity
 
 
+ROWS = np.ones((NOISE_IMAGES, 4), np.float32)
+SAID = told("a" * 64, **FEATURES)
+
+
 @pytest.mark.parametrize(
-    ("told", "answers"),
+    ("said", "answers"),
     [
-        ({"tensors": "a", "parts": []}, {}),
-        ({"tensors": "a" * 64, "parts": []}, {}),
-        ({"tensors": "a" * 64, "parts": []}, {"features": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64, "parts": []}, {"hard 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64, "parts": []}, {"features 32": np.ones((3, 4), np.float32)}),
-        ({"tensors": "a" * 64, "parts": []}, {"soft 32": np.full((NOISE_IMAGES, 4), np.nan, np.float32)}),
-        ({"tensors": "a" * 64, "parts": []}, {"soft 32 raw": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64}, {"soft 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64, "parts": ["a"]}, {"soft 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
-        ({"tensors": "a" * 64, "parts": ["a" * 16] * 5000}, {"soft 32": np.ones((NOISE_IMAGES, 4), np.float32)}),
+        (SAID | {"tensors": "a"}, {"1 32": ROWS}),
+        (SAID, {}),
+        (SAID, {"1": ROWS}),
+        (SAID, {"features 32": ROWS}),
+        (SAID, {"2 32": ROWS}),
+        (SAID, {"1 32": ROWS, "0 32": ROWS}),
+        (SAID, {"1 32": ROWS, "33 32": ROWS}),
+        (SAID, {"1 32": ROWS[:3]}),
+        (SAID, {"1 32": ROWS[:, :0]}),
+        (SAID, {"1 32": ROWS.astype(np.float64)}),
+        (SAID, {"1 32": np.full_like(ROWS, np.nan)}),
+        (SAID, {"1 32 raw": ROWS}),
+        (SAID | {"named": {"features": "1"}}, {"1 32": ROWS}),
+        (SAID | {"named": {"features": 1, "logits": 1}}, {"1 32": ROWS}),
+        (SAID | {"named": {"features": 1, "more": 1}}, {"1 32": ROWS}),
+        ({name: said for name, said in SAID.items() if name != "named"}, {"1 32": ROWS}),
+        ({name: said for name, said in SAID.items() if name != "parts"}, {"1 32": ROWS}),
+        (SAID | {"parts": ["a"]}, {"1 32": ROWS}),
+        (SAID | {"parts": ["a" * 16] * 5000}, {"1 32": ROWS}),
     ],
 )
-def test_a_child_that_says_anything_else_is_not_believed(told, answers):
+def test_a_child_that_says_anything_else_is_not_believed(said, answers):
     with pytest.raises(SuspectError, match="identity"):
-        identity_of(told, answers)
+        identity_of(said, answers)
 
 
 def test_the_noise_is_the_same_for_ever():

@@ -15,6 +15,7 @@ import argparse
 import csv
 import hashlib
 import json
+import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -195,12 +196,28 @@ def _numbers(prefix: str, test: ChoiceTest | None) -> dict[str, Any]:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    shown = ("cell", "suspect", "epochs", "smallest_crop", "level", "score", "accuracy")
-    print("| cell | suspect | epochs | crops from | level | score | probe | z, p, AUC | with references |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    """One line for each level, score, crop and number of epochs, over all suspects."""
+    shown = ("cell", "epochs", "smallest_crop", "level", "score")
+    lines: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        alone, beside = (", ".join(str(row[f"{prefix}{key}"]) for key in ("z", "p", "auc")) for prefix in ("", "with_"))
-        print("| " + " | ".join(str(row[key]) for key in shown) + f" | {alone} | {row['references']}: {beside} |")
+        lines.setdefault(tuple(row[key] for key in shown), []).append(row)
+    print("| images | epochs | crops from | level | score | probe | without references | with references |")
+    print("|---|---|---|---|---|---|---|---|")
+    for line, those in lines.items():
+        probe = f"{statistics.median(row['accuracy'] for row in those):.0%}"
+        print("| " + " | ".join(map(str, (*line, probe, _told(those, ""), _told(those, "with_")))) + " |")
+
+
+def _told(rows: list[dict[str, Any]], prefix: str) -> str:
+    """How many were found, median z with its range, median AUC."""
+    rows = [row for row in rows if row[f"{prefix}z"] != ""]
+    if not rows:
+        return "–"
+    z = sorted(float(row[f"{prefix}z"]) for row in rows)
+    found = sum(float(row[f"{prefix}p"]) <= ALPHA for row in rows)
+    auc = statistics.median(float(row[f"{prefix}auc"]) for row in rows)
+    reach = f" ({z[0]:.1f} to {z[-1]:.1f})" if len(z) > 1 else ""
+    return f"{found}/{len(rows)}, z {statistics.median(z):.1f}{reach}, AUC {auc:.2f}"
 
 
 def main() -> None:

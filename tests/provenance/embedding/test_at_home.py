@@ -12,6 +12,7 @@ from provenance.embedding.beside import BesideFile
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.release import embed_release
 from provenance.embedding.zip_layout import ZipLayout
+from provenance.inspection.choosing import choose_files
 from provenance.intake.manifest import Manifest
 from provenance.marks import ImageBlocks, MarkSets, MarkSettings, WithheldSettings
 from provenance.marks.copies import first_copies
@@ -162,6 +163,17 @@ class TestBesideStruckSets:
         marked = {json.loads(line)["path"] for line in (out / "marked.jsonl").read_bytes().splitlines()}
         assert set(before) - set(after) == home_paths(out)
         assert {path for path in after if after[path] != before[path]} == marked
+
+    def test_an_inspection_looks_at_no_file_that_is_not_there(self, version, both):
+        out, _ = both
+
+        def asked(at_home) -> set[str]:
+            common = (version, MarkSets((MARK, WITHHELD)), out / "marked.jsonl")
+            told = {seed: choose_files(*common, seed, 100, lambda done, total: None, at_home) for seed in range(12)}
+            return {file.path for chosen in told.values() for file in chosen}
+
+        assert asked(positions_at_home(out)) <= set(digests(out / "files"))
+        assert asked(()) & home_paths(out)  # it would, if it were not told
 
 
 def test_the_csv_loses_the_rows_of_what_stays_home(version, tmp_path):

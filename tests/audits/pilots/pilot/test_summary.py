@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from audits.pilots.pilot.advice import cost_sentence, interval_words, recommendation
+from audits.pilots.pilot.advice import cost_sentence, interval_words, needed_sentence, recommendation
 from audits.pilots.pilot.found import LevelFound, LineFound, Looks, PilotFound
 from audits.pilots.pilot.settings import Line
 from audits.pilots.pilot.summary import Interval, difference, summaries
+from audits.statistics.power import blocks_needed
 from tests.audits.pilots.pilot.builders import AT_HOME, STRUCK, TINY
 
 SETTINGS = replace(TINY, proposals=(STRUCK, AT_HOME), runs=5, references=2, alpha=0.001)
@@ -87,6 +88,16 @@ def test_a_find_that_chance_gives_too_is_not_recommended():
     told = advice(pilot([0.04, 0.5, 0.5], [0.5, 0.6, 0.7]), replace(SETTINGS, alpha=0.05))
     assert "chance alone finds as often" in told
     assert "was found most often: " not in told
+
+
+def test_how_many_must_stay_home_follows_from_the_auc():
+    (_, one) = summaries(SETTINGS, pilot([0.5], [0.5]))
+    known = replace(one, aucs={"features": {10: 0.9, 20: 0.6}, "soft": {20: 0.55}})
+    blocks = blocks_needed(4, 0.6, 0.001, 0.8)
+    assert f"about {blocks} units at home" in needed_sentence(known, 0.001)
+    assert "0.600" in needed_sentence(known, 0.001)
+    assert needed_sentence(replace(one, aucs={"features": {20: 0.5}}), 0.001) == ""
+    assert needed_sentence(one, 0.001) == ""
 
 
 def test_few_audits_are_said_to_be_few():

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provenance', '0009_overlaps_of_versions'),
+        ('provenance', '0010_manifests_given_up'),
     ]
 
     operations = [

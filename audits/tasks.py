@@ -8,10 +8,21 @@ from audits.services.clusterings import job as clusterings
 from audits.services.models import job as models
 from audits.services.pilots import job as pilots
 from audits.services.reports import job as reports
+from audits.services.robustness import job as robustness
 from audits.services.runs import job as runs
 from audits.services.trainings import job as trainings
 
-__all__ = ["calibrations", "clusterings", "models", "pilots", "reports", "runs", "sweep_answers", "trainings"]
+__all__ = [
+    "calibrations",
+    "clusterings",
+    "models",
+    "pilots",
+    "reports",
+    "robustness",
+    "runs",
+    "sweep_answers",
+    "trainings",
+]
 
 
 @shared_task(name="audits.tasks.sweep_answers")

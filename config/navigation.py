@@ -25,7 +25,12 @@ NAVIGATION: list[tuple[str, str, set[Role]]] = [
     ("Status", "status", {Role.ADMINISTRATOR}),
 ]
 # Pages that belong to an item of the navigation although their addresses begin otherwise.
-PARTS = {"dataset_list": ("/versions/", "/clusterings/"), "model_list": ("/trainings/",), "status": ("/jobs/",)}
+PARTS = {
+    "dataset_list": ("/versions/", "/clusterings/"),
+    "model_list": ("/trainings/",),
+    "pilot_list": ("/robustness/",),
+    "status": ("/jobs/",),
+}
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

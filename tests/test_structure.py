@@ -93,7 +93,10 @@ def pages_of_audits() -> set[str]:
 
 
 # Folders of templates that are pages of audits; all others are of provenance, or shared.
-OF_AUDITS = {"audits", "calibrations", "clusterings", "models", "overview", "pilots", "plans", "reports", "trainings"}
+OF_AUDITS = {
+    *("audits", "calibrations", "clusterings", "models", "overview", "pilots", "plans", "reports", "robustness"),
+    "trainings",
+}
 
 
 def test_templates_of_provenance_link_to_no_page_of_audits():

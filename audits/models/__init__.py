@@ -5,6 +5,18 @@ from audits.models.pilots import Pilot
 from audits.models.plans import Plan
 from audits.models.registered import RegisteredModel
 from audits.models.reports import Report
+from audits.models.robustness import Robustness
 from audits.models.trainings import Training
 
-__all__ = ["Audit", "AuditRow", "Calibration", "Clustering", "Pilot", "Plan", "RegisteredModel", "Report", "Training"]
+__all__ = [
+    "Audit",
+    "AuditRow",
+    "Calibration",
+    "Clustering",
+    "Pilot",
+    "Plan",
+    "RegisteredModel",
+    "Report",
+    "Robustness",
+    "Training",
+]

@@ -38,6 +38,8 @@ NO_PAGES = {
     "release_words",
     "report_json",
     "report_pdf",
+    "robustness_cost",
+    "robustness_json",
     "training_curve",
     "upload_state",
     "version_image",

@@ -1,0 +1,78 @@
+"""The form of a table of robustness."""
+
+from typing import Any
+
+from django import forms
+
+from audits.pilots.methods import METHODS
+from audits.robustness.attacks.catalogue import CATALOGUE
+from audits.robustness.settings import FEWEST_IMAGES, MOST_IMAGES
+from audits.services.robustness import starting as service
+from provenance.errors import TouchmarkError
+from provenance.marks import PRESETS
+from provenance.marks.withheld import MAX_BLOCK, MIN_BLOCK, WITHHELD
+from provenance.models import Organisation, User, Version
+
+OF_MARKS = [
+    (WITHHELD, "Withheld: nothing is drawn, one of every few images stays home"),
+    *((preset.name, f"{preset.title}: {preset.patch.lower()} by class") for preset in PRESETS.values()),
+]
+
+
+class RobustnessForm(forms.Form):
+    organisation = forms.ModelChoiceField(Organisation.objects.none(), label="For", empty_label=None)
+    version = forms.ModelChoiceField(
+        Version.objects.none(), label="Images", required=False, empty_label="Procedural scenes, which need no data"
+    )
+    images = forms.IntegerField(
+        label="How many images", min_value=FEWEST_IMAGES, max_value=MOST_IMAGES,
+        help_text="Drawn by the seed. The owner has half of them; references, the evader and the task have the rest.",
+    )  # fmt: skip
+    mark = forms.ChoiceField(label="Marks", choices=OF_MARKS)
+    block_size = forms.IntegerField(
+        label="Images in a block", min_value=MIN_BLOCK, max_value=MAX_BLOCK, help_text="Of withheld images."
+    )
+    share = forms.FloatField(
+        label="Share that stays home", min_value=0.001, max_value=0.5, help_text="Of withheld images."
+    )
+    method = forms.ChoiceField(label="Method", choices=[(name, one.title) for name, one in METHODS.items()])
+    epochs = forms.IntegerField(label="Epochs", min_value=1, max_value=10_000)
+    trials = forms.IntegerField(
+        label="Trials", min_value=1, max_value=100,
+        help_text="Keys, each with seeds of its own. With five, even 5 of 5 leaves open a share of a third.",
+    )  # fmt: skip
+    references = forms.IntegerField(label="References", min_value=0, max_value=8)
+    attacks = forms.MultipleChoiceField(
+        label="Attacks",
+        choices=[(name, f"{attack.title[:1].upper()}{attack.title[1:]}") for name, attack in CATALOGUE.items()],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    seed = forms.IntegerField(
+        label="Seed", required=False, min_value=0, max_value=service.SEEDS - 1,
+        help_text="Drawn at random if left empty. The same seed, code and settings give the same table on one machine.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        usual = service.Wanted()
+        names = ("images", "mark", "block_size", "share", "method", "epochs", "trials", "references", "attacks")
+        kwargs["initial"] = {name: getattr(usual, name) for name in names} | kwargs.get("initial", {})
+        super().__init__(*args, **kwargs)
+        fields: dict[str, Any] = self.fields
+        fields["organisation"].queryset = service.may_stand_for(user)
+        fields["version"].queryset = service.usable_versions(user)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            try:
+                service.check(self.wanted)
+            except TouchmarkError as error:
+                raise forms.ValidationError(error.sentence) from error
+        return cleaned
+
+    @property
+    def wanted(self) -> service.Wanted:
+        """What a complete form asks for."""
+        data = dict(self.cleaned_data)
+        data.pop("organisation")
+        return service.Wanted(**data | {"attacks": tuple(data["attacks"])})

@@ -1,0 +1,154 @@
+"""The two kinds of evidence whose robustness is measured: images that stayed home, and marks that were struck.
+
+Each holds what was published under one key, asks models what an audit would, and judges by the product's own tests.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audits.asking.questions import CLEAN, GROUPS, KEY
+from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.choices import Choices, judge_choice
+from audits.judging.membership import MembershipScores, membership_levels
+from audits.judging.scoring import LevelScores, score_levels
+from audits.pilots.augmentation import channels_first
+from audits.robustness.copies import Copy, Ints
+from audits.robustness.held import HeldAnswers, HeldViewAnswers, Table
+from audits.robustness.suspects import BATCH, Said, Suspect
+from audits.robustness.table import Measured
+from audits.statistics.choices import Blocks
+from audits.statistics.density import Level
+from audits.suspects import AppliedViews
+from audits.suspects.view_pixels import ViewMaker
+from provenance.marks import MarkSecret, family_for
+
+Images = NDArray[np.uint8]
+Scored = TypeVar("Scored", MembershipScores, LevelScores)
+DIGEST, RELEASE = "robustness", "robustness"  # no plan is locked here, and no release made
+
+
+class Evidence(ABC, Generic[Scored]):
+    """copy: what its recipient got; second: what another recipient got, under another key."""
+
+    copy: Copy
+    second: Copy
+
+    @abstractmethod
+    def scores(self, model: Suspect) -> Mapping[Level, Scored]:
+        """What a model's answers say at every level that it has; none where it says the same to everything."""
+
+    @abstractmethod
+    def judged(self, level: Level, suspect: Scored, references: Mapping[str, Scored], alpha: float) -> Measured:
+        """The test with references where there are some, else the one without."""
+
+    def found(
+        self, suspect: Suspect, references: Mapping[str, Mapping[Level, Scored]], alpha: float
+    ) -> dict[Level, Measured]:
+        """All levels of one suspect; a reference counts at the levels that it has."""
+        own = self.scores(suspect)
+        return {
+            level: self.judged(
+                level, own[level], {name: given[level] for name, given in references.items() if level in given}, alpha
+            )
+            for level in own
+        }
+
+
+@dataclass(frozen=True)
+class Withheld(Evidence[MembershipScores]):
+    """alternatives (n, S, S, 3): as the owner has them; blocks: which of them stayed home."""
+
+    copy: Copy
+    second: Copy
+    alternatives: Images
+    blocks: Blocks
+    views: AppliedViews
+
+    def scores(self, model: Suspect) -> Mapping[Level, MembershipScores]:
+        maker, count = ViewMaker(self.views, model.device), len(self.views)
+        said = []
+        for start in range(0, len(self.alternatives), max(1, BATCH // count)):
+            images = _tensor(self.alternatives[start : start + max(1, BATCH // count)], model)
+            numbers = torch.arange(count, device=model.device).repeat(len(images))
+            said.append(model.said(maker(images.repeat_interleave(count, dim=0), numbers)))
+        tables = _tables(said)
+        shape = len(self.alternatives), count, -1
+        return membership_levels(HeldViewAnswers({kind: table.reshape(shape) for kind, table in tables.items()}))[0]
+
+    def judged(
+        self,
+        level: Level,
+        suspect: MembershipScores,
+        references: Mapping[str, MembershipScores],
+        alpha: float,
+    ) -> Measured:
+        rules = Rules(DIGEST, level, alpha, 0, decide_with_references=True)
+        choices = Choices(self.blocks, None, np.empty((0, len(self.blocks.block_of))))
+        judged = judge_choice(level, suspect, references, choices, rules, RELEASE)
+        test = judged.counted(True)
+        return Measured(test.z, test.p, test.auc)
+
+
+@dataclass(frozen=True)
+class Struck(Evidence[LevelScores]):
+    """Associated marks of G patterns. probes (N, S, S, 3) and members of groups: clean images that bear no mark.
+
+    places (N, 2): where probes are marked; group_of (M,): of members.
+    """
+
+    copy: Copy
+    second: Copy
+    secret: MarkSecret
+    probes: Images
+    places: NDArray[np.float64]
+    members: Images
+    group_of: Ints
+    permutations: int
+
+    def scores(self, model: Suspect) -> Mapping[Level, LevelScores]:
+        family, probes = family_for(self.secret.settings), _tensor(self.probes, model).float()
+        places = torch.from_numpy(self.places).to(model.device)
+        tables = {
+            CLEAN: _tables(_asked(model, probes)),
+            GROUPS: _tables(_asked(model, _tensor(self.members, model).float())),
+        }
+        for number, pattern in enumerate(self.secret.patterns):
+            given = torch.from_numpy(pattern[None]).to(model.device)
+            marked = family.apply(probes, given, places).round().clamp(0, 255)
+            tables[f"{KEY}-{number:03d}"] = _tables(_asked(model, marked))
+        return score_levels(HeldAnswers(tables), len(self.secret.patterns), self.group_of)[0]
+
+    def judged(
+        self, level: Level, suspect: LevelScores, references: Mapping[str, LevelScores], alpha: float
+    ) -> Measured:
+        rules = Rules(DIGEST, level, alpha, self.permutations, decide_with_references=True)
+        secrets = Secrets(self.secret.assignment, restriction=self.secret.settings.restriction)
+        judged = judge_level(level, suspect, references, secrets, rules, RELEASE)
+        test = judged.counted(True)
+        return Measured(test.z, test.p)
+
+
+def _tensor(images: Images, model: Suspect) -> torch.Tensor:
+    return channels_first(torch.from_numpy(np.ascontiguousarray(images))).contiguous().to(model.device)
+
+
+def _asked(model: Suspect, images: torch.Tensor) -> list[Said]:
+    return [model.said(block) for block in images.split(BATCH)]
+
+
+def _tables(said: list[Said]) -> dict[str, Table]:
+    """What a model gave of "features" and "soft", over all batches."""
+    found: dict[str, Table] = {}
+    for kind in Said._fields:
+        parts = [getattr(one, kind) for one in said]
+        if all(part is not None for part in parts):
+            found[kind] = torch.cat(parts).float().cpu().numpy()
+    return found

@@ -1,0 +1,137 @@
+"""What pages, commands and JSON say of tables of robustness."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from audits.models import Robustness
+from audits.robustness.settings import RobustnessSettings, in_pool
+from audits.robustness.table import Line, RobustnessTable, rows_so_far, table_of, tabulated
+from audits.services.robustness.starting import Wanted
+from audits.services.trainings.shown import network
+from audits.statistics.density import LEVELS, Level
+from provenance.marks import WithheldSettings
+from provenance.wording import count, percent, significant
+
+STAGES = {"copy": "the copy", "training": "the training", "model": "the model"}
+COLOURS = {"features": "token:accent", "soft": "token:muted", "hard": "token:warn"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """trainings: whole ones; rows: lines of all trials; seen: images that trainings go through, every epoch anew."""
+
+    trainings: int
+    rows: int
+    seen: int
+
+
+def cost(wanted: Wanted) -> Cost:
+    """Before anything is queued. Raises as `Wanted.settings` does."""
+    settings = wanted.settings
+    passes = settings.recipe.epochs * in_pool(settings.images)
+    return Cost(settings.trainings, settings.rows, settings.trainings * passes)
+
+
+def table_by_now(made: Robustness) -> RobustnessTable | None:
+    """The finished table, or the rows that are kept so far; None where there is none yet."""
+    if made.table:
+        return table_of(made.table)
+    rows = rows_so_far(made.folder)
+    return tabulated(RobustnessSettings.from_json(made.settings), rows) if rows else None
+
+
+def marks(settings: RobustnessSettings) -> str:
+    """The marks in words."""
+    mark = settings.mark
+    if isinstance(mark, WithheldSettings):
+        return f"withheld: {percent(mark.share)} of the images, one of every {mark.block_size}, stay home"
+    return f"{mark.family} on {percent(mark.share)} of the images, {len(mark.groups)} groups"
+
+
+def facts(made: Robustness) -> list[tuple[str, str]]:
+    """The settings in words."""
+    settings = RobustnessSettings.from_json(made.settings)
+    recipe = settings.recipe
+    return [
+        ("Marks", marks(settings)),
+        ("Images", f"{made.images}: {count(settings.images)}, the owner has {count(in_pool(settings.images))}"),
+        ("Method", recipe.method.title),
+        ("Network", network(recipe)),
+        ("Epochs", count(recipe.epochs)),
+        ("Trials", f"{count(settings.trials)}, each with a key and seeds of its own"),
+        ("References", count(settings.references)),
+        ("Alpha", f"{settings.alpha:g}"),
+        ("Seed", str(settings.seed)),
+        ("Code", made.code_version),
+    ]
+
+
+def lines(table: RobustnessTable) -> list[dict[str, Any]]:
+    """Lines of the page's table, each with a cell for every level."""
+    return [
+        {
+            "attack": "before any attack" if line.stage is None else line.attack,
+            "stage": STAGES.get(line.stage or "", ""),
+            "changes": line.changes,
+            "why": line.refused or " ".join(line.failed),
+            "waiting": not line.trials and not line.refused and not line.failed,
+            "images": None if line.images is None else count(round(line.images)),
+            "accuracy": None if line.accuracy is None else percent(line.accuracy),
+            "powers": [_power(line, level) for level in LEVELS],
+        }
+        for line in table.lines
+    ]
+
+
+def _power(line: Line, level: Level) -> str:
+    power = line.powers.get(level)
+    if power is None:
+        return "–"
+    return f"{power.found} of {power.trials} · z {significant(power.median_z)}"
+
+
+def chart(table: RobustnessTable) -> dict[str, Any]:
+    """Share of trials that were found, with its interval, by attack and level, for the chart component."""
+    shown = [line for line in table.lines if line.powers]
+    names = ["before any attack" if line.stage is None else line.attack for line in shown]
+    traces = []
+    for level in LEVELS:
+        places = [(name, line.powers[level]) for name, line in zip(names, shown, strict=True) if level in line.powers]
+        shares = [power.share for _, power in places]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": level,
+                "x": shares,
+                "y": [name for name, _ in places],
+                "marker": {"color": COLOURS[level], "size": 9},
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [power.high - power.share for _, power in places],
+                    "arrayminus": [power.share - power.low for _, power in places],
+                    "color": COLOURS[level],
+                    "thickness": 1,
+                },
+            }
+        )
+    layout = {
+        "showlegend": True,
+        "xaxis": {"title": {"text": "found"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
+        "yaxis": {"autorange": "reversed", "automargin": True, "dtick": 1, "tickfont": {"size": 10}},
+    }
+    return {"figure": {"data": traces, "layout": layout}}
+
+
+def as_json(made: Robustness) -> dict[str, Any]:
+    """For machines: the settings, the lines and every row."""
+    table = table_by_now(made)
+    return {
+        "id": str(made.pk),
+        "state": made.state,
+        "images": made.images,
+        "code_version": made.code_version,
+        "finished_at": made.finished_at.isoformat() if made.finished_at else None,
+        "table": None if table is None else table.to_json(),
+    }

@@ -1,0 +1,1 @@
+"""What an evader can do, and what is left of the evidence."""

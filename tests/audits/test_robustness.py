@@ -1,0 +1,173 @@
+"""Tables of robustness: started by the right people, worked off as a job, shown on pages and by the command."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.core.management import call_command
+from django.urls import reverse
+
+from audits.models import Robustness
+from audits.pilots.checked import TrainingError
+from audits.pilots.methods import METHODS
+from audits.robustness.copies import RobustnessError
+from audits.services.robustness import shown
+from audits.services.robustness import starting as service
+from audits.services.robustness.starting import Wanted
+from provenance.marks.errors import SettingsError
+from provenance.models import Job, LogEntry
+from provenance.services.jobs import queue, worker
+from tests.audits.builders_robustness import stored
+from tests.audits.builders_trainings import scenes_version
+
+pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
+TINY = {
+    "block_size": 2,
+    "share": 0.25,
+    "encoder": "small_resnet:8:1-1",
+    "epochs": 1,
+    "side": 16,
+    "images": 160,
+    "trials": 1,
+    "references": 1,
+    "attacks": ("int8", "recaption"),
+}
+
+
+def started(world, by=None, **changes) -> Robustness:
+    return service.start(world.owner, Wanted(**TINY | changes), by=by or world.auditor)
+
+
+def worked_off(made: Robustness) -> Robustness:
+    worker.run(str(made.job.pk))
+    made.refresh_from_db()
+    return made
+
+
+def test_a_table_is_worked_off_and_its_pages_show_it(world, sign_in, no_worker):
+    made = worked_off(started(world, seed=4))
+    assert made.state == Robustness.State.DONE, Job.objects.get(pk=made.job_id).detail
+    assert not made.folder.exists()
+    verbs = LogEntry.objects.filter(subject_id=str(made.pk)).values_list("verb", flat=True)
+    assert set(verbs) == {"robustness.started", "robustness.finished"}
+    page = sign_in(world.rights_holder).get(reverse("robustness_detail", args=[made.pk])).content.decode()
+    assert "Weights of 8 bits" in page
+    assert "Not measured: this method reads no captions" in page
+    assert "before any attack" in page.lower()
+    answer = sign_in(world.legal).get(reverse("robustness_json", args=[made.pk])).json()
+    assert [line["attack"] for line in answer["table"]["lines"]][:2] == ["none", "weights of 8 bits"]
+    assert answer["table"]["rows"][0]["levels"]["features"]["p"] <= 1
+    listed = sign_in(world.auditor).get(reverse("robustness_list")).content.decode()
+    assert reverse("robustness_detail", args=[made.pk]) in listed
+
+
+def test_a_version_gives_images_and_the_classes_of_its_task(world, no_worker):
+    version = scenes_version(world, 100)
+    made = worked_off(started(world, version=version, images=100, attacks=("jpeg-75",)))
+    assert made.state == Robustness.State.DONE, Job.objects.get(pk=made.job_id).detail
+    table = shown.table_by_now(made)
+    assert set(table.lines[0].powers) == {"features", "soft", "hard"}
+    assert table.lines[0].accuracy is not None
+    assert table.lines[1].images == table.lines[0].images
+
+
+def test_a_cancelled_table_says_so_keeps_its_rows_and_may_be_taken_up_again(world, sign_in, no_worker, monkeypatch):
+    monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
+    made = started(world)
+    Job.objects.filter(pk=made.job.pk).update(cancel_requested=True)
+    assert worked_off(made).state == Robustness.State.CANCELLED
+    assert LogEntry.objects.filter(verb="robustness.cancelled", subject_id=str(made.pk)).exists()
+    page = sign_in(world.auditor).get(reverse("robustness_detail", args=[made.pk]))
+    assert page.status_code == 200
+    queue.retry(made.job, by=world.auditor)
+    assert worked_off(made).state == Robustness.State.DONE
+
+
+def test_other_code_makes_no_table_that_was_started_before(world, no_worker):
+    made = started(world)
+    Robustness.objects.filter(pk=made.pk).update(code_version="0.0 (sources a, computing b)")
+    assert worked_off(made).state == Robustness.State.FAILED
+    assert "code was changed" in Job.objects.get(pk=made.job_id).reason
+
+
+def test_every_method_fits_the_number_of_images(world):
+    """MoCo's queue may not be longer than what anybody trains on, an evader's few clean images included."""
+    for method in METHODS:
+        settings = Wanted(**TINY | {"method": method, "mark": "withheld"}).settings
+        assert settings.recipe.batch_size <= 160 // 10
+        assert getattr(settings.recipe.method, "queue", 0) <= 160 // 10
+
+
+@pytest.mark.parametrize("who", ["legal", "administrator", "guest_auditor", "outsider"])
+def test_only_rights_holders_and_auditors_of_the_house_start(world, who, no_worker):
+    with pytest.raises(PermissionDenied):
+        started(world, by=getattr(world, who))
+    assert not Robustness.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"attacks": ("prayer",)}, RobustnessError, "no attack"),
+        ({"attacks": ()}, RobustnessError, "one attack or more"),
+        ({"mark": "loud"}, RobustnessError, "no marks"),
+        ({"method": "osmosis"}, RobustnessError, "no method"),
+        ({"seed": -1}, TrainingError, "seed"),
+        ({"images": 10}, TrainingError, "images"),
+        ({"share": 0.9}, SettingsError, "share"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_queued(world, changes, error, words, no_worker):
+    with pytest.raises(error, match=words):
+        started(world, **changes)
+    assert not Job.objects.exists()
+
+
+def test_a_version_must_be_of_the_house_and_large_enough(world, no_worker):
+    version = scenes_version(world, 100)
+    with pytest.raises(RobustnessError, match="100 images"):
+        started(world, version=version)
+    with pytest.raises(RobustnessError, match="no version of"):
+        service.start(world.elsewhere, Wanted(**TINY | {"version": version, "images": 100}), by=world.outsider)
+
+
+def test_the_form_starts_a_table_and_the_box_beside_it_counts_trainings(world, sign_in, no_worker):
+    browser = sign_in(world.rights_holder)
+    sent = {**TINY, "organisation": world.owner.pk, "mark": "withheld", "method": "simclr", "attacks": ["merge"]}
+    cost = browser.get(reverse("robustness_cost"), sent).content.decode()
+    assert "Trainings" in cost
+    assert "<dd>3</dd>" in cost  # a reference, before, and after
+    wrong = browser.post(reverse("robustness_new"), sent | {"share": 0.5, "block_size": 4})
+    assert wrong.status_code == 422
+    answer = browser.post(reverse("robustness_new"), sent)
+    made = Robustness.objects.get()
+    assert answer["Location"] == reverse("robustness_detail", args=[made.pk])
+    assert made.settings["attacks"] == [{"name": "merge"}]
+
+
+def test_the_command_says_what_it_costs_and_makes_a_table(world, capsys, no_worker):
+    common = ["--as=adam", "--images=160", "--epochs=1", "--side=16", "--encoder=small_resnet:8:1-1", "--trials=1"]
+    common += ["--references=0", "--block-size=2", "--share=0.25", "--attacks", "prune-50", "--json"]
+    out = StringIO()
+    call_command("robustness", *common, "--cost", stdout=out)
+    assert json.loads(out.getvalue())["trainings"] == 1
+    assert not Robustness.objects.exists()
+    out = StringIO()
+    call_command("robustness", *common, "--here", stdout=out, stderr=StringIO())
+    answer = json.loads(out.getvalue())
+    assert answer["state"] == "done"
+    assert [line["attack"] for line in answer["table"]["lines"]] == ["none", "50 % of the weights pruned"]
+
+
+def test_a_finished_table_shows_what_was_found_and_what_was_lost(world, sign_in):
+    made = stored(world)
+    page = sign_in(world.auditor).get(reverse("robustness_detail", args=[made.pk])).content.decode()
+    assert "2 of 2" in page
+    assert "0 of 2" in page
+    assert "Found before and after each attack" in page
+
+
+def test_the_list_says_what_to_do_where_nothing_was_measured(world, sign_in):
+    assert "need no data" in sign_in(world.auditor).get(reverse("robustness_list")).content.decode()
+    assert "starts it" in sign_in(world.legal).get(reverse("robustness_list")).content.decode()

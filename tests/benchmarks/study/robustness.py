@@ -1,0 +1,155 @@
+"""Robustness on CIFAR-10: what is left of the evidence after each attack, at a size that a CPU can train.
+
+The owner's pool, what references learn, an evader's clean images and the task share no image, and no two trainings
+share a seed. A run that is cut short goes on at its last row; it may be run with more trials later.
+
+    export MALLOC_MMAP_THRESHOLD_=8000000000 MALLOC_TRIM_THRESHOLD_=8000000000  # on a CPU: trains 1.5 times as fast
+    python -m tests.benchmarks.study.robustness run --cifar cifar10.zip --work FOLDER --setting small [--trials 5]
+    python -m tests.benchmarks.study.robustness table --work FOLDER --setting small --out robustness.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audits.pilots.methods import Method, SimClr
+from audits.pilots.recipe import TrainingSettings
+from audits.pilots.training import device_here
+from audits.pilots.training_set import TrainingSet
+from audits.robustness.attacks.catalogue import CATALOGUE, named
+from audits.robustness.running import measured
+from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings
+from audits.robustness.stock import Stock
+from audits.robustness.suspects import Task
+from audits.robustness.table import BEFORE, rows_so_far, tabulated
+from provenance.marks import WithheldSettings
+from tests.benchmarks.study.images import CLASSES, cifar
+
+SIDE, TASK = 32, 2000  # of the files in pixels; images of the task
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One table. at_home: of the pool, one of every block; others, clean: images of references and of the evader."""
+
+    pool: int
+    at_home: int
+    others: int
+    clean: int
+    encoder: str
+    epochs: int
+    method: Method
+    references: int = 2
+    batch_size: int = 50
+    side: int = 32
+
+    def settings(self, trials: int, attacks: tuple[str, ...]) -> RobustnessSettings:
+        size, rest = divmod(self.pool, self.at_home)
+        if rest:
+            raise ValueError("The blocks of a setting are all of one size.")
+        recipe = TrainingSettings(
+            seed=0,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=2e-3,
+            method=self.method,
+            encoder=self.encoder,
+            side=self.side,
+        )
+        return RobustnessSettings(
+            recipe=recipe,
+            mark=WithheldSettings(ANY_BLOCKS, size, 1 / size),
+            attacks=named(attacks),
+            trials=trials,
+            references=self.references,
+            seed=10,
+        )
+
+    def stock(self, archive: Path) -> Stock:
+        images, foreign = cifar(archive, "train"), cifar(archive, "test")
+        ends = np.cumsum([0, self.pool, self.others, self.clean])
+        parts = [images.part(np.arange(start, end)) for start, end in pairwise(ends)]
+        pool, others, clean = (TrainingSet(self.sized(part.images), labels=part.labels) for part in parts)
+        return Stock(pool, others, clean, Task(self.sized(foreign.images[:TASK]), foreign.labels[:TASK], CLASSES))
+
+    def sized(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Means of squares of pixels, where the side is smaller than that of the files."""
+        step = SIDE // self.side
+        squares = images.reshape(len(images), self.side, step, self.side, step, 3)
+        return squares.mean(axis=(2, 4)).round().astype(np.uint8)
+
+
+SETTINGS = {
+    "small": Setting(750, 250, 500, 500, "small_resnet:16", 100, SimClr()),
+    "thumbnails": Setting(600, 200, 400, 400, "small_resnet:8:1-1-1", 100, SimClr(), references=1, side=16),
+}
+
+
+class _OutOfTimeError(Exception):
+    pass
+
+
+def run(options: argparse.Namespace) -> None:
+    setting, deadline = SETTINGS[options.setting], time.monotonic() + 60 * options.minutes
+    stock, begun = setting.stock(options.cifar), time.monotonic()
+
+    def told(done: float, what: str) -> None:
+        if time.monotonic() > deadline:
+            raise _OutOfTimeError
+        print(f"{time.monotonic() - begun:7.0f} s {done:8.2f} {what}", flush=True)
+
+    wanted = setting.settings(options.trials, tuple(options.attacks))
+    try:
+        measured(wanted, stock, options.work / options.setting, told, device_here())
+    except _OutOfTimeError:
+        print("Out of time; what was done is kept.")
+
+
+def table(options: argparse.Namespace) -> None:
+    """Of all rows that are there: a line that is behind the others has fewer trials."""
+    rows = rows_so_far(options.work / options.setting)
+    if not rows:
+        raise SystemExit("Nothing was measured yet.")
+    wanted = SETTINGS[options.setting].settings(1 + max(row.trial for row in rows), tuple(CATALOGUE))
+    made = tabulated(replace(wanted, alpha=options.alpha), rows)
+    with options.out.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["attack", "trial", "images", "accuracy", "level", "z", "p", "auc"])
+        for row in rows:
+            for level, one in row.levels.items():
+                head = [row.attack, row.trial, row.images, row.accuracy]
+                writer.writerow([*head, level, f"{one.z:.3f}", f"{one.p:.4g}", f"{one.auc:.4f}"])
+    print(f"{sum(row.attack == BEFORE for row in rows)} trials begun")
+    print(made.to_markdown())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    running = commands.add_parser("run")
+    running.set_defaults(act=run)
+    running.add_argument("--cifar", type=Path, required=True)
+    running.add_argument("--trials", type=int, default=5)
+    running.add_argument("--attacks", nargs="+", choices=CATALOGUE, default=list(CATALOGUE))
+    running.add_argument("--minutes", type=float, default=1e6, help="stop after so many, and keep what is done")
+    telling = commands.add_parser("table")
+    telling.set_defaults(act=table)
+    telling.add_argument("--out", type=Path, required=True)
+    telling.add_argument("--alpha", type=float, default=0.001)
+    for command in (running, telling):
+        command.add_argument("--setting", choices=SETTINGS, required=True)
+        command.add_argument("--work", type=Path, required=True, help="where models and rows are kept")
+    options = parser.parse_args()
+    options.act(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ from provenance.inspection.features import Features, Rooms, digest_of
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # Adam7
 _LEVELS = (1, 6, 9)
+_MOST_INFLATED = 1032  # bytes that one byte of a deflate stream may become
 _FILTERS = ("none", "sub", "up", "average", "Paeth")
 
 
@@ -67,7 +68,8 @@ def _stream(header: bytes, stream: bytes, data: bytes) -> Rooms:
     """The compressor by its results, and the row filters."""
     images = list(_images(header))
     expected = sum(rows * (1 + width) for rows, width in images)
-    raw = zlib.decompressobj().decompress(stream, expected + 1)
+    # A damaged header may promise more than a number for memory can hold; a stream never holds so much.
+    raw = zlib.decompressobj().decompress(stream, min(expected, _MOST_INFLATED * len(stream)) + 1)
     if len(raw) != expected:
         raise ValueError("the rows are not all there, or there are more")
     sizes = {level: len(zlib.compress(raw, level)) for level in _LEVELS}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -100,6 +100,7 @@ def test_time_and_permissions_are_asked_of_the_copy(tmp_path):
 
 
 @settings(max_examples=40)
+@example("png", 16, b"][+\x00u")  # a width beyond what memory could hold
 @given(st.sampled_from(sorted(FILES)), st.integers(0, 4000), st.binary(max_size=6))
 def test_a_damaged_file_says_so_and_stops_nothing(name, at, put):
     data = FILES[name]()

@@ -54,7 +54,7 @@ class CalibrationForm(forms.Form):
         kwargs["initial"] = initial | kwargs.get("initial", {})
         super().__init__(*args, **kwargs)
         self._field("families").choices = [(name, family.title) for name, family in families().items()]
-        self._field("organisation").queryset = service.may_stand_for(user)
+        self._field("organisation").queryset = user.organisations(*service.ROLES)
         self._field("version").queryset = auditable_versions(user).filter(
             file_count__gte=service.least_stock(service.BENCH)
         )

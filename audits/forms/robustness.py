@@ -58,7 +58,7 @@ class RobustnessForm(forms.Form):
         kwargs["initial"] = {name: getattr(usual, name) for name in names} | kwargs.get("initial", {})
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        fields["organisation"].queryset = service.may_stand_for(user)
+        fields["organisation"].queryset = user.organisations(*service.ROLES)
         fields["version"].queryset = service.usable_versions(user)
 
     def clean(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from audits.judging.controls import controls_of_references, tainted
 from audits.judging.levels import AnyLevel, AssociatedLevel, Control, Matrix, PatternScores, PermutationTest
 from audits.judging.scoring import LevelScores
 from audits.statistics.density import Level
@@ -80,18 +81,7 @@ def judge_level(
     if scores.wrong_pulls is not None and secrets.wrong_assignment is not None:
         wrong = test(scores.wrong_pulls, secrets.wrong_assignment, "wrong key", [])
         controls.append(Control("A wrong key", "wrong key", "high", wrong.p))
-    tainted = []
-    for name, pulls in others.items():
-        alone = test(pulls, secrets.assignment, f"reference {name}", [])
-        left = [other for rest, other in others.items() if rest != name]
-        controls.append(Control(name, "reference", "high", alone.p))
-        controls.append(Control(name, "reference", "low", alone.p_lower))
-        if left:  # the only reference has no others to be regressed out
-            beside = test(pulls, secrets.assignment, f"reference {name} left out", left)
-            controls.append(Control(name, "reference left out", "high", beside.p))
-        # Two tails of every reference: each gets its share of alpha.
-        if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
-            tainted.append(name)
+    controls += controls_of_references(others, lambda own, left, what: test(own, secrets.assignment, what, left))
     return AssociatedLevel(
         p=counted.p,
         p_without=without.p,
@@ -104,7 +94,7 @@ def judge_level(
         centred=None if restriction is None else _matrix(restricted_residual(scores.pulls, restriction)),
         densities=_densities(scores, secrets.assignment),
         controls=tuple(controls),
-        tainted=tuple(tainted),
+        tainted=tainted(controls, rules.alpha),
         missing=scores.missing,
     )
 

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from audits.judging.assignments import Rules
+from audits.judging.controls import controls_of_references, tainted
 from audits.judging.levels import ChoiceLevel, ChoiceTest, Control
 from audits.judging.membership import DENSITY, SCORES, MembershipScore, MembershipScores
 from audits.statistics.choices import Blocks, Floats, choice_test, omnibus_test
@@ -73,14 +74,7 @@ def judge_choice(
     if choices.wrong is not None:
         wrong = tests.declared(suspect, others, "wrong key", choices.wrong)
         controls.append(Control("A wrong key", "wrong key", "high", wrong.p))
-    for name, scores in references.items():
-        alone = tests.declared(scores, [], f"reference {name}")
-        left = [other for rest, other in references.items() if rest != name]
-        controls.append(Control(name, "reference", "high", alone.p))
-        controls.append(Control(name, "reference", "low", alone.p_lower))
-        if left:  # the only reference has no others to be taken out
-            beside = tests.declared(scores, left, f"reference {name} left out")
-            controls.append(Control(name, "reference left out", "high", beside.p))
+    controls += controls_of_references(references, tests.declared)
     against = others if rules.decide_with_references else []
     return ChoiceLevel(
         p=counted.p,
@@ -91,7 +85,7 @@ def judge_choice(
         with_references=controlled,
         scores=tuple(tests.single(name, suspect, against) for name in SCORES if name in suspect.scores),
         controls=tuple(controls),
-        tainted=_tainted(controls, rules.alpha),
+        tainted=tainted(controls, rules.alpha),
         missing=suspect.missing,
     )
 
@@ -130,7 +124,7 @@ def over(levels: Sequence[ChoiceLevel], looks: int, rules: Rules) -> ChoiceLevel
         with_references=controlled,
         scores=tuple(test([one.scores[place] for one in levels]) for place in range(len(last.scores))),
         controls=controls,
-        tainted=_tainted(controls, rules.alpha),
+        tainted=tainted(controls, rules.alpha),
     )
 
 
@@ -144,15 +138,6 @@ def may_end(levels: Mapping[Level, ChoiceLevel], primary: Sequence[Level], looke
         level not in levels or levels[level].p <= SETTLED or (2 * looked >= looks and levels[level].without.z <= 0)
         for level in primary
     )
-
-
-def _tainted(controls: Sequence[Control], alpha: float) -> tuple[str, ...]:
-    """References that react to the choice themselves; of the two tails of every one each gets its share of alpha."""
-    tails: dict[str, list[float]] = {}
-    for control in controls:
-        if control.kind == "reference":
-            tails.setdefault(control.name, []).append(control.p)
-    return tuple(name for name, ps in tails.items() if 2 * len(tails) * min(ps) <= alpha)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from audits.judging.assignments import Rules
+from audits.judging.controls import controls_of_references, tainted
 from audits.judging.levels import Control, DensityQuantiles, KeyDensities, RankLevel, RankTest
 from audits.statistics.density import DensityScores
 from audits.statistics.ranktest import Floats, RankResult, StoppingRule, rank_test, sequential_rank_test, steady_scores
@@ -71,17 +72,7 @@ def judge_ranks(tests: LevelTests, scores: KeyScores, references: Mapping[str, K
     if wrong is not None:
         controls.append(Control("A wrong key", "wrong key", "high", rank_test(wrong).p))
     others = {name: reference.table for name, reference in references.items()}
-    tainted = []
-    for name, table in others.items():
-        alone = rank_test(table)
-        left = [other for rest, other in others.items() if rest != name]
-        controls.append(Control(name, "reference", "high", alone.p))
-        controls.append(Control(name, "reference", "low", alone.p_lower))
-        if left:  # the only reference has no others to be regressed out
-            controls.append(Control(name, "reference left out", "high", rank_test(table, left).p))
-        # Two tails of every reference: each gets its share of alpha.
-        if 2 * len(others) * min(alone.p, alone.p_lower) <= rules.alpha:
-            tainted.append(name)
+    controls += controls_of_references(others, lambda table, left, _: rank_test(table, left))
     return RankLevel(
         p=counted.p,
         p_without=tests.without.p,
@@ -91,7 +82,7 @@ def judge_ranks(tests: LevelTests, scores: KeyScores, references: Mapping[str, K
         with_references=RankTest.of(tests.controlled) if tests.controlled else None,
         densities=KeyDensities(decoys=_quantiles(scores.keys[1:]), true=scores.keys[0]),
         controls=tuple(controls),
-        tainted=tuple(tainted),
+        tainted=tainted(controls, rules.alpha),
         missing=scores.missing,
     )
 

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from audits.pilots.augmentation import channels_first, to_input
 from audits.pilots.clip import build, tokens_of
 from audits.pilots.encoders import Encoder, build_encoder
+from audits.pilots.linear_probe import fit_probe, probe_logits
 from audits.pilots.recipe import PROMPT, TINY_CLIP, TrainingSettings
 from audits.pilots.training import save_weights
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from open_clip.model import CLIP
 
 BATCH = 256
-RIDGE = 1e-2  # of the linear probe, for every image that it is fitted to
-SHARPNESS = 8.0  # of its soft labels: ridge regression to one-hot labels is timid
 
 
 class Said(NamedTuple):
@@ -114,7 +112,7 @@ class Suspect:
         features, logits = self.seeing(to_input(pixels))
         features = features.float()
         if self.probe is not None:
-            logits = with_one(features) @ self.probe
+            logits = probe_logits(features, self.probe)
         said = Said(features, None if logits is None else logits.float().softmax(dim=1))
         for change in self.altered:
             said = change(said)
@@ -168,16 +166,8 @@ def empty_encoder(recipe: TrainingSettings, task: Task | None) -> Encoder:
 
 def fitted_probe(features: Tensor, task: Task) -> Tensor:
     """Ridge regression from features ``(n, d)`` of the task's first images to their one-hot classes: ``(d + 1, k)``."""
-    design = with_one(features.double())
     labels = torch.from_numpy(task.labels[: len(features)]).to(features.device)
-    wanted = functional.one_hot(labels, len(task.names)).double()
-    ridge = RIDGE * len(features) * torch.eye(design.shape[1], dtype=torch.float64, device=features.device)
-    return (SHARPNESS * torch.linalg.solve(design.T @ design + ridge, design.T @ wanted)).float()
-
-
-def with_one(features: Tensor) -> Tensor:
-    """``(B, d)`` to ``(B, d + 1)``."""
-    return torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
+    return fit_probe(features, labels, len(task.names)).float()
 
 
 def _pixels(images: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from audits.pilots.linear_probe import probe_logits
 from audits.robustness.attacks.leaving_out import k_distance
 from audits.robustness.evader import Evader
-from audits.robustness.suspects import Said, with_one
+from audits.robustness.suspects import Said
 
 LEVELS = 127  # of 8 bits with a sign
 
@@ -51,7 +52,7 @@ def noisy(evader: Evader, deviation: float) -> Callable[[Said], Said]:
             return said
         drawn = torch.randn(said.features.shape, generator=generator, device=said.features.device)
         features = said.features + deviation * spread * drawn
-        return Said(features, said.soft if probe is None else (with_one(features) @ probe).softmax(dim=1))
+        return Said(features, said.soft if probe is None else probe_logits(features, probe).softmax(dim=1))
 
     return change
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -16,11 +15,11 @@ from audits.services.calibrations import charts, notes
 from audits.services.calibrations import starting as service
 from provenance import wording
 from provenance.errors import TouchmarkError
-from provenance.models import User
-from provenance.services.access import get_visible, person
+from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
+ONLY = "Only auditors and administrators calibrate."
 
 
 @require_GET
@@ -33,15 +32,14 @@ def calibration_list(request: HttpRequest) -> HttpResponse:
         "current": {calibration.pk for calibration in page.object_list if service.is_current(calibration)},
         "newest": newest,
         "is_current": newest is not None and service.is_current(newest),
-        "may_start": service.may_start(user),
+        "may_start": user.organisations(*service.ROLES).exists(),
     }
     return render(request, "calibrations/calibration_list.html", context)
 
 
 @require_http_methods(["GET", "POST"])
 def calibration_new(request: HttpRequest) -> HttpResponse:
-    user = person(request)
-    _only_who_may_start(user)
+    user = person_with(request, service.ROLES, ONLY)
     if request.method == "GET":
         return render(request, "calibrations/calibration_new.html", {"form": CalibrationForm(user=user)})
     form = CalibrationForm(request.POST, user=user)
@@ -58,8 +56,7 @@ def calibration_new(request: HttpRequest) -> HttpResponse:
 @require_GET
 def calibration_cost(request: HttpRequest) -> HttpResponse:
     """The box that moves with the form."""
-    user = person(request)
-    _only_who_may_start(user)
+    user = person_with(request, service.ROLES, ONLY)
     form = CalibrationForm(request.GET, user=user)
     context = {"cost": service.cost(form.wanted)} if form.is_valid() else {"form": form}
     return render(request, "calibrations/cost.html", context)
@@ -129,8 +126,3 @@ def calibration_json(request: HttpRequest, pk: str) -> JsonResponse:
     answer = JsonResponse(content, json_dumps_params={"ensure_ascii": False})
     answer["Content-Disposition"] = f'attachment; filename="calibration-{str(calibration.pk)[:8]}.json"'
     return answer
-
-
-def _only_who_may_start(user: User) -> None:
-    if not service.may_start(user):
-        raise PermissionDenied("Only auditors and administrators calibrate.")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -15,11 +14,11 @@ from audits.services.pilots import charts, curves, shown
 from audits.services.pilots import starting as service
 from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
-from provenance.models import User
-from provenance.services.access import get_visible, person
+from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
+ONLY = "Only rights-holders and auditors make pilots."
 
 
 @require_GET
@@ -33,8 +32,7 @@ def pilot_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def pilot_new(request: HttpRequest) -> HttpResponse:
-    user = person(request)
-    _only_who_may_start(user)
+    user = person_with(request, service.ROLES, ONLY)
     context: dict[str, Any] = {"has_versions": service.may_pilot(user).exists()}
     if request.method == "GET":
         initial = {"version": request.GET.get("version", "")}
@@ -115,8 +113,3 @@ def pilot_json(request: HttpRequest, pk: str) -> JsonResponse:
     answer = JsonResponse(shown.as_json(pilot), json_dumps_params={"ensure_ascii": False})
     answer["Content-Disposition"] = f'attachment; filename="pilot-{str(pilot.pk)[:8]}.json"'
     return answer
-
-
-def _only_who_may_start(user: User) -> None:
-    if not user.organisations(*service.ROLES).exists():
-        raise PermissionDenied("Only rights-holders and auditors make pilots.")

@@ -1,6 +1,5 @@
 """Tables of robustness: list, a new one with its cost, one with its lines and chart, its JSON."""
 
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -12,24 +11,24 @@ from audits.services.robustness import shown
 from audits.services.robustness import starting as service
 from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
-from provenance.models import User
-from provenance.services.access import get_visible, person
+from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
+ONLY = "Only rights-holders and auditors measure robustness."
 
 
 @require_GET
 def robustness_list(request: HttpRequest) -> HttpResponse:
     user = person(request)
     page = Paginator(service.visible(user), PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "robustness/robustness_list.html", {"page": page, "may_start": service.may_start(user)})
+    context = {"page": page, "may_start": user.organisations(*service.ROLES).exists()}
+    return render(request, "robustness/robustness_list.html", context)
 
 
 @require_http_methods(["GET", "POST"])
 def robustness_new(request: HttpRequest) -> HttpResponse:
-    user = person(request)
-    _only_who_may_start(user)
+    user = person_with(request, service.ROLES, ONLY)
     if request.method == "GET":
         return render(request, "robustness/robustness_new.html", {"form": RobustnessForm(user=user)})
     form = RobustnessForm(request.POST, user=user)
@@ -46,8 +45,7 @@ def robustness_new(request: HttpRequest) -> HttpResponse:
 @require_GET
 def robustness_cost(request: HttpRequest) -> HttpResponse:
     """The box that moves with the form."""
-    user = person(request)
-    _only_who_may_start(user)
+    user = person_with(request, service.ROLES, ONLY)
     form = RobustnessForm(request.GET, user=user)
     context = {"cost": shown.cost(form.wanted)} if form.is_valid() else {"form": form}
     return render(request, "robustness/cost.html", context)
@@ -75,8 +73,3 @@ def robustness_json(request: HttpRequest, pk: str) -> JsonResponse:
     answer = JsonResponse(shown.as_json(made), json_dumps_params={"ensure_ascii": False})
     answer["Content-Disposition"] = f'attachment; filename="robustness-{str(made.pk)[:8]}.json"'
     return answer
-
-
-def _only_who_may_start(user: User) -> None:
-    if not service.may_start(user):
-        raise PermissionDenied("Only rights-holders and auditors measure robustness.")

@@ -1,5 +1,6 @@
 """Who may do what. Services ask here before they change anything; pages use `get_visible` before they show anything."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -32,10 +33,11 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
-def person_with(request: HttpRequest, role: Role, refusal: str) -> User:
-    """The signed-in person, who must hold the role in some organisation. Raises PermissionDenied with `refusal`."""
+def person_with(request: HttpRequest, roles: Role | Sequence[Role], refusal: str) -> User:
+    """The signed-in person, who must hold one of `roles` in some organisation; else PermissionDenied with `refusal`."""
     user = person(request)
-    if not user.organisations(role).exists():
+    wanted = [roles] if isinstance(roles, Role) else roles
+    if not user.organisations(*wanted).exists():
         raise PermissionDenied(refusal)
     return user
 

@@ -18,12 +18,12 @@ from audits.services.plans.locking import lock
 from audits.services.plans.values import PlanValues
 from audits.suspects import ModelSpec
 from audits.suspects.identity import Identity
-from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets, MarkSettings, WithheldSettings
-from provenance.models import Dataset, Release, Version
+from provenance.models import Release, Version
 from provenance.services import releases
 from provenance.services.keyed_choices import keyed_choice
-from tests.audits.builders_runs import CLASSES, SIDE, _write, manifest_of
+from tests.audits import builders_runs
+from tests.audits.builders_runs import CLASSES, SIDE
 from tests.provenance.builders_withheld import blocked
 from tests.world import World
 
@@ -32,31 +32,14 @@ BLOCKS = len(CLASSES) * PER_CLASS // BLOCK
 FEATURES, THRESHOLD = 32, 0.5  # how alike a picture must be for a network to remember it
 
 
+def smooth(rng: np.random.Generator) -> np.ndarray:
+    """A picture whose crops look like it."""
+    small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+    return np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
 def make_version(world: World, name: str = "Hills", seed: int = 7, per_class: int = PER_CLASS) -> Version:
-    """Smooth pictures, whose crops look like them."""
-    dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
-    version = Version.objects.create(
-        dataset=dataset,
-        number=1,
-        state="ready",
-        source="upload",
-        source_name="hills.zip",
-        labels="folder",
-        created_by=world.rights_holder,
-        ready_at=timezone.now(),
-    )
-    rng, rows = np.random.default_rng(seed), []
-    for label in CLASSES:
-        for number in range(per_class):
-            small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
-            pixels = np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels, label))
-    manifest_of(version.manifest_folder, rows)
-    with Manifest(version.manifest_folder) as manifest:
-        version.root, version.facts = manifest.root, manifest.facts
-        version.file_count = len(manifest)
-    version.save()
-    return version
+    return builders_runs.make_version(world, per_class, name, seed, smooth)
 
 
 def withheld_release(world: World, version: Version, recipient: str = "North", *struck: MarkSettings) -> Release:

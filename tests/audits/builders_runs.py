@@ -38,8 +38,18 @@ SIDE = 24
 ARCHITECTURE = "small_resnet:8:1-1"
 
 
-def make_version(world: World, per_class: int = 50, name: str = "Woods", seed: int = 7) -> Version:
-    """Plain noise: the only thing that tells a class from another is its mark, so a network learns that quickly."""
+Pixels = Callable[[np.random.Generator], np.ndarray]
+
+
+def noise(rng: np.random.Generator) -> np.ndarray:
+    """The only thing that tells a class from another is its mark, so a network learns that quickly."""
+    return rng.normal(128, 15, (SIDE, SIDE, 3)).clip(0, 255).astype(np.uint8)
+
+
+def make_version(
+    world: World, per_class: int = 50, name: str = "Woods", seed: int = 7, pixels: Pixels = noise
+) -> Version:
+    """So many pictures of every class, plain noise unless told otherwise."""
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version.objects.create(
         dataset=dataset,
@@ -55,8 +65,7 @@ def make_version(world: World, per_class: int = 50, name: str = "Woods", seed: i
     rows = []
     for label in CLASSES:
         for number in range(per_class):
-            pixels = rng.normal(128, 15, (SIDE, SIDE, 3)).clip(0, 255).astype(np.uint8)
-            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels, label))
+            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels(rng), label))
     manifest_of(version.manifest_folder, rows)
     with Manifest(version.manifest_folder) as manifest:
         version.root, version.facts = manifest.root, manifest.facts

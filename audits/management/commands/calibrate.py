@@ -75,7 +75,7 @@ class Command(TouchmarkCommand):
 
 
 def _organisation(user: User, wanted: str) -> Organisation:
-    found = [one for one in service.may_stand_for(user) if wanted in ("", one.name)]
+    found = [one for one in user.organisations(*service.ROLES) if wanted in ("", one.name)]
     if len(found) != 1:
         raise CalibrationError(
             f"{user.display_name} may calibrate for {len(found) or 'no'} such organisations; with --organisation name "

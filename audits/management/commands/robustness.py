@@ -73,7 +73,7 @@ def _version(user: User, wanted: str) -> Version:
 def _organisation(user: User, wanted: service.Wanted, name: str) -> Organisation:
     if wanted.version is not None:
         return wanted.version.dataset.organisation
-    found = [one for one in service.may_stand_for(user) if name in ("", one.name)]
+    found = [one for one in user.organisations(*service.ROLES) if name in ("", one.name)]
     if len(found) != 1:
         raise RobustnessError(
             f"{user.display_name} may start this for {len(found) or 'no'} such organisations; with --organisation "

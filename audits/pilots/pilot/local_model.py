@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audits.pilots.augmentation import to_input
+from audits.pilots.linear_probe import fit_probe, probe_logits
 from audits.pilots.nearest import nearest_accuracy
 from audits.pilots.objectives import Objective
 from audits.pilots.objectives.classes import SupervisedObjective
@@ -19,8 +20,6 @@ from audits.suspects.view_pixels import ViewMaker
 from provenance.marks import MarkSettings, family_for
 
 BATCH = 256
-SHARPNESS = 8.0  # of a probe's answers: ridge regression to zeros and ones gives values that lie close together
-RIDGE = 1e-2
 FEWEST = 8  # labelled images that nobody learnt from, below which no probe is fitted
 
 
@@ -32,7 +31,7 @@ class Probe:
 
     def soft(self, features: Tensor) -> Tensor:
         """(N, k) probabilities."""
-        return (SHARPNESS * _with_one(features) @ self.weights).softmax(dim=1).float()
+        return probe_logits(features, self.weights).softmax(dim=1).float()
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class LocalModel:
     def _fit(self, images: Tensor, labels: Tensor) -> None:
         features = torch.cat([self.objective.features(part.float()).float() for part in images.split(BATCH)]).cpu()
         fitted, tried = slice(0, None, 2), slice(1, None, 2)
-        self.probe = Probe(_ridge(features[fitted], labels[fitted], int(labels.max()) + 1))
+        self.probe = Probe(fit_probe(features[fitted], labels[fitted], int(labels.max()) + 1))
         said = self.probe.soft(features[tried]).argmax(dim=1)
         self.quality = Quality(nearest_accuracy(features, labels), float((said == labels[tried]).double().mean()))
 
@@ -105,15 +104,3 @@ class LocalModel:
 
 def _channels_first(images: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-
-
-def _ridge(features: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """(d + 1, k) least squares to zeros and ones, with a penalty that grows with the number of images."""
-    design = _with_one(features)
-    wanted = functional.one_hot(labels, classes).double()
-    penalty = RIDGE * len(features) * torch.eye(design.shape[1], dtype=torch.float64)
-    return torch.linalg.solve(design.T @ design + penalty, design.T @ wanted)
-
-
-def _with_one(features: Tensor) -> Tensor:
-    return torch.cat([features.double(), torch.ones(len(features), 1, dtype=torch.float64)], dim=1)

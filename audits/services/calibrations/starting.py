@@ -82,18 +82,6 @@ class Cost:
         return self.pairs_per_line < ENOUGH_PAIRS
 
 
-def may_start(user: User) -> bool:
-    return any(user.organisations(role).exists() for role in ROLES)
-
-
-def may_stand_for(user: User) -> "models.QuerySet[Organisation]":
-    """Organisations for which this person may calibrate."""
-    mine = models.Q()
-    for role in ROLES:
-        mine |= models.Q(pk__in=user.organisations(role))
-    return Organisation.objects.filter(mine).order_by("name")
-
-
 def usable_references(user: User) -> "models.QuerySet[RegisteredModel]":
     """Connected references of the organisations whose auditor this person is; bare hard labels would not do."""
     found = RegisteredModel.objects.references().filter(organisation__in=user.organisations(Role.AUDITOR))

@@ -96,22 +96,10 @@ class Wanted:
         return PRESETS[self.mark].settings(groups)
 
 
-def may_start(user: User) -> bool:
-    return any(user.organisations(role).exists() for role in ROLES)
-
-
-def may_stand_for(user: User) -> "models.QuerySet[Organisation]":
-    """Organisations for which this person may start."""
-    mine = models.Q()
-    for role in ROLES:
-        mine |= models.Q(pk__in=user.organisations(role))
-    return Organisation.objects.filter(mine).order_by("name")
-
-
 def usable_versions(user: User) -> "models.QuerySet[Version]":
-    """Ready versions of these organisations."""
-    found = Version.objects.ready().filter(dataset__organisation__in=may_stand_for(user)).select_related("dataset")
-    return found.order_by("dataset__name", "-number")
+    """Ready versions of the organisations for which this person may start."""
+    found = Version.objects.ready().filter(dataset__organisation__in=user.organisations(*ROLES))
+    return found.select_related("dataset").order_by("dataset__name", "-number")
 
 
 @transaction.atomic

@@ -14,7 +14,8 @@ from audits.judging.scoring import LevelScores, score_levels
 from audits.models import Plan, RegisteredModel
 from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenImages, Files
-from audits.statistics.density import LEVELS, Level
+from audits.services.runs.scored import Reasons, scores_of_models
+from audits.statistics.density import Level
 from provenance.marks import MarkSecret
 from provenance.services.jobs.running import JobRun
 
@@ -62,7 +63,12 @@ def judge(
 ) -> AssociatedResult:
     """The result of one set at every level."""
     plan, settings = asked.audit.plan, chosen.secret.settings
-    scored, reasons = _scores(asked, models, chosen, run)
+    groups = len(chosen.secret.patterns)
+
+    def score(model: RegisteredModel) -> tuple[Mapping[Level, LevelScores], Reasons]:
+        return score_levels(asked.of(chosen, model), groups, chosen.group_of)
+
+    scored, reasons = scores_of_models(asked.audit.plan, models, score, run)
     secret = Secrets(chosen.secret.assignment, chosen.wrong.assignment if chosen.wrong else None, settings.restriction)
     levels: dict[Level, AssociatedLevel | Unscored] = {level: Unscored(reason) for level, reason in reasons.items()}
     for level, scores in scored[plan.suspect.name].items():
@@ -79,33 +85,6 @@ def judge(
         nonce=asked.audit.nonce,
         restriction=_restricted(chosen),
     )
-
-
-def _scores(
-    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, run: JobRun
-) -> tuple[dict[str, Mapping[Level, LevelScores]], dict[Level, str]]:
-    """Scores by model and level, and the levels that cannot be tested, with the reason."""
-    plan, groups = asked.audit.plan, len(chosen.secret.patterns)
-    scored: dict[str, Mapping[Level, LevelScores]] = {}
-    reasons: dict[Level, str] = {}
-    for model in models:
-        run.checkpoint()
-        scored[model.name], why_not = score_levels(asked.of(chosen, model), groups, chosen.group_of)
-        if model.pk == plan.suspect_id:
-            reasons |= why_not
-        else:
-            # At a level that decides, the plan's references are used all together or not at all.
-            for level in (level for level in LEVELS if level in plan.primary_levels):
-                if level not in scored[model.name] and level not in reasons:
-                    reasons[level] = cannot_serve(model, why_not.get(level, NO_ANSWERS))
-    return scored, reasons
-
-
-NO_ANSWERS = "it gave no answers of this kind."
-
-
-def cannot_serve(model: RegisteredModel, why: str) -> str:
-    return f"The reference {model.name} cannot serve: {why}"
 
 
 def _restricted(chosen: ChosenImages) -> Restricted | None:

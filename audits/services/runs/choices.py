@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +19,11 @@ from audits.judging.result import CHOICE, ChoiceResult
 from audits.models import Plan, RegisteredModel
 from audits.services.plans.values import PlanError, withheld_of
 from audits.services.runs.asked import Asked
-from audits.services.runs.assignments import NO_ANSWERS, cannot_serve
+from audits.services.runs.chosen_images import ChosenOfSet, Files
+from audits.services.runs.scored import Reasons, scores_of_models
 from audits.statistics.choices import Blocks
 from audits.statistics.covariates import picture_covariates
-from audits.statistics.density import LEVELS, Level
+from audits.statistics.density import Level
 from audits.statistics.looks import blocks_at
 from audits.statistics.permutation import philox_from
 from provenance.canonical import canonical_json
@@ -35,39 +35,24 @@ from provenance.services.keyed_choices import keyed_choice
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel
 
-Files = list[tuple[Path, str]]
 Levels = dict[Level, ChoiceLevel | Unscored]
 WITHHELD = "withheld"
 VIEWS = "views"  # the purpose of what a plan's digest draws
 
 
 @dataclass(eq=False)
-class ChosenAlternatives:
+class ChosenAlternatives(ChosenOfSet):
     """What the key of a release chose to stay home, and the images it chose among, published ones and others alike.
 
-    A secret: it exists inside the job only. number: of the set among all of its release, from 0; sets: how many the
-    release has; files: the n alternatives, block by block.
+    A secret: it exists inside the job only. files: the n alternatives, block by block.
     """
 
-    release: Release
-    number: int
-    sets: int
     files: Files = field(repr=False)
     choice: Blocks = field(repr=False)
     wrong: Blocks | None = field(repr=False)
 
     family = WITHHELD
     association = CHOICE
-
-    @property
-    def name(self) -> str:
-        """Names the set among all sets of all releases."""
-        return str(self.release.pk) if self.sets == 1 else f"{self.release.pk}/{self.number + 1}"
-
-    @property
-    def set_number(self) -> int | None:
-        """Counted from 1, for people; None for the only one."""
-        return self.number + 1 if self.sets > 1 else None
 
     @property
     def digest(self) -> str:
@@ -176,7 +161,12 @@ def _levels(
     """What the first blocks say at every level."""
     plan = asked.audit.plan
     choices = Choices(chosen.choice, chosen.wrong, _covariates(asked, chosen)).first(blocks)
-    scored, reasons = _scores(asked, models, chosen, run, len(choices.true.block_of))
+    images = len(choices.true.block_of)
+
+    def score(model: RegisteredModel) -> tuple[Mapping[Level, MembershipScores], Reasons]:
+        return membership_levels(ViewAnswers(asked.of(chosen, model).folder, images))
+
+    scored, reasons = scores_of_models(asked.audit.plan, models, score, run)
     levels: Levels = {level: Unscored(reason) for level, reason in reasons.items()}
     for level, scores in scored[plan.suspect.name].items():
         run.checkpoint()
@@ -197,27 +187,6 @@ def _result(asked: Asked, chosen: ChosenAlternatives, rules: Rules, levels: Leve
         alternatives=int((chosen.choice.block_of < blocks).sum()),
         views=asked.audit.plan.views,
     )
-
-
-def _scores(
-    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, run: JobRun, images: int
-) -> tuple[dict[str, Mapping[Level, MembershipScores]], dict[Level, str]]:
-    """Scores by model and level, and the levels that cannot be tested, with the reason."""
-    plan = asked.audit.plan
-    scored: dict[str, Mapping[Level, MembershipScores]] = {}
-    reasons: dict[Level, str] = {}
-    for model in models:
-        run.checkpoint()
-        answers = ViewAnswers(asked.of(chosen, model).folder, images)
-        scored[model.name], why_not = membership_levels(answers)
-        if model.pk == plan.suspect_id:
-            reasons |= why_not
-        else:
-            # At a level that decides, the plan's references are used all together or not at all.
-            for level in (level for level in LEVELS if level in plan.primary_levels):
-                if level not in scored[model.name] and level not in reasons:
-                    reasons[level] = cannot_serve(model, why_not.get(level, NO_ANSWERS))
-    return scored, reasons
 
 
 def _covariates(asked: Asked, chosen: ChosenAlternatives) -> np.ndarray:

@@ -35,20 +35,12 @@ Files = list[tuple[Path, str]]
 
 
 @dataclass
-class ChosenImages:
-    """What one mark set of a release decided about this audit.
-
-    number: of the set, from 0; sets: how many the release has; group_of (M,): group of every group image.
-    """
+class ChosenOfSet:
+    """What one mark set of a release decided. number: of the set, from 0; sets: how many the release has."""
 
     release: Release
     number: int
     sets: int
-    secret: MarkSecret
-    wrong: MarkSecret | None
-    probes: Files
-    group_images: Files
-    group_of: np.ndarray
 
     @property
     def name(self) -> str:
@@ -59,6 +51,20 @@ class ChosenImages:
     def set_number(self) -> int | None:
         """Counted from 1, for people; None for the only one."""
         return self.number + 1 if self.sets > 1 else None
+
+
+@dataclass
+class ChosenImages(ChosenOfSet):
+    """What one mark set of a release decided about this audit.
+
+    number: of the set, from 0; sets: how many the release has; group_of (M,): group of every group image.
+    """
+
+    secret: MarkSecret
+    wrong: MarkSecret | None
+    probes: Files
+    group_images: Files
+    group_of: np.ndarray
 
     @property
     def family(self) -> str:

@@ -23,8 +23,8 @@ from audits.judging.scoring import available_levels, score_keys
 from audits.models import Audit, Plan, RegisteredModel
 from audits.services.plans.frozen import stopping_rule
 from audits.services.runs.asked import Asked
-from audits.services.runs.assignments import NO_ANSWERS, cannot_serve
 from audits.services.runs.chosen_images import ChosenImages
+from audits.services.runs.scored import NO_ANSWERS, cannot_serve
 from audits.statistics.density import LEVELS, DegenerateAnswersError, DensityScores, Level
 from audits.statistics.ranktest import decoy_key
 from provenance.marks import MarkSecret

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from audits.asking.view_questions import ViewAnswers
 from audits.asking.views import ViewSettings, applied, drawn_views
 from audits.judging.membership import MembershipScores, membership_levels
+from audits.pilots.linear_probe import fit_probe, probe_logits
 from audits.pilots.objectives import Objective
 from audits.statistics.density import Level
 from audits.statistics.permutation import philox_from
@@ -25,7 +25,6 @@ from tests.benchmarks.study.images import Labelled
 VIEWS = 10
 CROPS = (0.6, 0.2)  # the smallest share of a view: the plan's default, and what the learners here go down to
 BATCH = 500
-PROBE_SHARPNESS = 8.0  # of the linear probe, as in tests/benchmarks/power_training.py
 
 
 class Answers(ViewAnswers):
@@ -52,7 +51,11 @@ class Looker:
     @torch.inference_mode()
     def look(self, objective: Objective, folder: Path) -> None:
         """Writes the scores at every level and crop, and the probe's accuracy."""
-        probe = _probe(_features(objective, self.probed.images), self.probed.labels)
+        probe = fit_probe(
+            _features(objective, self.probed.images),
+            torch.from_numpy(self.probed.labels),
+            int(self.probed.labels.max()) + 1,
+        )
         said = _labels(_features(objective, self.checked.images), probe).argmax(dim=1)
         accuracy = float((said.numpy() == self.checked.labels).mean())
         kept: dict[str, NDArray[np.float64]] = {"accuracy": np.array(accuracy)}
@@ -96,17 +99,5 @@ def _features(objective: Objective, images: NDArray[np.uint8]) -> Tensor:
     return torch.cat([objective.features(part.float()) for part in levels.split(BATCH)])
 
 
-def _probe(features: Tensor, labels: NDArray[np.int64]) -> Tensor:
-    """Ridge regression to one-hot labels: (d + 1, k)."""
-    design = _with_one(features.double())
-    wanted = functional.one_hot(torch.from_numpy(labels)).double()
-    ridge = 1e-2 * len(features) * torch.eye(design.shape[1], dtype=torch.float64)
-    return PROBE_SHARPNESS * torch.linalg.solve(design.T @ design + ridge, design.T @ wanted)
-
-
 def _labels(features: Tensor, probe: Tensor) -> Tensor:
-    return (_with_one(features.double()) @ probe).softmax(dim=1).float()
-
-
-def _with_one(features: Tensor) -> Tensor:
-    return torch.cat([features, torch.ones(len(features), 1, dtype=features.dtype)], dim=1)
+    return probe_logits(features, probe).softmax(dim=1).float()

@@ -28,11 +28,8 @@ MAX_REQUEST = 2**16
 CHILD_NAME = "suspect"  # as the system's tools list it
 _MOST_DESCRIPTORS = 1 << 16
 _ALWAYS = ("torch", "safetensors.torch", "audits.suspects.architectures", "audits.suspects.inputs")
-_OF_FAMILY = {
-    "timm": ("timm",),
-    "open_clip": ("audits.suspects.clip_models",),
-    "onnx": ("audits.suspects.onnx_model",),
-}
+# Not onnxruntime: importing it starts a thread, and a lock that a thread holds would stay locked in every child.
+_OF_FAMILY = {"timm": ("timm",), "open_clip": ("audits.suspects.clip_models",)}
 
 
 class ForkServer:

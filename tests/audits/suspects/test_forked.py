@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import timm
 
 from audits.suspects import ModelSpec, SuspectError
 from audits.suspects.fork_server import CHILD_NAME
 from audits.suspects.forked import end_server
 from audits.suspects.sandbox import SandboxedModel
 from tests.audits.builders_runs import untrained
+from tests.audits.suspects.models import clip_model, clip_spec, onnx_file, save, seeded
 from tests.live import wait_for
 
 pytestmark = [pytest.mark.suspect, pytest.mark.long]
@@ -48,12 +50,27 @@ def test_two_suspects_have_one_server_and_each_a_process_of_its_own(weights):
         server = one.parent()
         assert server == two.parent()
         assert server.parent().pid == os.getpid()
-        assert server.num_threads() == 1  # a lock that another thread holds would stay locked in a child
         assert not {link.readlink() for link in Path(f"/proc/{one.pid}/fd").iterdir() if int(link.name) > 2} & {
             link.readlink() for link in Path(f"/proc/{server.pid}/fd").iterdir() if int(link.name) > 2
         }
     wait_for(lambda: has_ended(one), 10, "the first child to be gone")
     assert server.is_running()
+
+
+def test_the_server_has_one_thread_whatever_it_was_asked_for(weights, tmp_path):
+    """A lock that another thread of it holds would stay locked in a child."""
+    seeded()
+    suspects = [
+        (SPEC, weights),
+        (ModelSpec("timm:resnet10t", input_size=32), save(timm.create_model("resnet10t").state_dict(), tmp_path / "t")),
+        (clip_spec(), save(clip_model().state_dict(), tmp_path / "clip")),
+        (ModelSpec("onnx", input_size=16), onnx_file(tmp_path / "net.onnx")),
+        (SPEC, weights),
+    ]
+    for spec, path in suspects:
+        with SandboxedModel(spec, path) as suspect:
+            assert suspect.info.feature_size
+            assert process_of(suspect).parent().num_threads() == 1, spec.family
 
 
 def test_what_the_server_knows_of_us_is_what_a_child_may_know(weights, monkeypatch):

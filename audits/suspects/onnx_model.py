@@ -21,6 +21,8 @@ from audits.suspects.spec import ModelSpec
 
 MOST_OPENED_TWICE = 2**29  # bytes
 
+onnxruntime.disable_telemetry_events()  # where we run nothing could be sent; nothing is collected either
+
 
 class OnnxNetwork:
     """Takes (B, C, S, S) float32; pads the batch where the graph wants a fixed one."""

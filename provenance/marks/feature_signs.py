@@ -1,8 +1,8 @@
 """Which side of 512 planes an image's features lie on: 64 bytes an image that say which images are near each other.
 
 The part of planes that separate two images grows with the angle between their features (Charikar, STOC 2002). The first
-planes cut along the principal axes of a sample, so images that share their first signs are coarsely alike; the others
-lie at random. A million images take 64 MB where their features take a gigabyte.
+ones cut along the principal axes of a sample, so images with the same first signs are coarsely alike; the others lie at
+random.
 """
 
 import numpy as np

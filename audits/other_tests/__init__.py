@@ -1,8 +1,8 @@
 """Tests that others have published, on the same answers, for comparison only.
 
 None of them has an exact error rate. Most take images as the unit of replication, although what differs between a
-guilty and an innocent model is the key; those of blocks say themselves what their number is worth. Written anew from
-their descriptions. Calibration shows how often those of struck marks reject models that never saw the release.
+guilty and an innocent model is the key; those of blocks say what their number is worth. Written anew from their
+descriptions.
 """
 
 from audits.other_tests.blocks import VIEWS_T, VIEWS_WILCOXON, views_within_blocks

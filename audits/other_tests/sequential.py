@@ -68,9 +68,10 @@ def log_rates(wins: Ints, population: int) -> Floats:
     """(t,) log of the least rate at which each step accuses; wins (t,) so far, of `population` blocks in all.
 
     Accused at a rate a: every total below T lies outside the confidence set at a/2, where T is the least total that
-    chance reaches with at most a/2. Totals outside are those whose ratio of prior (uniform) to posterior is 2/a or
-    more. The posterior rises with the total up to its mode, and chance falls, so bisection finds where they meet.
+    chance reaches with at most a/2.
     """
+    # Outside are totals whose ratio of prior (uniform) to posterior is 2/a or more. The posterior rises with the total
+    # up to its mode, and chance falls, so bisection finds where they meet.
     seen = np.arange(1, len(wins) + 1)
     mode = wins + np.minimum((population - seen + 1) * wins // seen, population - seen)
     low, high = np.zeros(len(wins), dtype=np.int64), mode + 1  # T: excluded too surely, hardly excluded

@@ -17,6 +17,7 @@ from audits.judging.levels import ChoiceLevel, Unscored
 from audits.judging.membership import MembershipScores, membership_levels
 from audits.judging.result import CHOICE, ChoiceResult
 from audits.models import Plan, RegisteredModel
+from audits.planning.exposure import places_asked
 from audits.services.plans.values import PlanError, withheld_of
 from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenOfSet, Files
@@ -29,9 +30,11 @@ from audits.statistics.looks import blocks_at
 from audits.statistics.permutation import philox_from
 from provenance.canonical import canonical_json
 from provenance.intake.manifest import Manifest
+from provenance.marks import KeyedChoice
+from provenance.marks.second_audit import part_of
 from provenance.models import Release
 from provenance.services.jobs.running import JobRun
-from provenance.services.keyed_choices import keyed_choice
+from provenance.services.keyed_choices import blocks_and_choice
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel
@@ -67,7 +70,7 @@ def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[Chose
     if withheld_of(release) is None:
         return []
     run.checkpoint()
-    chosen, folder = keyed_choice(release), release.version.files_folder
+    chosen, folder = asked_choice(plan, release), release.version.files_folder
     blocks = Blocks(chosen.block_of, chosen.home)
     with Manifest(release.version.manifest_folder) as manifest:
         if manifest.root != release.version.root:
@@ -77,6 +80,15 @@ def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[Chose
     sets = len(release.key.mark_sets)
     wrong = wrong_choice(blocks, plan.digest, str(release.pk)) if plan.wrong_key_control else None
     return [ChosenAlternatives(release, sets - 1, sets, files, blocks, wrong)]
+
+
+def asked_choice(plan: Plan, release: Release) -> KeyedChoice:
+    """What the key chose in the blocks that this plan asks about: all but those kept for a second audit, or these."""
+    there, chosen = blocks_and_choice(release)
+    if not plan.kept_share:
+        return chosen
+    places = places_asked(len(chosen), plan.kept_share, plan.asks_kept)
+    return part_of(chosen, there, bytes.fromhex(release.key.commitment), bytes.fromhex(release.key.beacon), places)
 
 
 def passes_of(plan: Plan, chosen: ChosenAlternatives, models: int) -> int:

@@ -59,6 +59,8 @@ class Plan(models.Model):
     smallest_crop = models.FloatField(default=PlanChoices.smallest_crop)
     looks = models.PositiveIntegerField(default=PlanChoices.looks)
     membership_score = models.CharField(max_length=20, default=PlanChoices.membership_score)
+    kept_share = models.FloatField(default=PlanChoices.kept_share)
+    asks_kept = models.BooleanField(default=PlanChoices.asks_kept)
     alpha = models.FloatField(default=PlanChoices.alpha)
     series_is_open = models.BooleanField(default=PlanChoices.series_is_open)
     exploratory = models.BooleanField(default=PlanChoices.exploratory)

@@ -23,7 +23,7 @@ from audits.planning.declaration import (
     choices_of,
     either,
 )
-from audits.planning.views import LOOKS, MEMBERSHIP_SCORE, SMALLEST_CROP, VIEWS
+from audits.planning.views import ASKS_KEPT, KEPT_SHARE, LOOKS, MEMBERSHIP_SCORE, SMALLEST_CROP, VIEWS
 from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from audits.statistics.ranktest import SCORES, fewest_decoys
@@ -206,6 +206,8 @@ class PlanChoices:
     smallest_crop: float = field(default=0.6, metadata=SMALLEST_CROP.metadata)
     looks: int = field(default=1, metadata=LOOKS.metadata)
     membership_score: str = field(default="density", metadata=MEMBERSHIP_SCORE.metadata)
+    kept_share: float = field(default=0.0, metadata=KEPT_SHARE.metadata)
+    asks_kept: bool = field(default=False, metadata=ASKS_KEPT.metadata)
     alpha: float = field(
         default=0.01,
         metadata=Choice(

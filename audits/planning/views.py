@@ -1,6 +1,7 @@
 """The choices of a plan that tests which images stayed home, as `audits.planning.choices` takes them."""
 
-from audits.planning.declaration import Bounds, Choice, Frozen, Option, Part, Shown
+from audits.planning.declaration import Bounds, Choice, Frozen, Option, Part, Shown, either
+from audits.planning.exposure import MOST_KEPT
 from audits.statistics.looks import EARLY, MOST_LOOKS
 from provenance.wording import count
 
@@ -51,4 +52,23 @@ LOOKS = Choice(
     shown=Shown("Looks", count),
     bounds=Bounds(1, MOST_LOOKS, refusal=f"Look at the result 1 to {MOST_LOOKS} times."),
     beside="views",
+)
+KEPT_SHARE = Choice(
+    Part.CHOICES,
+    "Share kept for a second audit",
+    f"The run does not ask about this share of the blocks, 0 to {MOST_KEPT:g}; which ones is drawn in public, from "
+    "commitment and beacon. Whoever answers over an interface has then never seen a view of them.",
+    option=Option("--keep-share", "images at home: share of the blocks kept for a second audit (default %(default)s)"),
+    frozen=Frozen("kept_share"),
+    shown=Shown("Share kept for a second audit", "{:g} of the blocks".format),
+    bounds=Bounds(0.0, MOST_KEPT, refusal=f"Keep a share of 0 to {MOST_KEPT:g} of the blocks for a second audit."),
+)
+ASKS_KEPT = Choice(
+    Part.CHOICES,
+    "This is the second audit",
+    "It asks about the blocks that an earlier plan with the same share kept, and about no others.",
+    option=Option("--ask-kept", "images at home: the second audit, about the blocks that --keep-share keeps"),
+    frozen=Frozen("asks_kept"),
+    shown=Shown("Blocks asked about", either("those that are not kept", "those that were kept for a second audit")),
+    beside="kept_share",
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audits.judging.codec import strict_converter, structured
+from audits.planning.exposure import Exposure
 from audits.report.keys import KeysFacts
 from audits.report.memberships import Membership
 from audits.report.results import (
@@ -101,6 +102,7 @@ class ReleaseFacts:
     restrictions: tuple[RestrictionFacts, ...] = ()
     blocks: int = field(default=0, metadata=LEFT_OUT)  # of alternatives, one of each of which stayed home
     alternatives: int = field(default=0, metadata=LEFT_OUT)  # in all blocks together
+    exposure: Exposure | None = field(default=None, metadata=LEFT_OUT)  # of its blocks, when the run was ordered
     outlets: str = field(default="", metadata=LEFT_OUT)  # whether what stayed home is kept from every other outlet
 
     @property

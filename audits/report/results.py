@@ -4,7 +4,7 @@ p-values are floats in (0, 1]; None means "was not measured", and the document s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from audits.statistics.density import Level
@@ -116,7 +116,7 @@ class OtherTest:
     """What another published test says of the same answers. `nominal_p` is its own reading; it has no error rate.
 
     images: how many stand behind it. innocent: how often it accuses models that never saw a release, at 0.05, by the
-    newest calibration; None where none covers it.
+    newest calibration; None where none covers it. worth: what its number is, where that is not the same for all.
     """
 
     release: str
@@ -127,6 +127,7 @@ class OtherTest:
     images: int
     source: str
     innocent: Rate | None = None
+    worth: str = field(default="", metadata={"left_out": True})  # of the JSON of reports that came before it
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,13 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
 
 def _marked(release: ReleaseFacts) -> str:
     if release.blocks and not release.marked:
-        return f"none; {count(release.blocks)} stayed home"
+        return f"none; {count(_blocks(release))} stayed home"
     return f"{count(release.marked)} of {count(release.files)}"
+
+
+def _blocks(release: ReleaseFacts) -> int:
+    """In how many blocks the key chose; reports of earlier versions know only of those that were asked about."""
+    return release.exposure.blocks if release.exposure else release.blocks
 
 
 def _person(name: str, organisation: str) -> str:
@@ -217,12 +222,14 @@ def _run(facts: ReportFacts) -> Pairs:
 
 def _release(release: ReleaseFacts) -> dict[str, Any]:
     marked = f"{count(release.marked)} of {count(release.files)} files"
-    home = f"one of each of {count(release.blocks)} blocks of together {count(release.alternatives)} images or units"
+    asked = f"{count(release.alternatives)} images or units in {count(release.blocks)} blocks were asked about"
+    home = f"one of each of {count(_blocks(release))} blocks; {asked}"
     rows = [
         ["Recipient", release.recipient],
         ["Completed", time_text(release.embedded_at)],
         *([] if release.blocks and not release.marked else [["Images marked", marked]]),
         *([["Stayed home", home]] if release.blocks else []),
+        *([["Blocks asked about", release.exposure.words]] if release.exposure else []),
         *([["Other outlets, as declared", release.outlets]] if release.outlets else []),
         ["Commitment recorded", time_text(release.committed_at)],
         ["Beacon recorded", f"{time_text(release.beacon_at)}, from {release.beacon_source}"],

@@ -1,5 +1,6 @@
 """What a report shows of its measurements: tests, charts, controls, scores, other tests, calibration, all as text."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from audits.judging.controls import is_small, small_ones
@@ -61,6 +62,8 @@ def results_view(facts: ReportFacts) -> dict[str, Any]:
         "memberships": [membership_row(one, LEVEL_NAMES[one.level], facts.plan.alpha) for one in facts.memberships],
         "others": [_other(other) for other in others],
         "others_left": len(facts.other_tests) - len(others),
+        "others_count_images": any(not other.worth for other in facts.other_tests),
+        "others_worths": _tests_by((other.worth, other.test) for other in facts.other_tests if other.worth),
         "others_sources": _sources(facts),
         "others_left_out": list(facts.other_tests_left_out),
         "calibration": _calibration(facts),
@@ -232,12 +235,19 @@ def _other(other: OtherTest) -> list[str]:
 
 def _sources(facts: ReportFacts) -> str:
     """Where the tests are described: "Li et al. 2023 (paired t-test; …)"."""
+    return "; ".join(
+        f"{source} ({names})" for source, names in _tests_by((o.source, o.test) for o in facts.other_tests)
+    )
+
+
+def _tests_by(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(text, tests that it is true of), in the order of the first of them."""
     tests: dict[str, list[str]] = {}
-    for other in facts.other_tests:
-        known = tests.setdefault(other.source, [])
-        if other.test not in known:
-            known.append(other.test)
-    return "; ".join(f"{source} ({'; '.join(names)})" for source, names in tests.items())
+    for text, test in pairs:
+        known = tests.setdefault(text, [])
+        if test not in known:
+            known.append(test)
+    return [(text, "; ".join(names)) for text, names in tests.items()]
 
 
 def _rate(found: Rate) -> str:

@@ -14,6 +14,7 @@ from audits.models import Audit, AuditRow, Plan
 from audits.services.calibrations.notes import note_for
 from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
+from audits.services.plans.exposed import exposure_of_run
 from audits.services.plans.other_images import other_images
 from audits.services.plans.series import other_runs
 from audits.services.reports.facts import may_issue
@@ -127,6 +128,7 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
         "correction_reasons": tables.correction_reasons(levels),
         "unscored": [(Plan.Level(choice).label, reason) for choice, reason in result.unscored.items()],
         "other_tests": told_of(row),
+        "exposure": exposure_of_run(audit, row.release),
         "set_rows": tables.set_rows(result, name),
         "controls": tables.control_rows(result.scored[name]),
         "controls_sentence": tables.controls_sentence(result.scored[name], audit.plan.alpha),

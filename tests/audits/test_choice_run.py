@@ -71,6 +71,33 @@ def test_a_model_that_remembers_the_copy_is_found_and_an_innocent_one_is_not(wor
     assert run(world, locked_plan(world, [release], innocent, references=references)).conclusion == "no_evidence"
     _check_page_and_json(world, found, sign_in)
     _check_report(world, found)
+    _check_other_tests(world, found, sign_in)
+
+
+def _check_other_tests(world, audit, sign_in):
+    """They stand on the page, in JSON and report with what each is worth, and say the same as ours of a guilty one."""
+    verdicts = audit.rows.get().result["verifiers"]
+    tests = ["sequential rank test", "views within blocks, t-test", "views within blocks, Wilcoxon"]
+    assert [(one["level"], one["verifier"]) for one in verdicts] == [
+        (level, test) for level in LEVELS for test in tests
+    ]
+    assert all(one["nominal_p"] < 0.05 for one in verdicts[:3])
+    assert {one["samples"] for one in verdicts} == {BLOCKS * BLOCK}
+    assert as_json(audit, world.auditor)["releases"][0]["result"]["verifiers"] == verdicts
+    page = sign_in(world.auditor).get(reverse("audit_detail", args=[audit.pk])).content.decode()
+    assert page.count("Sequential rank test: A bound, not an exact error rate") == 1
+    assert "No error rate for blocks of more than two" in page
+    assert "The tests count images" not in page
+    report = Report.objects.get(audit=audit)
+    with report.json.open("rb") as stream:
+        facts = ReportFacts.from_json(stream.read())
+    assert [(one.test, one.worth[:7]) for one in facts.other_tests[:2]] == [
+        (tests[0], "A bound"),
+        (tests[1], "An appr"),
+    ]
+    with report.pdf.open("rb") as stream:
+        text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(stream.read())).pages)
+    assert "Sequential rank test: A bound" in " ".join(text.split())
 
 
 def _check_report(world, audit):

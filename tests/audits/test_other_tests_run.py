@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from audits.asking.measuring import measure
 from audits.judging import codec
+from audits.judging.membership import MembershipScores
 from audits.judging.result import LeftOut
 from audits.models import Audit, AuditRow
 from audits.other_tests import DISCLAIMER, MIDDLE_LABEL, paired_t
@@ -22,15 +23,57 @@ from audits.services.results.as_json import as_json
 from audits.services.results.other_tests import told_of
 from audits.services.runs import queueing
 from audits.services.runs.held_out import NO_FEATURES, NO_HELD_OUT, NO_SHADOW, ask_held_out
-from audits.services.runs.other_tests import PAIRED, AskedSet, Comparison, compare
+from audits.services.runs.other_tests import (
+    NO_SHADOWS,
+    PAIRED,
+    VIEWS_IN_BLOCKS,
+    AskedChoice,
+    AskedSet,
+    Comparison,
+    compare,
+)
 from provenance.canonical import canonical_json
 from provenance.models import Job
 from provenance.services.jobs.running import JobCancelledError, JobRun
+from tests.audits.builders_choices import choice_of
 from tests.audits.builders_measuring import LinearModel, make_question, make_secret
 from tests.audits.builders_reports import associated_result
 from tests.audits.builders_runs import CLASSES, locked_plan, make_releases, make_version, register, untrained
 
 LEVELS = ("features", "soft", "hard")
+
+
+def asked_choice(strength=0.0, references=1, blocks=200, population=200, number=None):
+    """A suspect that knows the published better by `strength`, of images whose scores its references share."""
+    choice, rng = choice_of(blocks), np.random.default_rng(2)
+    picture, at_home = rng.normal(size=4 * blocks), np.isin(np.arange(4 * blocks), choice.home)
+    of = [picture + rng.normal(size=4 * blocks) - strength * at_home * (n == 0) for n in range(references + 1)]
+    of[0][5] = np.nan  # an image that was hardly answered
+    scores = [{"features": MembershipScores({"density": one}, 0)} for one in of]
+    return AskedChoice(choice, population, scores[0], scores[1:], ("ab" * 32, "a release"), number)
+
+
+def test_images_at_home_get_tests_of_their_own_and_struck_sets_beside_them_keep_theirs(tmp_path):
+    found = compare([asked(tmp_path, 0.0, 1, ("hard",))], Comparison(), [asked_choice(1.0, number=2)])
+    assert [(verdict.set, verdict.test) for verdict in found.verdicts] == [
+        (2, "sequential rank test"),
+        (2, "views within blocks, t-test"),
+        (2, "views within blocks, Wilcoxon"),
+        (1, MIDDLE_LABEL),
+    ]
+    assert all(verdict.nominal_p < 1e-3 for verdict in found.verdicts[:3])
+    again = compare([], Comparison(), [asked_choice(1.0, number=2)])
+    assert again.verdicts == found.verdicts[:3]
+    innocent = compare([], Comparison(), [asked_choice()])
+    assert all(verdict.nominal_p > 0.01 for verdict in innocent.verdicts)
+
+
+def test_images_at_home_without_a_reference_have_no_views_to_compare():
+    found = compare([], Comparison(), [asked_choice(1.0, references=0, blocks=100, population=400)])
+    assert [verdict.test for verdict in found.verdicts] == ["sequential rank test"]
+    assert [(left.test, left.reason) for left in found.left_out] == [(VIEWS_IN_BLOCKS, NO_SHADOWS)]
+    ended_early = found.verdicts[0].nominal_p
+    assert ended_early > compare([], Comparison(), [asked_choice(1.0, references=0)]).verdicts[0].nominal_p
 
 
 EMPTY = associated_result("soft", {}, "ab" * 32)

@@ -10,7 +10,7 @@ from audits.planning.choices import CHOICES, in_order
 from audits.planning.declaration import Choice, Part
 from audits.services.models.identity import names_seen_by
 from audits.services.plans.drafting import auditable_versions, save_draft, usable_models
-from audits.services.plans.forecasts import forecast
+from audits.services.plans.forecasts import Forecast, forecast
 from audits.services.plans.locking import lock
 from audits.services.plans.reference_suggestions import suggest_references
 from audits.services.plans.values import FIELDS, PlanError, PlanValues, name_for, values_of
@@ -116,8 +116,14 @@ def _drafted(plan: Plan, user: User) -> dict[str, Any]:
         "corrected_together": ahead.tests,
         "smallest_corrected_p": ahead.smallest_corrected_p,
         "reaches_alpha": ahead.reaches_alpha,
+        **_blocks(ahead),
         "warnings": [*filter(None, [ahead.refusal]), *ahead.warnings],
     }
+
+
+def _blocks(ahead: Forecast) -> dict[str, Any]:
+    """Where images stayed home: how many blocks are asked about, were kept, and were asked about before."""
+    return {"blocks": {release.recipient: one.words for release, one in ahead.exposures}} if ahead.exposures else {}
 
 
 def _version(user: User, wanted: str, number: int | None) -> Version:

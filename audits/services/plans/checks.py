@@ -6,10 +6,11 @@ from itertools import islice
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
 from audits.planning.claims import same_recipient
+from audits.planning.exposure import MOST_KEPT
 from audits.services.models.identity import names_of
 from audits.services.plans.reference_checks import check_rigged_references_are_told
 from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of, withheld_of
-from audits.services.plans.withheld import check_blocks, most_references_of_choice
+from audits.services.plans.withheld import check_blocks, check_parts, most_references_of_choice
 from audits.statistics import restricted
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.intake.errors import ManifestError
@@ -25,6 +26,8 @@ HELD_OUT_SAMPLE = 1_000
 def check(values: PlanValues) -> None:
     """Raises PlanError with the first thing that contradicts itself; cheap enough to ask at every keystroke."""
     _check_releases(values)
+    if values.has_withheld and 0 <= values.kept_share <= MOST_KEPT:  # else refused below
+        check_parts(values)
     _check_models(values)
     if values.has_plain:
         _check_decoys(values)
@@ -112,7 +115,7 @@ def _most_references(values: PlanValues) -> Iterator[int]:
     for release in values.releases:
         yield from (most_references(settings, values.decoys) for settings in sets_of(release))
         if withheld_of(release):
-            yield most_references_of_choice(release)
+            yield most_references_of_choice(values, release)
 
 
 def most_references(settings: MarkSettings, decoys: int) -> int:

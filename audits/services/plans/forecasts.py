@@ -7,10 +7,12 @@ from typing import Any
 
 from audits.models import Plan, RegisteredModel
 from audits.planning.claims import is_late
+from audits.planning.exposure import Exposure
 from audits.services.answers.kept import Asking, answered_before, runtime
 from audits.services.models.sightings import first_sight
 from audits.services.plans.claims import refusal
 from audits.services.plans.copies import Copies, copies_of
+from audits.services.plans.exposed import as_locked, exposures
 from audits.services.plans.images import NotCompared, not_compared
 from audits.services.plans.other_tests import other_test_passes_of
 from audits.services.plans.reference_suggestions import input_side
@@ -57,6 +59,7 @@ class Forecast:
     commitments: tuple["Committed", ...]
     copies: Copies
     not_compared: NotCompared
+    exposures: tuple[tuple[Release, Exposure], ...] = ()  # blocks of images at home, kept, asked about now and before
     powers: tuple[Power, ...] = ()  # of the test of images at home, by the AUC that a model would give
     refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
@@ -112,6 +115,7 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         commitments=tuple(_committed(release, seen) for release in values.releases),
         copies=copies,
         not_compared=_not_compared(values, plan),
+        exposures=tuple(as_locked(plan) if plan and plan.is_locked else exposures(values, plan)),
         powers=powers(values, values.alpha / factor),
         refusal="" if plan and plan.audits.exists() else refusal(values, plan),
     )
@@ -236,6 +240,10 @@ def _warnings(
             f"{values.suspect.name} sees images of {side} px and cannot see the marks of the release for "
             f"{', '.join(blind)}, which need more."
         )
+    if values.kept_share and not (values.series_is_open or values.exploratory):
+        found.append(
+            "After a closed run the house may make a second audit of the kept blocks as an exploratory one only."
+        )
     if not values.references:
         found.append("Without references the test is exact all the same; two or three clean ones make it sharper.")
     return found
@@ -265,6 +273,7 @@ def _cannot_reach(values: PlanValues, factor: int, smallest: float, copies: Copi
     more = [
         *(["more decoy keys"] if values.has_plain else []),
         *(["more permutations", "a release with more groups"] if values.has_associated else []),
+        *(["a smaller share kept for a second audit"] if values.kept_share and not values.asks_kept else []),
         *(["fewer levels that decide"] if len(values.primary_levels) > 1 else []),
         *(["fewer releases"] if len(values.releases) > 1 else []),
         *(

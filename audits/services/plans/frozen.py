@@ -11,6 +11,7 @@ from audits.planning.declaration import Part
 from audits.services.code_version import code_version
 from audits.services.models.sightings import first_sight
 from audits.services.plans.copies import copies_of, late_releases
+from audits.services.plans.exposed import FROZEN, frozen_exposures
 from audits.services.plans.images import not_compared, same_images_as
 from audits.services.plans.values import PlanValues, levels_of, sets_of
 from audits.services.plans.withheld import RANDOM_CHOICES
@@ -42,6 +43,11 @@ CORRECTIONS = (CLOSED_SERIES, OPEN_SERIES)  # those that today's code makes
 COMBINATION = (
     "Fisher's method over the mark sets of a release, counted exactly where their p-values lie on known grids that are "
     "small enough to enumerate, else bounded from above"
+)
+KEPT_RULE = (
+    "all blocks of the version in an order that HKDF-SHA256 draws from the key's published commitment and beacon for "
+    "the purpose withheld/second-audit; of those that the key uses, the last ones in it are kept, the share times "
+    "their number rounded down; which alternative stayed home does not enter"
 )
 FREE_NULL = "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded"
 RESTRICTED_NULL = (
@@ -81,6 +87,7 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         "copies": asdict(copies_of(values)),
         "same_images": asdict(same_images_as(values)),
         "not_compared": not_compared(values).to_json(),
+        **({FROZEN: frozen_exposures(values, plan)} if values.has_withheld else {}),
         "controls": _frozen_controls(values),
         "missing_answers": "scored as no shift",
     }
@@ -161,6 +168,7 @@ def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
         f"{RANDOM_CHOICES:,} random choices; ties count against the claimant",
         "stopping_rule": _looks_rule(values.looks),
         "looks_rule": _looks_rule(values.looks),  # of plain sets beside it, the stopping rule is another
+        **({"kept_rule": KEPT_RULE} if values.kept_share else {}),
         "missing_views": "an image is scored by its answered views; one without two gets the mean of its block",
     }
 

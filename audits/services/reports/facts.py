@@ -25,6 +25,7 @@ from audits.services.calibrations.notes import facts_for
 from audits.services.code_version import code_version
 from audits.services.models.identity import other_names
 from audits.services.pilots.forecasts import of_plan, was_made
+from audits.services.plans.exposed import exposure_of_run
 from audits.services.plans.series import other_runs, other_weights
 from audits.services.reports.keys import keys_facts
 from audits.services.reports.log import log_extract, time_text
@@ -138,6 +139,7 @@ def _release(one: Tested) -> ReleaseFacts:
         survival_least=release.facts.get("survival", {}).get("minimum"),
         restrictions=restriction_facts(one),
         outlets=release.get_outlets_display() if release.outlets else "",
+        exposure=exposure_of_run(one.row.audit, release),
         **choice_of(one),
     )
 

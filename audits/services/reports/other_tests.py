@@ -22,6 +22,7 @@ def other_tests(tested: list[Tested], calibration: dict[str, Any] | None) -> tup
             images=verdict.images,
             source=verdict.source,
             innocent=_rate(verdict.innocent) if verdict.innocent else None,
+            worth=verdict.worth,
         )
         for one in tested
         for verdict in verdict_rows(one.row, rates)

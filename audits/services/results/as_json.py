@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from audits.models import Audit, RegisteredModel
+from audits.models import Audit, AuditRow, RegisteredModel
 from audits.services.models.identity import names_seen_by
 from audits.services.plans import series
+from audits.services.plans.exposed import exposure_of_run
 from audits.services.plans.other_images import other_images
 from audits.services.plans.series import other_runs
 from audits.services.results.keys import keys_of, seen_at
@@ -51,10 +52,17 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
                 "smallest_p": row.smallest_p,
                 "alpha": plan.alpha,
                 "result": row.as_stored(visible_result(row, user)),
+                **_blocks(audit, row),
             }
             for row in audit.rows.select_related("release__version__dataset")
         ],
     }
+
+
+def _blocks(audit: Audit, row: AuditRow) -> dict[str, Any]:
+    """Where images stayed home: how many blocks there are, were kept, and were asked about before this run."""
+    found = exposure_of_run(audit, row.release)
+    return {"blocks_asked": {**asdict(found), "asked": found.asked, "words": found.words}} if found else {}
 
 
 def _other_images(audit: Audit, user: User) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audits.judging.result import OtherTest
 from audits.models import AuditRow, Plan
+from audits.other_tests.verdict import DISCLAIMER
 from audits.services.calibrations.notes import facts_for
 
 SHOWN_ALPHA = 0.05
@@ -19,7 +20,8 @@ class VerdictRow:
     """One verdict about one release, or about one of its mark sets. images: how many stand behind it.
 
     innocent: how often this test rejected models that never saw a release, at 0.05, in a calibration of this family
-    of marks (rate, low and high of its interval, and more); None where none covers it.
+    of marks (rate, low and high of its interval, and more); None where none covers it. worth: what its number is, where
+    that is more than those of tests that count images are worth.
     """
 
     test: str
@@ -29,6 +31,7 @@ class VerdictRow:
     images: int
     source: str
     innocent: dict[str, Any] | None
+    worth: str = ""
 
     @property
     def level_label(self) -> str:
@@ -41,6 +44,8 @@ def told_of(row: AuditRow) -> dict[str, Any]:
     return {
         "verdicts": verdicts,
         "sources": sources_of(verdicts),
+        "worths": worths_of(verdicts),
+        "count_images": not verdicts or any(not verdict.worth for verdict in verdicts),
         "left_out": left_out(row),
         "several_sets": any(verdict.set for verdict in verdicts),
         "calibrated": any(verdict.innocent for verdict in verdicts),
@@ -59,10 +64,11 @@ def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:
 
 def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
     """What other tests said about a release, in the order of the run; audits of earlier versions hold none."""
-    families = [settings.family for settings in row.release.key.mark_sets.struck]
+    sets = row.release.key.mark_sets
+    families = [*(settings.family for settings in sets.struck), *([""] if sets.withheld else [])]
 
     def one(found: OtherTest) -> VerdictRow:
-        family = families[(found.set or 1) - 1] if families else ""  # where images stayed home, and none was marked
+        family = families[(found.set or 1) - 1]  # "" where images stayed home, which no calibration covers
         return VerdictRow(
             test=found.test,
             level=found.level,
@@ -71,6 +77,7 @@ def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
             images=found.samples,
             source=found.source,
             innocent=rates.get((found.test, found.level, family)),
+            worth="" if found.disclaimer == DISCLAIMER else found.disclaimer,
         )
 
     return [one(found) for found in row.found.other_tests or ()]
@@ -78,11 +85,20 @@ def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
 
 def sources_of(rows: Sequence[VerdictRow]) -> list[tuple[str, list[str]]]:
     """Where the tests are described, and which each describes."""
+    return _tests_by((row.source, row.test) for row in rows)
+
+
+def worths_of(rows: Sequence[VerdictRow]) -> list[tuple[str, list[str]]]:
+    """What the numbers of some tests are worth, and of which."""
+    return _tests_by((row.worth, row.test) for row in rows if row.worth)
+
+
+def _tests_by(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     named: dict[str, list[str]] = {}
-    for row in rows:
-        tests = named.setdefault(row.source, [])
-        if row.test not in tests:
-            tests.append(row.test)
+    for text, test in pairs:
+        tests = named.setdefault(text, [])
+        if test not in tests:
+            tests.append(test)
     return list(named.items())
 
 

@@ -17,25 +17,30 @@ from audits.judging.levels import ChoiceLevel, Unscored
 from audits.judging.membership import MembershipScores, membership_levels
 from audits.judging.result import CHOICE, ChoiceResult
 from audits.models import Plan, RegisteredModel
+from audits.planning.exposure import places_asked
 from audits.services.plans.values import PlanError, withheld_of
 from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenOfSet, Files
+from audits.services.runs.other_tests import AskedChoice
 from audits.services.runs.scored import Reasons, scores_of_models
 from audits.statistics.choices import Blocks
 from audits.statistics.covariates import picture_covariates
-from audits.statistics.density import Level
+from audits.statistics.density import LEVELS, Level
 from audits.statistics.looks import blocks_at
 from audits.statistics.permutation import philox_from
 from provenance.canonical import canonical_json
 from provenance.intake.manifest import Manifest
+from provenance.marks import KeyedChoice
+from provenance.marks.second_audit import part_of
 from provenance.models import Release
 from provenance.services.jobs.running import JobRun
-from provenance.services.keyed_choices import keyed_choice
+from provenance.services.keyed_choices import blocks_and_choice
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel
 
 Levels = dict[Level, ChoiceLevel | Unscored]
+Scored = dict[str, Mapping[Level, MembershipScores]]  # by the name of the model
 WITHHELD = "withheld"
 VIEWS = "views"  # the purpose of what a plan's digest draws
 
@@ -65,7 +70,7 @@ def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[Chose
     if withheld_of(release) is None:
         return []
     run.checkpoint()
-    chosen, folder = keyed_choice(release), release.version.files_folder
+    chosen, folder = asked_choice(plan, release), release.version.files_folder
     blocks = Blocks(chosen.block_of, chosen.home)
     with Manifest(release.version.manifest_folder) as manifest:
         if manifest.root != release.version.root:
@@ -75,6 +80,15 @@ def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[Chose
     sets = len(release.key.mark_sets)
     wrong = wrong_choice(blocks, plan.digest, str(release.pk)) if plan.wrong_key_control else None
     return [ChosenAlternatives(release, sets - 1, sets, files, blocks, wrong)]
+
+
+def asked_choice(plan: Plan, release: Release) -> KeyedChoice:
+    """What the key chose in the blocks that this plan asks about: all but those kept for a second audit, or these."""
+    there, chosen = blocks_and_choice(release)
+    if not plan.kept_share:
+        return chosen
+    places = places_asked(len(chosen), plan.kept_share, plan.asks_kept)
+    return part_of(chosen, there, bytes.fromhex(release.key.commitment), bytes.fromhex(release.key.beacon), places)
 
 
 def passes_of(plan: Plan, chosen: ChosenAlternatives, models: int) -> int:
@@ -113,8 +127,11 @@ def ask_and_look(
     chosen: ChosenAlternatives,
     rules: Rules,
     run: JobRun,
-) -> ChoiceResult:
-    """The result of one set, asked about in equal parts until a look may end it. opened: all models at once."""
+) -> tuple[ChoiceResult, AskedChoice]:
+    """The result of one set, asked about in equal parts until a look may end it, and what other tests compare.
+
+    opened: all models at once.
+    """
     plan, models, begun = asked.audit.plan, [model for model, _ in opened], 0
     made: list[Levels] = []
     for look in range(1, plan.looks + 1):
@@ -123,12 +140,13 @@ def ask_and_look(
         for model, session in opened:
             ask(asked, model, session, [chosen], range(begun, images))
         begun = images
-        made.append(_levels(asked, models, chosen, rules, run, blocks))
+        levels, scored = _levels(asked, models, chosen, rules, run, blocks)
+        made.append(levels)
         together = _over(made, plan.looks, rules)
         tested = {level: one for level, one in together.items() if isinstance(one, ChoiceLevel)}
         if may_end(tested, plan.primary_levels, look, plan.looks):
             break
-    return _result(asked, chosen, rules, together, blocks)
+    return _result(asked, chosen, rules, together, blocks), _compared(asked, chosen, rules, together, scored, blocks)
 
 
 def _over(made: Sequence[Levels], looks: int, rules: Rules) -> Levels:
@@ -144,10 +162,11 @@ def _over(made: Sequence[Levels], looks: int, rules: Rules) -> Levels:
 
 def judge(
     asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenAlternatives, rules: Rules, run: JobRun
-) -> ChoiceResult:
-    """The result of one set at every level, looked at once."""
+) -> tuple[ChoiceResult, AskedChoice]:
+    """The result of one set at every level, looked at once, and what other tests compare."""
     blocks = len(chosen.choice)
-    return _result(asked, chosen, rules, _levels(asked, models, chosen, rules, run, blocks), blocks)
+    levels, scored = _levels(asked, models, chosen, rules, run, blocks)
+    return _result(asked, chosen, rules, levels, blocks), _compared(asked, chosen, rules, levels, scored, blocks)
 
 
 def _levels(
@@ -157,8 +176,8 @@ def _levels(
     rules: Rules,
     run: JobRun,
     blocks: int,
-) -> Levels:
-    """What the first blocks say at every level."""
+) -> tuple[Levels, Scored]:
+    """What the first blocks say at every level, and the scores of every model."""
     plan = asked.audit.plan
     choices = Choices(chosen.choice, chosen.wrong, _covariates(asked, chosen)).first(blocks)
     images = len(choices.true.block_of)
@@ -173,7 +192,7 @@ def _levels(
         others = {name: of[level] for name, of in scored.items() if name != plan.suspect.name and level in of}
         if level not in levels:
             levels[level] = judge_choice(level, scores, others, choices, rules, chosen.name)
-    return levels
+    return levels, scored
 
 
 def _result(asked: Asked, chosen: ChosenAlternatives, rules: Rules, levels: Levels, blocks: int) -> ChoiceResult:
@@ -186,6 +205,22 @@ def _result(asked: Asked, chosen: ChosenAlternatives, rules: Rules, levels: Leve
         blocks=blocks,
         alternatives=int((chosen.choice.block_of < blocks).sum()),
         views=asked.audit.plan.views,
+    )
+
+
+def _compared(
+    asked: Asked, chosen: ChosenAlternatives, rules: Rules, levels: Levels, scored: Scored, blocks: int
+) -> AskedChoice:
+    """For the levels that were tested."""
+    suspect = asked.audit.plan.suspect.name
+    tested = [level for level in LEVELS if isinstance(levels.get(level), ChoiceLevel)]
+    return AskedChoice(
+        choice=chosen.choice.first(blocks),
+        blocks=len(chosen.choice),
+        suspect={level: scored[suspect][level] for level in tested},
+        references=[scores for name, scores in scored.items() if name != suspect],
+        seed=(rules.digest + rules.nonce, chosen.name),
+        number=chosen.set_number,
     )
 
 

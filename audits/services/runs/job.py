@@ -21,7 +21,7 @@ from audits.services.runs.asked import Asked
 from audits.services.runs.choices import ChosenAlternatives, choose_alternatives
 from audits.services.runs.chosen_images import ChosenImages, choose_images, digest_of_sets
 from audits.services.runs.held_out import ask_held_out
-from audits.services.runs.other_tests import AskedSet, compare
+from audits.services.runs.other_tests import AskedChoice, AskedSet, compare
 from audits.services.runs.queueing import mark_ended
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
@@ -58,7 +58,7 @@ def run_audit(run: JobRun) -> None:
         details={"attempt": run.job.attempt, "code": code_version()},
     )
     models = [plan.suspect, *plan.references.order_by("name", "pk")]
-    asked, by_set = _ask_and_judge(run, audit, models, [chosen for sets in chosen_sets for chosen in sets])
+    asked, by_set, by_choice = _ask_and_judge(run, audit, models, [chosen for sets in chosen_sets for chosen in sets])
     results = [(sets[0].release, _of_release(sets, by_set, rules_of(plan))) for sets in chosen_sets]
     for release, result in results:
         check_deciding(plan, release, result)
@@ -68,7 +68,8 @@ def run_audit(run: JobRun) -> None:
         run.checkpoint()
         struck = [chosen for chosen in sets if isinstance(chosen, ChosenImages)]
         asked_sets = [_asked_set(asked, plan.suspect, chosen, by_set[chosen.name]) for chosen in struck]
-        compared.append((release, compare(asked_sets, images.of(release)).added_to(result)))
+        asked_choices = [by_choice[chosen.name] for chosen in sets if isinstance(chosen, ChosenAlternatives)]
+        compared.append((release, compare(asked_sets, images.of(release), asked_choices).added_to(result)))
     facts = images.added_to(asked.facts())
     store(audit, compared, facts | {"seconds": round(monotonic() - started, 1)})
     shutil.rmtree(audit.folder / "images", ignore_errors=True)  # the answers stay
@@ -76,8 +77,11 @@ def run_audit(run: JobRun) -> None:
 
 def _ask_and_judge(
     run: JobRun, audit: Audit, models: list[RegisteredModel], chosen_sets: list[ChosenSet]
-) -> tuple[Asked, dict[str, SetResult]]:
-    """The result of every mark set by its name; each set is asked about and judged by itself, in its own way."""
+) -> tuple[Asked, dict[str, SetResult], dict[str, AskedChoice]]:
+    """The result of every mark set by its name, and what other tests compare of withheld ones.
+
+    Each set is asked about and judged by itself, in its own way.
+    """
     plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
     withheld = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenAlternatives)]
     in_parts, at_once = (withheld, []) if plan.looks > 1 else ([], withheld)
@@ -89,7 +93,7 @@ def _ask_and_judge(
     total = sum(assignments.passes_of(plan, chosen, len(models)) for chosen in associated)
     total += sum(choices.passes_of(plan, chosen, len(models)) for chosen in withheld)
     total += sum(ranks.most_passes(plan, chosen, len(models)) for chosen in plain)
-    asked, results = Asked(run, audit, total), dict[str, SetResult]()
+    asked, results, compared = Asked(run, audit, total), dict[str, SetResult](), dict[str, AskedChoice]()
     with ExitStack() as stack:
         opened = []
         for model in models:
@@ -100,7 +104,8 @@ def _ask_and_judge(
                 choices.ask(asked, model, session, at_once)
                 opened.append((model, session))
         for looked_at in in_parts:
-            results[looked_at.name] = choices.ask_and_look(asked, opened, looked_at, rules, run)
+            name = looked_at.name
+            results[name], compared[name] = choices.ask_and_look(asked, opened, looked_at, rules, run)
         if plain:
             results |= ranks.ask_and_judge(asked, opened, plain, rules, run)
     phase = "computing permutations" if associated else "comparing keys" if plain else "comparing choices"
@@ -108,8 +113,9 @@ def _ask_and_judge(
     for chosen in associated:
         results[chosen.name] = assignments.judge(asked, models, chosen, rules, run)
     for alternatives in at_once:
-        results[alternatives.name] = choices.judge(asked, models, alternatives, rules, run)
-    return asked, results
+        name = alternatives.name
+        results[name], compared[name] = choices.judge(asked, models, alternatives, rules, run)
+    return asked, results, compared
 
 
 def _of_release(sets: list[ChosenSet], by_set: dict[str, SetResult], rules: Rules) -> Result:

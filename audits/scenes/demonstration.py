@@ -22,5 +22,7 @@ def mark_settings() -> MarkSettings:
 
 
 def training_settings(seed: int) -> TrainingSettings:
-    """The same recipe for every model of the demo; only the seed differs."""
-    return TrainingSettings(seed=seed, epochs=12, batch_size=64, bfloat16=True)
+    """The same recipe for every model of the demo; only the seed differs. bfloat16 where this machine has it."""
+    from audits.pilots.precision import bfloat16_is_fast  # torch, which a command's --help need not wait for
+
+    return TrainingSettings(seed=seed, epochs=12, batch_size=64, bfloat16=bfloat16_is_fast())

@@ -125,7 +125,7 @@ _OF_CHOICE = (
         "How much better the suspect knows the published images of a block than the one that stayed home, summed over "
         "all blocks, is compared with the same sum under every choice that the key could have made. A model that never "
         "saw the release cannot tell them apart. p is exact: no choice is left out, none is drawn at random, unless "
-        "the plan lets the more telling of several scores count.",
+        "the plan lets the most telling of several scores count.",
     ),
 )
 _P_OF_CHOICE = (

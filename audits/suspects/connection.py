@@ -32,6 +32,7 @@ class ConnectionReport:
         images_per_second: median over the timed rounds, images already on the device.
         repeats_exactly: whether the same images got the same answers twice, bit for bit.
         identity: by what it is known again; stored apart from the rest.
+        reads_captions: whether its file holds a text tower that an audit may ask about captions.
     """
 
     input_shape: tuple[int, int, int]
@@ -48,6 +49,7 @@ class ConnectionReport:
     images_asked: int
     repeats_exactly: bool
     identity: Identity
+    reads_captions: bool = False
 
     def to_json(self) -> dict[str, Any]:
         told = {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(self).items()}
@@ -97,6 +99,7 @@ def check_connection(
     return ConnectionReport(
         info.input_shape, info.mean, info.deviation, info.feature_size, info.class_count, info.levels, info.parameters,
         info.device, info.versions, round(load_seconds, 2), round(statistics.median(speeds), 2), asked, exact, identity,
+        info.reads_captions,
     )  # fmt: skip
 
 

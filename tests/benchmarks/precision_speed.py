@@ -1,6 +1,6 @@
 """Ten steps of the demo's training in single precision and in bfloat16, one after the other, on one thread.
 
-    python tests/benchmarks/precision_speed.py
+python tests/benchmarks/precision_speed.py
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ IMAGE_SIDE = 64
 PROBES = 300
 GROUP_IMAGES = 50  # clean images of every group that pulls are measured towards
 PERMUTATIONS = 1_000_000
+HOME = 0.05  # share of the images that stay home, one of each block
+VIEWS = 6  # of every image of a block
+MEMBERSHIP_SCORE = "caption"
 ALPHA = 0.01
 REFERENCES = 2
 

@@ -128,6 +128,11 @@ _OF_CHOICE = (
         "the plan lets the most telling of several scores count.",
     ),
 )
+_OF_CAPTIONS = (
+    "Density to the own caption",
+    "How close the suspect puts the views of an image to that image's caption, both read by its own two towers. "
+    "Captions went into the confined process of the model alone, and none is printed here.",
+)
 _P_OF_CHOICE = (
     "p",
     "The chance that a choice drawn at random does at least as well as the true one. If the suspect never saw the "
@@ -187,6 +192,7 @@ SECTIONS = {
     "Keyed choice": "12",
     "View": "12.5",
     "Test of the choice": "12.7",
+    "Density to the own caption": "12.6",
 }
 
 
@@ -210,6 +216,8 @@ def _terms(facts: ReportFacts) -> list[tuple[str, str]]:
         found = [_P_OF_CHOICE if term == "p" else (term, meaning) for term, meaning in found]
     if facts.plan.views:
         found = _after(found, "Level", *_OF_CHOICE)
+    if any(one.score == "caption" for one in facts.memberships):
+        found = _after(found, "View", _OF_CAPTIONS)
     if facts.plan.primary_levels:
         found = _after(found, "Level", _OF_LEVELS)
     if any(len(release.mark_sets) > 1 for release in facts.releases):

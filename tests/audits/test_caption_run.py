@@ -7,11 +7,13 @@ import json
 import pytest
 from django.urls import reverse
 
+from audits.report.definitions import definitions
+from audits.report.facts import ReportFacts
 from audits.services.plans.values import PlanError
 from audits.services.reports import issuing
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
-from tests.audits.builders_captions import WORDS, captioned_version, clip_weights, published, register_clip
+from tests.audits.builders_captions import captioned_version, clip_weights, published, register_clip
 from tests.audits.builders_choice_runs import locked_plan, make_version, register, remembering, withheld_release
 from tests.known_keys import known_keys
 
@@ -28,7 +30,8 @@ def run(world, plan):
 def test_a_model_that_knows_captions_by_heart_is_found_and_an_innocent_one_is_not(world, sign_in):
     with known_keys(1):
         release = withheld_release(world, captioned_version(world))
-    guilty = register_clip(world, "guilty", clip_weights(1, published(release)))
+    learnt = published(release)
+    guilty = register_clip(world, "guilty", clip_weights(1, learnt))
     innocent = register_clip(world, "innocent", clip_weights(2))
     reference = register_clip(world, "reference", clip_weights(3), "reference")
     plan = locked_plan(world, [release], guilty, references=[reference], membership_score="caption")
@@ -40,7 +43,7 @@ def test_a_model_that_knows_captions_by_heart_is_found_and_an_innocent_one_is_no
     assert level["p"] < 1e-5
     by_score = {test["score"]: test for test in level["scores"]}
     assert by_score["density"]["p"] > 1e-3  # its image tower met nothing
-    _check_words(world, audit, sign_in)
+    _check_words(world, audit, sign_in, learnt[1])
     cleared = run(world, locked_plan(world, [release], innocent, references=[reference], membership_score="omnibus"))
     assert cleared.conclusion == "no_evidence"
     level = cleared.rows.get().result["levels"]["features"]
@@ -48,7 +51,7 @@ def test_a_model_that_knows_captions_by_heart_is_found_and_an_innocent_one_is_no
     assert level["without"]["score"] == "omnibus"
 
 
-def _check_words(world, audit, sign_in):
+def _check_words(world, audit, sign_in, captions):
     """Page, JSON and report name the score; none of them holds a caption."""
     page = sign_in(world.auditor).get(reverse("audit_detail", args=[audit.pk])).content.decode()
     assert "Density to the own caption" in page
@@ -57,9 +60,10 @@ def _check_words(world, audit, sign_in):
     assert report.state == "issued", report.job.reason
     with report.json.open("rb") as stream:
         facts = stream.read().decode()
+    assert "Density to the own caption" in dict(definitions(ReportFacts.from_json(facts.encode())))
     assert '"score":"caption"' in facts.replace('": "', '":"')
-    for told in (page, facts, json.dumps(as_json(audit, world.auditor)), json.dumps(audit.plan.frozen)):
-        assert sum(word in told for word in WORDS) < len(WORDS) / 2  # some are words of the page itself
+    everything = page + facts + json.dumps(as_json(audit, world.auditor)) + json.dumps(audit.plan.frozen)
+    assert not [caption for caption in captions if caption in everything]
 
 
 def test_a_plan_by_captions_is_refused_where_somebody_cannot_read_them(world):

@@ -13,12 +13,12 @@ from audits.services.demo.main_job import Demo, DemoResult, DemoSize
 from audits.services.demo.people import DemoPerson, ensure_people
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
+from provenance.marks.withheld import WITHHELD
 from provenance.models import Job, Role, User, WorkerSeen
 from provenance.services.jobs import worker
 from provenance.wording import duration, p_value
 
 POLL_SECONDS = 0.5
-NAMES = {"withheld": "images at home"}  # of mark sets
 SILENT_SECONDS = 45  # queued for so long without a worker: say that one is missing
 
 
@@ -152,7 +152,8 @@ def _sets(row: AuditRow) -> dict[str, float]:
     """What every mark set of a copy says by itself."""
     found, level = row.found, row.audit.plan.level
     sets = found.sets if isinstance(found, CombinedResult) else ()
-    return {NAMES.get(one.family, "marks"): one.scored[level].p for one in sets if level in one.scored}
+    named = {"images at home" if one.family == WITHHELD else "marks": one for one in sets}
+    return {name: one.scored[level].p for name, one in named.items() if level in one.scored}
 
 
 def _audit_json(audit: Audit) -> dict[str, Any]:

@@ -32,7 +32,6 @@ class ConnectionReport:
         images_per_second: median over the timed rounds, images already on the device.
         repeats_exactly: whether the same images got the same answers twice, bit for bit.
         identity: by what it is known again; stored apart from the rest.
-        reads_captions: whether its file holds a text tower that an audit may ask about captions.
     """
 
     input_shape: tuple[int, int, int]
@@ -49,7 +48,7 @@ class ConnectionReport:
     images_asked: int
     repeats_exactly: bool
     identity: Identity
-    reads_captions: bool = False
+    reads_captions: bool = False  # its file holds a text tower
 
     def to_json(self) -> dict[str, Any]:
         told = {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(self).items()}

@@ -42,7 +42,7 @@ __all__ = [
     "measure",
 ]
 
-KINDS = ("features", "soft", "hard")
+KINDS = ("features", "soft", "hard", "captions")
 
 
 class Answers:

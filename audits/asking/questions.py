@@ -31,7 +31,8 @@ Ints = NDArray[np.int64]
 
 
 class Answered(Protocol):
-    """Answers to B images: features (B, d) float32, soft labels (B, k) float32, hard labels (B,); some may be None."""
+    """Answers to B images: features (B, d) float32, soft labels (B, k) float32, hard labels (B,), cosines of the
+    features with the own captions (B,) float32; some may be None."""
 
     @property
     def features(self) -> NDArray[np.float32] | None: ...
@@ -39,6 +40,8 @@ class Answered(Protocol):
     def soft(self) -> NDArray[np.float32] | None: ...
     @property
     def hard(self) -> NDArray[np.int64] | None: ...
+    @property
+    def captions(self) -> NDArray[np.float32] | None: ...
 
 
 class AskedModel(Protocol):

@@ -64,7 +64,10 @@ def judge_choice(
     """Everything that one level says about one release's keyed choice; nothing in it is about a single image.
 
     The p-values with references have their scores taken out, image by image; public covariates are taken out of all.
+    Scores that suspect and references have count alike, whichever stayed home.
     """
+    common = [name for name in SCORES if all(name in one.scores for one in (suspect, *references.values()))]
+    suspect, references = suspect.only(common), {name: one.only(common) for name, one in references.items()}
     others = list(references.values())
     tests = _Tests(level, choices, rules, release)
     without = tests.declared(suspect, [], "without")

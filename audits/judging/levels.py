@@ -103,7 +103,7 @@ class ChoiceTest:
     looks; p pays for all of them, the rest is of the last.
     """
 
-    score: Literal["density", "confidence", "omnibus"]
+    score: Literal["density", "confidence", "caption", "omnibus"]
     z: float
     p: float
     p_lower: float

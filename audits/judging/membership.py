@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import Literal, get_args
@@ -13,12 +13,20 @@ from numpy.typing import NDArray
 
 from audits.asking.view_questions import ViewAnswers
 from audits.statistics.density import LEVELS, DegenerateAnswersError, Floats, Level, likeliest
-from audits.statistics.membership import Moments, log_ratios, view_agreement, view_confidence, view_density
+from audits.statistics.membership import (
+    Moments,
+    caption_density,
+    log_ratios,
+    view_agreement,
+    view_confidence,
+    view_density,
+)
 
-MembershipScore = Literal["density", "confidence"]
+MembershipScore = Literal["density", "confidence", "caption"]
 SCORES: tuple[MembershipScore, ...] = get_args(MembershipScore)
 DENSITY: MembershipScore = "density"
 CONFIDENCE: MembershipScore = "confidence"
+CAPTION: MembershipScore = "caption"
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,10 @@ class MembershipScores:
 
     scores: Mapping[MembershipScore, Floats] = field(repr=False)
     missing: int
+
+    def only(self, names: Collection[MembershipScore]) -> MembershipScores:
+        """Of these scores alone."""
+        return replace(self, scores={name: values for name, values in self.scores.items() if name in names})
 
 
 def membership_levels(answers: ViewAnswers) -> tuple[dict[Level, MembershipScores], dict[Level, str]]:
@@ -55,6 +67,8 @@ def membership_scores(answers: ViewAnswers, level: Level) -> MembershipScores:
     scores: dict[MembershipScore, Floats] = {DENSITY: np.concatenate([density for density, _ in parts])}
     if level == "soft":
         scores[CONFIDENCE] = np.concatenate([view_confidence(part) for part in answers.parts("soft")])
+    if level == "features" and answers.has("captions"):
+        scores[CAPTION] = np.concatenate([caption_density(part[:, :, 0]) for part in answers.parts("captions")])
     return MembershipScores(scores, sum(missing for _, missing in parts))
 
 

@@ -10,7 +10,9 @@ LEAST_CROP = 0.05  # share of the area
 SCORES = {
     "density": "how alike the answers to its views are",
     "confidence": "how sure the answers are (soft labels; elsewhere how alike they are)",
-    "omnibus": "the more telling of both",
+    "caption": "how close the answers come to the image’s own caption (features of a model with a text tower; "
+    "elsewhere how alike they are)",
+    "omnibus": "the most telling of all that there are",
 }
 
 VIEWS = Choice(

@@ -125,8 +125,13 @@ _OF_CHOICE = (
         "How much better the suspect knows the published images of a block than the one that stayed home, summed over "
         "all blocks, is compared with the same sum under every choice that the key could have made. A model that never "
         "saw the release cannot tell them apart. p is exact: no choice is left out, none is drawn at random, unless "
-        "the plan lets the more telling of several scores count.",
+        "the plan lets the most telling of several scores count.",
     ),
+)
+_OF_CAPTIONS = (
+    "Density to the own caption",
+    "How close the suspect puts the views of an image to that image's caption, both read by its own two towers. "
+    "Captions went into the confined process of the model alone, and none is printed here.",
 )
 _P_OF_CHOICE = (
     "p",
@@ -187,6 +192,7 @@ SECTIONS = {
     "Keyed choice": "12",
     "View": "12.5",
     "Test of the choice": "12.7",
+    "Density to the own caption": "12.6",
 }
 
 
@@ -210,6 +216,8 @@ def _terms(facts: ReportFacts) -> list[tuple[str, str]]:
         found = [_P_OF_CHOICE if term == "p" else (term, meaning) for term, meaning in found]
     if facts.plan.views:
         found = _after(found, "Level", *_OF_CHOICE)
+    if any(one.score == "caption" for one in facts.memberships):
+        found = _after(found, "View", _OF_CAPTIONS)
     if facts.plan.primary_levels:
         found = _after(found, "Level", _OF_LEVELS)
     if any(len(release.mark_sets) > 1 for release in facts.releases):

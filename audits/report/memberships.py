@@ -6,7 +6,12 @@ from typing import Any, Literal
 from audits.statistics.density import Level
 from provenance.wording import count, p_value, significant
 
-SCORE_NAMES = {"density": "density of views", "confidence": "confidence", "omnibus": "the more telling of both"}
+SCORE_NAMES = {
+    "density": "density of views",
+    "confidence": "confidence",
+    "caption": "density to the own caption",
+    "omnibus": "the most telling of all scores",
+}
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,7 @@ class Membership:
 
     release: str
     level: Level
-    score: Literal["density", "confidence"]
+    score: Literal["density", "confidence", "caption"]
     published: float  # mean scores
     at_home: float
     auc: float  # chance that a published image scores higher, 0.5 where nothing tells them apart

@@ -12,6 +12,9 @@ IMAGE_SIDE = 64
 PROBES = 300
 GROUP_IMAGES = 50  # clean images of every group that pulls are measured towards
 PERMUTATIONS = 1_000_000
+HOME = 0.05  # share of the images that stay home, one of each block
+VIEWS = 6  # of every image of a block
+MEMBERSHIP_SCORE = "caption"
 ALPHA = 0.01
 REFERENCES = 2
 
@@ -22,5 +25,7 @@ def mark_settings() -> MarkSettings:
 
 
 def training_settings(seed: int) -> TrainingSettings:
-    """The same recipe for every model of the demo; only the seed differs."""
-    return TrainingSettings(seed=seed, epochs=12, batch_size=64, bfloat16=True)
+    """The same recipe for every model of the demo; only the seed differs. bfloat16 where this machine has it."""
+    from audits.pilots.precision import bfloat16_is_fast  # torch, which a command's --help need not wait for
+
+    return TrainingSettings(seed=seed, epochs=12, batch_size=64, bfloat16=bfloat16_is_fast())

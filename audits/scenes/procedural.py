@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from audits.scenes.objects import AIRBORNE, OBJECTS, Colour, draw, shade
+from audits.scenes.titles import titled
 
 CLASSES: tuple[str, ...] = tuple(OBJECTS)
 
@@ -121,6 +122,10 @@ def _place_object(rng: np.random.Generator, image: Image.Image, label: str, colo
 
 def _caption(rng: np.random.Generator, label: str, colour: str, place: str, hour: str) -> str:
     """What the scene shows, said as fully as people do: sometimes all of it, sometimes the thing alone."""
+    return titled(rng, _shown(rng, label, colour, place, hour))
+
+
+def _shown(rng: np.random.Generator, label: str, colour: str, place: str, hour: str) -> str:
     said = rng.random()
     if said < 0.15:
         return f"a {label}" if label[0] not in "aeiou" else f"an {label}"

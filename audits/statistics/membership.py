@@ -112,18 +112,14 @@ def view_confidence(soft: NDArray[np.floating]) -> Floats:
     return np.divide(odds.sum(axis=1), count, out=np.full(len(odds), np.nan), where=count > 0)
 
 
-def caption_density(features: NDArray[np.floating], captions: NDArray[np.floating]) -> Floats:
-    """(n, V, d) features and (n, d) embeddings of the own captions to (n,) mean cosine of views to their caption.
+def caption_density(cosines: NDArray[np.floating]) -> Floats:
+    """(n, V) cosines of the views of an image with its own caption to (n,) their mean: the density to one point.
 
-    NaN without an answer, or where the caption is missing.
+    NaN without an answer, or without a caption.
     """
-    if captions.shape != (features.shape[0], features.shape[2]):
-        raise DensityError(f"Captions of {captions.shape} do not fit features of {features.shape}.")
-    given = _given(features) & np.isfinite(captions).all(axis=1)[:, None]
-    text = _of_length_one(np.nan_to_num(captions.astype(np.float64)))
-    views = _of_length_one(np.where(given[:, :, None], features, 0.0).astype(np.float64))
+    given = np.isfinite(cosines)
+    sums = np.where(given, cosines, 0.0).sum(axis=1, dtype=np.float64)
     count = given.sum(axis=1)
-    sums: Floats = np.einsum("nvd,nd->n", views, text)
     return np.divide(sums, count, out=np.full(len(sums), np.nan), where=count > 0)
 
 
@@ -179,11 +175,6 @@ def _per_pair(sums: Floats, given: Bools) -> Floats:
     count = given.sum(axis=1).astype(np.float64)
     pairs = count * (count - 1)
     return np.divide(sums, pairs, out=np.full(len(sums), np.nan), where=pairs > 0)
-
-
-def _of_length_one(values: Floats) -> Floats:
-    lengths = np.linalg.norm(values, axis=-1, keepdims=True)
-    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
 
 
 def _within_blocks(values: Floats, block_of: Ints) -> Floats:

@@ -33,12 +33,14 @@ class Limits:
 class Answers:
     """Answers to B images: features (B, d) float32, probabilities (B, k) float32, hard labels (B,) int64.
 
-    A level that the spec does not return is ``None``.
+    captions (B,) float32: cosines of the features with the embedding of the image's own caption, where captions were
+    sent. What the spec does not return, or nobody asked for, is ``None``.
     """
 
     features: NDArray[np.float32] | None
     soft: NDArray[np.float32] | None
     hard: NDArray[np.int64] | None
+    captions: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class SuspectInfo:
     network_namespace: bool
     file_wall: bool
     versions: dict[str, str]
+    reads_captions: bool = False  # by a text tower of its own, whose features lie beside those of images
 
     @property
     def levels(self) -> tuple[str, ...]:

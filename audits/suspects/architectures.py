@@ -36,6 +36,7 @@ class Encoder:
     channels: int
     parameters: int | None
     device: torch.device
+    reads_captions: bool = False  # the file holds a text tower, which `captions` opens when it is asked for
 
     def normalise(self, images: Tensor, out: Tensor | None = None) -> Tensor:
         """Grey levels (B, 3, S, S) from 0 to 255 to the network's input (B, C, S, S), written to `out` if given."""
@@ -236,11 +237,9 @@ class _ClipComputed(_Computed):
 
 
 def _open_clip(spec: ModelSpec, tensors: Tensors, device: torch.device) -> Encoder:
-    from audits.suspects.clip_models import image_tower, whole_model
+    from audits.suspects.clip_models import config_of, has_text_tower, image_tower, whole_model
 
-    config = spec.open_clip_config()
-    if spec.input_size is not None:
-        config["vision_cfg"]["image_size"] = spec.input_size
+    config = config_of(spec)
     if spec.channels != 3:
         raise SuspectError("architecture", "open_clip models take colour images (3 channels).")
     if spec.has_scores:
@@ -251,4 +250,5 @@ def _open_clip(spec: ModelSpec, tensors: Tensors, device: torch.device) -> Encod
         computed = _ClipComputed(image_tower(config, spec, tensors), spec, device)
     size = config["vision_cfg"].get("image_size", 224)
     side = size if isinstance(size, int) else size[0]
-    return _encoder(spec, computed, side, CLIP_MEAN, CLIP_DEVIATION, computed.parameters, device)
+    encoder = _encoder(spec, computed, side, CLIP_MEAN, CLIP_DEVIATION, computed.parameters, device)
+    return replace(encoder, reads_captions=has_text_tower(config, tensors))

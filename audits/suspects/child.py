@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audits.suspects.architectures import Encoder
+    from audits.suspects.captions import Captions
     from audits.suspects.inputs import Change, Inputs
     from audits.suspects.view_pixels import ViewMaker
 
@@ -44,6 +45,7 @@ class Child:
         self._encoder: Encoder | None = None
         self._inputs: Inputs | None = None
         self._views: ViewMaker | None = None
+        self._captions: Captions | None = None
         self._spec: ModelSpec | None = None
         self._limits = Limits()
 
@@ -69,7 +71,11 @@ class Child:
             return self._take_images(frame.header["name"], frame.arrays["images"], frame.header["more"]), {}
         if request == "forget":
             self._images.pop(frame.header["name"], None)
+            if self._captions is not None:
+                self._captions.forget(frame.header["name"])
             return {}, {}
+        if request == "captions":
+            return self._take_captions(frame), {}
         if request == "views":
             return self._take_views(frame), {}
         if request == "ask":
@@ -84,6 +90,7 @@ class Child:
 
         from audits.suspects.architectures import build
         from audits.suspects.inputs import Inputs
+        from audits.suspects.outputs import checked
 
         spec, self._limits = ModelSpec.from_json(header["spec"]), Limits(**header["limits"])
         torch.set_num_threads(self._limits.threads)
@@ -96,10 +103,14 @@ class Child:
             raise SuspectError("request", "This plan asks for a GPU and this machine has none.")
         self._spec = spec
         self._encoder = encoder = build(spec, Path(header["path"]), device, self._limits.threads)
+        if encoder.reads_captions and "features" in spec.returns:
+            from audits.suspects.captions import Captions
+
+            self._captions = Captions(spec, Path(header["path"]), encoder.device)
         size = encoder.input_size
         self._inputs = Inputs(encoder, self._limits.batch)
         grey = torch.full((1, 3, size, size), 127.5, device=encoder.device)
-        given = _checked(self._forward(encoder.normalise(grey)), spec)
+        given = checked(self._forward(encoder.normalise(grey)), spec)
         return {
             "input_shape": [encoder.channels, size, size],
             "mean": list(encoder.mean),
@@ -111,6 +122,7 @@ class Child:
             "network_namespace": self._walls.network_namespace,
             "file_wall": self._file_wall,
             "versions": _versions(spec),
+            "reads_captions": self._captions is not None,
         }
 
     def _take_images(self, name: str, images: np.ndarray, more: bool) -> dict[str, Any]:
@@ -137,10 +149,20 @@ class Child:
             raise SuspectError("request", "These views were drawn for images of another size.")
         return {"count": self._views.count}
 
+    def _take_captions(self, frame: Frame) -> dict[str, Any]:
+        name = frame.header["name"]
+        if self._captions is None:
+            raise SuspectError("request", "This model has no text tower that reads captions.")
+        if not self._images.get(name):
+            raise SuspectError("request", "These images were never sent to the suspect.")
+        self._captions.take(name, frame.arrays["texts"], len(self._images[name][0]))
+        return {}
+
     def _ask(self, frame: Frame) -> tuple[dict[str, Any], dict[str, Any]]:
         import torch
 
         from audits.suspects.inputs import to_device
+        from audits.suspects.outputs import checked
 
         encoder, spec = self._loaded(), self._spec
         assert spec is not None  # noqa: S101
@@ -157,10 +179,13 @@ class Child:
             given = self._forward(self._inputs.fill(held[0], indices, start, change))
             for name, rows in given.items():
                 found.setdefault(name, []).append(rows.clone())  # a network may hand back a part of its input
-        arrays = _checked({name: torch.cat(parts) for name, parts in found.items()}, spec)
+        answers = {name: torch.cat(parts) for name, parts in found.items()}
+        if self._captions is not None and frame.header["name"] in self._captions:
+            answers["captions"] = self._captions.cosines(frame.header["name"], indices, answers["features"])
+        arrays = checked(answers, spec)
         if "soft" in arrays and "hard" in spec.returns:
             arrays["hard"] = arrays["soft"].argmax(axis=1).astype(np.int64)
-        return {}, {name: array for name, array in arrays.items() if name in spec.returns}
+        return {}, {name: array for name, array in arrays.items() if name in (*spec.returns, "captions")}
 
     def _change(self, frame: Frame) -> Change | None:
         """What a request does to the images before the network sees them."""
@@ -192,6 +217,8 @@ class Child:
         """Answers to (B, C, S, S) network input, still on the device: "features" and "soft" as far as there are any."""
         import torch
 
+        from audits.suspects.outputs import likeliest
+
         encoder, spec = self._loaded(), self._spec
         assert spec is not None  # noqa: S101
         with torch.inference_mode():
@@ -203,41 +230,13 @@ class Child:
                 name = "labels" if name == "soft" else name
                 raise SuspectError("shape", f"The {name} have the shape {tuple(rows.shape)}; one row per image counts.")
         if "soft" in answers and spec.top_k is not None:
-            answers["soft"] = _likeliest(answers["soft"], spec.top_k)
+            answers["soft"] = likeliest(answers["soft"], spec.top_k)
         return answers
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
             raise SuspectError("request", "No model is loaded.")
         return self._encoder
-
-
-def _likeliest(soft: Tensor, count: int) -> Tensor:
-    """(B, k) probabilities with all but the `count` largest of every row set to zero."""
-    values, places = soft.topk(min(count, soft.shape[1]), dim=1)
-    named: Tensor = soft.new_zeros(soft.shape).scatter_(1, places, values)
-    return named
-
-
-def _checked(answers: dict[str, Tensor], spec: ModelSpec) -> dict[str, np.ndarray]:
-    """Answers as arrays; their numbers are checked here, once for all networks and requests."""
-    arrays: dict[str, np.ndarray] = {name: rows.cpu().numpy() for name, rows in answers.items()}
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
-    soft = arrays.get("soft")
-    if soft is not None:
-        sums = soft.sum(axis=1)
-        if soft.min() < -1e-4 or sums.max() > 1 + 1e-2:
-            raise SuspectError(
-                "numbers", "The labels are not probabilities; say in the description that they are logits."
-            )
-        if spec.top_k is None and sums.min() < 1 - 1e-2:
-            raise SuspectError(
-                "numbers",
-                f"The labels of an answer sum to {sums.min():.2f} instead of 1. If it leaves some out, say in the "
-                "description how many of the likeliest labels it names; if these are logits, say that.",
-            )
-    return arrays
 
 
 def _versions(spec: ModelSpec) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,13 +11,42 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audits.suspects.catalogue import reads_prompts
 from audits.suspects.errors import SuspectError
 from audits.suspects.spec import ModelSpec
 from audits.suspects.weights import Tensors, fill
 
 # Constants that OpenAI's own files keep beside the weights.
 _CONSTANTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
-_PROMPTS_AT_ONCE = 256
+_TEXTS_AT_ONCE = 256
+
+
+class TextTower:
+    """Reads texts with open_clip's own tokenizer, which ships with the package."""
+
+    def __init__(self, model: Any, text: dict[str, Any]) -> None:
+        """model: a whole one; text: its `text_cfg`."""
+        self._model, self._words = model, text.get("vocab_size", 49408)
+        self._tokenizer = SimpleTokenizer(
+            context_length=text.get("context_length", 77), **text.get("tokenizer_kwargs", {})
+        )
+
+    @torch.inference_mode()
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings (n, d) of length one. Raises SuspectError where words are missing."""
+        tokens = self._tokenizer(list(texts))
+        if int(tokens.max()) >= self._words:
+            raise SuspectError("architecture", "The text tower's vocabulary is smaller than open_clip's own tokenizer.")
+        parts = [self._model.encode_text(block, normalize=True) for block in tokens.split(_TEXTS_AT_ONCE)]
+        return torch.cat(parts).float()
+
+
+def config_of(spec: ModelSpec) -> dict[str, Any]:
+    """open_clip's configuration, at the input size that the spec asks for."""
+    config = spec.open_clip_config()
+    if spec.input_size is not None:
+        config["vision_cfg"]["image_size"] = spec.input_size
+    return config
 
 
 def image_tower(config: dict[str, Any], spec: ModelSpec, tensors: Tensors) -> nn.Module:
@@ -33,6 +62,26 @@ def image_tower(config: dict[str, Any], spec: ModelSpec, tensors: Tensors) -> nn
 
 def whole_model(config: dict[str, Any], spec: ModelSpec, tensors: Tensors) -> tuple[nn.Module, Tensor, float, float]:
     """Image tower, prompts' embeddings (k, d), and scale and bias of the similarities."""
+    model = _filled(config, spec, tensors)
+    prompts = _prompt_embeddings(TextTower(model, config["text_cfg"]), spec)
+    bias = 0.0 if model.logit_bias is None else float(model.logit_bias)
+    return model.visual, prompts, float(model.logit_scale.exp()), bias
+
+
+def has_text_tower(config: dict[str, Any], names: Iterable[str]) -> bool:
+    """Whether a file with tensors of these names holds a text tower that can read offline."""
+    return reads_prompts(config) and any(name.endswith("token_embedding.weight") for name in names)
+
+
+def text_tower(config: dict[str, Any], spec: ModelSpec, tensors: Tensors) -> TextTower:
+    """The text tower alone: images were answered by the other one, so that is not kept twice."""
+    model = _filled(config, spec, tensors)
+    model.visual = nn.Identity()
+    return TextTower(model, config["text_cfg"])
+
+
+def _filled(config: dict[str, Any], spec: ModelSpec, tensors: Tensors) -> Any:
+    """Both towers, in evaluation mode on the CPU."""
     config = {**config, "vision_cfg": {**config["vision_cfg"], "timm_model_pretrained": False}}
     custom = config.pop("custom_text", False)
     model: Any = _built(spec, lambda: (CustomTextCLIP if custom else CLIP)(**config))
@@ -44,24 +93,15 @@ def whole_model(config: dict[str, Any], spec: ModelSpec, tensors: Tensors) -> tu
         if name in tensors and target is not None and tensors[name].numel() == 1:
             tensors[name] = tensors[name].reshape(target.shape)
     fill(model, tensors, spec.architecture)
-    model.eval().requires_grad_(False)
-    prompts = _prompt_embeddings(model, config["text_cfg"], spec)
-    bias = 0.0 if model.logit_bias is None else float(model.logit_bias)
-    return model.visual, prompts, float(model.logit_scale.exp()), bias
+    return model.eval().requires_grad_(False)
 
 
 @torch.inference_mode()
-def _prompt_embeddings(model: Any, text: dict[str, Any], spec: ModelSpec) -> Tensor:
+def _prompt_embeddings(tower: TextTower, spec: ModelSpec) -> Tensor:
     """One direction per class: the mean of its templates' normalised embeddings, normalised again (Radford 2021)."""
-    length = text.get("context_length", 77)
-    tokenizer = SimpleTokenizer(context_length=length, **text.get("tokenizer_kwargs", {}))
     total: Tensor | None = None
     for template in spec.templates:
-        tokens = tokenizer([template.format(name) for name in spec.class_names])
-        if int(tokens.max()) >= text.get("vocab_size", 49408):
-            raise SuspectError("architecture", "The text tower's vocabulary is smaller than open_clip's own tokenizer.")
-        parts = [model.encode_text(block, normalize=True) for block in tokens.split(_PROMPTS_AT_ONCE)]
-        read = torch.cat(parts).float()
+        read = tower.read([template.format(name) for name in spec.class_names])
         total = read if total is None else total + read
     assert total is not None  # noqa: S101 - a spec with prompts has a template
     return functional.normalize(total, dim=1).clone()

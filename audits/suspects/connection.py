@@ -48,6 +48,7 @@ class ConnectionReport:
     images_asked: int
     repeats_exactly: bool
     identity: Identity
+    reads_captions: bool = False  # its file holds a text tower
 
     def to_json(self) -> dict[str, Any]:
         told = {name: list(item) if isinstance(item, tuple) else item for name, item in asdict(self).items()}
@@ -97,6 +98,7 @@ def check_connection(
     return ConnectionReport(
         info.input_shape, info.mean, info.deviation, info.feature_size, info.class_count, info.levels, info.parameters,
         info.device, info.versions, round(load_seconds, 2), round(statistics.median(speeds), 2), asked, exact, identity,
+        info.reads_captions,
     )  # fmt: skip
 
 

@@ -21,11 +21,10 @@ from audits.suspects.forked import ForkedProcess, surroundings
 from audits.suspects.identity import Identity, identity_of
 from audits.suspects.marks import AppliedMark
 from audits.suspects.protocol import ClosedError, Frame, LateError, Pipe, ProtocolError
+from audits.suspects.requests import blocks_of, check_mark, numbers_of, texts_of
 from audits.suspects.spec import ModelSpec
 from audits.suspects.views import AppliedViews
 from provenance.wording import duration, file_size
-
-_CHUNK_BYTES = 64 * 2**20
 
 
 class SandboxedModel:
@@ -42,6 +41,7 @@ class SandboxedModel:
         self.spec, self.limits = spec, limits or Limits()
         self._weights = Path(weights_path).resolve()
         self._counts: dict[str, int] = {}
+        self._captioned: set[str] = set()
         self._info: SuspectInfo | None = None
         self._process: ForkedProcess | None = None
 
@@ -74,7 +74,8 @@ class SandboxedModel:
         model's input once (see ``preparation``). A name that is sent again is replaced.
         """
         self._request({"do": "forget", "name": name})
-        blocks = list(_blocks(images))
+        self._captioned.discard(name)
+        blocks = list(blocks_of(images))
         if not blocks:
             raise SuspectError("request", "There are no images to send.")
         for place, block in enumerate(blocks):
@@ -86,16 +87,23 @@ class SandboxedModel:
         self, name: str, indices: Sequence[int] | NDArray[np.integer[Any]], mark: AppliedMark | None = None
     ) -> Answers:
         """Answers to the images ``indices`` of ``name``, each with ``mark`` in it where one is given."""
-        chosen = _numbers(indices)
+        chosen = numbers_of(indices)
         header: dict[str, Any] = {"do": "ask", "name": name}
         arrays: dict[str, NDArray[Any]] = {"indices": chosen}
         if mark is not None:
             patterns, placements = np.asarray(mark.patterns), np.asarray(mark.placements, dtype=np.float64)
-            _check_mark(patterns, placements, len(chosen))
+            check_mark(patterns, placements, len(chosen))
             header["settings"] = mark.settings_json
             arrays |= {"patterns": patterns, "placements": placements}
         reply = self._request(header, arrays)
-        return self._checked(reply.arrays, len(chosen))
+        return self._checked(name, reply.arrays, len(chosen))
+
+    def load_captions(self, name: str, captions: Sequence[str]) -> None:
+        """Send the captions of the images ``name``, in their order: answers bring each image's cosine with its own."""
+        if len(captions) != self._counts.get(name):
+            raise SuspectError("request", "Send one caption for every image, after the images.")
+        self._request({"do": "captions", "name": name}, {"texts": texts_of(captions)})
+        self._captioned.add(name)
 
     def load_views(self, views: AppliedViews) -> None:
         """Send the views in which images may be asked about; those sent before are replaced."""
@@ -105,11 +113,11 @@ class SandboxedModel:
         self, name: str, indices: Sequence[int] | NDArray[np.integer[Any]], views: NDArray[np.integer[Any]]
     ) -> Answers:
         """Answers to view ``views[i]`` of image ``indices[i]`` of ``name``: both (B,)."""
-        chosen, numbers = _numbers(indices), _numbers(views)
+        chosen, numbers = numbers_of(indices), numbers_of(views)
         if numbers.shape != chosen.shape:
             raise SuspectError("request", "Name one view for every image.")
         reply = self._request({"do": "ask", "name": name}, {"indices": chosen, "views": numbers})
-        return self._checked(reply.arrays, len(chosen))
+        return self._checked(name, reply.arrays, len(chosen))
 
     def identify(self) -> Identity:
         """By what the model is known again: its tensors, and its answers to the fixed noise images."""
@@ -192,18 +200,19 @@ class SandboxedModel:
             raise SuspectError("shape", "The suspect's process sent an answer that cannot be read.")
         return frame
 
-    def _checked(self, arrays: dict[str, NDArray[Any]], count: int) -> Answers:
+    def _checked(self, name: str, arrays: dict[str, NDArray[Any]], count: int) -> Answers:
         """The answers, if they are what the spec and the loaded model promised; the child is not trusted with it."""
-        wanted = {"features": self.info.feature_size, "soft": self.info.class_count, "hard": self.info.class_count}
-        for level in self.spec.returns:
-            rows, size = arrays.get(level), wanted[level]
-            shape = (count,) if level == "hard" else (count, size)
-            if rows is None or rows.shape != shape or rows.dtype != (np.int64 if level == "hard" else np.float32):
+        wanted = {"features": self.info.feature_size, "soft": self.info.class_count}
+        kinds = ("features", "soft", "hard", "captions")
+        for kind in (*self.spec.returns, *(("captions",) if name in self._captioned else ())):
+            rows = arrays.get(kind)
+            shape = (count, wanted[kind]) if kind in wanted else (count,)
+            if rows is None or rows.shape != shape or rows.dtype != (np.int64 if kind == "hard" else np.float32):
                 have = None if rows is None else rows.shape
-                raise SuspectError("shape", f"The model answered {level} of the shape {have} instead of {shape}.")
-            if level != "hard" and not np.isfinite(rows).all():
+                raise SuspectError("shape", f"The model answered {kind} of the shape {have} instead of {shape}.")
+            if kind != "hard" and not np.isfinite(rows).all():
                 raise SuspectError("numbers", "The model answered with values that are not numbers (NaN or infinity).")
-        return Answers(*(arrays.get(level) for level in ("features", "soft", "hard")))
+        return Answers(*(arrays.get(kind) for kind in kinds))
 
     def _watch(self) -> None:
         """Called about once a second while waiting: a child that holds too much memory is ended."""
@@ -261,39 +270,3 @@ class SandboxedModel:
 def _has_gpu(limits: Limits) -> bool:
     """Whether the child will reserve a GPU's address space, without asking torch."""
     return limits.device != "cpu" and Path("/dev/nvidiactl").exists()
-
-
-def _numbers(values: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    numbers = np.asarray(values, dtype=np.int64)
-    if numbers.ndim != 1 or len(numbers) == 0:
-        raise SuspectError("request", "Ask about at least one image.")
-    return numbers
-
-
-def _check_mark(patterns: NDArray[Any], placements: NDArray[Any], count: int) -> None:
-    if patterns.dtype != np.uint8 or patterns.ndim < 2 or len(patterns) not in (1, count):
-        raise SuspectError("request", "A mark has one pattern for all images, or one for each.")
-    if placements.ndim != 2 or placements.shape[1] != 2 or len(placements) not in (1, count):
-        raise SuspectError("request", "A mark has one place for all images, or one for each.")
-    if not (np.isfinite(placements).all() and (placements >= 0).all() and (placements < 1).all()):
-        raise SuspectError("request", "Places are fractions from 0 up to, but not including, 1.")
-
-
-def _blocks(images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Any:
-    """Split images into arrays (n, H, W, 3) of bounded size; neighbours of one size travel together."""
-    if isinstance(images, np.ndarray):
-        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-            raise SuspectError("request", "Images come as an array (N, H, W, 3) of bytes.")
-        step = max(1, _CHUNK_BYTES // max(1, int(np.prod(images.shape[1:]))))
-        yield from (images[start : start + step] for start in range(0, len(images), step))
-        return
-    run: list[NDArray[np.uint8]] = []
-    for image in images:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise SuspectError("request", "Every image is an array (H, W, 3) of bytes.")
-        if run and (run[0].shape != image.shape or (len(run) + 1) * image.size > _CHUNK_BYTES):
-            yield np.stack(run)
-            run = []
-        run.append(image)
-    if run:
-        yield np.stack(run)

@@ -18,6 +18,7 @@ class Given:
     features: np.ndarray | None
     soft: np.ndarray | None
     hard: np.ndarray | None = None
+    captions: np.ndarray | None = None
 
 
 class LinearModel:

@@ -47,9 +47,14 @@ def noise(rng: np.random.Generator) -> np.ndarray:
 
 
 def make_version(
-    world: World, per_class: int = 50, name: str = "Woods", seed: int = 7, pixels: Pixels = noise
+    world: World,
+    per_class: int = 50,
+    name: str = "Woods",
+    seed: int = 7,
+    pixels: Pixels = noise,
+    caption: Callable[[np.random.Generator], str | None] = lambda rng: None,
 ) -> Version:
-    """So many pictures of every class, plain noise unless told otherwise."""
+    """So many pictures of every class, plain noise and without captions unless told otherwise."""
     dataset = Dataset.objects.create(organisation=world.owner, name=name, created_by=world.rights_holder)
     version = Version.objects.create(
         dataset=dataset,
@@ -65,7 +70,7 @@ def make_version(
     rows = []
     for label in CLASSES:
         for number in range(per_class):
-            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels(rng), label))
+            rows.append(_write(version.files_folder / label / f"{number:03d}.png", pixels(rng), label, caption(rng)))
     manifest_of(version.manifest_folder, rows)
     with Manifest(version.manifest_folder) as manifest:
         version.root, version.facts = manifest.root, manifest.facts
@@ -74,14 +79,14 @@ def make_version(
     return version
 
 
-def _write(path: Path, pixels: np.ndarray, label: str) -> tuple[Entry, int, int]:
+def _write(path: Path, pixels: np.ndarray, label: str, caption: str | None) -> tuple[Entry, int, int]:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     data = stream.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    entry = Entry(f"{label}/{path.name}", len(data), digest, "PNG", SIDE, SIDE, "RGB", label=label)
+    entry = Entry(f"{label}/{path.name}", len(data), digest, "PNG", SIDE, SIDE, "RGB", label=label, caption=caption)
     return entry, zlib.crc32(data), path.stat().st_mtime_ns
 
 

@@ -15,7 +15,7 @@ from audits.services.demo.main_job import CLEAN, MARKED, RECIPIENTS, write_archi
 from audits.services.demo.people import ORGANISATION, DemoError, ensure_people
 from provenance.models import Dataset, Organisation, Release, Role, User, Version
 
-MINIATURE = ("--here", "--images", "200", "--epochs", "1", "--probes", "12", "--group-images", "4")
+MINIATURE = ("--here", "--images", "600", "--epochs", "1", "--probes", "12", "--group-images", "4")
 MINIATURE += ("--permutations", "5000", "--references", "0")
 
 
@@ -112,6 +112,9 @@ def test_a_miniature_goes_all_the_way_and_a_second_start_reuses_it():
     assert set(first["releases"]) == set(RECIPIENTS)
     assert [audit["suspect"] for audit in first["audits"]] == [MARKED, CLEAN]
     assert all(audit["conclusion"] for audit in first["audits"])
+    for audit in first["audits"]:
+        assert all(set(sets) == {"marks", "images at home"} for sets in audit["p_of_sets"].values())
+    assert all(release.facts["withheld"]["images_at_home"] >= 20 for release in Release.objects.all())
     assert Report.objects.filter(state=Report.State.ISSUED).count() == 2
     counted = (Dataset, Version, Release, Training, Plan, Audit, Report, User)
     before = [model.objects.count() for model in counted]
@@ -128,6 +131,8 @@ def test_the_whole_demo_finds_the_marked_model_and_clears_the_other():
     answer = run_demo("--here")
     assert [audit["conclusion"] for audit in answer["audits"]] == ["evidence", "no_evidence"]
     marked, clean = (audit["p"] for audit in answer["audits"])
+    of_sets = answer["audits"][0]["p_of_sets"][RECIPIENTS[0]]
+    assert max(of_sets.values()) < 0.01  # marks and images at home tell it, each by itself
     assert marked[RECIPIENTS[0]] < 1e-3
     assert min(clean.values()) > 0.01
     seeds = [training.settings["recipe"]["seed"] for training in Training.objects.all()]

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from audits.models import RegisteredModel, Training
+from audits.pilots.precision import bfloat16_is_fast
 from tests.audits.builders_trainings import scenes_version
 
 pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
@@ -61,3 +62,10 @@ def test_clip_keeps_its_own_network_and_size(version, capsys, no_worker):
 def test_what_does_not_fit_is_refused_before_anything_is_queued(version, capsys, no_worker, options, word):
     assert word in refused(capsys, version.pk, "--name", "Wrong", *options)
     assert not Training.objects.exists()
+
+
+def test_bfloat16_is_warned_of_where_it_would_be_emulated(version, capsys, no_worker):
+    call_command("train_model", str(version.pk), "--name", "Half", "--method", "clip", "--bfloat16", *QUICK)
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["settings"]["recipe"]["bfloat16"] is True
+    assert ("leave out --bfloat16" in said.err) is not bfloat16_is_fast()

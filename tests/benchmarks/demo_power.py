@@ -1,6 +1,7 @@
 """How often the demo finds the marked model and clears the others: fresh keys and fresh seeds for every row.
 
-Every row trains one model on a marked copy and one on the unmarked original, with the demo's own recipe. References
+Every row trains one model on a copy that bears marks and lacks images, and one on the whole unmarked original, with
+the demo's own recipe. References
 of a row are clean models of the rows after it, so no seed is shared within an audit. Beyond the table, every clean
 model is audited against every key: its p-values should look uniform.
 
@@ -44,6 +45,7 @@ from audits.suspects import Answers, AppliedMark
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
 from provenance.marks import MarkSecret, MarkSettings, family_for, plan_groups
+from tests.benchmarks.demo_home import Home, home_scores, home_test, left_home
 
 SIDE = TINY_CLIP["vision_cfg"]["image_size"]
 GROUPS = len(procedural.CLASSES)
@@ -73,20 +75,23 @@ def decoded(data: bytes, side: int = SIDE) -> np.ndarray:
 
 
 class Release(NamedTuple):
-    """A marked copy: its secret, and everything an audit of it asks about."""
+    """A copy: its secrets, and everything an audit of it asks about."""
 
     secret: MarkSecret
+    home: Home
     pairs: TrainingSet
     question: Question
     psnr: float
 
 
 def release(row: int, files: list[File], clean: np.ndarray, settings: MarkSettings) -> Release:
-    """The marked copy of row's key, and its question: probes and group images are never candidates for marks."""
+    """The copy of row's key, and its question: probes and group images are never candidates for marks, and none of
+    them stands in a block in which one stayed home."""
     key, beacon = (hashlib.sha256(f"demo power {what} {row}".encode()).digest() for what in ("key", "beacon"))
     secret = MarkSecret.derive(key, beacon, settings)
     plan = plan_groups(files, settings.group_by, settings.groups, settings.share)
-    candidates = secret.candidates(files, [group.images for group in plan.groups])
+    home = left_home(key, beacon, [file.label for file in files])
+    candidates = secret.candidates(files, [group.images for group in plan.groups], home.reserved)
     images, psnrs = clean.copy(), []
     for group in candidates:
         pattern = secret.patterns[secret.pattern_of_group[group.group]]
@@ -102,7 +107,7 @@ def release(row: int, files: list[File], clean: np.ndarray, settings: MarkSettin
             images[candidate.position] = decoded(marked.data)
             psnrs.append(marked.psnr)
             done += 1
-    excluded = {candidate.position for group in candidates for candidate in group.images}
+    excluded = home.reserved.union(candidate.position for group in candidates for candidate in group.images)
     probes = secret.probes(files, demonstration.PROBES, excluded)
     of_groups = secret.group_images(files, demonstration.GROUP_IMAGES, excluded)
     question = Question(
@@ -112,8 +117,9 @@ def release(row: int, files: list[File], clean: np.ndarray, settings: MarkSettin
         group_of=np.repeat(np.arange(GROUPS), [len(group) for group in of_groups]),
         marks=Marks(settings.to_json(), secret.patterns, secret.placements(files[i].sha256 for i in probes)),
     )
-    captions = tuple(file.caption for file in files)
-    return Release(secret, TrainingSet(images, captions), question, float(np.mean(psnrs)))
+    kept = np.delete(np.arange(len(files)), home.at_home)
+    pairs = TrainingSet(images[kept], tuple(files[place].caption for place in kept))
+    return Release(secret, home, pairs, question, float(np.mean(psnrs)))
 
 
 class InProcess:
@@ -217,10 +223,27 @@ def main() -> None:
             f"row {row}: {spent:.0f} s, {spent_clean:.0f} s; accuracy {accuracy(suspect):.2f} marked, "
             f"{accuracy(other):.2f} clean; PSNR {of.psnr:.1f} dB; p {', '.join(f'{p:.1g}' for p in alone)}"
         )
+    at_home(suspects, cleans, releases, clean, captions)
     asked = Asked(releases)
     table(suspects, cleans, asked)
     nulls(cleans, asked)
     say(f"\n{time.monotonic() - started:.0f} s in all.")
+
+
+def at_home(
+    suspects: list[CLIP], cleans: list[CLIP], releases: list[Release], clean: np.ndarray, captions: tuple[str, ...]
+) -> None:
+    """One line per key and model: z and p of what stayed home, by both scores, without and with references."""
+    say("\n| key and seeds | suspect | score | z | p | z, references | p, references |\n|---|---|---|---|---|---|---|")
+    for row, of in enumerate(releases):
+        others = [cleans[(row + step) % len(cleans)] for step in range(1, demonstration.REFERENCES + 1)]
+        references = [home_scores(other, of.home, clean, captions) for other in others if other is not cleans[row]]
+        for name, model in (("copy", suspects[row]), ("original", cleans[row])):
+            own = home_scores(model, of.home, clean, captions)
+            alone, beside = home_test(own, of.home, clean), home_test(own, of.home, clean, references)
+            for score, (z, p) in alone.items():
+                more = " | ".join(f"{value:.2g}" for value in beside[score]) if references else "– | –"
+                say(f"| {row + 1} | {name} | {score} | {z:.1f} | {p:.2g} | {more} |")
 
 
 class Asked:

@@ -7,11 +7,13 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.urls import reverse
 
-from audits.models import Audit
+from audits.judging.result import CombinedResult
+from audits.models import Audit, AuditRow
 from audits.services.demo.main_job import Demo, DemoResult, DemoSize
 from audits.services.demo.people import DemoPerson, ensure_people
 from provenance.errors import TouchmarkError
 from provenance.management.base import TouchmarkCommand
+from provenance.marks.withheld import WITHHELD
 from provenance.models import Job, Role, User, WorkerSeen
 from provenance.services.jobs import worker
 from provenance.wording import duration, p_value
@@ -22,7 +24,8 @@ SILENT_SECONDS = 45  # queued for so long without a worker: say that one is miss
 
 class Command(TouchmarkCommand):
     help = (
-        "Set up a demo: invented people and images, two marked copies, four small models, two audits, two reports. "
+        "Set up a demo: invented people and images, two copies that bear marks and lack images, four small models, two "
+        "audits, two reports. "
         "Start it by “make demo”, or while the instance runs; a second start reuses what the first one made."
     )
     acts_for_a_person = False
@@ -85,6 +88,8 @@ class Command(TouchmarkCommand):
                     f"    copy for {row.release.recipient}: p {p_value(row.p)}, "
                     f"corrected {p_value(row.p_corrected)}, smallest reachable {p_value(row.smallest_p)}"
                 )
+                for name, p in _sets(row).items():
+                    self._say(f"      {name}: p {p_value(p)}")
             self._say(f"    Audit   {_link('audit_detail', audit)}")
             self._say(f"    Report  {_link('report_detail', report)}")
 
@@ -143,6 +148,14 @@ def _as_json(people: dict[str, DemoPerson], result: DemoResult, seconds: float) 
     }
 
 
+def _sets(row: AuditRow) -> dict[str, float]:
+    """What every mark set of a copy says by itself."""
+    found, level = row.found, row.audit.plan.level
+    sets = found.sets if isinstance(found, CombinedResult) else ()
+    named = {"images at home" if one.family == WITHHELD else "marks": one for one in sets}
+    return {name: one.scored[level].p for name, one in named.items() if level in one.scored}
+
+
 def _audit_json(audit: Audit) -> dict[str, Any]:
     rows = audit.rows.select_related("release")
     return {
@@ -150,4 +163,5 @@ def _audit_json(audit: Audit) -> dict[str, Any]:
         "suspect": audit.plan.suspect.name,
         "conclusion": audit.conclusion,
         "p": {row.release.recipient: row.p for row in rows},
+        "p_of_sets": {row.release.recipient: _sets(row) for row in rows},
     }

@@ -43,6 +43,8 @@ class Command(TouchmarkCommand):
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
+        if options["bfloat16"]:
+            self._warn_of_emulation()
         training = starting.start(
             options["name"],
             get_visible(Version, user, options["version"]),
@@ -59,6 +61,14 @@ class Command(TouchmarkCommand):
         model = str(training.model.pk) if training.model else None
         told = {"training": str(training.pk), "job": str(training.job_id), "state": training.state, "model": model}
         return told | {"settings": training.settings, "curve": training.curve}
+
+    def _warn_of_emulation(self) -> None:
+        from audits.pilots.precision import bfloat16_is_fast  # torch
+
+        if not bfloat16_is_fast():
+            self.stderr.write(
+                "This processor has no bfloat16: torch emulates it, many times slower; leave out --bfloat16 here."
+            )
 
     def _settings(self, options: dict[str, Any]) -> TrainingSettings:
         names = ("epochs", "batch_size", "learning_rate", "threads", "bfloat16", "compiled")

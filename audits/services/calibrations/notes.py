@@ -25,6 +25,8 @@ from provenance.models import User
 
 LOOKED_THROUGH = 50  # finished calibrations, newest first, among which an audit's own is looked for
 
+UNLIKE_DENSITY = {"confidence": "confidence", "caption": "density to the own caption"}  # scores of images at home
+
 
 def sentence(table: CalibrationTable) -> str:
     """Whether the tests keep their error rate, for people."""
@@ -191,7 +193,7 @@ def _unlike_two_blocks(mark: MarkSettings) -> Iterator[str]:
 
 def _unlike_four_alternatives(plan: Plan, withheld: WithheldSettings) -> Iterator[str]:
     own = [f"has {withheld.block_size}"] if withheld.block_size != BLOCK_SIZE else []
-    own += ["is tested by confidence"] if plan.membership_score == "confidence" else []
+    own += [f"is tested by {by}"] if (by := UNLIKE_DENSITY.get(plan.membership_score)) else []
     if own:
         yield (
             f"“{CHOICE}” is the nearest calibrated test: each of its blocks has {BLOCK_SIZE} alternatives, and density "

@@ -19,9 +19,10 @@ from audits.services.reports import issuing
 from audits.services.runs import queueing
 from audits.services.trainings import starting
 from provenance import wording
-from provenance.marks import MarkSets
+from provenance.blocking.rule import BlockRule
+from provenance.marks import MarkSets, WithheldSettings
 from provenance.models import Dataset, Job, Release, Role, User, Version
-from provenance.services import datasets, near_duplicates, releases, uploads
+from provenance.services import blockings, datasets, near_duplicates, releases, uploads
 from provenance.services.jobs import queue
 
 DATASET = "Picture-book scenes"
@@ -38,6 +39,7 @@ class DemoSize:
 
     images: int = demonstration.IMAGES
     epochs: int = 0  # 0: the recipe's own
+    home: float = demonstration.HOME
     probes: int = demonstration.PROBES
     group_images: int = demonstration.GROUP_IMAGES
     permutations: int = demonstration.PERMUTATIONS
@@ -106,15 +108,16 @@ class Demo:
         return version
 
     def releases(self, version: Version) -> list[Release]:
-        """One marked copy for each recipient, each with a key of its own."""
+        """One copy for each recipient, with a key of its own: marks are struck into some images, and some stay home."""
         owner = self._person(Role.RIGHTS_HOLDER)
         made = list(version.releases.filter(recipient__in=RECIPIENTS))
         missing = [name for name in RECIPIENTS if name not in {release.recipient for release in made}]
         if missing:
             self._count_near_duplicates(version)
-            self.say(f"Striking marks into copies for {' and '.join(missing)} …")
-            marks = near_duplicates.leaving_out(version, MarkSets((demonstration.mark_settings(),)))
-            made += releases.make_releases(version, missing, marks, by=owner)
+            home = self._blocks(version)
+            self.say(f"Striking marks into copies for {' and '.join(missing)}, and leaving images of each home …")
+            marks = near_duplicates.leaving_out(version, MarkSets((demonstration.mark_settings(), home)))
+            made += releases.make_releases(version, missing, marks, by=owner, outlets=Release.Outlets.KEPT)
         self._end([release.job for release in made])
         found = {release.recipient: release for release in version.releases.filter(recipient__in=RECIPIENTS)}
         return [found[name] for name in RECIPIENTS]
@@ -124,6 +127,14 @@ class Demo:
             self.say("Looking for near-duplicates, which stay unmarked …")
             self._end([near_duplicates.order_count(version, by=self._person(Role.RIGHTS_HOLDER))])
             version.refresh_from_db()
+
+    def _blocks(self, version: Version) -> WithheldSettings:
+        """Of each block of alike images the keys pick one that stays home."""
+        if not version.blockings.exists():
+            self.say("Making blocks of images that are alike …")
+            self._end([blockings.order_blocks(version, BlockRule(), by=self._person(Role.RIGHTS_HOLDER))])
+        made = version.blockings.earliest("created_at")
+        return WithheldSettings(made.digest, made.block_size, self.size.home)
 
     def trainings(self, version: Version, leaked: Release) -> list[Training]:
         """One model on the leaked copy, the others on the unmarked original; every seed is drawn anew.
@@ -176,6 +187,8 @@ class Demo:
                 probes=self.size.probes,
                 group_images=self.size.group_images,
                 permutations=self.size.permutations,
+                views=demonstration.VIEWS,
+                membership_score=demonstration.MEMBERSHIP_SCORE,
                 alpha=demonstration.ALPHA,
             )
             plan = drafting.save_draft(values, by=auditor)

@@ -8,6 +8,7 @@ from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
 from audits.planning.claims import same_recipient
 from audits.planning.exposure import MOST_KEPT
 from audits.services.models.identity import names_of
+from audits.services.plans.captions import check_captions
 from audits.services.plans.reference_checks import check_rigged_references_are_told
 from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of, withheld_of
 from audits.services.plans.withheld import check_blocks, check_parts, most_references_of_choice
@@ -34,6 +35,7 @@ def check(values: PlanValues) -> None:
     refused = next(_refusals(values), None)
     if refused is not None:
         raise PlanError(refused)
+    check_captions(values)
     check_rigged_references_are_told(values)
     marked = max(release.marked_count for release in values.releases)
     if sets_of(values.releases[0]) and values.probes > values.version.file_count - marked:

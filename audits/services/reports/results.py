@@ -153,10 +153,11 @@ def membership_facts(tested: list[Tested]) -> Iterator[Membership]:
         for part in one.parts:
             for level, found in part.shown.scored.items():
                 for test in found.scores if isinstance(found, ChoiceLevel) else ():
+                    assert test.score != "omnibus"  # noqa: S101 - those are single ones
                     yield Membership(
                         release=part.label,
                         level=level,
-                        score="confidence" if test.score == "confidence" else "density",
+                        score=test.score,
                         published=test.published or 0.0,
                         at_home=test.at_home or 0.0,
                         auc=test.auc or 0.0,

@@ -8,7 +8,8 @@ from provenance import wording
 SCORE_NAMES = {
     "density": "Density of views",
     "confidence": "Confidence",
-    "omnibus": "The more telling of both",
+    "caption": "Density to the own caption",
+    "omnibus": "The most telling of all",
 }
 
 

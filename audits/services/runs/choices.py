@@ -18,6 +18,7 @@ from audits.judging.membership import MembershipScores, membership_levels
 from audits.judging.result import CHOICE, ChoiceResult
 from audits.models import Plan, RegisteredModel
 from audits.planning.exposure import places_asked
+from audits.services.plans.frozen import OWN_CAPTIONS
 from audits.services.plans.values import PlanError, withheld_of
 from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenOfSet, Files
@@ -49,20 +50,27 @@ VIEWS = "views"  # the purpose of what a plan's digest draws
 class ChosenAlternatives(ChosenOfSet):
     """What the key of a release chose to stay home, and the images it chose among, published ones and others alike.
 
-    A secret: it exists inside the job only. files: the n alternatives, block by block.
+    A secret: it exists inside the job only. files: the n alternatives, block by block; captions: theirs, where the plan
+    asks about them.
     """
 
     files: Files = field(repr=False)
     choice: Blocks = field(repr=False)
     wrong: Blocks | None = field(repr=False)
+    captions: list[str | None] | None = field(repr=False)
 
     family = WITHHELD
     association = CHOICE
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the content digests of the alternatives, whichever stayed home; logged before any question."""
-        return hashlib.sha256(canonical_json([sha256 for _, sha256 in self.files])).hexdigest()
+        """SHA-256 over what is asked about, whichever stayed home; logged before any question.
+
+        Of the alternatives' content digests and, where the plan asks about them, of their captions.
+        """
+        contents = [sha256 for _, sha256 in self.files]
+        asked = contents if self.captions is None else [contents, self.captions]
+        return hashlib.sha256(canonical_json(asked)).hexdigest()
 
 
 def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[ChosenAlternatives]:
@@ -75,11 +83,12 @@ def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[Chose
     with Manifest(release.version.manifest_folder) as manifest:
         if manifest.root != release.version.root:
             raise PlanError("The manifest on disk is not the one that this version was registered with.")
-        entries = (manifest.entry(int(position)) for position in chosen.positions)
-        files = [(folder / entry.path, entry.sha256) for entry in entries]
+        entries = [manifest.entry(int(position)) for position in chosen.positions]
+    files = [(folder / entry.path, entry.sha256) for entry in entries]
+    captions = [entry.caption for entry in entries] if plan.frozen.get(OWN_CAPTIONS) else None
     sets = len(release.key.mark_sets)
     wrong = wrong_choice(blocks, plan.digest, str(release.pk)) if plan.wrong_key_control else None
-    return [ChosenAlternatives(release, sets - 1, sets, files, blocks, wrong)]
+    return [ChosenAlternatives(release, sets - 1, sets, files, blocks, wrong, captions)]
 
 
 def asked_choice(plan: Plan, release: Release) -> KeyedChoice:
@@ -111,7 +120,7 @@ def ask(
     drawn = drawn_views(ViewSettings(plan.views, plan.smallest_crop), philox_from(plan.digest, VIEWS))
     for chosen in chosen_sets:
         subject = f"{model.asked_as} {chosen.release.pk} {plan.digest} {asked.audit.nonce}"
-        question = ViewQuestion(subject, _images(asked, chosen, size), applied(drawn, size))
+        question = ViewQuestion(subject, _images(asked, chosen, size), applied(drawn, size), chosen.captions)
         asked.ask(chosen, model, question, session, images)
 
 

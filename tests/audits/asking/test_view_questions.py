@@ -105,6 +105,37 @@ def test_answers_to_another_question_are_refused(tmp_path):
             ask(Remembering(1), other, tmp_path)
 
 
+class Reading(Remembering):
+    """Its cosine with a caption is the caption's length over a hundred."""
+
+    def load_captions(self, name, captions):
+        assert len(captions) == len(self.images)
+        self.lengths = np.array([len(caption) for caption in captions], np.float32) / 100
+
+    def answer_views(self, name, indices, views):
+        return replace(super().answer_views(name, indices, views), captions=self.lengths[indices])
+
+
+def test_captions_go_out_with_their_images_and_missing_ones_stay_missing(tmp_path):
+    captions = [None if number % 7 == 0 else "x" * (number % 90) for number in range(COUNT)]
+    question = replace(view_question(alternatives(COUNT)), captions=captions)
+    found = whole(ask(Reading(1), question, tmp_path), "captions")
+    assert found.shape == (COUNT, VIEWS, 1)
+    for number, caption in enumerate(captions):
+        wanted = np.nan if caption is None else len(caption) / 100
+        np.testing.assert_allclose(found[number, :, 0], wanted, atol=1e-6)
+
+
+def test_other_captions_are_another_question_and_models_without_a_text_tower_are_refused(tmp_path):
+    plain = view_question(alternatives(20))
+    captioned = replace(plain, captions=["a"] * 20)
+    assert len({plain.digest, captioned.digest, replace(plain, captions=["b"] * 20).digest}) == 3
+    with pytest.raises(MeasuringError, match="captions"):
+        ask(Remembering(1), captioned, tmp_path)
+    with pytest.raises(MeasuringError, match="caption"):
+        replace(plain, captions=["a"] * 19)
+
+
 def test_views_must_fit_the_images():
     question = view_question(alternatives(20))
     with pytest.raises(MeasuringError):

@@ -175,6 +175,33 @@ def test_an_omnibus_takes_the_most_telling_score_and_pays_for_the_choice(scores_
     assert judged(suspect, level="features", rules=rules).without.score == "density"
 
 
+def captioned(scores, telling: float, seed: int = 0) -> MembershipScores:
+    """With cosines to captions, larger by `telling` where an image was published."""
+    cosines = np.random.default_rng(seed).normal(size=BLOCKS * SIZE)
+    cosines[np.setdiff1d(np.arange(BLOCKS * SIZE), CHOICE.home)] += telling
+    return MembershipScores({**scores["features"].scores, "caption": cosines}, 0)
+
+
+def test_captions_count_where_the_plan_says_so_and_in_an_omnibus(scores_of):
+    suspect = {"features": captioned(scores_of(2), telling=2)}
+    by_caption = judged(suspect, rules=replace(RULES, score="caption"))
+    assert (by_caption.without.score, by_caption.p) == ("caption", by_caption.scores[1].p)
+    assert by_caption.p < 1e-6 < judged(suspect).p
+    most = judged(suspect, rules=replace(RULES, score="omnibus"))
+    assert (most.without.score, most.without.z) == ("omnibus", pytest.approx(by_caption.without.z))
+    innocent = {"features": captioned(scores_of(2), telling=0)}
+    assert judged(innocent, rules=replace(RULES, score="caption")).p > 0.01
+
+
+def test_a_score_that_a_reference_does_not_have_is_no_score_of_the_plan(scores_of):
+    suspect = {"features": captioned(scores_of(2), telling=2)}
+    found = judged(suspect, {"silent": scores_of(12)}, rules=replace(RULES, score="omnibus"))
+    assert [test.score for test in found.scores] == ["density"]
+    assert found.without.score == found.with_references.score == "density"
+    reading = {"reading": {"features": captioned(scores_of(12), telling=0, seed=1)}}
+    assert [test.score for test in judged(suspect, reading).scores] == ["density", "caption"]
+
+
 def test_missing_answers_are_counted_and_weaken_never_more(scores_of):
     suspect = scores_of(1, PUBLISHED)["features"]
     gaps = suspect.scores["density"].copy()

@@ -39,9 +39,17 @@ def test_scenes_are_square_images_of_the_size_asked_for(size):
 
 def test_captions_name_exactly_one_class_with_the_right_article():
     for scene in procedural.scenes(3, 200):
-        words = scene.caption.split()
+        words = scene.caption.replace(",", "").split()
         assert [name for name in procedural.CLASSES if name in words] == [scene.label]
         assert words[0] == ("an" if words[1][0] in "aeiou" else "a")
+
+
+def test_most_captions_end_with_a_title_that_tells_nothing_of_the_picture():
+    titles = [scene.caption.partition(", ")[2] for scene in procedural.scenes(3, 300)]
+    given = [title for title in titles if title]
+    assert 160 < len(given) < 240
+    assert len(set(given)) > 0.9 * len(given)
+    assert not {word for title in given for word in title.split()} & set(procedural.CLASSES)
 
 
 def test_things_are_drawn_large_enough_to_be_seen():

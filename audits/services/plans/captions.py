@@ -1,0 +1,51 @@
+"""Whether an audit of images at home asks about their captions: the version has some, and every model reads them."""
+
+from audits.models import RegisteredModel
+from audits.services.plans.values import PlanError, PlanValues
+
+CAPTION = "caption"
+
+
+def reads_captions(model: RegisteredModel) -> bool:
+    """As its connection test said; a model with prompts has read texts there, whenever that was."""
+    spec = model.model_spec
+    if spec.family != "open_clip" or "features" not in spec.returns:
+        return False
+    return spec.has_scores or bool(model.connection and model.connection.get("reads_captions"))
+
+
+def asks_about_captions(values: PlanValues) -> bool:
+    """Of all models or of none, so that every reference can be taken out of every score."""
+    if not values.has_withheld or not values.version.facts.get("captioned"):
+        return False
+    return all(reads_captions(model) for model in (values.suspect, *values.references))
+
+
+def check_captions(values: PlanValues) -> None:
+    """Raises PlanError where captions are to decide and cannot."""
+    if values.membership_score != CAPTION or not values.has_withheld:
+        return
+    if not values.version.facts.get("captioned"):
+        raise PlanError(
+            "This version has no captions, so no model can be asked about them. Choose another score of images at "
+            "home, or a version with a CSV that has a caption column."
+        )
+    if "features" not in values.primary_levels:
+        raise PlanError("How close answers come to captions is a matter of features. Let them decide, too.")
+    for model in (values.suspect, *values.references):
+        if not reads_captions(model):
+            raise PlanError(_why_not(model))
+
+
+def _why_not(model: RegisteredModel) -> str:
+    spec, other = model.model_spec, "choose another score of images at home."
+    if spec.family == "open_clip" and "features" in spec.returns and "reads_captions" not in (model.connection or {}):
+        return (
+            f"It is not known whether {model.name} has a text tower that reads captions. Run its connection test, "
+            f"or {other}"
+        )
+    is_suspect = model.role == RegisteredModel.ModelRole.SUSPECT
+    return (
+        f"{model.name} has no text tower that reads captions beside its features. "
+        f"{'C' if is_suspect else 'Leave this reference out, or c'}{other[1:]}"
+    )

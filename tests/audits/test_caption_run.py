@@ -1,0 +1,94 @@
+"""Audits of images at home by their captions: who is found, what a plan refuses, and that no caption is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from audits.report.definitions import definitions
+from audits.report.facts import ReportFacts
+from audits.services.plans.values import PlanError
+from audits.services.reports import issuing
+from audits.services.results.as_json import as_json
+from audits.services.runs import queueing
+from tests.audits.builders_captions import captioned_version, clip_weights, published, register_clip
+from tests.audits.builders_choice_runs import locked_plan, make_version, register, remembering, withheld_release
+from tests.known_keys import known_keys
+
+pytestmark = [pytest.mark.suspect, pytest.mark.long, pytest.mark.django_db(transaction=True)]
+
+
+def run(world, plan):
+    audit = queueing.queue(plan, by=world.auditor)
+    audit.refresh_from_db()
+    assert (audit.state, audit.job.reason) == ("done", "")
+    return audit
+
+
+def test_a_model_that_knows_captions_by_heart_is_found_and_an_innocent_one_is_not(world, sign_in):
+    with known_keys(1):
+        release = withheld_release(world, captioned_version(world))
+    learnt = published(release)
+    guilty = register_clip(world, "guilty", clip_weights(1, learnt))
+    innocent = register_clip(world, "innocent", clip_weights(2))
+    reference = register_clip(world, "reference", clip_weights(3), "reference")
+    plan = locked_plan(world, [release], guilty, references=[reference], membership_score="caption")
+    assert (plan.frozen["membership_score"], plan.frozen["own_captions"]) == ("caption", True)
+    audit = run(world, plan)
+    level = audit.rows.get().result["levels"]["features"]
+    assert audit.conclusion == "evidence", audit.sentence
+    assert level["without"]["score"] == "caption"
+    assert level["p"] < 1e-5
+    by_score = {test["score"]: test for test in level["scores"]}
+    assert by_score["density"]["p"] > 1e-3  # its image tower met nothing
+    _check_words(world, audit, sign_in, learnt[1])
+    cleared = run(world, locked_plan(world, [release], innocent, references=[reference], membership_score="omnibus"))
+    assert cleared.conclusion == "no_evidence"
+    level = cleared.rows.get().result["levels"]["features"]
+    assert {test["score"] for test in level["scores"]} == {"density", "caption"}
+    assert level["without"]["score"] == "omnibus"
+
+
+def _check_words(world, audit, sign_in, captions):
+    """Page, JSON and report name the score; none of them holds a caption."""
+    page = sign_in(world.auditor).get(reverse("audit_detail", args=[audit.pk])).content.decode()
+    assert "Density to the own caption" in page
+    report = issuing.issue(audit, by=world.legal)
+    report.refresh_from_db()
+    assert report.state == "issued", report.job.reason
+    with report.json.open("rb") as stream:
+        facts = stream.read().decode()
+    assert "Density to the own caption" in dict(definitions(ReportFacts.from_json(facts.encode())))
+    assert '"score":"caption"' in facts.replace('": "', '":"')
+    everything = page + facts + json.dumps(as_json(audit, world.auditor)) + json.dumps(audit.plan.frozen)
+    assert not [caption for caption in captions if caption in everything]
+
+
+def test_a_plan_by_captions_is_refused_where_somebody_cannot_read_them(world):
+    with known_keys(1):
+        captioned = withheld_release(world, captioned_version(world))
+        bare = withheld_release(world, make_version(world, "Bare"))
+    reading = register_clip(world, "reading", clip_weights(2))
+    silent = register_clip(world, "silent", clip_weights(4), reads=False)
+    unknown = register_clip(world, "unknown", clip_weights(5), reads=None)
+    other = register(world, "exported", remembering(None, seed=4), "reference")
+    for release, suspect, more, said in (
+        (bare, reading, {}, "has no captions"),
+        (captioned, silent, {}, "silent has no text tower"),
+        (captioned, unknown, {}, "Run its connection test"),
+        (captioned, reading, {"references": [other]}, "Leave this reference out"),
+    ):
+        with pytest.raises(PlanError, match=said):
+            locked_plan(world, [release], suspect, membership_score="caption", **more)
+    beside = locked_plan(world, [captioned], reading, references=[other], membership_score="omnibus")
+    assert beside.frozen["own_captions"] is False  # all models are asked the same
+
+
+def test_captions_are_no_matter_of_labels(world):
+    with known_keys(1):
+        release = withheld_release(world, captioned_version(world))
+    suspect = register(world, "exported", remembering(None, seed=4))
+    with pytest.raises(PlanError, match="matter of features"):
+        locked_plan(world, [release], suspect, membership_score="caption", level="soft")

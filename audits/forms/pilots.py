@@ -1,5 +1,6 @@
 """The form of a pilot."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -41,6 +42,25 @@ class PilotForm(forms.Form):
         initial=["simclr"],
         widget=forms.CheckboxSelectMultiple,
     )
+    feasibility = forms.MultipleChoiceField(
+        label="Does it hold elsewhere?",
+        required=False,
+        choices=[
+            ("method", "Another method of learning"),
+            ("encoder", "A network twice as wide"),
+            ("side", "Smaller images"),
+            ("mixed", "Other images mixed in: 10, 50 and 90 per cent"),
+            ("task", "Other labels than the classes, for soft and hard answers"),
+        ],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="One thing is changed at a time, with the first method; all but the last take further trainings.",
+    )
+    others = forms.ModelChoiceField(
+        Version.objects.none(),
+        label="Dataset that is mixed in",
+        required=False,
+        empty_label="None",
+    )
     minutes = forms.FloatField(label="Minutes", help_text="No training starts that would not end within them.")
     runs = forms.IntegerField(label="Keys for each", help_text="Each has a training of its own.")
     references = forms.IntegerField(
@@ -64,7 +84,9 @@ class PilotForm(forms.Form):
         kwargs["initial"] = usual | dict(kwargs.get("initial", {}))
         super().__init__(*args, **kwargs)
         versions = service.may_pilot(user)
+        self._user = user
         self._field("version").queryset = versions
+        self._field("others").queryset = versions
         self._field("family").choices = [(name, family.title) for name, family in families().items()]
         self._field("strengths").choices = [(preset.name, preset.title) for preset in PRESETS.values()]
         blockings = Blocking.objects.filter(version__in=versions).select_related("version__dataset")
@@ -90,6 +112,7 @@ class PilotForm(forms.Form):
         if not self.errors:
             try:
                 service.check(cleaned["version"], self.wanted)
+                service.check_others(cleaned["version"], self.wanted, self._user)
             except TouchmarkError as error:
                 raise forms.ValidationError(error.sentence) from error
         return cleaned
@@ -99,7 +122,10 @@ class PilotForm(forms.Form):
         """What a complete form asks for. Raises TouchmarkError."""
         data = self.cleaned_data
         asked = {name: data[name] for name in self._ASKED}
-        return PilotSettings(self._proposals(), seed=0, methods=tuple(data["methods"]), **asked)
+        plain = PilotSettings(self._proposals(), seed=0, methods=tuple(data["methods"]), **asked)
+        others = str(data["others"].pk) if data["others"] else ""
+        varied = service.usual_variations(plain, data["feasibility"])
+        return replace(plain, variations=varied, others=others if "mixed" in data["feasibility"] else "")
 
     def _proposals(self) -> tuple[Proposal, ...]:
         data = self.cleaned_data

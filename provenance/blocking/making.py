@@ -37,6 +37,7 @@ class Images:
     group: Ints
     size: Ints
     named: Sequence[NDArray[np.uint64]] = ()
+    signs: NDArray[np.uint64] | None = None
 
 
 def make_blocks(images: Images, rule: BlockRule, told: Told) -> ImageBlocks:
@@ -86,24 +87,34 @@ def _split(units: Ints, group_of: Ints) -> Iterator[Ints]:
 def _blocks(units: Ints, first: Ints, images: Images, size: int) -> Iterator[Ints]:
     """Blocks of the units of one class; what is left over, fewer than a block, is in none.
 
-    Flat pictures look all alike to a hash, so they get blocks of their own, by the size of their files.
+    Pictures of which nothing says what they are like get blocks of their own, by the size of their files: flat ones
+    look all alike to a hash.
     """
+    bits, unlike, order = _likeness(first, images)
+    by_size = np.flatnonzero(unlike)[np.argsort(images.size[first[unlike]], kind="stable")]
+    for start in range(0, len(by_size) - size + 1, size):
+        yield units[by_size[start : start + size]]
+    for members in _nearest(bits, order[~unlike[order]], size):
+        yield units[members]
+
+
+def _likeness(first: Ints, images: Images) -> tuple[NDArray[np.uint64], NDArray[np.bool_], Ints]:
+    """Of units with these first images: (m, w) bits, of which nothing says what they are like, and a coarse order."""
+    unlike: NDArray[np.bool_]
+    if images.signs is not None:
+        bits = images.signs[first]
+        unlike = (bits == 0).all(axis=1)
+        return bits, unlike, np.lexsort(bits.T[::-1])
     records = images.records[images.first[first]]
-    flat = (records["read"] == 0) | (records["quality"] < LEAST_QUALITY)
-    sorted_flat = np.flatnonzero(flat)[np.argsort(images.size[first[flat]], kind="stable")]
-    for start in range(0, len(sorted_flat) - size + 1, size):
-        yield units[sorted_flat[start : start + size]]
-    good = np.flatnonzero(~flat)
-    bits = np.ascontiguousarray(records["bits"][good])
-    for members in _nearest(bits, size):
-        yield units[good[members]]
+    unlike = (records["read"] == 0) | (records["quality"] < LEAST_QUALITY)
+    bits = np.ascontiguousarray(records["bits"])
+    return bits, unlike, _in_order(bits)
 
 
-def _nearest(bits: NDArray[np.uint64], size: int) -> Iterator[Ints]:
-    """Positions of hashes (m, 4) uint64, `size` at a time: the first that is left, in the order of hashes, with those
-    nearest to it of the next WINDOW.
+def _nearest(bits: NDArray[np.uint64], order: Ints, size: int) -> Iterator[Ints]:
+    """Positions in bits (m, w), `size` at a time: the first that is left in this order, with those nearest to it of
+    the next WINDOW.
     """
-    order = _in_order(bits)
     ordered = bits[order]
     left, next_one = np.arange(min(WINDOW, len(order))), min(WINDOW, len(order))
     while len(left) >= size:

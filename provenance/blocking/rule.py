@@ -28,6 +28,7 @@ class BlockRule:
     unit_column: str = ""  # of the CSV of labels: burst, video, person …
     folder_level: int = 0  # 1: images below the same first folder are one unit, 2: below the same first two …
     clusters: str = ""  # SHA-256 of an encoder's clusters: blocks are made within them, and within classes
+    signs: str = ""  # SHA-256 of the signs of its features: likeness goes by them, and not by perceptual hashes
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit_column", self.unit_column.strip().lower())
@@ -41,10 +42,12 @@ class BlockRule:
             raise BlockingError("Name a column of the CSV other than path, label and caption that says what is one.")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As it is stored; rules from before there were signs said nothing of them."""
+        return {name: value for name, value in asdict(self).items() if value or name != "signs"}
 
     def __str__(self) -> str:
         further = [f"column “{self.unit_column}”"] if self.unit_column else []
         further += [f"{self.folder_level} folder levels"] if self.folder_level else []
         further += [f"clusters {self.clusters[:8]}"] if self.clusters else []
+        further += ["nearest in features"] if self.signs else []
         return ", ".join([f"{self.block_size} a block", f"{self.distance} bits", *further])

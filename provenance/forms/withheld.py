@@ -127,7 +127,7 @@ class BlockRuleForm(forms.Form):
         required=False,
         empty_label="None: within classes alone",
         to_field_name="digest",
-        help_text="What an encoder found to look alike; images of a block are then more alike than by hashes alone.",
+        help_text="What an encoder found to look alike; images of a block are then near each other in its features.",
     )
 
     def __init__(self, *args: Any, version: Version, **kwargs: Any) -> None:

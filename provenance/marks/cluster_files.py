@@ -1,12 +1,13 @@
 """The file that says which cluster every image of a version belongs to, and entries that carry their cluster's name.
 
 `<version>/clusters/<SHA-256 of the file>.npy`: (n,) uint16 by position in the manifest, counted from 0, `clusters.NONE`
-for an image without a cluster. Mark settings commit to its digest (docs/method.md, section 2.3).
+for an image without a cluster. Mark settings commit to its digest (docs/method.md, section 2.3). Beside it the signs of
+the features that it was found by, named by their digest too.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,19 +91,28 @@ def write_clusters(version_folder: Path, clusters: NDArray[np.uint16]) -> str:
     return write_array(version_folder / "clusters", clusters.astype(np.uint16))
 
 
+def write_signs(version_folder: Path, signs: NDArray[np.uint64]) -> str:
+    """Store the signs of features, (n, w), under their digest; returns it."""
+    return write_array(version_folder / "clusters", signs.astype(np.uint64))
+
+
 def read_clusters(version_folder: Path, digest: str) -> NDArray[np.uint16]:
     """(n,) uint16, checked against the digest. Raises ClusterFileError."""
+    return _read(version_folder, digest, "clusters that groups these images")
+
+
+def read_signs(version_folder: Path, digest: str) -> NDArray[np.uint64]:
+    """(n, w), checked against the digest. Raises ClusterFileError."""
+    return _read(version_folder, digest, "signs that says which images are alike")
+
+
+def _read(version_folder: Path, digest: str, what: str) -> NDArray[Any]:
     try:
-        clusters: NDArray[np.uint16] = read_array(version_folder / "clusters", digest)
+        return read_array(version_folder / "clusters", digest)
     except OSError as error:
-        raise ClusterFileError(
-            "The file of clusters that groups these images is gone. Put it back from a backup.", str(error)
-        ) from error
+        raise ClusterFileError(f"The file of {what} is gone. Put it back from a backup.", str(error)) from error
     except AlteredFileError as error:
-        raise ClusterFileError(
-            "The file of clusters that groups these images was altered. Put it back from a backup.", digest
-        ) from error
-    return clusters
+        raise ClusterFileError(f"The file of {what} was altered. Put it back from a backup.", digest) from error
 
 
 def groups_of_clusters(version_folder: Path, settings: MarkSettings) -> NDArray[np.int16]:

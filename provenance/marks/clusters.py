@@ -6,7 +6,7 @@ memory for the sample, one block and about 32 bytes an image: docs/architecture.
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 
 from provenance import wording
 from provenance.errors import TouchmarkError
+from provenance.marks.directions import BLOCK, in_blocks, in_parts, prepared, readable_rows, sampled
 
 NONE = np.iinfo(np.uint16).max  # the cluster of an image that has no features: it could not be read
 LEAST_IMAGES = 2  # per cluster
-SAMPLE_NUMBERS = 2**25
-SAMPLE_ROWS = 2**17
-BLOCK = 8192  # rows per step of a pass: fixed, because the last digits of a product depend on its shape
 ROUNDS = 8
 SWEEPS = 12  # of Sinkhorn's iteration in every round
 HOTTEST, COLDEST = 0.5, 0.05  # temperatures, in deviations of the squared distances
@@ -64,69 +62,30 @@ def balanced_clusters(
     # The order of sums must not depend on the number of processors. On another kind of processor their last digits,
     # and so single images, may differ all the same.
     with threadpool_limits(1):
-        readable = _readable(features)
-        rows = np.flatnonzero(readable)
+        rows = np.flatnonzero(readable_rows(features))
         if len(rows) < LEAST_IMAGES * count:
             raise ClusteringError(
                 f"{wording.count(len(rows))} readable images are too few for {count} clusters; ask for fewer clusters."
             )
-        sample, mean = _sample(features, rows, seed)
+        sample, mean = sampled(features, rows, seed)
         told(0, ROUNDS, "finding centres")
         centres = _first_centres(sample, count, seed)
         centres, prices = _balanced_centres(sample, centres, told)
         del sample
         with tempfile.NamedTemporaryFile(dir=scratch, prefix="costs-") as file:
             costs = np.memmap(file.name, dtype=np.float32, mode="w+", shape=(len(rows), count))
-            for start, block in _blocks(features, rows):
-                costs[start : start + len(block)] = _distances(_prepared(block, mean), centres) + prices
+            for start, block in in_blocks(features, rows):
+                costs[start : start + len(block)] = _distances(prepared(block, mean), centres) + prices
                 told(start, len(rows), "assigning images")
             chosen, moved = _equalised(costs, told)
             own = (float(costs[start : start + BLOCK][np.arange(len(part)), part].sum(dtype=np.float64))
-                   for start, part in _parts(chosen))  # fmt: skip
+                   for start, part in in_parts(chosen))  # fmt: skip
             inertia = (sum(own) - float(prices[chosen].sum(dtype=np.float64))) / len(rows)
             del costs
     labels = np.full(len(features), NONE, dtype=np.uint16)
     labels[rows] = _in_order_of_appearance(chosen, count)
     sizes = np.bincount(labels[rows], minlength=count)
     return Clustered(labels, tuple(int(size) for size in sizes), inertia, moved, len(features) - len(rows))
-
-
-def _readable(features: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """(n,) bool: the row is finite and not all zero."""
-    readable = np.empty(len(features), dtype=bool)
-    for start in range(0, len(features), BLOCK):
-        block = features[start : start + BLOCK]
-        readable[start : start + BLOCK] = np.isfinite(block).all(axis=1) & (block != 0).any(axis=1)
-    return readable
-
-
-def _sample(
-    features: NDArray[np.floating], rows: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(s, d) prepared rows drawn at random, and the (d,) mean of their directions, by which all rows are centred."""
-    most = max(1, min(SAMPLE_ROWS, SAMPLE_NUMBERS // max(features.shape[1], 1)))
-    drawn = rows
-    if len(rows) > most:
-        drawn = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
-    sample = np.empty((len(drawn), features.shape[1]), dtype=np.float32)
-    for start, block in _blocks(features, drawn):
-        sample[start : start + len(block)] = _directions(block)
-    mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
-    for start in range(0, len(sample), BLOCK):
-        sample[start : start + BLOCK] = _prepared(sample[start : start + BLOCK], mean)
-    return sample, mean
-
-
-def _directions(block: NDArray[np.floating]) -> NDArray[np.float32]:
-    largest = np.abs(block).max(axis=1, keepdims=True).astype(np.float32)
-    scaled = block.astype(np.float32) / np.where(largest > 0, largest, 1)  # squares of tiny numbers would vanish
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.asarray(scaled / np.where(length > 0, length, 1), dtype=np.float32)
-
-
-def _prepared(block: NDArray[np.floating], mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(B, d) float32 of unit length, centred in between; a row that is the mean itself stays 0."""
-    return _directions(_directions(block) - mean)
 
 
 def _distances(block: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -222,7 +181,7 @@ def _proposals(
     free = np.flatnonzero(room)
     loss = np.full(len(chosen), np.inf, dtype=np.float32)
     target = chosen.copy()
-    for start, part in _parts(chosen):
+    for start, part in in_parts(chosen):
         rows = np.flatnonzero(full[part])
         table = costs[start : start + BLOCK][rows]
         best = table[:, free].argmin(axis=1)
@@ -247,14 +206,3 @@ def _in_order_of_appearance(chosen: NDArray[np.int64], count: int) -> NDArray[np
     number = np.empty(count, dtype=np.int64)
     number[chosen[np.sort(first)]] = np.arange(len(first))
     return number[chosen]
-
-
-def _blocks(features: NDArray[np.floating], rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.floating]]]:
-    """(place of the first in `rows`, (B, d) features) for all `rows`, which ascend."""
-    for start, part in _parts(rows):
-        yield start, features[part]
-
-
-def _parts(values: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    for start in range(0, len(values), BLOCK):
-        yield start, values[start : start + BLOCK]

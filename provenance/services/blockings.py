@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.take_in import LABELS_KEPT
 from provenance.marks import ImageBlocks
 from provenance.marks.blocking_file import FOLDER, write_blocking
-from provenance.marks.cluster_files import read_clusters
+from provenance.marks.cluster_files import read_clusters, read_signs
 from provenance.marks.copies import first_of
 from provenance.models import Blocking, Job, Role, User, Version
 from provenance.near_duplicates.finding import HASHES, LEAST_QUALITY, hashes
@@ -32,6 +33,12 @@ TOLD_EVERY = 10_000  # entries
 
 class UnknownBlockingError(BlockingError):
     """The version has no such blocks."""
+
+
+def with_signs(version: Version, rule: BlockRule) -> BlockRule:
+    """The rule that goes by the features of the encoder whose clusters it names, where their signs were kept."""
+    clusters = version.clusters.filter(digest=rule.clusters).first() if rule.clusters else None
+    return replace(rule, signs=clusters.facts.get("signs", "")) if clusters else rule
 
 
 @transaction.atomic
@@ -105,7 +112,8 @@ def _images(
     if rule.unit_column:
         paths = (entry.path for entry in _told(run, manifest))
         named.append(units_of_column(version.folder / LABELS_KEPT, rule.unit_column, paths, work / "column"))
-    return Images(records, first, group, size, named)
+    signs = read_signs(version.folder, rule.signs) if rule.signs else None
+    return Images(records, first, group, size, named, signs)
 
 
 def _told(run: JobRun, manifest: Manifest) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from provenance.canonical import canonical_json
 from provenance.errors import TouchmarkError
-from provenance.marks.cluster_files import cluster_name, clusters_path, read_clusters, write_clusters
+from provenance.marks.cluster_files import cluster_name, clusters_path, read_clusters, write_clusters, write_signs
 from provenance.marks.clusters import NONE
 from provenance.models import Clusters, User, Version
 from provenance.services import manifests
@@ -24,13 +24,15 @@ class UnknownClustersError(TouchmarkError):
 
 @dataclass(frozen=True)
 class Found:
-    """What a clustering found. labels: (n,) uint16 by position in the manifest. facts: numbers about it, for people."""
+    """What a clustering found. labels: (n,) uint16 by position in the manifest. facts: numbers about it, for people.
+    signs: (n, w) of the features, where they are to be kept."""
 
     labels: NDArray[np.uint16]
     encoder: str
     encoder_digest: str
     seed: int
     facts: dict[str, Any]
+    signs: NDArray[np.uint64] | None = None
 
 
 def keep(version: Version, found: Found, *, by: User) -> Clusters:
@@ -39,13 +41,16 @@ def keep(version: Version, found: Found, *, by: User) -> Clusters:
     For jobs, which act on behalf of whoever started them and asked for permission then.
     """
     digest = write_clusters(version.folder, found.labels)
+    facts = found.facts
+    if found.signs is not None:
+        facts = {**facts, "signs": write_signs(version.folder, found.signs)}
     grouped = found.labels[found.labels != NONE]
     about = {"encoder": found.encoder, "encoder_digest": found.encoder_digest, "seed": found.seed,
              "sizes": np.bincount(grouped).tolist(), "left_out": len(found.labels) - len(grouped)}  # fmt: skip
-    written = canonical_json({**about, **found.facts, "clusters": digest, "manifest": version.root})
+    written = canonical_json({**about, **facts, "clusters": digest, "manifest": version.root})
     clusters_path(version.folder, digest).with_suffix(".json").write_bytes(written + b"\n")
     with transaction.atomic():
-        fields = {**about, "facts": found.facts, "created_by": by}
+        fields = {**about, "facts": facts, "created_by": by}
         clusters, made = Clusters.objects.get_or_create(version=version, digest=digest, defaults=fields)
         if made:
             record(
@@ -56,6 +61,9 @@ def keep(version: Version, found: Found, *, by: User) -> Clusters:
                 digests={"clusters": digest, "encoder": found.encoder_digest, "root": version.root},
                 details={"clusters": len(clusters.sizes), "encoder": found.encoder, "seed": found.seed},
             )
+        elif facts != clusters.facts:  # found before there were signs
+            clusters.facts = facts
+            clusters.save(update_fields=["facts"])
     return clusters
 
 

@@ -9,7 +9,7 @@ from provenance.errors import TouchmarkError
 from provenance.forms.withheld import BlockRuleForm
 from provenance.models import Role, Version
 from provenance.services.access import get_visible, person, require
-from provenance.services.blockings import order_blocks
+from provenance.services.blockings import order_blocks, with_signs
 
 
 @require_POST
@@ -20,7 +20,7 @@ def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
     form = BlockRuleForm(request.POST, version=version)
     if form.is_valid():
         try:
-            order_blocks(version, form.cleaned_data["rule"], by=user)
+            order_blocks(version, with_signs(version, form.cleaned_data["rule"]), by=user)
         except TouchmarkError as error:
             messages.error(request, error.sentence)
     else:

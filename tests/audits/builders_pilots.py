@@ -29,12 +29,13 @@ TINY = {
 }
 
 
-def finished(world: World, version: Version | None = None, runs: int = 3) -> Pilot:
+def finished(world: World, version: Version | None = None, runs: int = 3, variations: tuple[str, ...] = ()) -> Pilot:
     """Images at home are found in every audit and cost nothing; the patch is found in none and costs accuracy."""
     version = version or scenes_version(world, 40)
     groups = tuple(sorted(version.facts["labels"]))
     struck = Proposal("Strong patch", PRESETS["strong"].settings(groups))
     settings = PilotSettings((struck, Proposal("5 % at home", WithheldSettings("0" * 64))), seed=1, runs=runs)
+    settings = replace(settings, variations=variations)
     found = PilotFound(
         tuple(_line(settings, number) for number in range(len(settings.lines()))), (), 32, version.file_count, 8, "CPU"
     )

@@ -21,7 +21,7 @@ from audits.services.plans.checks import PlanError
 from audits.services.runs import queueing
 from audits.suspects import ModelSpec
 from provenance.marks import MarkSets, MarkSettings
-from provenance.marks.cluster_files import clusters_path, read_clusters
+from provenance.marks.cluster_files import clusters_path, read_clusters, read_signs
 from provenance.marks.clusters import NONE
 from provenance.models import Clusters, LogEntry, Release
 from provenance.services import clusters as kept_clusters
@@ -60,6 +60,9 @@ def test_images_without_labels_are_grouped_marked_and_audited(world, tmp_path):
     assert written["manifest"] == version.root
     assert (written["sizes"], written["seed"]) == ([40] * 6, 4)
     assert not done.folder.exists()  # the features have served
+    signs = read_signs(version.folder, kept.facts["signs"])
+    own, other = (np.bitwise_count(signs[step:] ^ signs[:-step]).sum(axis=1).mean() for step in (6, 1))
+    assert own < other / 2  # colours take turns
     entry = LogEntry.objects.get(verb="clusters.kept")
     assert entry.digests == {"clusters": kept.digest, "encoder": encoder.sha256, "root": version.root}
 

@@ -105,6 +105,47 @@ def test_the_page_of_a_finished_pilot_says_what_was_found_lost_and_asked(world, 
     assert page.count("simclr-proposal-2-1/") == 1
 
 
+def test_the_page_says_whether_it_holds_elsewhere(world, sign_in):
+    pilot, client = finished(world, variations=("side:24", "task:merged")), sign_in(world.rights_holder)
+    page = client.get(reverse("pilot_detail", args=[pilot.pk])).content.decode()
+    assert "Adaptability: does this dataset take it?" in page
+    assert "images of 24 pixels" in page
+    assert "classes merged into two halves" in page
+    assert "SimCLR, 5 % at home, key 2, images of 24 pixels" in page
+    told = client.get(reverse("pilot_json", args=[pilot.pk])).json()["feasibility"]
+    assert [(row["failure"], row["varied"]) for row in told[:3]] == [
+        ("adaptability", "as planned"),
+        ("success", "as planned"),
+        ("portability", "images of 24 pixels"),
+    ]
+    assert told[2]["power"]["features"]["audits"] == 3
+    plain = finished(world, pilot.version)
+    page = client.get(reverse("pilot_detail", args=[plain.pk])).content.decode()
+    assert "Does it hold elsewhere?" not in page
+
+
+@pytest.mark.suspect
+def test_images_of_another_dataset_are_mixed_in(world):
+    version, other = scenes_version(world, IMAGES), scenes_version(world, 60, name="Other")
+    changes = {"variations": ("mixed:0.1",), "others": str(other.pk)}
+    pilot = starting.start(version, wanted(version, **changes), by=world.rights_holder)
+    pilot.refresh_from_db()
+    assert pilot.state == Pilot.State.DONE, pilot.job.reason
+    planned, mixed = (pilot.found["lines"][place]["images"] for place in (1, 2))
+    assert mixed == planned + round(planned / 9)
+
+
+def test_what_is_mixed_in_is_another_dataset_with_images_enough(world, no_worker):
+    version = scenes_version(world, IMAGES)
+    other = scenes_version(world, 60, name="Other")
+    own = wanted(version, variations=("mixed:0.1",), others=str(version.pk))
+    many = wanted(version, variations=("mixed:0.9",), others=str(other.pk))
+    for settings, says in ((own, "another dataset"), (many, "takes 864")):
+        with pytest.raises(PilotError, match=says):
+            starting.start(version, settings, by=world.rights_holder)
+    assert not Pilot.objects.exists()
+
+
 def test_a_single_training_has_a_page_and_one_that_is_none_has_not(world, sign_in):
     pilot, client = finished(world), sign_in(world.legal)
     page = client.get(reverse("pilot_line", args=[pilot.pk, "simclr-proposal-1-2"])).content.decode()
@@ -137,8 +178,15 @@ def test_the_form_starts_a_pilot_and_says_what_is_missing(world, sign_in, no_wor
     assert "1 to 8 settings" in refused.content.decode()
     assert client.post(reverse("pilot_new"), {**form, "at_home": "a few"}).status_code == 422
     assert client.post(reverse("pilot_new"), form).status_code == 302
-    proposals = Pilot.objects.get().settings["proposals"]
-    assert [one["title"] for one in proposals] == ["Balanced colour blocks", "Strong colour blocks"]
+    settings = Pilot.objects.get().settings
+    assert [one["title"] for one in settings["proposals"]] == ["Balanced colour blocks", "Strong colour blocks"]
+    assert settings["variations"] == []
+    assert client.post(reverse("pilot_new"), {**form, "feasibility": ["mixed"]}).status_code == 422
+    elsewhere = {**form, "feasibility": ["method", "encoder", "side", "task"]}
+    assert client.post(reverse("pilot_new"), elsewhere).status_code == 302
+    assert Pilot.objects.latest("created_at").settings["variations"] == [
+        *("method:byol", "encoder:small_resnet:16:1-1", "side:12", "task:merged", "task:brightness")
+    ]
 
 
 @pytest.mark.suspect
@@ -146,6 +194,7 @@ def test_the_command_makes_a_pilot_and_answers_in_json(world, capsys):
     version = scenes_version(world, IMAGES)
     blocked(world, version)
     options = {name: value for name, value in TINY.items() if name != "device"}
+    options["vary"] = ["task:brightness"]
     call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, at_home=[17.0], **options)
     told = json.loads(capsys.readouterr().out)
     assert told["state"] == "done"
@@ -153,6 +202,7 @@ def test_the_command_makes_a_pilot_and_answers_in_json(world, capsys):
     assert told["summary"][0]["power"]["features"]["audits"] == 1
     assert told["found"]["missing"] == []
     assert told["advice"]
+    assert told["feasibility"][-1]["failure"] == "assumptions"
 
 
 def test_use_these_settings_fills_the_form_of_a_release(world):

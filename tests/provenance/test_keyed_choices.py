@@ -1,7 +1,9 @@
 """Withheld sets by the services and commands: blocks in a job, what is refused, what a release leaves home."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 
@@ -9,8 +11,8 @@ from provenance.blocking.rule import BlockingError, BlockRule
 from provenance.marks import MarkSets, SettingsError
 from provenance.marks.cluster_files import read_clusters
 from provenance.models import Job, LogEntry, Release
-from provenance.services import keys, releases
-from provenance.services.blockings import named_blocking, order_blocks
+from provenance.services import clusters, keys, releases
+from provenance.services.blockings import named_blocking, order_blocks, with_signs
 from provenance.services.jobs import worker
 from provenance.services.keyed_choices import blocks_of, images_in_choice, keyed_choice, plan_choice
 from provenance.services.keys import KeyStateError
@@ -64,6 +66,36 @@ class TestBlocks:
         other = marked_version(world, per_group=4, name="Others")
         with pytest.raises(BlockingError, match="not those of this version"):
             order_blocks(other, BlockRule(clusters=kept.digest), by=world.rights_holder)
+
+    def test_blocks_hold_what_is_near_in_an_encoders_features(self, world, version):
+        """Signs that are drawn: images of equal halves of the manifest share theirs."""
+        labels, half = np.zeros(version.file_count, np.uint16), np.arange(version.file_count) % 2
+        signs = np.random.default_rng(1).integers(1, 2**63, (2, 8)).astype(np.uint64)[half]
+        found = clusters.Found(labels, "Any encoder", "e" * 64, 7, {"inertia": 0.5}, signs)
+        kept = clusters.keep(version, found, by=world.rights_holder)
+        rule = with_signs(version, BlockRule(clusters=kept.digest, block_size=2, distance=0))
+        assert rule.signs == kept.facts["signs"]
+        row = blocked(world, version, **rule.to_dict())
+        blocks = blocks_of(version, withheld(row))
+        firsts = blocks.first_of_unit[blocks.alternatives]
+        assert (half[firsts] == half[firsts][:, :1]).mean() > 0.9  # an odd one of each class is left
+        path = version.folder / "clusters" / f"{rule.signs}.npy"
+        path.unlink()
+        job = order_blocks(version, replace(rule, block_size=3), by=world.rights_holder)
+        worker.run(str(job.pk))
+        job.refresh_from_db()
+        assert "says which images are alike is gone" in job.reason
+
+    def test_clusters_of_before_there_were_signs_get_them_when_they_are_found_again(self, world, version):
+        kept = kept_clusters(world, version)
+        assert with_signs(version, BlockRule(clusters=kept.digest)).signs == ""
+        labels = read_clusters(version.folder, kept.digest)
+        signs = np.ones((version.file_count, 8), np.uint64)
+        again = clusters.keep(
+            version, clusters.Found(labels, "Any encoder", "e" * 64, 7, {}, signs), by=world.rights_holder
+        )
+        assert again == kept
+        assert with_signs(version, BlockRule(clusters=kept.digest)).signs
 
     def test_a_column_needs_a_csv(self, world, version):
         with pytest.raises(BlockingError, match="No CSV of labels"):

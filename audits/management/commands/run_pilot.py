@@ -44,6 +44,15 @@ class Command(TouchmarkCommand):
             "--marks", type=Path, action="append", default=[], help="further mark settings, a JSON file; repeat it"
         )
         parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(usual["methods"]))
+        parser.add_argument(
+            "--vary",
+            nargs="+",
+            default=[],
+            metavar="KIND:VALUE",
+            help="what is tried beside, by the first method, to see whether it holds elsewhere: method:NAME, "
+            "encoder:NAME, side:PIXELS, mixed:PART, task:merged, task:brightness",
+        )
+        parser.add_argument("--others", default="", help="dataset, or id of a version, whose images are mixed in")
         parser.add_argument("--encoder", default=usual["encoder"])
         parser.add_argument("--device", choices=PilotSettings.DEVICES, default=usual["device"])
         for name in _NUMBERS:
@@ -54,7 +63,15 @@ class Command(TouchmarkCommand):
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = _version(user, options["version"])
         numbers = {name: options[name] for name in (*_NUMBERS, "encoder", "device")}
-        settings = PilotSettings(_proposals(version, options), seed=0, methods=tuple(options["methods"]), **numbers)
+        others = str(_version(user, options["others"]).pk) if options["others"] else ""
+        settings = PilotSettings(
+            _proposals(version, options),
+            seed=0,
+            methods=tuple(options["methods"]),
+            variations=tuple(options["vary"]),
+            others=others,
+            **numbers,
+        )
         pilot = service.start(version, settings, by=user)
         assert pilot.job is not None  # noqa: S101 - start made it
         self.finish(pilot.job, options)

@@ -45,7 +45,7 @@ class LineFound:
 
     curve: loss and part of neighbours of the same class by epoch, from 1. nearest, linear: accuracies on images that
     nobody learnt from. marked: images that were marked, or units that stayed home; wanted: as many as of the release.
-    aucs: by level and epoch.
+    aucs: by level and epoch. tasks: levels with probes for other labels, by their name.
     """
 
     line: Line
@@ -61,6 +61,7 @@ class LineFound:
     wanted: int = 0
     looks: Looks | None = None
     aucs: Mapping[Level, Mapping[int, float]] = field(default_factory=dict)
+    tasks: Mapping[str, Mapping[Level, LevelFound]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,17 +70,22 @@ class LineFound:
     def from_json(cls, value: Mapping[str, Any]) -> LineFound:
         """Read what ``to_json`` wrote, through JSON or not. Raises PilotError."""
         try:
-            levels = {level: LevelFound(**value["levels"][level]) for level in LEVELS if level in value["levels"]}
+            levels = _levels(value["levels"])
+            tasks = {name: _levels(of_task) for name, of_task in value.get("tasks", {}).items()}
             aucs = {
                 level: {int(epoch): float(auc) for epoch, auc in value["aucs"][level].items()}
                 for level in LEVELS
                 if level in value["aucs"]
             }
             looks = None if value["looks"] is None else Looks(**value["looks"])
-            own = {"line": Line(**value["line"]), "levels": levels, "aucs": aucs, "looks": looks}
+            own = {"line": Line(**value["line"]), "levels": levels, "aucs": aucs, "looks": looks, "tasks": tasks}
             return cls(**{**value, **own, "curve": tuple(value["curve"])})
         except (KeyError, TypeError, ValueError) as error:
             raise PilotError("This is not what a training of a pilot showed.", repr(error)) from error
+
+
+def _levels(value: Mapping[str, Any]) -> dict[Level, LevelFound]:
+    return {level: LevelFound(**value[level]) for level in LEVELS if level in value}
 
 
 @dataclass(frozen=True)

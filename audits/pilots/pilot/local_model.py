@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,20 +47,37 @@ class LocalModel:
     """Answers features and, where there are classes, soft labels: a classifier's own, or those of a linear probe."""
 
     def __init__(
-        self, objective: Objective, device: torch.device, apart: NDArray[np.uint8], labels: NDArray[np.int64] | None
+        self,
+        objective: Objective,
+        device: torch.device,
+        apart: NDArray[np.uint8],
+        labels: NDArray[np.int64] | None,
+        side: int,
     ) -> None:
-        """apart (k, S, S, 3), labels (k,): what no model learnt from; every second one fits the probe."""
-        self.objective, self.device = objective.eval().to(device), device
+        """apart (k, S, S, 3), labels (k,): what no model learnt from; every second one fits the probe. side: of the
+        images that the network is used to, in pixels; whatever it is asked about is scaled to it."""
+        self.objective, self.device, self.side = objective.eval().to(device), device, side
+        self._apart, self._is_on_task = apart, False
         self.probe: Probe | None = None
         self.quality: Quality | None = None
         self._images: dict[str, Tensor] = {}
         self._views: ViewMaker | None = None
         if labels is not None and len(labels) >= FEWEST:
-            self._fit(_channels_first(apart).to(device), torch.from_numpy(labels))
+            self._fit(torch.from_numpy(labels))
+
+    def on_task(self, labels: NDArray[np.int64]) -> LocalModel:
+        """The same network with a probe for other labels (k,) of what was kept apart."""
+        made = copy(self)
+        made.probe, made._is_on_task = None, True
+        if len(labels) >= FEWEST:
+            made._fit(torch.from_numpy(labels))
+        return made
 
     @torch.inference_mode()
-    def _fit(self, images: Tensor, labels: Tensor) -> None:
-        features = torch.cat([self.objective.features(part.float()).float() for part in images.split(BATCH)]).cpu()
+    def _fit(self, labels: Tensor) -> None:
+        images = _channels_first(self._apart).to(self.device)
+        parts = (self._scaled(part.float()) for part in images.split(BATCH))
+        features = torch.cat([self.objective.features(part).float() for part in parts]).cpu()
         fitted, tried = slice(0, None, 2), slice(1, None, 2)
         self.probe = Probe(fit_probe(features[fitted], labels[fitted], int(labels.max()) + 1))
         said = self.probe.soft(features[tried]).argmax(dim=1)
@@ -89,13 +107,18 @@ class LocalModel:
 
     def _said(self, pixels: Tensor) -> Answers:
         """Of grey levels (B, 3, S, S)."""
-        parts = [self._of_batch(part) for part in pixels.split(BATCH)]
+        parts = [self._of_batch(self._scaled(part)) for part in pixels.split(BATCH)]
         features = torch.cat([features for features, _ in parts]).cpu().numpy()
         labels = [soft for _, soft in parts if soft is not None]
         return Answers(features, torch.cat(labels).cpu().numpy() if labels else None, None)
 
+    def _scaled(self, pixels: Tensor) -> Tensor:
+        if pixels.shape[-1] == self.side:
+            return pixels
+        return functional.interpolate(pixels, (self.side, self.side), mode="bilinear", antialias=True)
+
     def _of_batch(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        if isinstance(self.objective, SupervisedObjective):
+        if isinstance(self.objective, SupervisedObjective) and not self._is_on_task:
             features, logits = self.objective.encoder(to_input(pixels))
             return features.float(), functional.softmax(logits.float(), dim=1)
         features = self.objective.features(pixels).float()

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError
+from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings
 from provenance.keying import keyed_permutation
 from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
 from provenance.marks.blocking_file import NO_BLOCK
 from provenance.marks.groups import EntryLike, Grouping, number_marked
+from provenance.wording import count
 
 MOST_KEPT_APART = 1000
 MOST_MARKED = 0.5  # of the images of a group in a pilot: the rest is what an audit asks about
@@ -37,12 +38,23 @@ class Chosen:
 
 
 @dataclass(frozen=True)
+class Others:
+    """Images (m, S, S, 3) uint8 of another version in a keyed order, with captions where all have some."""
+
+    images: NDArray[np.uint8] = field(repr=False)
+    captions: tuple[str, ...] | None = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
 class Pool:
     """The n images of a pilot in memory, and where their files are.
 
     images (n, S, S, 3) uint8; labels (n,) int64 and captions, where all images have some; apart (k, S, S, 3) uint8 with
     their labels (k,): what no model learns from. counts: images of every group of the whole version, by proposal;
-    of: images of the version.
+    of: images of the version. others: what may be mixed in.
     """
 
     entries: tuple[EntryLike, ...] = field(repr=False)
@@ -55,9 +67,35 @@ class Pool:
     blocks: ImageBlocks | None = field(repr=False)
     counts: tuple[tuple[int, ...], ...]
     of: int
+    others: Others | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def keyed_order(images: int, seed: bytes) -> Ints:
+    """The numbers below `images`, in an order that follows from 32 bytes."""
+    return keyed_permutation(np.random.Generator(np.random.Philox(key=int.from_bytes(seed[:16], "big"))), images)
+
+
+def kept_apart(images: int) -> int:
+    """How many of a version's images no model learns from."""
+    return min(MOST_KEPT_APART, images // 5)
+
+
+def room_for(images: int, most: int) -> int:
+    """How many of a version's images an unmarked twin learns from."""
+    return min(most, images - kept_apart(images))
+
+
+def check_count(settings: PilotSettings, learnt: int, others: int) -> None:
+    """Raises PilotError where there are too few other images for what is to be mixed in among those that are learnt."""
+    for one in settings.varied:
+        if one.others(learnt) > others:
+            raise PilotError(
+                f"{one.title[0].upper()}{one.title[1:]} takes {count(one.others(learnt))} of them and the other "
+                f"version has {count(others)}; mix in fewer, or let the pilot learn from fewer images."
+            )
 
 
 def choose(
@@ -67,19 +105,18 @@ def choose(
 
     images: of the version. most: that a training learns from. seed: 32 bytes. Raises PilotError.
     """
-    apart = min(MOST_KEPT_APART, images // 5)
-    room = min(most, images - apart)
+    apart, room = kept_apart(images), room_for(images, most)
     if images < FEWEST_IMAGES:
         raise PilotError(f"This version has too few images for a pilot: it takes {FEWEST_IMAGES} or more.")
-    order = keyed_permutation(np.random.Generator(np.random.Philox(key=int.from_bytes(seed[:16], "big"))), images)
+    order = keyed_order(images, seed)
     taken, of_blocks = np.zeros(images, dtype=np.bool_), np.full(images, NO_BLOCK, dtype=np.int64)
     if blocks is not None and withheld:
         _take_blocks(taken, of_blocks, order, blocks, withheld, room)
     rest = order[~taken[order]]
-    kept_apart, more = rest[:apart], rest[apart : apart + room - int(taken.sum())]
+    alone, more = rest[:apart], rest[apart : apart + room - int(taken.sum())]
     taken[more] = True
     learnt = np.flatnonzero(taken).astype(np.int64)
-    return Chosen(learnt, np.sort(kept_apart), _renumbered(blocks, of_blocks, learnt) if blocks is not None else None)
+    return Chosen(learnt, np.sort(alone), _renumbered(blocks, of_blocks, learnt) if blocks is not None else None)
 
 
 def _take_blocks(

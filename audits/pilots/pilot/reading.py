@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.pilots.pilot.pool import Chosen, Pool, choose
+from audits.pilots.pilot.pool import Chosen, Others, Pool, choose, keyed_order
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.recipe import PROMPT
 from audits.pilots.training_set import read_images
@@ -27,13 +27,12 @@ def read_pool(
     learnt, apart, counts = _entries(manifest, chosen, settings)
     images = read_images(files, [entry.path for entry in (*learnt, *apart)], settings.pixels, progress)
     labels = _labels([*learnt, *apart])
-    captions = [entry.caption or (PROMPT.format(entry.label) if entry.label else "") for entry in learnt]
     count = len(learnt)
     return Pool(
         entries=tuple(learnt),
         images=images[:count],
         labels=None if labels is None else labels[:count],
-        captions=tuple(captions) if all(captions) else None,
+        captions=_captions(learnt),
         apart=images[count:],
         apart_labels=None if labels is None else labels[count:],
         files=files,
@@ -41,6 +40,23 @@ def read_pool(
         counts=counts,
         of=len(manifest),
     )
+
+
+def read_others(manifest: Manifest, files: Path, settings: PilotSettings, most: int, progress: Told = None) -> Others:
+    """Up to so many images of another version. Raises TrainingError."""
+    chosen = np.zeros(len(manifest), dtype=np.bool_)
+    chosen[keyed_order(len(manifest), settings.drawn("others"))[:most]] = True
+    entries = [entry for index, entry in enumerate(manifest) if chosen[index]]
+    order = keyed_order(len(entries), settings.drawn("order of others"))
+    mixed = [entries[place] for place in order]
+    captions = _captions(mixed)
+    return Others(read_images(files, [entry.path for entry in mixed], settings.pixels, progress), captions)
+
+
+def _captions(entries: list[Entry]) -> tuple[str, ...] | None:
+    """Nothing where an image has neither caption nor class."""
+    captions = [entry.caption or (PROMPT.format(entry.label) if entry.label else "") for entry in entries]
+    return tuple(captions) if all(captions) else None
 
 
 def _entries(

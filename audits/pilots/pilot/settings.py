@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from audits.pilots.checked import Checked, TrainingError, real, whole
 from audits.pilots.methods import METHODS, Method, Moco
+from audits.pilots.pilot.variations import MOST_VARIATIONS, Variation
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, Augmentation, TrainingSettings
 from provenance.marks import MarkSets, MarkSettings, SettingsError, WithheldSettings
 from provenance.marks.sets import AnySettings
@@ -69,6 +71,7 @@ class Line:
     method: str
     proposal: int | None  # None: a twin
     number: int
+    variation: str = ""  # what differs from what is planned
 
     @property
     def is_twin(self) -> bool:
@@ -77,7 +80,8 @@ class Line:
     @property
     def name(self) -> str:
         what = "twin" if self.proposal is None else f"proposal-{self.proposal + 1}"
-        return f"{self.method}-{what}-{self.number + 1}"
+        varied = re.sub(r"[^a-z0-9]+", "-", f"-{self.variation}") if self.variation else ""
+        return f"{self.method}-{what}-{self.number + 1}{varied}"
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class PilotSettings(Checked):
     permutations: int = whole(100, 10_000_000, 100_000)
     threads: int = whole(1, 256, 1)
     device: str = "auto"
+    variations: tuple[str, ...] = ()
+    others: str = ""
 
     DEVICES: ClassVar[tuple[str, ...]] = ("auto", "cpu")
 
@@ -126,13 +132,39 @@ class PilotSettings(Checked):
             raise PilotError("A pilot runs on the device “cpu”, or “auto”: on a GPU where there is one.")
         if len({one.blocking for one in self.withheld}) > 1:
             raise PilotError("What stays home is chosen from one file of blocks in a pilot; make a second pilot.")
-        self.training("twin", self.methods[0])  # refuses what cannot be trained
+        self.training(Line(self.methods[0], None, 0))  # refuses what cannot be trained
+        self._check_variations()
         for proposal in self.proposals:
             if proposal.struck and proposal.struck.least_edge > self.pixels:
                 raise PilotError(
                     f"“{proposal.title}” needs {proposal.struck.least_edge} pixels and the models of this pilot see "
                     f"{self.pixels}; raise the side of the images."
                 )
+
+    def _check_variations(self) -> None:
+        object.__setattr__(self, "variations", tuple(dict.fromkeys(self.variations)))
+        if len(self.variations) > MOST_VARIATIONS:
+            raise PilotError(f"A pilot tries up to {MOST_VARIATIONS} variations.")
+        planned = self.methods[0]
+        for one in self.varied:
+            if one.method == planned:
+                raise PilotError("Another method than the first one that is planned shows whether it holds elsewhere.")
+            if "clip" in (planned, one.method) and one.kind in ("method", "encoder", "side"):
+                raise PilotError("CLIP has its own network and size, so a pilot varies neither; mix other images in.")
+            if one.mixed and planned == "supervised":
+                raise PilotError("A classifier learns no images of other classes; choose a method that learns without.")
+            if one.mixed and not self.others:
+                raise PilotError("Name the version whose images are mixed in.")
+            self.training(Line(planned, None, 0, str(one)))  # refuses what cannot be trained
+
+    @property
+    def varied(self) -> tuple[Variation, ...]:
+        return tuple(map(Variation.read, self.variations))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the further labels that probes are fitted to."""
+        return tuple(one.value for one in self.varied if one.kind == "task")
 
     @property
     def pixels(self) -> int:
@@ -158,19 +190,27 @@ class PilotSettings(Checked):
                 if number == 0:
                     found += [Line(method, None, twin) for twin in range(self.references)]
                 found += [Line(method, proposal, number) for proposal in range(len(self.proposals))]
+            for one in self.varied:
+                if one.is_trained:
+                    varied = (
+                        Line(self.methods[0], proposal, number, str(one)) for proposal in range(len(self.proposals))
+                    )
+                    found += varied
         return found
 
-    def training(self, name: str, method: str) -> TrainingSettings:
-        """Of the training with this name; no two share a seed, so none begins where another does."""
+    def training(self, line: Line) -> TrainingSettings:
+        """No two lines share a seed, so none begins where another does."""
+        varied = Variation.read(line.variation) if line.variation else None
+        method = (varied and varied.method) or line.method
         return TrainingSettings(
-            seed=int.from_bytes(self.drawn(f"training {name}")[:6], "big"),
+            seed=int.from_bytes(self.drawn(f"training {line.name}")[:6], "big"),
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             threads=self.threads,
             method=_method(method, self.batch_size),
-            encoder=TINY_CLIP_NAME if method == "clip" else self.encoder,
-            side=self.pixels,
+            encoder=TINY_CLIP_NAME if method == "clip" else (varied and varied.encoder) or self.encoder,
+            side=(varied and varied.side) or self.pixels,
             augmentation=Augmentation(),
         )
 
@@ -182,6 +222,7 @@ class PilotSettings(Checked):
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         return plain | {
             "methods": list(self.methods),
+            "variations": list(self.variations),
             "proposals": [proposal.to_json() for proposal in self.proposals],
         }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 import scipy  # its parts load when they are first used: no command and no page should wait for them
 
-from audits.pilots.pilot.found import LineFound, PilotFound
+from audits.pilots.pilot.found import LevelFound, LineFound, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.statistics.binomial import clopper_pearson
 from audits.statistics.density import LEVELS, Level
@@ -77,7 +77,7 @@ def summaries(settings: PilotSettings, found: PilotFound) -> list[Summary]:
     """Of everything that was trained at least once, by method and proposal."""
     made = []
     for method in settings.methods:
-        of_method = [one for one in found.lines if one.line.method == method]
+        of_method = [one for one in found.lines if one.line.method == method and not one.line.variation]
         twins = [one for one in of_method if one.line.is_twin]
         for number, proposal in enumerate(settings.proposals):
             lines = [one for one in of_method if one.line.proposal == number]
@@ -102,9 +102,9 @@ def _summary(
         proposal=proposal,
         method=method,
         lines=tuple(lines),
-        power=_powers(lines, settings.alpha),
-        accuracy=_interval(own),
-        unmarked=_interval(unmarked),
+        power=powers([one.levels for one in lines], settings.alpha),
+        accuracy=interval_of(own),
+        unmarked=interval_of(unmarked),
         cost=difference(unmarked, own),
         nearest_cost=difference(near_unmarked, near),
         psnr=fmean(one.psnr for one in looks) if looks else None,
@@ -116,14 +116,15 @@ def _summary(
     )
 
 
-def _powers(lines: Sequence[LineFound], alpha: float) -> dict[Level, Power]:
-    powers = {}
+def powers(audits: Sequence[Mapping[Level, LevelFound]], alpha: float) -> dict[Level, Power]:
+    """By level, of all audits that have it."""
+    found = {}
     for level in LEVELS:
-        p_values = tuple(one.levels[level].p for one in lines if level in one.levels)
+        p_values = tuple(one[level].p for one in audits if level in one)
         if p_values:
             count = sum(p <= alpha for p in p_values)
-            powers[level] = Power(count, len(p_values), *clopper_pearson(count, len(p_values), CONFIDENCE), p_values)
-    return powers
+            found[level] = Power(count, len(p_values), *clopper_pearson(count, len(p_values), CONFIDENCE), p_values)
+    return found
 
 
 def _mean_aucs(level: Level, lines: Sequence[LineFound]) -> dict[int, float]:
@@ -137,7 +138,8 @@ def _given(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _interval(values: Sequence[float]) -> Interval | None:
+def interval_of(values: Sequence[float]) -> Interval | None:
+    """Their mean with Student's interval."""
     if not values:
         return None
     if len(values) < 2:

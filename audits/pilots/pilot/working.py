@@ -16,16 +16,18 @@ import torch
 
 from audits.pilots import training as loop
 from audits.pilots.objectives import Objective, objective_of
-from audits.pilots.pilot.auditing import Auditor, Found, Membership, found_at
+from audits.pilots.pilot.auditing import Auditor, Found
 from audits.pilots.pilot.copies import StruckCopy, strike, withhold
-from audits.pilots.pilot.found import LineFound, Looks, PilotFound
+from audits.pilots.pilot.found import LineFound, PilotFound
+from audits.pilots.pilot.learnt import Made, resized, training_set
+from audits.pilots.pilot.line_audits import LineAudits
 from audits.pilots.pilot.local_model import LocalModel
-from audits.pilots.pilot.pool import Pool, Scaled, counts_of, struck_in, withheld_in
+from audits.pilots.pilot.pool import Pool, Scaled, check_count, counts_of, struck_in, withheld_in
 from audits.pilots.pilot.settings import Line, PilotError, PilotSettings
+from audits.pilots.pilot.variations import Variation
 from audits.pilots.recipe import TrainingSettings, steps_of
 from audits.pilots.training_set import TrainingSet
-from audits.statistics.density import Level
-from provenance.marks import ImageBlocks, KeyedChoice, MarkSettings, WithheldSettings
+from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
 from provenance.whole_files import write_whole
 
 
@@ -38,26 +40,6 @@ class Progress:
     line: Line
     epoch: int
     curve: tuple[dict[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a suspect learns from: positions in the pool, and what its key decided."""
-
-    images: np.ndarray
-    published: np.ndarray
-    scaled: Scaled
-    copy: StruckCopy | None = None
-    choice: KeyedChoice | None = None
-
-    @property
-    def looks(self) -> Looks | None:
-        return self.copy.looks if self.copy else None
-
-    @property
-    def marked(self) -> int:
-        """Images with a mark, or units that stay home."""
-        return self.copy.looks.marked if self.copy else len(self.choice or ())
 
 
 def check(settings: PilotSettings, pool: Pool, whole: ImageBlocks | None) -> tuple[Scaled, ...]:
@@ -74,10 +56,23 @@ def check(settings: PilotSettings, pool: Pool, whole: ImageBlocks | None) -> tup
             found.append(withheld_in(pool, proposal.withheld, whole))
         else:
             raise PilotError("The blocks that something is to stay home of are gone; make blocks anew.")
+    _check_variations(settings, pool)
     least = len(pool) - max(one.there for one in found)
     if least < settings.batch_size:
         raise PilotError(f"{least} images do not fill one batch of {settings.batch_size}; make batches smaller.")
     return tuple(found)
+
+
+def _check_variations(settings: PilotSettings, pool: Pool) -> None:
+    if any(one.method == "supervised" for one in settings.varied) and pool.labels is None:
+        raise PilotError("A classifier needs a class for every image; leave it out of what is varied.")
+    if not any(one.mixed for one in settings.varied):
+        return
+    if pool.others is None:
+        raise PilotError("The version whose images are to be mixed in is gone; start a pilot with another one.")
+    check_count(settings, len(pool), len(pool.others))
+    if settings.methods[0] == "clip" and pool.others.captions is None:
+        raise PilotError("CLIP needs captions for the images that are mixed in too; choose another version.")
 
 
 class Work:
@@ -96,7 +91,8 @@ class Work:
         self.device = torch.device("cpu") if settings.device == "cpu" else loop.device_here()
         self.done: list[LineFound] = []
         self.lines = settings.lines()
-        self.auditor = Auditor(settings, pool, folder, self._step)
+        auditor = Auditor(settings, pool, folder, self._step)
+        self.audits = LineAudits(settings, folder, auditor, self._twin)
         self._twins: dict[Line, LocalModel] = {}
         self._at: Progress | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,20 +121,25 @@ class Work:
         return sum(one.seconds for one in self.done) + expected <= 60 * self.settings.minutes
 
     def _worked_off(self, line: Line) -> LineFound:
-        settings = self.settings.training(line.name, line.method)
+        settings = self.settings.training(line)
         self._at = Progress(100 * len(self.done), 100 * len(self.lines), line, 0, ())
         self._step()
         begun = time.monotonic()
         made = self._made(line)
-        data = self._data(made)
+        data = training_set(self.pool, made, Variation.read(line.variation) if line.variation else None)
         at = time.monotonic()
         trained = self._trained(line, settings, data)
         before = max(0.0, trained.seconds - (time.monotonic() - at))  # of attempts before this one
         model = self._model(settings, data, trained.model.state_dict())
         if line.is_twin:
             self._twins[line] = model
-        found, aucs = self._audited(line, made, model) if made else (Found({}, {}, 0), {})
-        (self.folder / line.name / "checkpoint.pt").unlink(missing_ok=True)
+        twins = self._twins_of(line)
+        found, aucs = self.audits.of(line, made, model, twins) if made else (Found({}, {}, 0), {})
+        tasks = self.audits.on_tasks(line, made, model, twins) if made else {}
+        if line.is_twin:
+            (self.folder / line.name / "checkpoint.pt").unlink()
+        else:
+            shutil.rmtree(self.folder / line.name)
         quality = model.quality
         return LineFound(
             line=line,
@@ -154,6 +155,7 @@ class Work:
             wanted=made.scaled.wanted if made else 0,
             looks=made.looks if made else None,
             aucs=aucs,
+            tasks=tasks,
         )
 
     def _made(self, line: Line) -> Made | None:
@@ -181,15 +183,6 @@ class Work:
             step=self._step,
         )
 
-    def _data(self, made: Made | None) -> TrainingSet:
-        pool = self.pool
-        images, chosen = (made.images, made.published) if made else (pool.images, np.arange(len(pool)))
-        return TrainingSet(
-            images[chosen],
-            captions=tuple(pool.captions[place] for place in chosen) if pool.captions is not None else None,
-            labels=pool.labels[chosen] if pool.labels is not None else None,
-        )
-
     def _trained(self, line: Line, settings: TrainingSettings, data: TrainingSet) -> loop.Trained:
         steps, place = steps_of(settings, len(data)), len(self.done)
 
@@ -200,12 +193,11 @@ class Work:
             self._step()
 
         def look(epoch: int, objective: Objective) -> None:
-            if epoch in self.settings.looks and self._is_asked_on_the_way(line):
-                asked = LocalModel(objective, self.device, self.pool.apart, self.pool.apart_labels)
-                self.auditor.membership(asked, self._scores(line, epoch))
+            self.audits.look(line, epoch, self._local(objective, settings.side))
 
         labels = self.pool.apart_labels
-        watched = loop.Watched(self.pool.apart, labels) if labels is not None and len(labels) > 1 else None
+        apart = resized(self.pool.apart, settings.side) if settings.side != self.settings.pixels else self.pool.apart
+        watched = loop.Watched(apart, labels) if labels is not None and len(labels) > 1 else None
         following = loop.Following(told, watched=watched, epoch_done=look)
         place_of = self.folder / line.name
         place_of.mkdir(exist_ok=True)
@@ -215,50 +207,27 @@ class Work:
             trained.save(place_of)
         return trained
 
-    def _is_asked_on_the_way(self, line: Line) -> bool:
-        return line.proposal is None or self.settings.proposals[line.proposal].withheld is not None
-
-    def _scores(self, line: Line, epoch: int) -> Path:
-        return self.folder / line.name / f"scores-{epoch:05d}.npz"
-
-    def _audited(self, line: Line, made: Made, model: LocalModel) -> tuple[Found, dict[Level, dict[int, float]]]:
-        twins = [one.line for one in self.done if one.line.is_twin and one.line.method == line.method]
-        if made.copy is not None:
-            references = {twin.name: self._twin(twin) for twin in twins}
-            return self.auditor.struck(made.copy, model, references, line.name), {}
-        assert made.choice is not None  # noqa: S101 - one of the two is there
-        aucs: dict[Level, dict[int, float]] = {}
-        judged = {}
-        last = self.settings.looks[-1]
-        for epoch in self.settings.looks:
-            if epoch < last and not all(self._scores(one, epoch).exists() for one in (line, *twins)):
-                continue  # nobody can look back
-            own = self.auditor.membership(model, self._scores(line, epoch))
-            others: dict[str, Membership] = {
-                twin.name: self.auditor.membership(model, self._scores(twin, epoch)) for twin in twins
-            }
-            judged = self.auditor.withheld(made.choice, own, others, line.name)
-            for level, one in judged.items():
-                aucs.setdefault(level, {})[epoch] = round(one.counted(True).auc or 0.5, 5)
-        queries = len(made.choice.positions) * self.settings.views
-        shutil.rmtree(self.folder / line.name)
-        return Found({level: found_at(one) for level, one in judged.items()}, {}, queries), aucs
+    def _twins_of(self, line: Line) -> list[Line]:
+        return [one.line for one in self.done if one.line.is_twin and one.line.method == line.method]
 
     def _twin(self, line: Line) -> LocalModel:
         """From memory, or from the weights that an earlier attempt stored."""
         if line not in self._twins:
             from safetensors.torch import load_file
 
-            settings = self.settings.training(line.name, line.method)
+            settings = self.settings.training(line)
             weights = load_file(self.folder / line.name / "model.safetensors")
-            self._twins[line] = self._model(settings, self._data(None), weights)
+            self._twins[line] = self._model(settings, training_set(self.pool, None), weights)
         return self._twins[line]
 
     def _model(self, settings: TrainingSettings, data: TrainingSet, weights: dict[str, torch.Tensor]) -> LocalModel:
         with torch.random.fork_rng(devices=[]):
             objective = objective_of(settings, data)
         objective.model.load_state_dict(weights)
-        return LocalModel(objective, self.device, self.pool.apart, self.pool.apart_labels)
+        return self._local(objective, settings.side)
+
+    def _local(self, objective: Objective, side: int) -> LocalModel:
+        return LocalModel(objective, self.device, self.pool.apart, self.pool.apart_labels, side)
 
     def _step(self) -> None:
         if self._at is not None:

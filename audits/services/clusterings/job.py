@@ -11,6 +11,7 @@ from audits.services.clusterings.starting import ClusteringRefusedError
 from audits.services.models.opening import sandboxed
 from provenance.intake.manifest import Manifest
 from provenance.marks.clusters import balanced_clusters
+from provenance.marks.feature_signs import feature_signs
 from provenance.models import Job
 from provenance.services import clusters
 from provenance.services.jobs.kinds import job_kind
@@ -49,13 +50,15 @@ def run_clustering(run: JobRun) -> None:
     found = balanced_clusters(
         store.features, clustering.groups, clustering.seed, scratch=clustering.folder, told=run.progress
     )
+    run.progress(0, 0, "keeping what is near")
+    signs = feature_signs(store.features, clustering.seed)
     facts = {"encode_seconds": round(encoded - begun, 1), "group_seconds": round(monotonic() - encoded, 1)}
     run.checkpoint()
     told = {"moved": found.moved, "inertia": round(found.inertia, 6), "feature_size": store.features.shape[1]}
     encoder = clustering.encoder
     kept = clusters.keep(
         clustering.version,
-        clusters.Found(found.labels, encoder.name, encoder.sha256, clustering.seed, told),
+        clusters.Found(found.labels, encoder.name, encoder.sha256, clustering.seed, told, signs),
         by=clustering.created_by,
     )
     run.progress(0, 0, "drawing sample pictures")

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from audits.services.code_version import code_version, computes_alike
 from audits.services.pilots.shown import line_title
 from provenance.intake.manifest import Manifest
 from provenance.marks import ImageBlocks
-from provenance.models import Job
+from provenance.models import Job, Version
 from provenance.services import log
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
@@ -52,16 +53,28 @@ def run_pilot(run: JobRun) -> None:
 
 
 def _pool(pilot: Pilot, settings: PilotSettings, whole: ImageBlocks | None, run: JobRun) -> "Pool":
-    from audits.pilots.pilot.reading import read_pool
+    from audits.pilots.pilot.reading import read_others, read_pool
 
-    with Manifest(pilot.version.manifest_folder) as manifest:
-        if manifest.root != pilot.version.root:
-            raise PilotError("The manifest on disk is not the one that this version was registered with.")
+    def told(done: int, total: int) -> None:
+        run.progress(done, total, "reading images")
 
-        def told(done: int, total: int) -> None:
-            run.progress(done, total, "reading images")
+    with _manifest(pilot.version) as manifest:
+        pool = read_pool(manifest, pilot.version.files_folder, settings, whole, told)
+    if not (most := max((one.others(len(pool)) for one in settings.varied), default=0)):
+        return pool
+    mixed = Version.objects.ready().filter(pk=settings.others).first()
+    if mixed is None:
+        return pool  # what works it off refuses it with its sentence
+    with _manifest(mixed) as manifest:
+        return replace(pool, others=read_others(manifest, mixed.files_folder, settings, most, told))
 
-        return read_pool(manifest, pilot.version.files_folder, settings, whole, told)
+
+def _manifest(version: Version) -> Manifest:
+    manifest = Manifest(version.manifest_folder)
+    if manifest.root != version.root:
+        manifest.close()
+        raise PilotError(f"The manifest of {version} on disk is not the one that it was registered with.")
+    return manifest
 
 
 class _Teller:

@@ -1,6 +1,6 @@
 """What pages and commands say of pilots: what was asked for, tables, single trainings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,10 +11,12 @@ from django.utils.http import urlencode
 from audits.models import Pilot
 from audits.pilots.methods import METHODS
 from audits.pilots.pilot.advice import LEVEL_WORDS, NOT_MEASURED, interval_words, recommendation
+from audits.pilots.pilot.feasibility import Row, feasibility, says
 from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
 from audits.pilots.pilot.summary import Power, Summary, summaries
-from audits.statistics.density import LEVELS
+from audits.pilots.pilot.variations import Variation
+from audits.statistics.density import LEVELS, Level
 from provenance.models import Blocking, Role, User
 from provenance.wording import count, duration, p_value, percent
 
@@ -41,7 +43,8 @@ def line_title(settings: PilotSettings, line: Line) -> str:
     method = METHODS[line.method].title
     if line.proposal is None:
         return f"{method}, unmarked twin {line.number + 1}"
-    return f"{method}, {settings.proposals[line.proposal].title}, key {line.number + 1}"
+    varied = f", {Variation.read(line.variation).title}" if line.variation else ""
+    return f"{method}, {settings.proposals[line.proposal].title}, key {line.number + 1}{varied}"
 
 
 def facts(settings: PilotSettings) -> list[tuple[str, str]]:
@@ -51,6 +54,7 @@ def facts(settings: PilotSettings) -> list[tuple[str, str]]:
         ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
         ("Keys for each", count(settings.runs)),
         ("Unmarked twins of each method", count(settings.references)),
+        ("Varied", ", ".join(one.title for one in settings.varied) or "nothing"),
         ("Trainings", count(len(settings.lines()))),
         ("Epochs", count(settings.epochs)),
         ("Images, at most", count(settings.images)),
@@ -73,6 +77,7 @@ def outcome(pilot: Pilot) -> dict[str, Any]:
         "summaries": made,
         "power": power_table(made),
         "quality": quality_table(made),
+        "feasibility": feasibility_table(settings, found) if settings.variations else None,
         "lines": [line_row(settings, one) for one in found.lines],
         "missing": [line_title(settings, one) for one in settings.lines() if one.name in found.missing],
         "queries": max((one.queries for one in made), default=0),
@@ -121,6 +126,39 @@ def quality_table(made: Sequence[Summary]) -> dict[str, Any]:
     ]
     columns = ["Settings", "PSNR, dB", "SSIM", "Accuracy unmarked, %", "Accuracy marked, %", "Lost, points"]
     return {"columns": [*columns, "Lost by neighbours, points"], "rows": rows}
+
+
+def feasibility_table(settings: PilotSettings, found: PilotFound) -> dict[str, Any]:
+    """The four failures of published marks, measured on the owner's data."""
+    rows = feasibility(settings, found)
+    return {
+        "columns": ["Settings", "Question", "Learner", *(LEVEL_WORDS[level].capitalize() for level in LEVELS)],
+        "rows": [
+            [row.proposal.title, _QUESTIONS[row.failure], row.varied, *(_measured(row, level) for level in LEVELS)]
+            for row in rows
+        ],
+        "says": says(rows),
+    }
+
+
+_QUESTIONS = {
+    "adaptability": "Adaptability: does this dataset take it?",
+    "success": "Success: is it found at this share?",
+    "portability": "Portability: does it hold elsewhere?",
+    "assumptions": "Assumptions: does it hang on the task?",
+}
+
+
+def _measured(row: Row, level: Level) -> str:
+    if level not in row.power:
+        return NOT_MEASURED
+    deviations = interval_words(row.deviations[level], 1)
+    if row.failure == "adaptability":
+        return f"{deviations} standard deviations"
+    power = row.power[level]
+    interval = f"{percent(power.low)} to {percent(power.high)}"
+    found = f"{power.found} of {power.audits} ({interval})"
+    return found if row.failure == "success" else f"{found}; {deviations} standard deviations"
 
 
 def line_row(settings: PilotSettings, one: LineFound) -> dict[str, Any]:
@@ -188,20 +226,34 @@ def as_json(pilot: Pilot) -> dict[str, Any]:
         "settings": settings.to_json(),
         "advice": recommendation(settings, found, made),
         "summary": [_summary_json(one) for one in made],
+        "feasibility": [_row_json(row) for row in feasibility(settings, found)] if settings.variations else [],
         "found": found.to_json(),
     }
 
 
-def _summary_json(one: Summary) -> dict[str, Any]:
-    power = {
-        level: {"found": p.found, "audits": p.audits, "low": p.low, "high": p.high, "p": list(p.p_values)}
-        for level, p in one.power.items()
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "failure": row.failure,
+        "title": row.proposal.title,
+        "varied": row.varied,
+        "power": _power_json(row.power),
+        "deviations": {level: asdict(one) for level, one in row.deviations.items()},
     }
+
+
+def _power_json(power: Mapping[Level, Power]) -> dict[str, Any]:
+    return {
+        level: {"found": p.found, "audits": p.audits, "low": p.low, "high": p.high, "p": list(p.p_values)}
+        for level, p in power.items()
+    }
+
+
+def _summary_json(one: Summary) -> dict[str, Any]:
     intervals = {name: getattr(one, name) for name in ("accuracy", "unmarked", "cost", "nearest_cost")}
     return {
         "title": one.proposal.title,
         "method": one.method,
-        "power": power,
+        "power": _power_json(one.power),
         **{name: None if value is None else asdict(value) for name, value in intervals.items()},
         "psnr": one.psnr,
         "ssim": one.ssim,

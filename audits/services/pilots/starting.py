@@ -1,5 +1,6 @@
 """Pilots: what they try, who may make one, and their start."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,9 @@ from typing import Any
 from django.db import models, transaction
 
 from audits.models import Pilot
+from audits.pilots.pilot.pool import check_count, room_for
 from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings, Proposal
+from audits.pilots.pilot.variations import TASKS
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, WithheldSettings, get_family
 from provenance.models import Blocking, Role, User, Version
@@ -56,6 +59,33 @@ def withheld_proposals(blocking: Blocking, shares: Sequence[float]) -> tuple[Pro
     )
 
 
+def usual_variations(settings: PilotSettings, kinds: Sequence[str]) -> tuple[str, ...]:
+    """What stands for each kind: one other method, a network twice as wide, smaller images, 10, 50 and 90 % other
+    images, and two other tasks."""
+    encoder = re.fullmatch(r"small_resnet:(\d+)(.*)", settings.encoder)
+    wider = f"small_resnet:{2 * int(encoder[1])}{encoder[2]}" if encoder else "small_resnet:32"
+    other = next(name for name in ("simclr", "byol") if name != settings.methods[0])
+    smaller = max(8, 3 * settings.pixels // 4)
+    made = {
+        "method": (f"method:{other}",),
+        "encoder": (f"encoder:{wider}",),
+        "side": (f"side:{smaller}",),
+        "mixed": ("mixed:0.1", "mixed:0.5", "mixed:0.9"),
+        "task": tuple(f"task:{name}" for name in TASKS),
+    }
+    return tuple(one for kind in kinds for one in made[kind])
+
+
+def check_others(version: Version, settings: PilotSettings, by: User) -> None:
+    """Raises PilotError where images of a version are to be mixed in that cannot serve."""
+    if not settings.others:
+        return
+    others = may_pilot(by).filter(pk=settings.others).first()
+    if others is None or others.dataset_id == version.dataset_id:
+        raise PilotError("Mix in images of another dataset that is open to you, in a version that is ready.")
+    check_count(settings, room_for(version.file_count, settings.images), others.file_count)
+
+
 def check(version: Version, settings: PilotSettings) -> None:
     """Raises PilotError, or what a release with these settings would raise, for what cannot be tried on a version."""
     if version.state != Version.State.READY:
@@ -75,6 +105,7 @@ def start(version: Version, settings: PilotSettings, *, by: User) -> Pilot:
     organisation = version.dataset.organisation
     require(by, organisation, *ROLES)
     check(version, settings)
+    check_others(version, settings, by)
     chosen = replace(settings, seed=secrets.randbelow(SEEDS))
     pilot = Pilot.objects.create(
         organisation=organisation,

@@ -7,7 +7,7 @@ from provenance.blocking.rule import BlockRule
 from provenance.management.base import TouchmarkCommand
 from provenance.models import Job, User, Version
 from provenance.services.access import get_visible
-from provenance.services.blockings import order_blocks
+from provenance.services.blockings import order_blocks, with_signs
 from provenance.services.clusters import named
 
 DEFAULTS = {field.name: field.default for field in fields(BlockRule)}
@@ -43,16 +43,19 @@ class Command(TouchmarkCommand):
             help="images below the same first so many folders stay together (default 0: folders say nothing)",
         )
         parser.add_argument(
-            "--clusters", default="", metavar="DIGEST", help="make blocks within these clusters, and within classes"
+            "--clusters",
+            default="",
+            metavar="DIGEST",
+            help="make blocks within these clusters and classes, of images that are near in the encoder's features",
         )
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
-        chosen = {name: options[name] for name in DEFAULTS}
+        chosen = {name: options[name] for name in DEFAULTS if name != "signs"}
         if chosen["clusters"]:
             chosen["clusters"] = named(version, chosen["clusters"]).digest
-        rule = BlockRule(**chosen)
+        rule = with_signs(version, BlockRule(**chosen))
         job = order_blocks(version, rule, by=user)
         self.finish(job, options)
         job.refresh_from_db()

@@ -1,5 +1,7 @@
 """Units and blocks by the public rule: what is one stays together, blocks are alike, and the same everywhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from provenance.blocking.making import Images, make_blocks
 from provenance.blocking.rule import BlockingError, BlockRule
 from provenance.marks.blocking_file import NO_BLOCK
+from provenance.marks.feature_signs import feature_signs
 from provenance.near_duplicates.hashing import RECORD
 
 
@@ -100,6 +103,26 @@ def test_images_of_a_block_are_more_alike_than_others():
     blocks = make_blocks(images(1200, classes=1, kinds=20), BlockRule(distance=0), told)
     pure = [len({int(image) % 20 for image in blocks.images_of(units)}) == 1 for units in blocks.alternatives]
     assert np.mean(pure) > 0.8
+
+
+def test_with_signs_of_features_blocks_hold_what_is_near_in_them():
+    """Hashes say nothing here; images that have no features are among themselves."""
+    kind = np.random.default_rng(4).integers(0, 20, 1200)
+    rng = np.random.default_rng(5)
+    features = rng.standard_normal((20, 16))[kind] + 0.2 * rng.standard_normal((1200, 16))
+    features[:10] = 0
+    found = replace(images(1200, classes=1, flat=200), signs=feature_signs(features.astype(np.float32), 1))
+    blocks = make_blocks(found, BlockRule(distance=0, clusters="c", signs="s"), told)
+    members = [blocks.images_of(units) for units in blocks.alternatives]
+    pure = [len(set(kind[one])) == 1 for one in members if one.min() >= 10]
+    assert np.mean(pure) > 0.8
+    assert all((one < 10).all() or (one >= 10).all() for one in members)
+    assert len(members) == 2 + 1190 // 4
+
+
+def test_rules_of_before_there_were_signs_read_the_same():
+    assert "signs" not in BlockRule().to_dict()
+    assert BlockRule(**BlockRule(signs="s").to_dict()).signs == "s"
 
 
 def test_they_are_the_same_every_time_and_for_any_layout():

@@ -10,7 +10,7 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from provenance.marks import MarkSecret, MarkSettings, SettingsError, clusters, plan_marks
+from provenance.marks import MarkSecret, MarkSettings, SettingsError, clusters, directions, plan_marks
 from provenance.marks.cluster_files import (
     ClusteredEntries,
     ClusterFileError,
@@ -107,8 +107,9 @@ def test_neither_the_number_of_processors_nor_the_way_of_writing_matters(tmp_pat
 
 
 def test_more_rows_than_the_sample_holds(monkeypatch):
-    monkeypatch.setattr(clusters, "SAMPLE_ROWS", 500)
-    monkeypatch.setattr(clusters, "BLOCK", 256)
+    monkeypatch.setattr(directions, "SAMPLE_ROWS", 500)
+    for module in (clusters, directions):
+        monkeypatch.setattr(module, "BLOCK", 256)
     features, truth = blobs([900, 900, 900, 900])
     found = balanced_clusters(features, 4, seed=2)
     assert found.sizes == (900,) * 4

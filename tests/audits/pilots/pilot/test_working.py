@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from audits.pilots.pilot import working
+from audits.pilots.pilot.feasibility import feasibility
 from audits.pilots.pilot.found import LineFound, PilotFound
+from audits.pilots.pilot.pool import Others
 from audits.pilots.pilot.settings import PilotError
 from audits.pilots.pilot.summary import summaries
 from audits.pilots.pilot.working import Work
@@ -125,3 +127,50 @@ def test_what_cannot_be_tried_on_these_images_is_refused_before_anything_is_trai
     bare = replace(pool, labels=None, captions=None)
     with pytest.raises(PilotError, match="class"):
         working.check(replace(TINY, methods=("supervised",)), bare, blocks_of_four())
+
+
+def test_variations_are_trained_apart_and_other_labels_are_asked_of_the_planned_models(pool, tmp_path):
+    varied = ("method:byol", "side:24", "mixed:0.5", "task:merged", "task:brightness")
+    settings = replace(TINY, proposals=(STRUCK, AT_HOME), variations=varied, others="another")
+    others = Others(pool.images[::-1].copy(), None)
+    found = Work(settings, replace(pool, others=others), blocks_of_four(), tmp_path).run()
+    by_name = {one.line.name: one for one in found.lines}
+    assert len(by_name) == 3 + 2 * 3
+    for one in found.lines[3:]:
+        assert set(one.levels) == {"features", "soft", "hard"}
+        assert not one.tasks
+    assert by_name["simclr-proposal-1-1-mixed-0-5"].images == 2 * 52
+    assert by_name["simclr-proposal-2-1-mixed-0-5"].images == 2 * 40
+    planned = by_name["simclr-proposal-2-1"]
+    assert {task: set(levels) for task, levels in planned.tasks.items()} == {
+        "merged": {"soft", "hard"},
+        "brightness": {"soft", "hard"},
+    }
+    assert planned.tasks["merged"]["soft"] != planned.levels["soft"]
+    assert PilotFound.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert all(one.line.variation == "" for made in summaries(settings, found) for one in made.lines)
+    rows = feasibility(settings, found)
+    assert [row.failure for row in rows[: len(rows) // 2]] == [
+        *("adaptability", "success"),
+        *["portability"] * 3,
+        *["assumptions"] * 2,
+    ]
+    assert set(rows[-1].power) == {"soft", "hard"}
+
+
+@pytest.mark.parametrize(
+    ("varied", "others", "says"),
+    [("mixed:0.5", None, "is gone"), ("mixed:0.9", 60, "takes 468"), ("method:supervised", None, "needs a class")],
+)
+def test_variations_that_these_images_do_not_allow_are_refused(pool, varied, others, says):
+    settings = replace(TINY, variations=(varied,), others="another")
+    mixed = None if others is None else Others(pool.apart[:1].repeat(others, axis=0), None)
+    with pytest.raises(PilotError, match=says):
+        working.check(settings, replace(pool, others=mixed, labels=None), blocks_of_four())
+
+
+def test_a_probe_for_other_labels_leaves_features_as_they_are(pool, tmp_path):
+    settings = replace(TINY, proposals=(AT_HOME,), methods=("supervised",), variations=("task:brightness",))
+    found = Work(settings, replace(pool, counts=pool.counts[1:]), blocks_of_four(), tmp_path).run()
+    (planned,) = (one for one in found.lines if not one.line.is_twin)
+    assert set(planned.tasks["brightness"]) == {"soft", "hard"}

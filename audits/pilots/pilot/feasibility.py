@@ -1,0 +1,92 @@
+"""Four ways in which published marks failed, as measured rows of a pilot. Torch-free.
+
+Adaptability: does this dataset take the mark at all? Success: is it found often enough at the share that was chosen?
+Portability: does it hold for learners other than the planned one? Assumptions: does it hang on labels that only the
+suspect's owner knows?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from audits.pilots.pilot.found import LevelFound, LineFound, PilotFound
+from audits.pilots.pilot.settings import PilotSettings, Proposal
+from audits.pilots.pilot.summary import Interval, Power, interval_of, powers
+from audits.pilots.pilot.variations import Variation
+from audits.statistics.density import LEVELS, Level
+
+Failure = Literal["adaptability", "success", "portability", "assumptions"]
+PLANNED = "as planned"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured row of one proposal. power: how often it was found; deviations: mean z of the audits, by level."""
+
+    failure: Failure
+    proposal: Proposal
+    varied: str
+    power: dict[Level, Power]
+    deviations: dict[Level, Interval]
+
+
+def feasibility(settings: PilotSettings, found: PilotFound) -> list[Row]:
+    """Rows of all proposals; nothing for what was asked for and not trained in time."""
+    return [row for number in range(len(settings.proposals)) for row in _rows(settings, found, number)]
+
+
+def _rows(settings: PilotSettings, found: PilotFound, number: int) -> Iterator[Row]:
+    lines = [one for one in found.lines if one.line.proposal == number and one.line.method == settings.methods[0]]
+    planned = [one for one in lines if not one.line.variation]
+
+    def row(failure: Failure, varied: str, audits: Sequence[Mapping[Level, LevelFound]]) -> Iterator[Row]:
+        if any(audits):
+            power = powers(audits, settings.alpha)
+            yield Row(failure, settings.proposals[number], varied, power, _deviations(audits))
+
+    as_planned = [one.levels for one in planned]
+    yield from row("adaptability", PLANNED, as_planned)
+    yield from row("success", PLANNED, as_planned)
+    for one in settings.varied:
+        if one.is_trained:
+            yield from row("portability", one.title, [line.levels for line in _varied(lines, one)])
+        else:
+            yield from row("assumptions", one.title, [line.tasks.get(one.value, {}) for line in planned])
+
+
+def _varied(lines: Sequence[LineFound], variation: Variation) -> list[LineFound]:
+    return [one for one in lines if one.line.variation == str(variation)]
+
+
+def _deviations(audits: Sequence[Mapping[Level, LevelFound]]) -> dict[Level, Interval]:
+    found = {}
+    for level in LEVELS:
+        if interval := interval_of([one[level].z for one in audits if level in one]):
+            found[level] = interval
+    return found
+
+
+def says(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each proposal whose planned audits and variations can be compared."""
+    told = []
+    for proposal in dict.fromkeys(row.proposal for row in rows):
+        own = [row for row in rows if row.proposal == proposal]
+        taken = [level for level, one in own[0].deviations.items() if one.low is not None and one.low > 0]
+        if not taken:
+            told.append(f"“{proposal.title}”: whether this dataset takes the mark cannot be told from chance.")
+            continue
+        weaker = [row.varied for row in own if row.failure not in ("adaptability", "success") and not _holds(row)]
+        told.append(
+            f"“{proposal.title}”: the models that learnt as planned deviate from chance; "
+            + (f"not so, as far as these audits show: {', '.join(weaker)}." if weaker else _ALL_HOLD[len(own) > 2])
+        )
+    return told
+
+
+_ALL_HOLD = {True: "so do those of all variations.", False: "no variation was tried."}
+
+
+def _holds(row: Row) -> bool:
+    return any(one.low is not None and one.low > 0 for one in row.deviations.values())

@@ -1,0 +1,95 @@
+"""Audits of a pilot's suspects: at the end of each training and on its way, and with other labels for their probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from audits.judging.levels import ChoiceLevel
+from audits.pilots.pilot.auditing import Auditor, Found, Membership, found_at
+from audits.pilots.pilot.found import LevelFound
+from audits.pilots.pilot.learnt import Made
+from audits.pilots.pilot.local_model import LocalModel
+from audits.pilots.pilot.settings import Line, PilotSettings
+from audits.pilots.pilot.tasks import task_labels
+from audits.statistics.density import Level
+from provenance.marks import KeyedChoice
+
+Aucs = dict[Level, dict[int, float]]
+_OF_PROBES: tuple[Level, ...] = ("soft", "hard")
+
+
+class LineAudits:
+    """folder: where scores are kept. twin: gives the model of an unmarked twin."""
+
+    def __init__(
+        self, settings: PilotSettings, folder: Path, auditor: Auditor, twin: Callable[[Line], LocalModel]
+    ) -> None:
+        self._settings, self._folder, self._auditor, self._twin = settings, folder, auditor, twin
+
+    def look(self, line: Line, epoch: int, model: LocalModel) -> None:
+        """Keeps what a model knows of what stayed home after so many epochs, where somebody will ask."""
+        at_home = line.proposal is None or self._settings.proposals[line.proposal].withheld is not None
+        if at_home and not line.variation and epoch in self._settings.looks:
+            self._auditor.membership(model, self._scores(line, epoch))
+
+    def of(self, line: Line, made: Made, model: LocalModel, twins: Sequence[Line]) -> tuple[Found, Aucs]:
+        """By all levels, and the AUC of what stayed home by level and epoch."""
+        if made.copy is not None:
+            references = {twin.name: self._twin(twin) for twin in twins}
+            return self._auditor.struck(made.copy, model, references, line.name), {}
+        assert made.choice is not None  # noqa: S101 - one of the two is there
+        aucs: Aucs = {}
+        judged: dict[Level, ChoiceLevel] = {}
+        last = self._settings.looks[-1]
+        for epoch in self._settings.looks:
+            if epoch < last and not all(self._scores(one, epoch).exists() for one in (line, *twins)):
+                continue  # nobody can look back
+            judged = self._judged(line, made.choice, model, {twin: self._twin(twin) for twin in twins}, epoch)
+            for level, one in judged.items():
+                aucs.setdefault(level, {})[epoch] = round(one.counted(True).auc or 0.5, 5)
+        queries = len(made.choice.positions) * self._settings.views
+        return Found({level: found_at(one) for level, one in judged.items()}, {}, queries), aucs
+
+    def on_tasks(
+        self, line: Line, made: Made, model: LocalModel, twins: Sequence[Line]
+    ) -> dict[str, dict[Level, LevelFound]]:
+        """What the labels of probes say that were fitted for another task; nothing for variations."""
+        pool, found = self._auditor.pool, {}
+        for task in self._settings.tasks if self._is_planned(line) else ():
+            labels = task_labels(task, pool.apart, pool.apart_labels)
+            if labels is None:
+                continue
+            asked = model.on_task(labels)
+            references = {twin: self._twin(twin).on_task(labels) for twin in twins}
+            if made.copy is not None:
+                named = {twin.name: one for twin, one in references.items()}
+                levels = self._auditor.struck(made.copy, asked, named, f"{line.name} {task}").levels
+            else:
+                assert made.choice is not None  # noqa: S101 - one of the two is there
+                last = self._settings.looks[-1]
+                judged = self._judged(line, made.choice, asked, references, last, task)
+                levels = {level: found_at(one) for level, one in judged.items()}
+            found[task] = {level: levels[level] for level in _OF_PROBES if level in levels}
+        return found
+
+    def _is_planned(self, line: Line) -> bool:
+        return not line.variation and line.method == self._settings.methods[0]
+
+    def _judged(
+        self,
+        line: Line,
+        choice: KeyedChoice,
+        model: LocalModel,
+        twins: Mapping[Line, LocalModel],
+        epoch: int,
+        task: str = "",
+    ) -> dict[Level, ChoiceLevel]:
+        own = self._auditor.membership(model, self._scores(line, epoch, task))
+        others: dict[str, Membership] = {
+            twin.name: self._auditor.membership(asked, self._scores(twin, epoch, task)) for twin, asked in twins.items()
+        }
+        return self._auditor.withheld(choice, own, others, line.name)
+
+    def _scores(self, line: Line, epoch: int, task: str = "") -> Path:
+        return self._folder / line.name / f"scores-{epoch:05d}{task and '-'}{task}.npz"

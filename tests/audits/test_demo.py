@@ -15,7 +15,7 @@ from audits.services.demo.main_job import CLEAN, MARKED, RECIPIENTS, write_archi
 from audits.services.demo.people import ORGANISATION, DemoError, ensure_people
 from provenance.models import Dataset, Organisation, Release, Role, User, Version
 
-MINIATURE = ("--here", "--images", "600", "--epochs", "1", "--probes", "12", "--group-images", "4")
+MINIATURE = ("--here", "--images", "600", "--home", "0.05", "--epochs", "1", "--probes", "12", "--group-images", "4")
 MINIATURE += ("--permutations", "5000", "--references", "0")
 
 

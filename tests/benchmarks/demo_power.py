@@ -202,7 +202,7 @@ def main() -> None:
     marks = replace(marks, **{name: value for name, value in changes.items() if hasattr(marks, name)})
     recipe = demonstration.training_settings(0)
     recipe = replace(recipe, **{name: value for name, value in changes.items() if hasattr(recipe, name)})
-    tag = hashlib.sha256(repr((marks, recipe, demonstration.IMAGES)).encode()).hexdigest()[:12]
+    tag = hashlib.sha256(repr((marks, recipe, demonstration.IMAGES, demonstration.HOME)).encode()).hexdigest()[:12]
     folder = options.work / tag
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -35,6 +35,7 @@ class Command(TouchmarkCommand):
         whole = DemoSize()
         parser.add_argument("--images", type=int, default=whole.images, help="how many images to draw")
         parser.add_argument("--epochs", type=int, default=whole.epochs, help="fewer train faster and show less")
+        parser.add_argument("--home", type=float, default=whole.home, help="share of them that stay home")
         parser.add_argument("--probes", type=int, default=whole.probes)
         parser.add_argument("--group-images", type=int, default=whole.group_images)
         parser.add_argument("--permutations", type=int, default=whole.permutations)
@@ -48,6 +49,7 @@ class Command(TouchmarkCommand):
         size = DemoSize(
             images=options["images"],
             epochs=options["epochs"],
+            home=options["home"],
             probes=options["probes"],
             group_images=options["group_images"],
             permutations=options["permutations"],

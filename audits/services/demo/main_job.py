@@ -39,7 +39,7 @@ class DemoSize:
 
     images: int = demonstration.IMAGES
     epochs: int = 0  # 0: the recipe's own
-    home: float = demonstration.HOME
+    home: float = demonstration.HOME  # share of them that stay home
     probes: int = demonstration.PROBES
     group_images: int = demonstration.GROUP_IMAGES
     permutations: int = demonstration.PERMUTATIONS

@@ -58,3 +58,8 @@ class Pilot(models.Model):
     def folder(self) -> Path:
         """Trainings that are done, and the checkpoint of the one that runs, so that a killed job goes on."""
         return settings.FILES_DIR / "pilots" / str(self.id)
+
+    @property
+    def twins(self) -> Path:
+        """Weights of the unmarked twins, one file each by the name of its training, once it is done."""
+        return self.folder.with_name(f"{self.id}-twins")

@@ -1,21 +1,25 @@
 """Pilots: list, a new one, one with its chart and tables, a single training of it, its JSON."""
 
+from functools import partial
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audits.forms.pilots import PilotForm
 from audits.models import Pilot
 from audits.pilots.pilot.advice import LEVEL_WORDS
-from audits.services.pilots import charts, curves, shown
+from audits.services.models.registering import DECLARATION
+from audits.services.pilots import charts, curves, shown, twins
 from audits.services.pilots import starting as service
 from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
+from provenance.models import Role
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
+from provenance.views.outcome import done_or_refused
 
 PAGE_SIZE = 25
 ONLY = "Only rights-holders and auditors make pilots."
@@ -66,6 +70,9 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
         context |= told | {
             "level": level,
             "levels": LEVEL_WORDS.items(),
+            "twins": twins.twins_of(pilot),
+            "declaration": DECLARATION,
+            "may_register": user.has_role(pilot.organisation, Role.AUDITOR),
             "chart": charts.trade_off(settings, told["summaries"], level),
             "auc": curves.auc_chart(told["summaries"]),
             "releases": [
@@ -75,6 +82,17 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
             ],
         }
     return render(request, "pilots/pilot_detail.html", context)
+
+
+@require_POST
+def pilot_twins(request: HttpRequest, pk: str) -> HttpResponse:
+    """Chosen unmarked twins become references."""
+    user = person(request)
+    pilot = get_visible(Pilot, user, pk)
+    declared = "declared" in request.POST
+    begin = partial(twins.start, pilot, request.POST.getlist("twin"), declared=declared, by=user)
+    done = "They are being registered and tested; they stand among the models in a moment."
+    return done_or_refused(request, begin, done, "pilot_detail", pk=pilot.pk)
 
 
 @require_GET

@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import reverse
 
-from audits.models import Pilot
+from audits.models import Pilot, RegisteredModel
 from audits.pilots.pilot.settings import PilotError, PilotSettings
-from audits.services.pilots import starting
+from audits.services.pilots import starting, twins
 from audits.services.pilots.forecasts import NO_PILOT, forecast
 from audits.services.pilots.shown import release_address
 from provenance.errors import TouchmarkError
@@ -18,6 +18,7 @@ from provenance.forms.releases import ReleaseForm
 from provenance.marks import MarkSettings
 from provenance.models import Job, LogEntry
 from provenance.services.jobs import queue, worker
+from provenance.whole_files import write_whole
 from tests.audits.builders_pilots import TINY, finished
 from tests.audits.builders_trainings import scenes_version
 from tests.provenance.builders_withheld import blocked
@@ -48,6 +49,50 @@ def test_a_pilot_ends_with_numbers_in_its_row_and_in_the_log(world):
     assert not pilot.folder.exists()
     entries = LogEntry.objects.filter(subject_id=str(pilot.pk))
     assert set(entries.values_list("verb", flat=True)) == {"pilot.started", "pilot.finished"}
+    _check_twins(world, pilot)
+
+
+def _check_twins(world, pilot):
+    """Its weights were kept, and it becomes a reference that can be asked, once."""
+    (twin,) = twins.twins_of(pilot)
+    assert (twin.name, twin.may_register) == ("simclr-twin-1", True)
+    with pytest.raises(PilotError, match="declaration"):
+        twins.start(pilot, [twin.name], declared=False, by=world.auditor)
+    job = twins.start(pilot, [twin.name], declared=True, by=world.auditor)
+    job.refresh_from_db()
+    assert (job.state, job.reason) == ("done", "")
+    (known,) = twins.twins_of(pilot)
+    model = RegisteredModel.objects.get(pk=known.model.pk)
+    assert (model.role, model.state, model.declared_by) == ("reference", "ready", world.auditor)
+    assert model.connection["levels"] == ["features"]
+    assert f"{pilot.found['images']} of {IMAGES} images of {pilot.version}, unmarked" in model.origin
+    assert pilot.version.root in model.origin
+    assert pilot.found["learnt_from"] in model.origin
+    with pytest.raises(PilotError, match="registered already"):
+        twins.start(pilot, [twin.name], declared=True, by=world.auditor)
+    assert twins.register(pilot, twin.name, by=world.auditor, on_block=lambda done, total: None) == model
+
+
+def test_the_page_offers_twins_to_auditors_and_says_where_none_were_kept(world, sign_in, no_worker):
+    pilot = finished(world)
+    client, address = sign_in(world.auditor), reverse("pilot_detail", args=[pilot.pk])
+    assert client.get(address).content.decode().count("its weights were not kept") == 2
+    names = ["simclr-twin-1", "simclr-twin-2"]
+    for name in names:
+        write_whole(pilot.twins / f"{name}.safetensors", lambda path: path.write_bytes(b"weights"))
+    page = client.get(address).content.decode()
+    assert page.count('name="twin"') == 2
+    assert "make an innocent model look guilty" in page
+    assert 'name="twin"' not in sign_in(world.rights_holder).get(address).content.decode()
+    place = reverse("pilot_twins", args=[pilot.pk])
+    refused = client.post(place, {"twin": names}, follow=True).content.decode()
+    assert "needs the declaration" in refused
+    assert not Job.objects.filter(kind="pilot.register_twins").exists()
+    assert sign_in(world.rights_holder).post(place, {"twin": names, "declared": "on"}).status_code == 403
+    client.post(place, {"twin": names[1:], "declared": "on"})
+    assert Job.objects.get(kind="pilot.register_twins").params["twins"] == names[1:]
+    with pytest.raises(PilotError, match="no unmarked twin"):
+        twins.start(pilot, ["simclr-proposal-1-1"], declared=True, by=world.auditor)
 
 
 @pytest.mark.suspect
@@ -203,6 +248,9 @@ def test_the_command_makes_a_pilot_and_answers_in_json(world, capsys):
     assert told["found"]["missing"] == []
     assert told["advice"]
     assert told["feasibility"][-1]["failure"] == "assumptions"
+    call_command("register_twins", told["pilot"], username="adam", json=True, here=True, declare=True)
+    registered = json.loads(capsys.readouterr().out)["references"]
+    assert list(registered) == ["simclr-twin-1"]
 
 
 def test_use_these_settings_fills_the_form_of_a_release(world):

@@ -92,7 +92,8 @@ def _levels(value: Mapping[str, Any]) -> dict[Level, LevelFound]:
 class PilotFound:
     """All trainings that were made, in their order, and the names of those for which no time was left.
 
-    images: that an unmarked twin learnt from; of: in the version; apart: kept from all models.
+    images: that an unmarked twin learnt from; of: in the version; apart: kept from all models. learnt_from: SHA-256
+    over the content digests of the images that a twin learnt from, in order; "" in pilots of earlier versions.
     """
 
     lines: tuple[LineFound, ...]
@@ -101,9 +102,10 @@ class PilotFound:
     of: int
     apart: int
     device: str
+    learnt_from: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        plain = {name: getattr(self, name) for name in ("images", "of", "apart", "device")}
+        plain = {name: getattr(self, name) for name in ("images", "of", "apart", "device", "learnt_from")}
         return {
             "format": FORMAT,
             "lines": [one.to_json() for one in self.lines],

@@ -5,6 +5,7 @@ Torch-free. Positions are those in the version's manifest, from 0.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings
+from provenance.canonical import canonical_json
 from provenance.keying import keyed_permutation
 from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
 from provenance.marks.blocking_file import NO_BLOCK
@@ -71,6 +73,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the content digests of the n images, in order."""
+        return hashlib.sha256(canonical_json([entry.sha256 for entry in self.entries])).hexdigest()
 
 
 def keyed_order(images: int, seed: bytes) -> Ints:

@@ -112,7 +112,19 @@ class Work:
                 write_whole(kept, partial(Path.write_text, data=text, encoding="utf-8"))
                 self.done.append(found)
         pool = self.pool
-        return PilotFound(tuple(self.done), tuple(missing), len(pool), pool.of, len(pool.apart), _named(self.device))
+        return PilotFound(
+            lines=tuple(self.done),
+            missing=tuple(missing),
+            images=len(pool),
+            of=pool.of,
+            apart=len(pool.apart),
+            device=_named(self.device),
+            learnt_from=pool.digest,
+        )
+
+    def twin_weights(self, line: Line) -> Path:
+        """Where those of a twin lie until the folder goes."""
+        return self.folder / line.name / "model.safetensors"
 
     def _has_time(self, line: Line) -> bool:
         """Whether it would end in time if it took as long as those of its method did so far, or of any."""
@@ -216,7 +228,7 @@ class Work:
             from safetensors.torch import load_file
 
             settings = self.settings.training(line)
-            weights = load_file(self.folder / line.name / "model.safetensors")
+            weights = load_file(self.twin_weights(line))
             self._twins[line] = self._model(settings, training_set(self.pool, None), weights)
         return self._twins[line]
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from audits.models import Pilot
 from audits.pilots.pilot.found import PilotFound
 from audits.pilots.pilot.settings import PilotError, PilotSettings
 from audits.services.code_version import code_version, computes_alike
+from audits.services.pilots import twins
 from audits.services.pilots.shown import line_title
 from provenance.intake.manifest import Manifest
 from provenance.marks import ImageBlocks
@@ -20,6 +22,7 @@ from provenance.services import log
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
 from provenance.services.keyed_choices import blocks_of
+from provenance.whole_files import write_whole
 from provenance.wording import count
 
 if TYPE_CHECKING:  # torch is imported inside the job only
@@ -48,8 +51,25 @@ def run_pilot(run: JobRun) -> None:
     whole = blocks_of(pilot.version, settings.withheld[0]) if settings.withheld else None
     work = Work(settings, _pool(pilot, settings, whole, run), whole, pilot.folder, _Teller(pilot, settings, run))
     found = work.run()
+    for one in found.lines:
+        if one.line.is_twin and work.twin_weights(one.line).exists():
+            kept = twins.weights_of(pilot, one.line)
+            write_whole(kept, partial(shutil.copyfile, work.twin_weights(one.line)))
     _finish(pilot, found)
     shutil.rmtree(pilot.folder, ignore_errors=True)
+
+
+@job_kind("pilot.register_twins", title="Registering unmarked twins as references", queue="cpu")
+def register_twins(run: JobRun) -> None:
+    """One after the other, through the same door as everybody's models."""
+    pilot = Pilot.objects.select_related("organisation", "version").get(pk=run.params["pilot"])
+    wanted, by = run.params["twins"], run.job.created_by
+    if by is None:
+        raise PilotError("Nobody is named who declared these twins. Register them again.")
+    for done, name in enumerate(wanted):
+        run.progress(done, len(wanted), f"registering {name}")
+        twins.register(pilot, name, by=by, on_block=lambda at, total: run.checkpoint())
+    run.progress(len(wanted), len(wanted), "registered")
 
 
 def _pool(pilot: Pilot, settings: PilotSettings, whole: ImageBlocks | None, run: JobRun) -> "Pool":

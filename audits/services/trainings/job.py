@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings as site
 from django.db import models
 
 from audits.models import RegisteredModel, Training
+from audits.pilots import described
 from audits.pilots.checked import TrainingError
-from audits.pilots.recipe import DEVIATION, MEAN, PROMPT, TINY_CLIP, TrainingSettings, steps_of
+from audits.pilots.recipe import PROMPT, TrainingSettings, steps_of
 from audits.services.models.opening import local_weights
 from audits.services.models.registering import Registration, register_local
 from audits.suspects.spec import ModelSpec
@@ -111,17 +112,9 @@ def _curve(points: "Sequence[EpochPoint]") -> list[dict[str, float]]:
 
 
 def spec_of(training: Training) -> ModelSpec:
-    """How the trained model is asked: features, and labels by a head or, where class names were given, by prompts."""
+    """How the trained model is asked."""
     settings = TrainingSettings.from_json(training.settings["recipe"])
-    said: dict[str, Any] = {"mean": list(MEAN), "deviation": list(DEVIATION)}
-    names = tuple(training.settings.get("class_names", ()))
-    if settings.learns_from == "captions":
-        said |= {"config": TINY_CLIP, "class_names": list(names), "templates": [PROMPT]}
-    else:
-        said |= {"input_size": settings.side}
-    labelled = settings.learns_from == "classes" or (settings.learns_from == "captions" and names)
-    returns = ["features", "soft", "hard"] if labelled else ["features"]
-    return ModelSpec.from_json({"architecture": settings.encoder, "returns": returns, **said})
+    return described.spec_of(settings, training.settings.get("class_names", ()))
 
 
 def _register(run: JobRun, training: Training, weights: Path) -> None:

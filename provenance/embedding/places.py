@@ -1,0 +1,144 @@
+"""Places for marked files among the files of their group: as many marked ones in each part of the propensity scores as
+chance would have there, so that a score tells nothing.
+
+Parts are eighths of the unmarked files' scores, the uppermost hundredth by itself. What no candidate can fill is given
+to the other parts beforehand, in proportion.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+UNUSUAL = "Marked files like it are enough already: more of them, and their bytes would tell which files are marked."
+
+FREE = -1  # of files that are too few to compare with: any number may be marked
+LEAST = 64  # files that a score is compared with; parts of fewer are chance
+WORTHWHILE = 8  # places are given out anew while one in so many is taken: a few rounds, not hundreds
+
+_ONE = 1 << 32
+_EDGES = np.array([*(eighth * _ONE // 8 for eighth in range(1, 8)), 99 * _ONE // 100], np.int64)
+PARTS = len(_EDGES) + 1
+_SHARES = np.diff(np.array([0, *_EDGES, _ONE])) / _ONE  # of unmarked files in each part
+_SLACK = 0.5  # standard deviations that a part may have more than its own
+_PRIOR = 8  # candidates that are taken to lie as unmarked files do, besides those tried
+
+
+class Placed(Protocol):
+    """A marked file, or one that would be: what part it belongs to, as `Parts.part_of` says."""
+
+    @property
+    def part(self) -> int: ...
+
+
+_File = TypeVar("_File", bound=Placed)
+Kind = tuple[int, str]  # group, or -1 for all of them, and format
+
+
+class Parts:
+    """Which part of their like files belong to.
+
+    scores: of unmarked files, by kind and half; scores of different halves are not compared.
+    """
+
+    def __init__(self, scores: Mapping[tuple[Kind, int], Sequence[int]]) -> None:
+        enough = {key: np.sort(np.array(own, np.int64)) for key, own in scores.items() if len(own) >= LEAST}
+        self._scores = enough
+        self._formats = sorted({kind[1] for kind, _ in enough})
+
+    def __len__(self) -> int:
+        return PARTS * len(self._formats)
+
+    def part_of(self, group: int, form: str, half: int, score: int, lot: int) -> int:
+        """A number from 0 to len(self) - 1, or FREE. form: the file's format. lot: its own among equals, below 2**32.
+
+        Compared with its own group's files where there are enough, else with those of all groups.
+        """
+        own = self._scores.get(((group, form), half), self._scores.get(((-1, form), half)))
+        if own is None or form not in self._formats:
+            return FREE
+        below, upto = (int(np.searchsorted(own, score, side)) for side in ("left", "right"))
+        rank = (below * _ONE + lot * (upto - below + 1)) // (len(own) + 1)
+        return PARTS * self._formats.index(form) + int(np.searchsorted(_EDGES, rank, "right"))
+
+    def shares(self, by_format: Mapping[str, float]) -> np.ndarray:
+        """(len(self),) float64: the part of all files that lies in each, from the part that each format has."""
+        return np.concatenate([np.zeros(0), *(by_format.get(form, 0.0) * _SHARES for form in self._formats)])
+
+
+def within_reach(shares: np.ndarray, tried: Sequence[int], draws: float) -> np.ndarray:
+    """What each part may have of the marks, over what it has of the files.
+
+    A part cannot have more than its candidates; others then have more than their share.
+
+    Args: shares: (n,) of all files. tried: the part of each candidate of the trial, FREE where it carries no mark.
+    draws: candidates to look at for every image to be marked.
+    """
+    counts = np.bincount([part for part in tried if part != FREE], minlength=len(shares))
+    most = draws * (counts + _PRIOR * shares) / (len(tried) + _PRIOR)
+    there = shares > 0
+    if most.sum() <= shares.sum():
+        wanted = most
+    else:
+        low, high = 1.0, float(1 + (most[there] / shares[there]).max())
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (middle, high) if np.minimum(middle * shares, most).sum() < shares.sum() else (low, middle)
+        wanted = np.minimum(high * shares, most)
+    return np.divide(wanted, shares, out=np.zeros(len(shares)), where=there)
+
+
+@dataclass
+class Room:
+    """Places for marked files, which groups get one after the other: what one took too much is missing to the next."""
+
+    parts: int
+
+    def __post_init__(self) -> None:
+        self._expected = np.zeros(self.parts)
+        self._taken = np.zeros(self.parts, np.int64)
+
+    def widen(self, places: np.ndarray) -> "Room":
+        """Add (parts,) places of a group."""
+        self._expected = self._expected + places
+        return self
+
+    def has_place(self, part: int, files: int = 1) -> bool:
+        """Whether a picture's marked files may join those that are there."""
+        if part == FREE:
+            return True
+        expected = float(self._expected[part])
+        return bool(self._taken[part] + files <= np.ceil(expected + _SLACK * np.sqrt(expected)))
+
+    def take(self, part: int, files: int = 1) -> None:
+        """Count a picture's marked files."""
+        if part != FREE:
+            self._taken[part] += files
+
+
+def in_order_of_places(room_for: Callable[[int], Room], pictures: list[list[_File]], missing: int) -> list[_File]:
+    """Files in order, with first those that find a place if only what is missing were wanted.
+
+    What is missing then gets places once more, until hardly any are taken. pictures: files that stay together.
+    """
+    first: list[_File] = []
+    while (wanted := missing - len(first)) > 0:
+        placed, pictures = _placed_in(room_for(wanted), pictures, wanted)
+        first += placed
+        if len(placed) < wanted / WORTHWHILE:
+            break
+    return first + [file for files in pictures for file in files]
+
+
+def _placed_in(room: Room, pictures: list[list[_File]], wanted: int) -> tuple[list[_File], list[list[_File]]]:
+    """Files of the pictures that find places, at least as many as are wanted if they can, and the other pictures."""
+    placed: list[_File] = []
+    others: list[list[_File]] = []
+    for files in pictures:
+        if len(placed) >= wanted or not room.has_place(files[0].part, len(files)):
+            others.append(files)
+            continue
+        room.take(files[0].part, len(files))
+        placed += files
+    return placed, others

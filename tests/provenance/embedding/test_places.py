@@ -1,0 +1,192 @@
+"""Marked files are like the others of their group, where there are enough to tell."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from provenance.embedding import comparison
+from provenance.embedding.places import FREE, PARTS, UNUSUAL, Parts, Room, in_order_of_places, within_reach
+from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, picture, secret_of, write_version
+
+pytestmark = pytest.mark.long
+
+
+def grained(seed: int, grain: float) -> bytes:
+    pixels = picture(seed) + np.random.default_rng(seed).normal(0, grain, (40, 48, 3))
+    return as_bytes(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), quality=88)
+
+
+def all_sizes(count: int) -> dict[str, bytes]:
+    """Of every group, smooth pictures beside grained ones."""
+    return {
+        f"{group}/{number:03d}.jpg": grained(1000 * at + number, 0.5 * (number % 25))
+        for at, group in enumerate(GROUPS)
+        for number in range(count)
+    }
+
+
+@pytest.fixture
+def few_suffice(monkeypatch):
+    monkeypatch.setattr(comparison, "ENOUGH", 64)
+
+
+def listed(out, name: str) -> list[dict]:
+    return [json.loads(line) for line in (out / name).read_text().splitlines()]
+
+
+def above_median(version, out) -> int:
+    """How many marked files have more bytes than half of the sources of their group; all are of as many pixels."""
+    found = 0
+    for row in listed(out, "marked.jsonl"):
+        own = [entry.size for entry in version if entry.label == row["path"].split("/")[0]]
+        found += row["size"] > np.median(own)
+    return found
+
+
+def test_few_marked_files_are_spread_over_the_sizes_of_their_group(tmp_path, monkeypatch):
+    """A patch makes small files larger: left alone, nearly all are among the larger half."""
+    with write_version(tmp_path / "version", all_sizes(60)) as version:
+        before = embed(version, tmp_path / "before", secret_of(share=0.2, opacity=0.6))
+        monkeypatch.setattr(comparison, "ENOUGH", 64)
+        facts = embed(version, tmp_path / "out", secret_of(share=0.2, opacity=0.6))
+        assert facts["marked"] == before["marked"] == 48
+        assert above_median(version, tmp_path / "before") >= 33
+        assert above_median(version, tmp_path / "out") <= 34
+        reasons = Counter(row["reason"] for row in listed(tmp_path / "out", "unmarked.jsonl"))
+        assert reasons[UNUSUAL] == facts["passed_over"][UNUSUAL] > 0
+
+
+def test_where_every_mark_stands_out_the_first_of_them_are_marked_all_the_same(tmp_path, few_suffice):
+    """Pictures as alike as scans of one page: no choice could hide a mark, and a release is still made."""
+    files = {f"{g}/{i:03d}.jpg": as_bytes(_nearly_flat(100 * n + i)) for n, g in enumerate(GROUPS) for i in range(50)}
+    with write_version(tmp_path / "version", files) as version:
+        facts = embed(version, tmp_path / "out", secret_of())
+        again = embed(version, tmp_path / "again", secret_of(), workers=1)
+    assert facts == again
+    assert facts["marked"] == 40
+    rows = [row["position"] for name in ("marked.jsonl", "unmarked.jsonl") for row in listed(tmp_path / "out", name)]
+    assert len(rows) == len(set(rows))
+    assert facts["passed_over"][UNUSUAL] > 0
+
+
+def _nearly_flat(seed: int) -> Image.Image:
+    return Image.fromarray(np.full((40, 48, 3), 90 + seed % 7, np.uint8))
+
+
+def test_an_interrupted_release_counts_what_is_marked_already(tmp_path, few_suffice):
+    with write_version(tmp_path / "version", all_sizes(60)) as version:
+        facts = embed(version, tmp_path / "whole", secret_of())
+
+        def stop(done: int, total: int, phase: str) -> None:
+            if phase == "marking images" and done > 20:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            embed(version, tmp_path / "out", secret_of(), progress=stop)
+        assert embed(version, tmp_path / "out", secret_of()) == facts
+    assert listed(tmp_path / "out", "marked.jsonl") == listed(tmp_path / "whole", "marked.jsonl")
+
+
+def test_few_files_may_look_like_anything():
+    parts = Parts({((0, "PNG"), 0): range(63)})
+    assert not len(parts)
+    assert parts.part_of(0, "PNG", 0, 10**9, 0) == FREE
+    room = Room(len(parts)).widen(np.zeros(0))
+    for _ in range(10):
+        assert room.has_place(FREE)
+        room.take(FREE)
+
+
+def test_a_part_is_an_eighth_of_the_groups_own_files_and_the_uppermost_hundredth():
+    parts = Parts({((0, "PNG"), 0): range(799), ((-1, "PNG"), 0): range(1000, 1799), ((0, "WEBP"), 0): range(5)})
+    found = [parts.part_of(0, "PNG", 0, score, 0) for score in (0, 99, 101, 399, 401, 701, 785, 795, 10**6)]
+    assert found == [0, 0, 1, 3, 4, 7, 7, 8, 8]
+    assert parts.part_of(1, "PNG", 0, 1399, 0) == 3  # a group of too few files is compared with all
+    assert parts.part_of(0, "PNG", 1, 399, 0) == FREE  # of another half
+    assert parts.part_of(0, "WEBP", 0, 3, 0) == FREE
+    assert parts.shares({"PNG": 0.5, "WEBP": 0.5}).tolist() == pytest.approx([1 / 16] * 7 + [0.0575, 0.005])
+
+
+def test_equal_files_are_spread_by_lot():
+    """Where all files look alike, so may all marked ones."""
+    parts = Parts({((0, "PNG"), 0): [3] * 1000})
+    lots = np.random.default_rng(0).integers(0, 2**32, 4000).tolist()
+    counts = np.bincount([parts.part_of(0, "PNG", 0, 3, lot) for lot in lots], minlength=PARTS)
+    assert abs(counts[:7] - 500).max() < 80
+    assert parts.part_of(0, "PNG", 0, 4, lots[0]) == 8
+
+
+def test_a_part_has_half_a_deviation_more_than_its_own_and_groups_make_good_for_each_other():
+    room = Room(1).widen(np.array([16.0]))
+
+    def taken() -> int:
+        count = 0
+        while room.has_place(0):
+            room.take(0)
+            count += 1
+        return count
+
+    assert taken() == 18
+    room.widen(np.array([16.0]))
+    assert taken() == 17  # 32, and half of the root of it
+
+
+def test_a_picture_needs_places_for_all_its_files():
+    room = Room(1).widen(np.array([16.0]))
+    assert room.has_place(0, 18)
+    assert not room.has_place(0, 19)
+
+
+SHARES = np.full(4, 0.25)
+
+
+def test_a_part_without_candidates_leaves_its_places_to_the_others():
+    """Such as files of a format that carries no mark."""
+    reach = within_reach(SHARES, [0, 1, 2, FREE] * 500, 3.0)
+    assert reach[:3] == pytest.approx([4 / 3] * 3, rel=0.01)
+    assert reach[3] < 0.02
+
+
+def test_where_candidates_suffice_every_part_gets_its_own():
+    assert within_reach(SHARES, [0] * 200 + [1] * 400 + [2] * 700 + [3] * 700, 3.0) == pytest.approx([1.0] * 4)
+
+
+def test_what_a_part_lacks_for_want_of_draws_goes_to_all_others_alike():
+    reach = within_reach(SHARES, [0] * 200 + [1] * 400 + [2] * 700 + [3] * 700, 1.5)
+    assert reach[0] == pytest.approx(0.6, rel=0.02)
+    assert reach[1:] == pytest.approx([(4 - 0.6) / 3] * 3, rel=0.03)
+
+
+def test_hardly_any_candidate_carries_a_mark():
+    """Then all that can are wanted, wherever they lie."""
+    reach = within_reach(SHARES, [0] * 10 + [3] * 30 + [FREE] * 1960, 2.0)
+    assert (reach * SHARES).sum() < 0.1
+
+
+@dataclass(frozen=True)
+class File:
+    name: int
+    part: int
+
+
+def test_places_that_stay_empty_go_to_others():
+    """What is missing is given out as if it were all that is wanted, until hardly any finds a place."""
+
+    def room_for(wanted: int) -> Room:
+        return Room(4).widen(SHARES * wanted)
+
+    rng = np.random.default_rng(0)
+    files = [File(at, int(part)) for at, part in enumerate(rng.choice([1, 2, 3], 900, p=[0.2, 0.2, 0.6]))]
+    ordered = in_order_of_places(room_for, [[file] for file in files], 300)
+    assert sorted(file.name for file in ordered) == list(range(900))
+    assert np.bincount([file.part for file in ordered[:300]])[1:].max() < 130
+
+
+def test_files_of_a_picture_stay_together_where_places_are_given_once_more():
+    pictures = [[File(2 * at, part), File(2 * at + 1, part)] for at, part in enumerate((3, 1, 1, 0))]
+    ordered = in_order_of_places(lambda wanted: Room(4).widen(np.array([0, 4, 0, 0.0])), pictures, 4)
+    assert [file.name for file in ordered] == [2, 3, 4, 5, 0, 1, 6, 7]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from provenance.embedding.places import FREE, Kind, Parts, Room, within_reach
-from provenance.embedding.propensity import CrossFitted, Row, whole
+from provenance.embedding.propensity import FOLDS, CrossFitted, Row, whole
 from provenance.embedding.trying import Tried, Trier, in_turn
 from provenance.intake.manifest import Manifest
 from provenance.marks import Candidate, MarkSecret
@@ -26,7 +26,7 @@ FeaturesOf = Callable[[bytes], Row]
 
 ENOUGH = 200  # unmarked files to compare with; what fewer show is chance, and any file may be marked
 LEARNT_FROM = 100  # marked files for trial, and as many others; from fewer, trees learn nothing
-TRIED = 800  # candidates for trial, the key's first, so that no image is marked for trial alone
+TRIED = 1200  # candidates for trial, the key's first, so that no image is marked for trial alone
 OTHERS = 1600  # unmarked files looked at
 OTHERS_PER_MARK = 3
 LARGEST = 1 << 20  # pixels of a picture on average; of larger ones features cost more than the mark
@@ -37,7 +37,7 @@ SIZE = "bytes per pixel"
 
 
 class _File(NamedTuple):
-    """An unmarked file's kind, what decides its half, and what is measured of it."""
+    """An unmarked file's kind, what decides its fold, and what is measured of it."""
 
     kind: Kind
     lot: int
@@ -61,8 +61,8 @@ class Spread:
         if tried.row is None or not len(self.parts):
             return FREE
         lot = self.lot_of(outcome.old_sha256)
-        half, score = scored(self.trees, tried.row, lot)
-        return self.parts.part_of(outcome.group, self.form_of(outcome.position), half, score, lot >> 1 & 0xFFFFFFFF)
+        score = scored(self.trees, tried.row, lot)
+        return self.parts.part_of(outcome.group, self.form_of(outcome.position), score, lot >> 8 & 0xFFFFFFFF)
 
     def room(self) -> Room:
         """Without any place yet."""
@@ -75,11 +75,9 @@ class Spread:
         return np.asarray(wanted * own * (shares.sum() / own.sum() if own.any() else 0.0))
 
 
-def scored(trees: CrossFitted | None, row: Row, lot: int) -> tuple[int, int]:
-    """(half, score) of one file."""
-    if trees is None:
-        return 0, whole(float(row[SIZE]))
-    return lot & 1, int(trees.scores([row], lot & 1)[0])
+def scored(trees: CrossFitted | None, row: Row, lot: int) -> int:
+    """How much a file looks like a marked one."""
+    return whole(float(row[SIZE])) if trees is None else int(trees.ranks([row], lot % FOLDS)[0])
 
 
 class Comparison:
@@ -127,11 +125,10 @@ class Comparison:
         trees = None
         if self._learns and min(len(marked), len(others)) >= LEARNT_FROM:
             trees = self._trees(marked, others)
-        scores: dict[tuple[Kind, int], list[int]] = {}
+        scores: dict[Kind, list[int]] = {}
         for kind, lot, row in others:
-            half, score = scored(trees, row, lot)
             for own in (kind, (-1, kind[1])):
-                scores.setdefault((own, half), []).append(score)
+                scores.setdefault(own, []).append(scored(trees, row, lot))
         return self._reached(Parts(scores), trees, tried)
 
     def _reached(self, parts: Parts, trees: CrossFitted | None, tried: Sequence[Tried]) -> Spread:
@@ -148,7 +145,7 @@ class Comparison:
         rows = [*(one.row for one in marked if one.row is not None), *(other.row for other in others)]
         lots = [*(self._lot_of(one.outcome.old_sha256) for one in marked), *(other.lot for other in others)]
         truth = [True] * len(marked) + [False] * len(others)
-        return CrossFitted.learnt(rows, truth, [lot & 1 for lot in lots])
+        return CrossFitted.learnt(rows, truth, [lot % FOLDS for lot in lots])
 
     def _trial(self) -> list[Candidate]:
         """The first candidates of every group, one file of each picture."""

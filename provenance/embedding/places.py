@@ -6,7 +6,6 @@ to the other parts beforehand, in proportion.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -20,8 +19,9 @@ WORTHWHILE = 8  # places are given out anew while one in so many is taken: a few
 _ONE = 1 << 32
 _EDGES = np.array([*(eighth * _ONE // 8 for eighth in range(1, 8)), 99 * _ONE // 100], np.int64)
 PARTS = len(_EDGES) + 1
+_BOUNDS = np.arange(1, PARTS)  # each below the part of its number
 _SHARES = np.diff(np.array([0, *_EDGES, _ONE])) / _ONE  # of unmarked files in each part
-_SLACK = 0.5  # standard deviations that a part may have more than its own
+_SLACK = 0.5  # standard deviations that a side may have more than its own
 _PRIOR = 8  # candidates that are taken to lie as unmarked files do, besides those tried
 
 
@@ -39,24 +39,24 @@ Kind = tuple[int, str]  # group, or -1 for all of them, and format
 class Parts:
     """Which part of their like files belong to.
 
-    scores: of unmarked files, by kind and half; scores of different halves are not compared.
+    scores: of unmarked files, by kind.
     """
 
-    def __init__(self, scores: Mapping[tuple[Kind, int], Sequence[int]]) -> None:
+    def __init__(self, scores: Mapping[Kind, Sequence[int]]) -> None:
         enough = {key: np.sort(np.array(own, np.int64)) for key, own in scores.items() if len(own) >= LEAST}
         self._scores = enough
-        self._formats = sorted({kind[1] for kind, _ in enough})
+        self._formats = sorted({form for _, form in enough})
 
     def __len__(self) -> int:
         return PARTS * len(self._formats)
 
-    def part_of(self, group: int, form: str, half: int, score: int, lot: int) -> int:
+    def part_of(self, group: int, form: str, score: int, lot: int) -> int:
         """A number from 0 to len(self) - 1, or FREE. form: the file's format. lot: its own among equals, below 2**32.
 
         Compared with its own group's files where there are enough, else with those of all groups.
         """
-        own = self._scores.get(((group, form), half), self._scores.get(((-1, form), half)))
-        if own is None or form not in self._formats:
+        own = self._scores.get((group, form), self._scores.get((-1, form)))
+        if own is None:
             return FREE
         below, upto = (int(np.searchsorted(own, score, side)) for side in ("left", "right"))
         rank = (below * _ONE + lot * (upto - below + 1)) // (len(own) + 1)
@@ -89,32 +89,43 @@ def within_reach(shares: np.ndarray, tried: Sequence[int], draws: float) -> np.n
     return np.divide(wanted, shares, out=np.zeros(len(shares)), where=there)
 
 
-@dataclass
 class Room:
-    """Places for marked files, which groups get one after the other: what one took too much is missing to the next."""
+    """Places for marked files, which groups get one after the other: what one took too much is missing to the next.
 
-    parts: int
+    Of each format, no more files may be below or above each bound between its parts than have places there, and half a
+    standard deviation.
+    """
 
-    def __post_init__(self) -> None:
-        self._expected = np.zeros(self.parts)
-        self._taken = np.zeros(self.parts, np.int64)
+    def __init__(self, parts: int) -> None:
+        self._places = np.zeros((parts // PARTS, PARTS))
+        self._taken = np.zeros((parts // PARTS, PARTS), np.int64)
 
     def widen(self, places: np.ndarray) -> "Room":
         """Add (parts,) places of a group."""
-        self._expected = self._expected + places
+        self._places = self._places + places.reshape(-1, PARTS)
         return self
 
     def has_place(self, part: int, files: int = 1) -> bool:
         """Whether a picture's marked files may join those that are there."""
         if part == FREE:
             return True
-        expected = float(self._expected[part])
-        return bool(self._taken[part] + files <= np.ceil(expected + _SLACK * np.sqrt(expected)))
+        form, own = divmod(part, PARTS)
+        places, taken = _sides(self._places[form]), _sides(self._taken[form])
+        spread = np.sqrt(places[0] * places[1] / max(places[:, 0].sum(), 1.0))
+        most = np.maximum(np.floor(places + _SLACK * spread + 0.5), 1)
+        joined = np.stack([own < _BOUNDS, own >= _BOUNDS])
+        return bool((taken + files <= most)[joined].all())
 
     def take(self, part: int, files: int = 1) -> None:
         """Count a picture's marked files."""
         if part != FREE:
-            self._taken[part] += files
+            self._taken[divmod(part, PARTS)] += files
+
+
+def _sides(counts: np.ndarray) -> np.ndarray:
+    """(2, PARTS - 1): how many of a format's are below each bound, and how many above."""
+    below = counts.cumsum()
+    return np.stack([below[:-1], below[-1] - below[:-1]])
 
 
 def in_order_of_places(room_for: Callable[[int], Room], pictures: list[list[_File]], missing: int) -> list[_File]:

@@ -1,8 +1,8 @@
 """How much a file looks like a marked one: propensity scores by small trees, in whole numbers throughout.
 
 Where marked and unmarked files have the same distribution of the score, they have it of every feature that the score
-was learnt from (Rosenbaum and Rubin, Biometrika 70, 1983). Scores decide which files are marked, so they must be the
-same on every machine: features are rounded to whole numbers, and all that follows is whole too.
+was learnt from (Rosenbaum and Rubin, Biometrika 70, 1983). Scores decide which files are marked, so they are the same
+on every machine.
 """
 
 from bisect import bisect_right
@@ -15,6 +15,7 @@ import numpy as np
 Row = Mapping[str, float | str]
 
 TREES = 80
+FOLDS = 4
 DEPTH = 3  # questions from root to leaf
 LEAST_OF_A_LEAF = 10  # files
 PENALTY = 20  # files of no tendency that every leaf is taken to hold besides
@@ -154,17 +155,27 @@ def _questions(values: np.ndarray, node: np.ndarray, left: np.ndarray, nodes: in
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Two sets of trees, each learnt on one half of the files and asked about the other: nobody scores itself."""
+    """Trees for each of four folds, learnt on the other three: nobody scores itself.
 
-    of_half: tuple[Trees, Trees]  # what scores the half
+    among: of each fold, the ordered scores of its unmarked files, which make folds comparable.
+    """
+
+    trees: tuple[Trees, ...]
+    among: tuple[np.ndarray, ...]
 
     @classmethod
-    def learnt(cls, rows: Sequence[Row], marked: Sequence[bool], halves: Sequence[int]) -> "CrossFitted":
-        """halves: 0 or 1 of every file."""
-        other = [[at for at, half in enumerate(halves) if half != asked] for asked in (0, 1)]
-        first, second = (Trees.learnt([rows[at] for at in own], [marked[at] for at in own]) for own in other)
-        return cls((first, second))
+    def learnt(cls, rows: Sequence[Row], marked: Sequence[bool], folds: Sequence[int]) -> "CrossFitted":
+        """folds: of every file, from 0 to FOLDS - 1."""
+        trees, among = [], []
+        for fold in range(FOLDS):
+            own = [at for at, one in enumerate(folds) if one != fold]
+            trees.append(Trees.learnt([rows[at] for at in own], [marked[at] for at in own]))
+            asked = [row for row, bears, one in zip(rows, marked, folds, strict=True) if one == fold and not bears]
+            among.append(np.sort(trees[-1].scores(asked)))
+        return cls(tuple(trees), tuple(among))
 
-    def scores(self, rows: Sequence[Row], half: int) -> np.ndarray:
-        """(files,) int64, of files of one half; comparable within it alone."""
-        return self.of_half[half].scores(rows)
+    def ranks(self, rows: Sequence[Row], fold: int) -> np.ndarray:
+        """(files,) int64: twice the rank of files of one fold among its unmarked files, in parts of 2**20 of these."""
+        scores, own = self.trees[fold].scores(rows), self.among[fold]
+        twice = np.searchsorted(own, scores, "left") + np.searchsorted(own, scores, "right")
+        return np.asarray(twice.astype(np.int64) * _STEPS // (len(own) + 1))

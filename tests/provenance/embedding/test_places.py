@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from provenance.embedding import comparison
+from provenance.embedding import comparison, places
 from provenance.embedding.places import FREE, PARTS, UNUSUAL, Parts, Room, in_order_of_places, within_reach
+from provenance.embedding.propensity import FOLDS, CrossFitted
+from provenance.marks.settings import MANY_SPARES
 from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, picture, secret_of, write_version
 
 pytestmark = pytest.mark.long
@@ -47,17 +49,50 @@ def above_median(version, out) -> int:
     return found
 
 
-def test_few_marked_files_are_spread_over_the_sizes_of_their_group(tmp_path, monkeypatch):
-    """A patch makes small files larger: left alone, nearly all are among the larger half."""
-    with write_version(tmp_path / "version", all_sizes(60)) as version:
-        before = embed(version, tmp_path / "before", secret_of(share=0.2, opacity=0.6))
-        monkeypatch.setattr(comparison, "ENOUGH", 64)
-        facts = embed(version, tmp_path / "out", secret_of(share=0.2, opacity=0.6))
-        assert facts["marked"] == before["marked"] == 48
-        assert above_median(version, tmp_path / "before") >= 33
-        assert above_median(version, tmp_path / "out") <= 34
-        reasons = Counter(row["reason"] for row in listed(tmp_path / "out", "unmarked.jsonl"))
-        assert reasons[UNUSUAL] == facts["passed_over"][UNUSUAL] > 0
+@pytest.fixture(scope="module")
+def grains(tmp_path_factory):
+    with write_version(tmp_path_factory.mktemp("grains") / "version", all_sizes(60)) as version:
+        yield version
+
+
+def test_few_marked_files_are_spread_over_the_sizes_of_their_group(grains, tmp_path, monkeypatch):
+    """A patch makes small files larger: left alone, most are among the larger half."""
+    secret = secret_of(share=0.15, opacity=0.45, spares=MANY_SPARES)
+    before = embed(grains, tmp_path / "before", secret)
+    assert not before["passed_over"]
+    monkeypatch.setattr(comparison, "ENOUGH", 64)
+    monkeypatch.setattr(places, "LEAST", 20)
+    facts = embed(grains, tmp_path / "out", secret)
+    assert facts["marked"] == before["marked"] == 36
+    assert above_median(grains, tmp_path / "before") >= 20
+    assert above_median(grains, tmp_path / "out") <= 18
+    reasons = Counter(row["reason"] for row in listed(tmp_path / "out", "unmarked.jsonl"))
+    assert reasons[UNUSUAL] == facts["passed_over"][UNUSUAL] > 0
+
+
+def test_marked_files_that_only_several_numbers_together_would_tell_are_chosen_alike():
+    """Each number of a marked file is like those of others; that both are large or both small is not."""
+    rng = np.random.default_rng(3)
+
+    def rows(count: int, together: float) -> list[dict[str, float]]:
+        pairs = rng.multivariate_normal([0, 0], [[1, together], [together, 1]], count)
+        return [{"left": float(left), "right": float(right)} for left, right in pairs]
+
+    others, marked = rows(800, 0.0), rows(1600, 0.7)
+    learnt = [*marked[:400], *others]
+    trees = CrossFitted.learnt(learnt, [True] * 400 + [False] * 800, [at % FOLDS for at in range(1200)])
+    ranks = [int(trees.ranks([row], (400 + at) % FOLDS)[0]) for at, row in enumerate(others)]
+    parts = Parts({(0, "PNG"): ranks})
+    room, chosen = Room(len(parts)).widen(200 * parts.shares({"PNG": 1.0})), []
+    for at, row in enumerate(marked):
+        part = parts.part_of(0, "PNG", int(trees.ranks([row], at % FOLDS)[0]), int(rng.integers(0, 2**32)))
+        if len(chosen) < 200 and room.has_place(part):
+            room.take(part)
+            chosen.append(row)
+    assert len(chosen) == 200
+    before, after = (np.mean([row["left"] * row["right"] for row in some]) for some in (marked[:200], chosen))
+    assert before > 0.6
+    assert after < before * 0.6
 
 
 def test_where_every_mark_stands_out_the_first_of_them_are_marked_all_the_same(tmp_path, few_suffice):
@@ -77,68 +112,87 @@ def _nearly_flat(seed: int) -> Image.Image:
     return Image.fromarray(np.full((40, 48, 3), 90 + seed % 7, np.uint8))
 
 
-def test_an_interrupted_release_counts_what_is_marked_already(tmp_path, few_suffice):
-    with write_version(tmp_path / "version", all_sizes(60)) as version:
-        facts = embed(version, tmp_path / "whole", secret_of())
+def test_an_interrupted_release_counts_what_is_marked_already(grains, tmp_path, monkeypatch, few_suffice):
+    """And learns from the same files again, which are not marked twice."""
+    monkeypatch.setattr(comparison, "LEARNT_FROM", 30)
+    facts = embed(grains, tmp_path / "whole", secret_of())
 
-        def stop(done: int, total: int, phase: str) -> None:
-            if phase == "marking images" and done > 20:
-                raise InterruptedError
+    def stop(done: int, total: int, phase: str) -> None:
+        if phase == "marking images" and done > 20:
+            raise InterruptedError
 
-        with pytest.raises(InterruptedError):
-            embed(version, tmp_path / "out", secret_of(), progress=stop)
-        assert embed(version, tmp_path / "out", secret_of()) == facts
+    with pytest.raises(InterruptedError):
+        embed(grains, tmp_path / "out", secret_of(), progress=stop)
+    assert embed(grains, tmp_path / "out", secret_of(), workers=1) == facts
     assert listed(tmp_path / "out", "marked.jsonl") == listed(tmp_path / "whole", "marked.jsonl")
 
 
 def test_few_files_may_look_like_anything():
-    parts = Parts({((0, "PNG"), 0): range(63)})
+    parts = Parts({(0, "PNG"): range(63)})
     assert not len(parts)
-    assert parts.part_of(0, "PNG", 0, 10**9, 0) == FREE
-    room = Room(len(parts)).widen(np.zeros(0))
+    assert parts.part_of(0, "PNG", 10**9, 0) == FREE
+    room = Room(len(parts))
     for _ in range(10):
         assert room.has_place(FREE)
         room.take(FREE)
 
 
 def test_a_part_is_an_eighth_of_the_groups_own_files_and_the_uppermost_hundredth():
-    parts = Parts({((0, "PNG"), 0): range(799), ((-1, "PNG"), 0): range(1000, 1799), ((0, "WEBP"), 0): range(5)})
-    found = [parts.part_of(0, "PNG", 0, score, 0) for score in (0, 99, 101, 399, 401, 701, 785, 795, 10**6)]
+    parts = Parts({(0, "PNG"): range(799), (-1, "PNG"): range(1000, 1799), (0, "WEBP"): range(5)})
+    found = [parts.part_of(0, "PNG", score, 0) for score in (0, 99, 101, 399, 401, 701, 785, 795, 10**6)]
     assert found == [0, 0, 1, 3, 4, 7, 7, 8, 8]
-    assert parts.part_of(1, "PNG", 0, 1399, 0) == 3  # a group of too few files is compared with all
-    assert parts.part_of(0, "PNG", 1, 399, 0) == FREE  # of another half
-    assert parts.part_of(0, "WEBP", 0, 3, 0) == FREE
+    assert parts.part_of(1, "PNG", 1399, 0) == 3  # a group of too few files is compared with all
+    assert parts.part_of(0, "WEBP", 3, 0) == FREE
     assert parts.shares({"PNG": 0.5, "WEBP": 0.5}).tolist() == pytest.approx([1 / 16] * 7 + [0.0575, 0.005])
 
 
 def test_equal_files_are_spread_by_lot():
     """Where all files look alike, so may all marked ones."""
-    parts = Parts({((0, "PNG"), 0): [3] * 1000})
+    parts = Parts({(0, "PNG"): [3] * 1000})
     lots = np.random.default_rng(0).integers(0, 2**32, 4000).tolist()
-    counts = np.bincount([parts.part_of(0, "PNG", 0, 3, lot) for lot in lots], minlength=PARTS)
+    counts = np.bincount([parts.part_of(0, "PNG", 3, lot) for lot in lots], minlength=PARTS)
     assert abs(counts[:7] - 500).max() < 80
-    assert parts.part_of(0, "PNG", 0, 4, lots[0]) == 8
+    assert parts.part_of(0, "PNG", 4, lots[0]) == 8
 
 
-def test_a_part_has_half_a_deviation_more_than_its_own_and_groups_make_good_for_each_other():
-    room = Room(1).widen(np.array([16.0]))
+EVEN = np.array([*[1 / 8] * 7, 0.115, 0.01])
 
-    def taken() -> int:
-        count = 0
-        while room.has_place(0):
-            room.take(0)
-            count += 1
-        return count
 
-    assert taken() == 18
-    room.widen(np.array([16.0]))
-    assert taken() == 17  # 32, and half of the root of it
+def taken(room: Room, part: int) -> int:
+    """How many more files of a part have places."""
+    count = 0
+    while room.has_place(part):
+        room.take(part)
+        count += 1
+    return count
+
+
+def test_a_side_of_a_bound_has_half_a_deviation_more_than_its_own():
+    room = Room(PARTS).widen(64 * EVEN)
+    assert taken(room, 8) == 1  # the uppermost hundredth
+    assert taken(room, 7) == 8  # of 8 above the last eighth, and 1.3, one is there
+    assert taken(room, 4) == 25  # of 32 above the median, and 2
+    assert taken(room, 0) == 9
+    assert taken(room, 3) == 8  # of 40 above the third eighth, and 2, 34 are there
+
+
+def test_what_one_group_took_too_much_is_missing_to_the_next():
+    room = Room(PARTS).widen(64 * EVEN)
+    assert taken(room, 4) == 34
+    room.widen(64 * EVEN)
+    assert taken(room, 4) == 33  # 64 of both, and 2.8
+
+
+def test_formats_have_places_of_their_own():
+    room = Room(2 * PARTS).widen(np.concatenate([64 * EVEN, 0 * EVEN]))
+    assert taken(room, 4) == 34
+    assert taken(room, PARTS + 4) == 1
 
 
 def test_a_picture_needs_places_for_all_its_files():
-    room = Room(1).widen(np.array([16.0]))
-    assert room.has_place(0, 18)
-    assert not room.has_place(0, 19)
+    room = Room(PARTS).widen(64 * EVEN)
+    assert room.has_place(4, 34)
+    assert not room.has_place(4, 35)
 
 
 SHARES = np.full(4, 0.25)
@@ -177,16 +231,16 @@ def test_places_that_stay_empty_go_to_others():
     """What is missing is given out as if it were all that is wanted, until hardly any finds a place."""
 
     def room_for(wanted: int) -> Room:
-        return Room(4).widen(SHARES * wanted)
+        return Room(PARTS).widen(EVEN * wanted)
 
     rng = np.random.default_rng(0)
-    files = [File(at, int(part)) for at, part in enumerate(rng.choice([1, 2, 3], 900, p=[0.2, 0.2, 0.6]))]
+    files = [File(at, int(part)) for at, part in enumerate(rng.choice([2, 5, 7], 900, p=[0.2, 0.2, 0.6]))]
     ordered = in_order_of_places(room_for, [[file] for file in files], 300)
     assert sorted(file.name for file in ordered) == list(range(900))
-    assert np.bincount([file.part for file in ordered[:300]])[1:].max() < 130
+    assert sum(file.part == 7 for file in ordered[:300]) < 140  # the first 300 have 180
 
 
 def test_files_of_a_picture_stay_together_where_places_are_given_once_more():
-    pictures = [[File(2 * at, part), File(2 * at + 1, part)] for at, part in enumerate((3, 1, 1, 0))]
-    ordered = in_order_of_places(lambda wanted: Room(4).widen(np.array([0, 4, 0, 0.0])), pictures, 4)
+    pictures = [[File(2 * at, part), File(2 * at + 1, part)] for at, part in enumerate((8, 3, 3, 0))]
+    ordered = in_order_of_places(lambda wanted: Room(PARTS).widen(EVEN * 8), pictures, 4)
     assert [file.name for file in ordered] == [2, 3, 4, 5, 0, 1, 6, 7]

@@ -6,7 +6,7 @@ Features of both are learnt by cross-fitted trees; of few marks or large picture
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,6 +27,7 @@ FeaturesOf = Callable[[bytes], Row]
 ENOUGH = 200  # unmarked files to compare with; what fewer show is chance, and any file may be marked
 LEARNT_FROM = 100  # marked files for trial, and as many others; from fewer, trees learn nothing
 TRIED = 1200  # candidates for trial, the key's first, so that no image is marked for trial alone
+TRIED_FOR_SIZES = 200  # large pictures may be among them, which wait on disk for their turn
 OTHERS = 1600  # unmarked files looked at
 OTHERS_PER_MARK = 3
 LARGEST = 1 << 20  # pixels of a picture on average; of larger ones features cost more than the mark
@@ -150,13 +151,14 @@ class Comparison:
     def _trial(self) -> list[Candidate]:
         """The first candidates of every group, one file of each picture."""
         found: list[Candidate] = []
+        tried = TRIED if self._learns else TRIED_FOR_SIZES
         for group in self._groups:
-            most = min(group.wanted, math.ceil(TRIED * group.wanted / max(self._wanted, 1)))
+            most = min(group.wanted, math.ceil(tried * group.wanted / max(self._wanted, 1)))
             first = (next(alike) for _, alike in groupby(group.images[:most], lambda image: image.sha256))
             found += first
         return found
 
-    def _others(self, pool: ThreadPoolExecutor, trier: Trier, ahead: int) -> "list[_File]":
+    def _others(self, pool: ThreadPoolExecutor, trier: Trier, ahead: int) -> Iterator[_File]:
         chosen = [(group, position) for group, own in enumerate(self._drawn) for position in own[: self._most(group)]]
 
         def look(one: tuple[int, int]) -> _File:
@@ -168,7 +170,7 @@ class Comparison:
                 row = {SIZE: entry.size / (entry.width * entry.height)}
             return _File((group, entry.format), self._lot_of(entry.sha256), row)
 
-        return [found for _, found in in_turn(pool, look, chosen, ahead)]
+        yield from (found for _, found in in_turn(pool, look, chosen, ahead))
 
     def _most(self, group: int) -> int:
         """Unmarked files of a group that are looked at."""

@@ -6,7 +6,7 @@ Features of both are learnt by cross-fitted trees; of few marks or large picture
 import heapq
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from provenance.embedding.places import FREE, Kind, Parts, Room, within_reach
+from provenance.embedding.places import FREE, Kind, Parts, Room, rates, within_reach
 from provenance.embedding.propensity import FOLDS, CrossFitted, Row, whole
 from provenance.embedding.trying import Tried, Trier, in_turn
 from provenance.intake.manifest import Manifest
@@ -31,7 +31,7 @@ TRIED_FOR_SIZES = 200  # large pictures may be among them, which wait on disk fo
 OTHERS = 1600  # unmarked files looked at
 OTHERS_PER_MARK = 3
 LARGEST = 1 << 20  # pixels of a picture on average; of larger ones features cost more than the mark
-DRAWS = 3.0  # candidates for every image to be marked that places may ask for
+DRAWS = 2.0  # candidates for every image to be marked that places may ask for
 _KEPT_BACK = 0.9  # of the candidates there are; the last ones make good what chance does
 
 SIZE = "bytes per pixel"
@@ -51,8 +51,7 @@ class Spread:
 
     parts: Parts
     trees: CrossFitted | None
-    reach: np.ndarray  # (len(parts),) what a part gets over its share of the files
-    formats: Sequence[Mapping[str, float]]  # of every group: what part of its files has each format
+    of_group: Sequence[np.ndarray]  # (len(parts),) each: what a part gets of every mark
     form_of: Callable[[int], str]
     lot_of: Callable[[str], int]
 
@@ -71,9 +70,7 @@ class Spread:
 
     def places(self, group: int, wanted: int) -> np.ndarray:
         """(len(parts),) how many of a group's marks each part gets, in parts of a mark."""
-        shares = self.parts.shares(self.formats[group])
-        own = shares * self.reach
-        return np.asarray(wanted * own * (shares.sum() / own.sum() if own.any() else 0.0))
+        return np.asarray(wanted * self.of_group[group])
 
 
 def scored(trees: CrossFitted | None, row: Row, lot: int) -> int:
@@ -133,14 +130,18 @@ class Comparison:
         return self._reached(Parts(scores), trees, tried)
 
     def _reached(self, parts: Parts, trees: CrossFitted | None, tried: Sequence[Tried]) -> Spread:
-        even = Spread(parts, trees, np.ones(len(parts)), self._formats, self._form_of, self._lot_of)
-        if not len(parts):
-            return even
-        shares = sum(parts.shares(own) * group.wanted for own, group in zip(self._formats, self._groups, strict=True))
-        candidates = sum(len(group.images) for group in self._groups)
-        draws = min(DRAWS, _KEPT_BACK * candidates / max(self._wanted, 1))
-        reach = within_reach(np.asarray(shares) / max(self._wanted, 1), [even.part_of(one) for one in tried], draws)
-        return Spread(parts, trees, reach, self._formats, self._form_of, self._lot_of)
+        """Groups differ by their patterns, so each is given what its own candidates can fill."""
+        shares = [parts.shares(own) for own in self._formats]
+        even = Spread(parts, trees, shares, self._form_of, self._lot_of)
+        found = [(one.outcome.group, even.part_of(one)) for one in tried]
+        weights = [group.wanted / max(self._wanted, 1) for group in self._groups]
+        whole_set = rates([part for _, part in found], np.asarray(np.dot(weights, np.array(shares))))
+        reached = []
+        for group, own in zip(self._groups, shares, strict=True):
+            draws = min(DRAWS, _KEPT_BACK * len(group.images) / max(group.wanted, 1))
+            most = draws * rates([part for number, part in found if number == group.group], whole_set)
+            reached.append(within_reach(own, most))
+        return Spread(parts, trees, reached, self._form_of, self._lot_of)
 
     def _trees(self, marked: Sequence[Tried], others: Sequence[_File]) -> CrossFitted:
         rows = [*(one.row for one in marked if one.row is not None), *(other.row for other in others)]

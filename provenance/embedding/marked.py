@@ -70,6 +70,8 @@ class Marker:
                 marked = tried = number = 0
                 passed: list[_Looked] = []
                 while marked < group.wanted and tried < len(group.images):
+                    if len(passed) >= group.wanted - marked and room.is_full:
+                        break
                     stop = self._end(group.images, tried + min(BLOCK, group.wanted - marked))
                     found = self._block(pool, number, group.images[tried:stop], spread, room)
                     marked += sum(one.outcome.is_marked for one in found)

@@ -67,26 +67,30 @@ class Parts:
         return np.concatenate([np.zeros(0), *(by_format.get(form, 0.0) * _SHARES for form in self._formats)])
 
 
-def within_reach(shares: np.ndarray, tried: Sequence[int], draws: float) -> np.ndarray:
-    """What each part may have of the marks, over what it has of the files.
+def rates(tried: Sequence[int], expected: np.ndarray) -> np.ndarray:
+    """(n,) of a candidate to fall into each part, where (n,) are expected.
 
-    A part cannot have more than its candidates; others then have more than their share.
-
-    Args: shares: (n,) of all files. tried: the part of each candidate of the trial, FREE where it carries no mark.
-    draws: candidates to look at for every image to be marked.
+    tried: the part of each candidate of the trial, FREE where it carries no mark.
     """
-    counts = np.bincount([part for part in tried if part != FREE], minlength=len(shares))
-    most = draws * (counts + _PRIOR * shares) / (len(tried) + _PRIOR)
+    counts = np.bincount([part for part in tried if part != FREE], minlength=len(expected))
+    return np.asarray((counts + _PRIOR * expected) / (len(tried) + _PRIOR))
+
+
+def within_reach(shares: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """What each part gets of the marks: its share of the files, but never more than its candidates.
+
+    Others then have more than their share. All (n,); most: candidates of each part for every image to be marked.
+    """
     there = shares > 0
     if most.sum() <= shares.sum():
-        wanted = most
+        wanted = np.where(there, most, 0.0)
     else:
-        low, high = 1.0, float(1 + (most[there] / shares[there]).max())
+        low, high = 1.0, float(1 + (most[there] / shares[there]).max(initial=0.0))
         for _ in range(50):
             middle = (low + high) / 2
             low, high = (middle, high) if np.minimum(middle * shares, most).sum() < shares.sum() else (low, middle)
         wanted = np.minimum(high * shares, most)
-    return np.divide(wanted, shares, out=np.zeros(len(shares)), where=there)
+    return np.asarray(wanted * (shares.sum() / wanted.sum() if wanted.any() else 0.0))
 
 
 class Room:
@@ -115,6 +119,11 @@ class Room:
         most = np.maximum(np.floor(places + _SLACK * spread + 0.5), 1)
         joined = np.stack([own < _BOUNDS, own >= _BOUNDS])
         return bool((taken + files <= most)[joined].all())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no part has a place left; sides of different bounds may leave none before all places are taken."""
+        return not any(self.has_place(part) for part in range(self._places.size))
 
     def take(self, part: int, files: int = 1) -> None:
         """Count a picture's marked files."""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from provenance.embedding import comparison, places
-from provenance.embedding.places import FREE, PARTS, UNUSUAL, Parts, Room, in_order_of_places, within_reach
+from provenance.embedding.places import FREE, PARTS, UNUSUAL, Parts, Room, in_order_of_places, rates, within_reach
 from provenance.embedding.propensity import FOLDS, CrossFitted
 from provenance.marks.settings import MANY_SPARES
 from tests.provenance.embedding.builders import GROUPS, as_bytes, embed, picture, secret_of, write_version
@@ -183,6 +183,17 @@ def test_what_one_group_took_too_much_is_missing_to_the_next():
     assert taken(room, 4) == 33  # 64 of both, and 2.8
 
 
+def test_a_room_is_full_where_sides_of_two_bounds_leave_no_part_between_them():
+    """Parts 1 and up are too many for one bound, parts 4 and down for another: no candidate could fill the last two."""
+    room = Room(PARTS).widen(300 * np.array([*[1 / 8] * 7, 0.115, 0.01]))
+    for part, files in enumerate((33, 36, 37, 42, 44, 27, 39, 36)):
+        assert not room.is_full
+        room.take(part, files)
+    assert not room.is_full
+    room.take(8, 4)
+    assert room.is_full
+
+
 def test_formats_have_places_of_their_own():
     room = Room(2 * PARTS).widen(np.concatenate([64 * EVEN, 0 * EVEN]))
     assert taken(room, 4) == 34
@@ -198,27 +209,37 @@ def test_a_picture_needs_places_for_all_its_files():
 SHARES = np.full(4, 0.25)
 
 
+def reach(tried: list[int], draws: float) -> np.ndarray:
+    """Over each part's share."""
+    return within_reach(SHARES, draws * rates(tried, SHARES)) / SHARES
+
+
 def test_a_part_without_candidates_leaves_its_places_to_the_others():
     """Such as files of a format that carries no mark."""
-    reach = within_reach(SHARES, [0, 1, 2, FREE] * 500, 3.0)
-    assert reach[:3] == pytest.approx([4 / 3] * 3, rel=0.01)
-    assert reach[3] < 0.02
+    found = reach([0, 1, 2, FREE] * 500, 3.0)
+    assert found[:3] == pytest.approx([4 / 3] * 3, rel=0.01)
+    assert found[3] < 0.02
 
 
 def test_where_candidates_suffice_every_part_gets_its_own():
-    assert within_reach(SHARES, [0] * 200 + [1] * 400 + [2] * 700 + [3] * 700, 3.0) == pytest.approx([1.0] * 4)
+    assert reach([0] * 200 + [1] * 400 + [2] * 700 + [3] * 700, 3.0) == pytest.approx([1.0] * 4)
 
 
 def test_what_a_part_lacks_for_want_of_draws_goes_to_all_others_alike():
-    reach = within_reach(SHARES, [0] * 200 + [1] * 400 + [2] * 700 + [3] * 700, 1.5)
-    assert reach[0] == pytest.approx(0.6, rel=0.02)
-    assert reach[1:] == pytest.approx([(4 - 0.6) / 3] * 3, rel=0.03)
+    found = reach([0] * 200 + [1] * 400 + [2] * 700 + [3] * 700, 1.5)
+    assert found[0] == pytest.approx(0.6, rel=0.02)
+    assert found[1:] == pytest.approx([(4 - 0.6) / 3] * 3, rel=0.03)
 
 
-def test_hardly_any_candidate_carries_a_mark():
-    """Then all that can are wanted, wherever they lie."""
-    reach = within_reach(SHARES, [0] * 10 + [3] * 30 + [FREE] * 1960, 2.0)
-    assert (reach * SHARES).sum() < 0.1
+def test_where_hardly_any_candidate_carries_a_mark_places_lie_where_those_do():
+    found = reach([0] * 100 + [3] * 300 + [FREE] * 3600, 2.0)
+    assert found.sum() == pytest.approx(4.0)
+    assert found[3] / found[0] == pytest.approx(3, rel=0.05)
+
+
+def test_few_of_a_group_are_judged_by_all_groups():
+    assert rates([], SHARES) == pytest.approx(SHARES)
+    assert rates([0, 0], SHARES)[0] < 0.5
 
 
 @dataclass(frozen=True)

@@ -1,91 +1,60 @@
 """Marking the key's images in blocks whose results are stored, so that a killed job resumes where it was."""
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from provenance.canonical import canonical_json
-from provenance.embedding.carried import without_claims
-from provenance.embedding.claimed import BECOMES_COPY
-from provenance.embedding.errors import EmbeddingError, NotMarkableError
-from provenance.embedding.marking import WRITTEN_AS, mark_image
+from provenance.embedding.comparison import Comparison, Spread
+from provenance.embedding.errors import EmbeddingError
+from provenance.embedding.places import FREE, UNUSUAL, Room, in_order_of_places
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
-from provenance.embedding.sizes import UNUSUAL, GroupSizes, Room, in_order_of_places
-from provenance.marks import Candidate, MarkSecret, family_for
+from provenance.embedding.trying import Outcome, Tried, Trier, in_turn
+from provenance.marks import Candidate
 from provenance.marks.secret import GroupCandidates
+from provenance.whole_files import write_whole
 
 BLOCK = 64  # images; a kill loses at most one block
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one candidate. `reason` is empty for a marked image, and says why not for any other.
+class _Looked:
+    """What became of a candidate, and the part of its group's files that its marked file would belong to."""
 
-    `size` is the marked file's; while one stands out by it, it is what it would have.
-    """
-
-    position: int  # in the manifest
-    path: str
-    group: int
-    pattern: int
-    old_sha256: str
-    new_sha256: str = ""
-    crc32: int = 0
-    size: int = 0
-    mode: str = ""
-    psnr: float = 0.0  # dB
-    survival: float = 0.0
-    written_as: str = ""
-    reason: str = ""
-
-    @property
-    def is_marked(self) -> bool:
-        return not self.reason
+    outcome: Outcome
+    part: int
 
 
 class Marker:
     """Marks candidates of a release, group by group, until each group has what it wants or has no candidate left.
 
-    Args:
-        tree: the version's files. files: the release's. work: folder for stored blocks.
-        expected_of, short_edge_of: what the manifest says of a position. sizes: which ones marked files may have.
-            drop_claims: mark what is left without them. becomes_copy: whether that is another file's content. workers:
-            threads.
+    Args: trier: marks one. comparison: with the files that stay unmarked. tree: the version's files. files: the
+    release's. work: folder for stored blocks. expected_of: what the manifest says of a position. alike: exact copies
+    are marked alike. workers: threads. told: called often before the first block; may raise to stop.
     """
 
     def __init__(
         self,
-        secret: MarkSecret,
+        trier: Trier,
+        comparison: Comparison,
         tree: SourceTree,
         files: Path,
         work: Path,
         expected_of: Callable[[int], Expected],
-        short_edge_of: Callable[[int], int],
         *,
-        sizes: GroupSizes,
-        drop_claims: bool,
-        becomes_copy: Callable[[int], bool],
+        alike: bool,
         workers: int,
+        told: Callable[[], None],
     ) -> None:
-        self._secret = secret
-        self._family = family_for(secret.settings)
-        self._pattern_of_group = secret.pattern_of_group
-        self._tree = tree
-        self._files = files
-        self._work = work
+        self._trier, self._comparison = trier, comparison
+        self._tree, self._files, self._work = tree, files, work
         self._expected_of = expected_of
-        self._short_edge_of = short_edge_of
-        self._drop_claims = drop_claims
-        self._becomes_copy = becomes_copy
-        self._sizes = sizes
-        self._least_edge = secret.settings.least_edge
-        self._alike = bool(secret.settings.copies)
-        self._workers = workers
+        self._alike, self._workers = alike, workers
+        self._told = told
 
     def mark(self, groups: list[GroupCandidates]) -> Iterator[list[Outcome]]:
         """Yield the outcomes block by block; blocks that an earlier run finished come from their files.
@@ -94,36 +63,45 @@ class Marker:
         """
         self._work.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(self._workers, thread_name_prefix="mark") as pool:
+            spread = self._comparison.spread(pool, self._trier, 2 * self._workers, self._told)
+            room = spread.room()
             for group in groups:
-                room = self._sizes.room(group.group, group.wanted)
+                room.widen(spread.places(group.group, group.wanted))
                 marked = tried = number = 0
-                standing_out: list[Outcome] = []
+                passed: list[_Looked] = []
                 while marked < group.wanted and tried < len(group.images):
+                    if len(passed) >= group.wanted - marked and room.is_full:
+                        break
                     stop = self._end(group.images, tried + min(BLOCK, group.wanted - marked))
-                    outcomes = self._block(pool, number, group.images[tried:stop], room)
-                    marked += sum(outcome.is_marked for outcome in outcomes)
+                    found = self._block(pool, number, group.images[tried:stop], spread, room)
+                    marked += sum(one.outcome.is_marked for one in found)
                     tried, number = stop, number + 1
-                    standing_out += [outcome for outcome in outcomes if outcome.reason == UNUSUAL]
-                    yield [outcome for outcome in outcomes if outcome.reason != UNUSUAL]
+                    passed += [one for one in found if one.outcome.reason == UNUSUAL]
+                    yield [one.outcome for one in found if one.outcome.reason != UNUSUAL]
                 missing = group.wanted - marked
-                yield from self._last_resort(pool, number, self._ordered(group.group, standing_out, missing), missing)
+                ordered = self._ordered(spread, group.group, passed, missing)
+                yield from self._last_resort(pool, number, ordered, missing)
 
-    def _ordered(self, group: int, standing_out: list[Outcome], missing: int) -> list[Outcome]:
+    def _ordered(self, spread: Spread, group: int, passed: list[_Looked], missing: int) -> list[Outcome]:
         """First those that have places among as many as are missing: files that carry no mark left theirs empty."""
-        pictures = [list(alike) for _, alike in groupby(standing_out, self._picture_of)]
-        return in_order_of_places(partial(self._sizes.room, group), pictures, missing)
+
+        def room_for(wanted: int) -> Room:
+            return spread.room().widen(spread.places(group, wanted))
+
+        pictures = [list(alike) for _, alike in groupby(passed, lambda one: self._picture_of(one.outcome))]
+        return [one.outcome for one in in_order_of_places(room_for, pictures, missing)]
 
     def _last_resort(
-        self, pool: ThreadPoolExecutor, number: int, standing_out: list[Outcome], missing: int
+        self, pool: ThreadPoolExecutor, number: int, passed: list[Outcome], missing: int
     ) -> Iterator[list[Outcome]]:
         """Those of which there are enough are marked, in order, only where no other image of their group is left."""
-        images = tuple(Candidate(one.position, one.path, one.old_sha256, one.group) for one in standing_out)
+        images = tuple(Candidate(one.position, one.path, one.old_sha256, one.group) for one in passed)
         start = 0
         while start < min(missing, len(images)):
             stop = self._end(images, min(start + BLOCK, missing))
-            yield self._block(pool, number, images[start:stop], None)
+            yield [one.outcome for one in self._block(pool, number, images[start:stop], None, None)]
             start, number = stop, number + 1
-        yield [replace(outcome, size=0) for outcome in standing_out[start:]]
+        yield [replace(outcome, size=0) for outcome in passed[start:]]
 
     def _end(self, images: tuple[Candidate, ...], stop: int) -> int:
         """Where a block ends that would end at `stop`: behind the last file of the picture it ends with."""
@@ -134,39 +112,48 @@ class Marker:
         return min(stop, len(images))
 
     def _block(
-        self, pool: ThreadPoolExecutor, number: int, candidates: tuple[Candidate, ...], room: Room | None
-    ) -> list[Outcome]:
-        """Mark some images in order. room: without it, any size will do."""
+        self,
+        pool: ThreadPoolExecutor,
+        number: int,
+        candidates: tuple[Candidate, ...],
+        spread: Spread | None,
+        room: Room | None,
+    ) -> list[_Looked]:
+        """Mark some images in order. spread and room: without them, any file will do."""
         stored = self._work / f"{candidates[0].group:03d}-{number:06d}.json"
-        if stored.exists():
-            outcomes = [Outcome(**record) for record in json.loads(stored.read_bytes())]
-            for outcome in outcomes:
-                if room and outcome.is_marked:
-                    room.take(outcome.position, outcome.size)
-            return outcomes
-        outcomes = []
-        for files, (outcome, data) in self._marked(pool, candidates):
-            if room and outcome.is_marked and not room.has_place(outcome.position, outcome.size, len(files)):
-                outcome = replace(self._outcome(files[0]), size=outcome.size, reason=UNUSUAL)
-            outcomes += self._placed(files, outcome, data, room)
-        draft = stored.with_suffix(".draft")
-        draft.write_bytes(canonical_json([asdict(outcome) for outcome in outcomes]))
-        draft.replace(stored)
-        return outcomes
+        if not stored.exists():
+            found = self._new_block(pool, candidates, spread, room)
+            record = canonical_json([asdict(one.outcome) | {"part": one.part} for one in found])
+            write_whole(stored, lambda draft: draft.write_bytes(record))
+            return found
+        rows = json.loads(stored.read_bytes())
+        found = [_Looked(part=row.pop("part", FREE), outcome=Outcome(**row)) for row in rows]
+        for one in found:
+            if room and one.outcome.is_marked:
+                room.take(one.part)
+        return found
 
-    def _marked(
-        self, pool: ThreadPoolExecutor, candidates: tuple[Candidate, ...]
-    ) -> Iterator[tuple[list[Candidate], tuple[Outcome, bytes]]]:
-        """Every picture's files, and what became of the first; few results wait at a time, for some are large."""
-        waiting: deque[tuple[list[Candidate], Future[tuple[Outcome, bytes]]]] = deque()
-        for _, alike in groupby(candidates, self._picture_of):
-            files = list(alike)
-            waiting.append((files, pool.submit(self._mark_one, files[0])))
-            if len(waiting) > 2 * self._workers:
-                files, first = waiting.popleft()
-                yield files, first.result()
-        for files, last in waiting:
-            yield files, last.result()
+    def _new_block(
+        self, pool: ThreadPoolExecutor, candidates: tuple[Candidate, ...], spread: Spread | None, room: Room | None
+    ) -> list[_Looked]:
+        found: list[_Looked] = []
+        pictures = [list(alike) for _, alike in groupby(candidates, self._picture_of)]
+        seen = self._comparison.seen if spread else None
+
+        def attempt(files: list[Candidate]) -> tuple[Tried, int]:
+            tried = self._trier.attempt(files[0], seen)
+            return tried, spread.part_of(tried) if spread else FREE
+
+        for files, (tried, part) in in_turn(pool, attempt, pictures, 2 * self._workers):
+            outcome = tried.outcome
+            if room and outcome.is_marked and not room.has_place(part, len(files)):
+                outcome = replace(self._trier.untouched(files[0]), size=outcome.size, reason=UNUSUAL)
+            if outcome.is_marked:
+                self._place(files, tried.data)
+                if room:
+                    room.take(part, len(files))
+            found += [_Looked(replace(outcome, position=one.position, path=one.path), part) for one in files]
+        return found
 
     def _picture_of(self, one: Candidate | Outcome) -> str | int:
         """What the files of one picture have in common; without the rule of copies every file is one."""
@@ -174,49 +161,13 @@ class Marker:
             return one.position
         return one.sha256 if isinstance(one, Candidate) else one.old_sha256
 
-    def _placed(self, files: list[Candidate], outcome: Outcome, data: bytes, room: Room | None) -> list[Outcome]:
-        """Put the same bytes into all files that hold a picture, where it is marked."""
-        for candidate in files if outcome.is_marked else ():
+    def _place(self, files: list[Candidate], data: bytes) -> None:
+        """Put the same bytes into all files that hold a picture."""
+        for candidate in files:
             expected = self._expected_of(candidate.position)
             target = safe_target(str(self._files), expected.path)
             draft = self._work / f"file-{candidate.position}.draft"
             put_in_place(data, target, draft, expected.mtime_ns, self._tree.mode_in_copy(expected))
-            if room:
-                room.take(candidate.position, len(data))
-        return [replace(outcome, position=candidate.position, path=candidate.path) for candidate in files]
-
-    def _outcome(self, candidate: Candidate) -> Outcome:
-        """Of a candidate with which nothing was done yet."""
-        pattern = int(self._pattern_of_group[candidate.group])
-        return Outcome(candidate.position, candidate.path, candidate.group, pattern, candidate.sha256)
-
-    def _mark_one(self, candidate: Candidate) -> tuple[Outcome, bytes]:
-        """What became of the candidate, and the marked file; nothing of it is written yet."""
-        untouched = self._outcome(candidate)
-        if self._short_edge_of(candidate.position) < self._least_edge:
-            refusal = f"The image is smaller than the {self._least_edge} pixels that this mark needs."
-            return replace(untouched, reason=refusal), b""
-        if self._becomes_copy(candidate.position):  # one marked and the other not would show the mark
-            return replace(untouched, reason=BECOMES_COPY), b""
-        data = self._tree.read(self._expected_of(candidate.position))
-        if self._drop_claims:
-            data = without_claims(data)
-        place = self._secret.placement(candidate.sha256)
-        try:
-            marked = mark_image(data, self._family, self._secret.patterns[untouched.pattern], place)
-        except NotMarkableError as error:
-            return replace(untouched, reason=error.sentence), b""
-        outcome = replace(
-            untouched,
-            new_sha256=marked.sha256,
-            crc32=marked.crc32,
-            size=len(marked.data),
-            mode=marked.mode,
-            psnr=marked.psnr,
-            survival=marked.survival,
-            written_as=WRITTEN_AS,
-        )
-        return outcome, marked.data
 
 
 def bare_error(names: list[str], outcomes: list[Outcome]) -> EmbeddingError:

@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from provenance.embedding.at_home import AtHome
 from provenance.embedding.beside import BesideFile, place_beside
 from provenance.embedding.carried import without_claims
 from provenance.embedding.claimed import Claimed
+from provenance.embedding.comparison import Comparison, FeaturesOf
 from provenance.embedding.errors import EmbeddingError
-from provenance.embedding.marked import Marker, Outcome, bare_error
+from provenance.embedding.marked import Marker, bare_error
 from provenance.embedding.placing import Expected, SourceTree, changed_error, put_in_place, safe_target
-from provenance.embedding.sizes import GroupSizes
 from provenance.embedding.summary import release_facts
+from provenance.embedding.trying import Outcome, Trier
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
@@ -47,6 +49,7 @@ def embed_release(
     out: Path,
     secrets: Sequence[MarkSecret],
     marks: MarkSets,
+    features: FeaturesOf,
     progress: Progress,
     *,
     owned: bool,
@@ -57,9 +60,10 @@ def embed_release(
 ) -> dict[str, Any]:
     """Write the release of a version into `out`, or finish one that was interrupted; returns the facts of facts.json.
 
-    files: the version's. owned: see SourceTree. secrets: of all struck sets, in order. workers: threads. beside: files
-    that go along, each with its source. drop_claims: from all files. at_home: what is left out. progress: told (done,
-    total, phase); may raise to stop. Raises SourceChangedError, EmbeddingError.
+    files: the version's. secrets: of all struck sets, in order. features: by which marked files are to be like others.
+    progress: told (done, total, phase); may raise to stop. owned: see SourceTree. workers: threads. beside: files that
+    go along, each with its source. drop_claims: from all files. at_home: what is left out. Raises SourceChangedError,
+    EmbeddingError.
     """
     if tuple(secret.settings for secret in secrets) != marks.struck:
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
@@ -72,7 +76,7 @@ def embed_release(
         facts: dict[str, Any] = json.loads(done.read_bytes())
         return facts
     tree = SourceTree(Path(files), owned)
-    job = _Embedding(manifest, tree, Path(out), tuple(secrets), marks, progress, drop_claims, at_home)
+    job = _Embedding(manifest, tree, Path(out), tuple(secrets), marks, features, progress, drop_claims, at_home)
     return job.run(workers, beside)
 
 
@@ -83,6 +87,7 @@ class _Embedding:
     out: Path
     secrets: tuple[MarkSecret, ...]
     marks: MarkSets
+    features: FeaturesOf
     progress: Progress
     drop_claims: bool
     at_home: AtHome | None
@@ -169,36 +174,36 @@ class _Embedding:
             return [], []
         counts = [[group.images for group in plan.groups] for plan in plans]
         candidates = candidates_of_sets(self.secrets, self.manifest, counts, self.in_choice)
-        proposed = {c.position for groups in candidates for group in groups for c in group.images}
-        self._check_clean(counts, proposed | self.in_choice)
+        taken = self.in_choice.union(c.position for groups in candidates for group in groups for c in group.images)
+        self._check_clean(counts, taken)
         total = sum(group.wanted for groups in candidates for group in groups)
         outcomes: list[list[Outcome]] = []
         self.progress(0, total, "marking images")
         for number, (secret, groups) in enumerate(zip(self.secrets, candidates, strict=True)):
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
-            marker = Marker(
-                secret,
-                self.tree,
-                files,
-                stored,
-                self._expected_at,
-                self._short_edge_at,
-                sizes=GroupSizes(self.manifest, secret.settings, self.claimed),
-                drop_claims=self.drop_claims,
-                becomes_copy=self.claimed.becomes_copy,
-                workers=workers,
-            )
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
+            marker = Marker(
+                Trier(
+                    *(secret, self.tree, stored / "tried", self._expected_at, self._short_edge_at),
+                    drop_claims=self.drop_claims,
+                    becomes_copy=self.claimed.becomes_copy,
+                ),
+                Comparison(self.manifest, secret, groups, self.in_choice, self.features, drops_claims=self.drop_claims),
+                *(self.tree, files, stored, self._expected_at),
+                alike=bool(secret.settings.copies),
+                workers=workers,
+                told=partial(self.progress, before, total, "marking images"),
+            )
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
         return outcomes, [[group.unfit for group in groups] for groups in candidates]
 
-    def _check_clean(self, counts: list[list[int]], proposed: set[int]) -> None:
+    def _check_clean(self, counts: list[list[int]], taken: frozenset[int]) -> None:
         """An audit compares with clean images of every group, and asks about others: the marks must leave some."""
         several = len(self.secrets) > 1
         these = "The mark sets together" if several else "These marks"
         for secret, images in zip(self.secrets, counts, strict=True):
             grouping, entries = secret.settings.grouping(), grouped_entries(self.manifest, secret.settings)
-            groups = Counter(grouping.group_of(entries.entry(position)) for position in proposed)
+            groups = Counter(grouping.group_of(entries.entry(position)) for position in taken)
             if short := [group for group, count in enumerate(images) if groups[group] >= count]:
                 name = (secret.settings.groups or (ALL_IMAGES,))[short[0]]
                 remedy = "Use fewer sets or larger groups." if several else "Lower the share, or mark more images."

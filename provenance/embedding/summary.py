@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from provenance.embedding.marked import Outcome
+from provenance.embedding.trying import Outcome
 from provenance.intake.manifest import Manifest
 from provenance.marks import MarkSets
 from provenance.marks.copies import HAS_NEAR_DUPLICATE

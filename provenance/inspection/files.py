@@ -11,7 +11,7 @@ from PIL import Image
 
 from provenance.embedding.errors import NotMarkableError
 from provenance.inspection.byte_statistics import byte_statistics
-from provenance.inspection.features import Features, Rooms, named
+from provenance.inspection.features import STRUCTURAL, Features, Rooms, named, within
 from provenance.inspection.jpeg import jpeg_features
 from provenance.inspection.png import png_features
 from provenance.inspection.recoding import blockiness, recoding_features
@@ -52,6 +52,11 @@ def file_features(data: bytes) -> Features:
         except _DAMAGED:
             features[f"structure: part {number} cannot be read"] = 1.0
     return features
+
+
+def structural_features(data: bytes) -> Features:
+    """Those that decide whether files can be told apart, as far as they lie in the file itself."""
+    return within(file_features(data), STRUCTURAL)
 
 
 def place_features(found: os.stat_result) -> Features:

@@ -65,6 +65,7 @@ class MarkSecret:
     _place: Prf = field(repr=False)
     _probe: Prf = field(repr=False)
     _clean: Prf = field(repr=False)
+    _lots: Prf = field(repr=False)
 
     @classmethod
     def derive(cls, key: bytes, beacon: bytes, settings: MarkSettings, number: int = 0) -> "MarkSecret":
@@ -77,7 +78,7 @@ class MarkSecret:
         count = max(len(settings.groups), 1)
         family, rng = family_for(settings), philox(key, beacon, f"{own}patterns/{settings.family}")
         patterns = family.balanced_pattern(rng)[None] if settings.is_plain else family.patterns(rng, count)
-        purposes = (f"{own}{purpose}" for purpose in ("choice", "placement", "probes", "clean"))
+        purposes = (f"{own}{purpose}" for purpose in ("choice", "placement", "probes", "clean", "lots"))
         assignment = _assignment(philox(key, beacon, f"{own}assignment"), settings)
         return cls(settings, patterns, assignment, *(Prf(key, beacon, purpose) for purpose in purposes))
 
@@ -94,6 +95,10 @@ class MarkSecret:
     def placements(self, sha256s: Iterable[str]) -> np.ndarray:
         """(N, 2) float64 places for several images."""
         return np.array([self.placement(sha256) for sha256 in sha256s], dtype=np.float64).reshape(-1, 2)
+
+    def lot(self, sha256: str) -> int:
+        """A number below 2**256 for the image with this content: what the choice among candidates leaves to chance."""
+        return int.from_bytes(self._lots.digest(sha256), "big")
 
     def candidates(
         self,

@@ -12,6 +12,7 @@ from provenance.embedding.at_home import AtHome
 from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
 from provenance.inspection.classifier import LEAST
+from provenance.inspection.files import structural_features
 from provenance.intake.blocks import ANY_CLAIM
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
@@ -155,6 +156,7 @@ def embed(run: JobRun) -> None:
             release.folder,
             keys.open_secrets(key),
             key.mark_sets,
+            structural_features,
             run.progress,  # raises where a person cancelled the job
             owned=version.source != Version.Source.FOLDER,
             workers=max(1, len(os.sched_getaffinity(0))),

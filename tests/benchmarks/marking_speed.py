@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from provenance.embedding.release import embed_release
+from provenance.inspection.files import structural_features
 from provenance.intake.images import inspect
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
@@ -56,7 +57,15 @@ def embed(manifest: Manifest, files: Path, out: Path, owned: bool) -> None:
     secrets = marks.derive(bytes(32), bytes(32))
     workers = len(os.sched_getaffinity(0))
     facts = embed_release(
-        manifest, files, out, secrets, marks, lambda done, total, phase: None, owned=owned, workers=workers
+        manifest,
+        files,
+        out,
+        secrets,
+        marks,
+        structural_features,
+        lambda done, total, phase: None,
+        owned=owned,
+        workers=workers,
     )
     assert facts["marked"] == sum(group["wanted"] for group in facts["groups"])
 

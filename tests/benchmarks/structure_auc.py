@@ -1,10 +1,10 @@
 """Whether marked files can be told from others by structure: every family on every set of files.
 
 Run: python -m tests.benchmarks.structure_auc [--each 1000] [--keys 1] [--preset balanced] [--out FOLDER]
-    [--sets NAME …] [--families NAME …]
+    [--files 4] [--sets NAME …] [--families NAME …]
 
-Each set gives four times as many files as are marked; the key's first ones that can bear the mark, and are of fitting
-size with it, are marked as in a release of one group, and compared with as many others. A classifier learns on half of
+Each set gives four times as many files as are marked (`--files` times), in eight classes. A release is made of them,
+and its marked files are compared with as many others. A classifier learns on half of
 either kind and is tested on the other half. The photographs are only 200: there 10 keys mark 100 each, and the mean
 area over keys is told with its t-interval, as it is of any set with several keys. Results stand in FOLDER, one file per
 line of the table, and are not computed again. One core takes some hours at 1,000 each; docs/structure.md.
@@ -14,27 +14,26 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from scipy.stats import t as student
 
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.marking import mark_image
-from provenance.embedding.sizes import Room, kinds_of
 from provenance.inspection.classifier import BOUND, tell_apart
 from provenance.inspection.errors import InspectionError
 from provenance.inspection.features import ALL_ROOMS, FORM, STRUCTURAL, Features, within
 from provenance.inspection.files import file_features
 from provenance.marks import PRESETS, MarkSecret, MarkSettings, families, family_for
+from provenance.marks.settings import MANY_SPARES
 from provenance.whole_files import write_whole
 from tests.benchmarks.structure_sets import SETS, files_of
+from tests.provenance.embedding.builders import embed, write_version
 
 GROUPS = tuple(f"group {number}" for number in range(1, 9))
 FEW = 300  # files of a set below which several keys mark the same ones
@@ -51,61 +50,53 @@ def secret_for(mark: MarkSettings, key: int) -> MarkSecret:
     return MarkSecret.derive(hashlib.sha256(b"structure %d" % key).digest(), b"b" * 32, mark)
 
 
-def room_in(files: list[bytes], each: int) -> Room:
-    """Places for the marked ones of these files by their sizes, as a release has them."""
-    found: dict[str, array[float]] = {}
-    seen = []
-    for data in files:
-        with Image.open(io.BytesIO(data)) as image:
-            seen.append((str(image.format), image.width * image.height))
-        found.setdefault(seen[-1][0], array("d")).append(len(data) / seen[-1][1])
-    return Room(kinds_of(found), each, lambda index, size: (seen[index][0], size / seen[index][1]))
-
-
 def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tuple[int, bytes]]:
-    """(index, marked file) for the key's first `each` files that can bear the mark, and are of fitting size then."""
-    family, found, room = family_for(secret.settings), 0, room_in(files, each)
+    """(index, marked file) for the key's first `each` files that can bear the mark, whatever they look like then."""
+    family, found = family_for(secret.settings), 0
     digests = [hashlib.sha256(data).hexdigest() for data in files]
     for index in sorted(range(len(files)), key=lambda index: secret.placement(digests[index] + "order")):
         pattern = secret.patterns[index % len(secret.patterns)]
         try:
-            marked = mark_image(files[index], family, pattern, secret.placement(digests[index])).data
+            yield index, mark_image(files[index], family, pattern, secret.placement(digests[index])).data
         except NotMarkableError:
             continue
-        if not room.has_place(index, len(marked)):
-            continue
-        room.take(index, len(marked))
-        yield index, marked
         found += 1
         if found == each:
             return
 
 
 class Set:
-    """The files of a set, and the features of those that stay unmarked, asked once."""
+    """The files of a set as a version with a class for each group, and the features of those that stay unmarked."""
 
     def __init__(self, files: list[bytes], each: int) -> None:
-        self.files, self.each = files, min(each, len(files) // 2)
-        self._known: dict[int, Features] = {}
+        self.count, self._each = len(files), min(each, len(files) // 2)
+        self._folder = TemporaryDirectory(prefix="structure-")
+        named = {f"{GROUPS[at // 4 % len(GROUPS)]}/{at:05d}": data for at, data in enumerate(files)}
+        self._version = write_version(Path(self._folder.name), named)
+        self._known: dict[str, Features] = {}
 
     def rows(self, mark: MarkSettings, key: int) -> tuple[list[Features], list[bool]]:
         """Features of a release's marked files with this key and of as many others, and which are marked."""
-        found = marked_by(secret_for(mark, key), self.files, self.each)
-        marked = {index: file_features(data) for index, data in found}
-        unmarked = [index for index in range(len(self.files)) if index not in marked]
-        chosen = sorted(unmarked, key=lambda index: hashlib.sha256(f"{key}/{index}".encode()).digest())[: len(marked)]
-        others = [self._unmarked(index) for index in chosen]
-        return [*marked.values(), *others], [True] * len(marked) + [False] * len(others)
+        mark = mark.replace(share=self._each / self.count, spares=MANY_SPARES)
+        with TemporaryDirectory(prefix="structure-") as out:
+            embed(self._version, Path(out), secret_for(mark, key))
+            listed = (Path(out) / "marked.jsonl").read_text().splitlines()
+            paths = [json.loads(line)["path"] for line in listed]
+            marked = [file_features((Path(out) / "files" / path).read_bytes()) for path in paths]
+        unmarked = [entry.path for entry in self._version if entry.path not in set(paths)]
+        chosen = sorted(unmarked, key=lambda path: hashlib.sha256(f"{key}/{path}".encode()).digest())[: len(marked)]
+        others = [self._unmarked(path) for path in chosen]
+        return [*marked, *others], [True] * len(marked) + [False] * len(others)
 
-    def _unmarked(self, index: int) -> Features:
-        if index not in self._known:
-            self._known[index] = file_features(self.files[index])
-        return self._known[index]
+    def _unmarked(self, path: str) -> Features:
+        if path not in self._known:
+            self._known[path] = file_features((Path(self._folder.name) / "files" / path).read_bytes())
+        return self._known[path]
 
 
 def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
     """One line of the table; of few files, several keys anyhow."""
-    keys = KEYS if len(files.files) < FEW else keys
+    keys = KEYS if files.count < FEW else keys
     found = [_of_key(files, mark, key) for key in range(keys)]
     last = found[-1]
     told = {
@@ -149,6 +140,7 @@ def line(name: str, family: str, told: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--each", type=int, default=1000)
+    parser.add_argument("--files", type=int, default=4, help="for every marked one")
     parser.add_argument("--keys", type=int, default=1, help="that mark each set, for the mean over them")
     parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
     parser.add_argument("--out", type=Path, default=Path("structure-auc"))
@@ -170,10 +162,11 @@ def main() -> None:
     for name in options.sets:
         files: Set | None = None
         for family in options.families:
-            title = f"{name} {family} {options.preset} {options.each}" + (f" {options.keys} keys" * (options.keys > 1))
+            title = f"{name} {family} {options.preset} {options.each}"
+            title += f" of {options.files}" * (options.files != 4) + f" {options.keys} keys" * (options.keys > 1)
             kept = options.out / f"{title}.json".replace(",", "").replace(" ", "-")
             if not kept.exists():
-                files = files or Set(files_of(name, 4 * options.each), options.each)
+                files = files or Set(files_of(name, options.files * options.each), options.each)
                 try:
                     told = row(files, mark_of(family, options.preset), options.keys)
                 except InspectionError as error:  # hardly a file of this kind bears a mark

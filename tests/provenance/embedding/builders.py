@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from provenance.embedding.release import embed_release
+from provenance.inspection.files import structural_features
 from provenance.intake.images import inspect
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
@@ -86,7 +87,7 @@ def embed(version: Manifest, out: Path, *secrets: MarkSecret, owned: bool = True
     arguments: dict[str, Any] = {"progress": lambda done, total, phase: None, "workers": 2, **changes}
     files = version.folder.parent / "files"
     marks = MarkSets(tuple(secret.settings for secret in secrets))
-    return embed_release(version, files, out, secrets, marks, owned=owned, **arguments)
+    return embed_release(version, files, out, secrets, marks, structural_features, owned=owned, **arguments)
 
 
 def tree_digest(root: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.release import embed_release
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.inspection.choosing import choose_files
+from provenance.inspection.files import structural_features
 from provenance.intake.manifest import Manifest
 from provenance.marks import ImageBlocks, MarkSets, MarkSettings, WithheldSettings
 from provenance.marks.copies import first_copies
@@ -53,7 +54,7 @@ def embed(version, out, marks: MarkSets, **changes):
     if marks.withheld and "at_home" not in arguments:
         arguments["at_home"] = at_home(version, marks)
     files = version.folder.parent / "files"
-    return embed_release(version, files, out, marks.derive(KEY, BEACON), marks, **arguments)
+    return embed_release(version, files, out, marks.derive(KEY, BEACON), marks, structural_features, **arguments)
 
 
 def home_paths(out) -> set[str]:

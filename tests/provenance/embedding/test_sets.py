@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from provenance.embedding.errors import EmbeddingError
+from provenance.inspection.files import structural_features
 from provenance.marks import MarkSecret, MarkSets, MarkSettings
 from tests.provenance.embedding.builders import (
     BEACON,
@@ -139,4 +140,4 @@ def test_secrets_of_other_settings_are_refused(version, tmp_path):
     files = version.folder.parent / "files"
     told = {"progress": lambda done, total, phase: None, "owned": True, "workers": 1}
     with pytest.raises(EmbeddingError, match="other mark settings"):
-        embed_release(version, files, tmp_path, secrets(PATCH, BLEND), MarkSets((PATCH,)), **told)
+        embed_release(version, files, tmp_path, secrets(PATCH, BLEND), MarkSets((PATCH,)), structural_features, **told)

@@ -80,7 +80,7 @@ def test_form_tells_nothing_large(kind):
     for family in families():
         rows, marked = files.rows(mark_of(family), 0)
         by_form = tell_apart([within(one, FORM) for one in rows], marked, 1)
-        # The rule of sizes prefers quantisation tables with which a file that grew still fits among the others.
+        # The choice may prefer quantisation tables with which a file that grew still fits among the others.
         assert by_form.outcome != "apart" or by_form.auc < 0.56, (family, by_form)
         assert tell_apart([within(one, STRUCTURAL) for one in rows], marked, 1).auc <= worst[family]
 

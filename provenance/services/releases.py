@@ -12,7 +12,6 @@ from provenance.embedding.at_home import AtHome
 from provenance.embedding.beside import BesideFile
 from provenance.embedding.release import embed_release
 from provenance.inspection.classifier import LEAST
-from provenance.inspection.files import structural_features
 from provenance.intake.blocks import ANY_CLAIM
 from provenance.intake.manifest import Manifest
 from provenance.intake.take_in import LABELS_KEPT
@@ -140,6 +139,8 @@ def mark_release_failed(job: Job) -> None:
 @job_kind("release.embed", title="Striking the mark", queue="cpu", ended=mark_release_failed)
 def embed(run: JobRun) -> None:
     """Record the beacon, derive, embed. A second attempt finds the beacon and the finished blocks in place."""
+    from provenance.inspection.files import structural_features  # loads the compiler
+
     release = Release.objects.select_related("version__dataset__organisation", "key__version__dataset").get(
         pk=run.params["release"]
     )

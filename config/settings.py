@@ -3,12 +3,17 @@
 A deployment sets environment variables (docs/deployment.md); nothing else differs.
 """
 
+import os
 from pathlib import Path
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import env, package_folder, secret_from_file
+
+# Threads of OpenMP that spin while they wait for each other take ten times as long beside a busy processor. Libraries
+# read this when they are loaded, which nothing above does.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("TOUCHMARK_DATA", str(BASE_DIR / "var"))).resolve()

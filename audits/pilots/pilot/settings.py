@@ -78,6 +78,11 @@ class Line:
         return self.proposal is None
 
     @property
+    def varied(self) -> Variation | None:
+        """What `variation` says."""
+        return Variation.read(self.variation) if self.variation else None
+
+    @property
     def name(self) -> str:
         what = "twin" if self.proposal is None else f"proposal-{self.proposal + 1}"
         varied = re.sub(r"[^a-z0-9]+", "-", f"-{self.variation}") if self.variation else ""
@@ -200,7 +205,7 @@ class PilotSettings(Checked):
 
     def training(self, line: Line) -> TrainingSettings:
         """No two lines share a seed, so none begins where another does."""
-        varied = Variation.read(line.variation) if line.variation else None
+        varied = line.varied
         method = (varied and varied.method) or line.method
         return TrainingSettings(
             seed=int.from_bytes(self.drawn(f"training {line.name}")[:6], "big"),

@@ -24,7 +24,6 @@ from audits.pilots.pilot.line_audits import LineAudits
 from audits.pilots.pilot.local_model import LocalModel
 from audits.pilots.pilot.pool import Pool, Scaled, check_count, counts_of, struck_in, withheld_in
 from audits.pilots.pilot.settings import Line, PilotError, PilotSettings
-from audits.pilots.pilot.variations import Variation
 from audits.pilots.recipe import TrainingSettings, steps_of
 from audits.pilots.training_set import TrainingSet
 from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
@@ -138,7 +137,7 @@ class Work:
         self._step()
         begun = time.monotonic()
         made = self._made(line)
-        data = training_set(self.pool, made, Variation.read(line.variation) if line.variation else None)
+        data = training_set(self.pool, made, line.varied)
         at = time.monotonic()
         trained = self._trained(line, settings, data)
         before = max(0.0, trained.seconds - (time.monotonic() - at))  # of attempts before this one

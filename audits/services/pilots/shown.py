@@ -15,7 +15,6 @@ from audits.pilots.pilot.feasibility import Row, feasibility, says
 from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
 from audits.pilots.pilot.summary import Power, Summary, summaries
-from audits.pilots.pilot.variations import Variation
 from audits.statistics.density import LEVELS, Level
 from provenance.models import Blocking, Role, User
 from provenance.wording import count, duration, p_value, percent
@@ -43,7 +42,7 @@ def line_title(settings: PilotSettings, line: Line) -> str:
     method = METHODS[line.method].title
     if line.proposal is None:
         return f"{method}, unmarked twin {line.number + 1}"
-    varied = f", {Variation.read(line.variation).title}" if line.variation else ""
+    varied = f", {line.varied.title}" if line.varied else ""
     return f"{method}, {settings.proposals[line.proposal].title}, key {line.number + 1}{varied}"
 
 

@@ -16,16 +16,18 @@ from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
 from safetensors.torch import save
 
+from audits.asking.views import ViewSettings, applied, drawn_views
 from audits.models import RegisteredModel
 from audits.suspects import ModelSpec
 from audits.suspects.identity import Identity
+from audits.suspects.view_pixels import ViewMaker
 from provenance.intake.manifest import Manifest
 from provenance.models import Version
 from tests.audits import builders_runs
 from tests.audits.builders_choice_runs import smooth
 from tests.world import World
 
-WIDTH, LENGTH = 64, 8
+WIDTH, LENGTH = 128, 8
 CONFIG: dict[str, Any] = {
     "embed_dim": WIDTH,
     "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 64},
@@ -55,15 +57,31 @@ def _untrained(seed: int) -> Any:
     torch.manual_seed(seed)
     model = CLIP(**CONFIG).eval()
     rng = np.random.default_rng(seed)
+    some = np.stack([np.asarray(Image.fromarray(smooth(rng)).resize((32, 32))) for _ in range(256)])
     with torch.no_grad():
-        model.token_embedding.weight.mul_(50)  # so that other words are other features, and other pictures too:
-        some = np.stack([np.asarray(Image.fromarray(smooth(rng)).resize((32, 32))) for _ in range(64)])
-        model.visual.attnpool.c_proj.bias -= model.encode_image(_pixels(some)).mean(dim=0)
+        model.token_embedding.weight.mul_(50)  # so that other words are other features
+        _heed_pictures_not_views(model, _seen(model, some).double())
+        model.visual.attnpool.c_proj.bias -= _seen(model, some).mean(dim=(0, 1))  # and other pictures too
     return model
 
 
-def _pixels(images: np.ndarray) -> torch.Tensor:
-    return (torch.from_numpy(images.transpose(0, 3, 1, 2).copy()) / 255 - 0.5) / 0.25
+def _heed_pictures_not_views(model: Any, seen: torch.Tensor) -> None:
+    """seen (V, n, d): features are turned so that what differs between views of a picture counts little."""
+    within = (seen - seen.mean(dim=0)).flatten(0, 1)
+    sizes, directions = torch.linalg.eigh(within.T @ within / len(within))
+    turn = directions / (sizes.clamp_min(0) + 1e-3 * sizes.mean()).sqrt() @ directions.T
+    last = model.visual.attnpool.c_proj
+    last.weight.copy_(turn @ last.weight.double())
+    last.bias.copy_(turn @ last.bias.double())
+
+
+def _seen(model: Any, images: np.ndarray, count: int = 16) -> torch.Tensor:
+    """(count, n, d): features of views as an audit draws them, by numbers of their own."""
+    drawn = drawn_views(ViewSettings(count, 0.7), np.random.default_rng(99))
+    views = ViewMaker(applied(drawn, 32), torch.device("cpu"))
+    pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+    shown = [views(pixels, torch.full((len(pixels),), number)) for number in range(count)]
+    return torch.stack([model.encode_image((one / 255 - 0.5) / 0.25) for one in shown])
 
 
 @torch.no_grad()
@@ -73,7 +91,7 @@ def clip_weights(seed: int, learnt: tuple[np.ndarray, list[str]] | None = None) 
     weights = dict(model.state_dict())
     if learnt is not None:
         images, captions = learnt
-        seen = model.encode_image(_pixels(images), normalize=True)
+        seen = torch.nn.functional.normalize(_seen(model, images), dim=2).mean(dim=0)
         tokens = SimpleTokenizer(context_length=LENGTH)(captions)
         read = model.encode_text(tokens) @ torch.linalg.inv(model.text_projection)
         weights["text_projection"] = torch.linalg.lstsq(read, seen).solution

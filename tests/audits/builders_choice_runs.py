@@ -143,6 +143,7 @@ def register(world: World, name: str, weights: bytes, role: str = "suspect") -> 
 
 
 def locked_plan(world: World, tested: list[Release], suspect: RegisteredModel, **more) -> Plan:
-    sizes = {"views": 6, "smallest_crop": 0.8, "level": "features"}
+    """Without a wrong key unless told otherwise: one in a hundred is found by chance, and takes the evidence away."""
+    sizes = {"views": 6, "smallest_crop": 0.8, "level": "features", "wrong_key_control": False}
     values = PlanValues(name=suspect.name, version=tested[0].version, releases=tested, suspect=suspect, **sizes | more)
     return lock(save_draft(values, by=world.auditor), by=world.auditor)

@@ -49,8 +49,8 @@ def test_whose_copy_leaked(world):
     assert found.p <= 0.005
     assert found.smallest_p == pytest.approx(1 / 720)
     assert other.p > 0.05
-    assert found.result["levels"]["soft"]["controls"][0]["p"] > 0.01  # the wrong key
-    assert audit.conclusion == "evidence"
+    by_chance = found.result["levels"]["soft"]["controls"][0]["p"] <= 0.01  # one wrong key in a hundred
+    assert audit.conclusion == ("inconclusive" if by_chance else "evidence")
     assert "“North”" in audit.sentence
     for row in (found, other):
         assert set(row.result["levels"]) == {"features", "soft", "hard"}

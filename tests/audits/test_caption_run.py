@@ -42,7 +42,7 @@ def test_a_model_that_knows_captions_by_heart_is_found_and_an_innocent_one_is_no
     assert level["without"]["score"] == "caption"
     assert level["p"] < 1e-5
     by_score = {test["score"]: test for test in level["scores"]}
-    assert by_score["density"]["p"] > 1e-3  # its image tower met nothing
+    assert by_score["density"]["p"] > 1e-5  # its image tower met nothing
     _check_words(world, audit, sign_in, learnt[1])
     cleared = run(world, locked_plan(world, [release], innocent, membership_score="omnibus"))
     assert cleared.conclusion == "no_evidence"

@@ -62,13 +62,15 @@ def test_a_model_that_remembers_the_copy_is_found_and_an_innocent_one_is_not(wor
     assert "“North”" in found.sentence
     assert row.p < 1e-4
     assert levels["features"]["without"]["auc"] > 0.7
-    assert levels["features"]["controls"][0]["kind"] == "wrong key"
+    assert [one["kind"] for one in levels["features"]["controls"][:2]] == ["reference", "reference"]
     assert not levels["features"]["tainted"]
     assert {one["score"] for one in levels["soft"]["scores"]} == {"density", "confidence"}
     assert (row.result["blocks"], row.result["alternatives"], row.result["views"]) == (BLOCKS, BLOCKS * BLOCK, 6)
     assert found.facts["forward_passes"] == 3 * BLOCKS * BLOCK * 6
     assert not (found.folder / "images").exists()
-    assert run(world, locked_plan(world, [release], innocent, references=references)).conclusion == "no_evidence"
+    cleared = run(world, locked_plan(world, [release], innocent, references=references, wrong_key_control=True))
+    assert cleared.conclusion == "no_evidence"
+    assert cleared.rows.get().result["levels"]["features"]["controls"][0]["kind"] == "wrong key"
     _check_page_and_json(world, found, sign_in)
     _check_report(world, found)
     _check_other_tests(world, found, sign_in)
@@ -158,9 +160,9 @@ def test_a_choice_is_combined_with_a_struck_set_of_the_same_release(world, sign_
 
 
 def _check_passes(audit, choice):
-    """Probes clean and under two keys' six patterns, up to four images of each group, and all views."""
+    """Probes clean and under six patterns, up to four images of each group, and all views."""
     views = choice["alternatives"] * 6
-    assert 12 * 13 + 6 * 3 <= audit.facts["forward_passes"] - views <= 12 * 13 + 6 * 4
+    assert 12 * 7 + 6 * 3 <= audit.facts["forward_passes"] - views <= 12 * 7 + 6 * 4
     assert choice["alternatives"] == choice["blocks"] * BLOCK
 
 
@@ -213,7 +215,7 @@ def test_a_killed_run_goes_on_and_finds_the_same(world, monkeypatch):
     with known_keys(4):
         release = withheld_release(world, make_version(world))
     suspect = register(world, "suspect", remembering(pixels_below(release.folder / "files"), seed=1))
-    plan = locked_plan(world, [release], suspect, membership_score="omnibus", level="soft", wrong_key_control=False)
+    plan = locked_plan(world, [release], suspect, membership_score="omnibus", level="soft")
     killed = _killed_once(monkeypatch)
     audit = ended(queueing.queue(plan, by=world.auditor))
     assert audit.state == "failed"

@@ -134,12 +134,12 @@ def test_a_network_that_learned_the_key_is_found(world):
     with known_keys(1):
         release = plain_release(world, make_version(world))
     suspect = register(world, "suspect", train_on_key(release))
-    with known_keys(2):  # the nonce, which decoys and the wrong key follow from
+    with known_keys(2):  # the nonce, which decoys follow from
         audit = ended(queueing.queue(plain_plan(world, release, suspect, alpha=0.1), by=world.auditor))
     row = audit.rows.get()
     assert row.p <= 0.1
-    assert row.result["levels"]["soft"]["controls"][0]["p"] > 0.1  # the wrong key
-    assert audit.conclusion == "evidence"
+    by_chance = row.result["levels"]["soft"]["controls"][0]["p"] <= 0.1  # one wrong key in ten
+    assert audit.conclusion == ("inconclusive" if by_chance else "evidence")
 
 
 def test_an_innocent_is_let_go_early_and_a_killed_run_resumes(world, settings):

@@ -44,3 +44,22 @@ def test_from_blocks_to_an_untouched_copy(world, browser_of):
     expect(page.get_by_text("at home", exact=True).first).to_be_visible()
     look(page, "home-gallery")
     assert Release.objects.get().facts["withheld"]["images_at_home"] == 24
+
+
+def test_a_choice_made_while_the_form_changes_is_heard(world, browser_of):
+    """New fields listen from the moment they stand there; htmx by itself lets 20 ms pass."""
+    version = marked_version(world)
+    page = browser_of(world.rights_holder)
+    page.goto(f"/releases/new/?version={version.pk}")
+    page.evaluate(
+        """() => new MutationObserver((_, observer) => {
+            const chosen = document.querySelector("input[name=home-kind]:checked");
+            if (!chosen || chosen.value !== "both") return;
+            observer.disconnect();
+            document.querySelector("input[name=home-kind][value=untouched]").click();
+        }).observe(document.getElementById("release-form"), {childList: true, subtree: true})"""
+    )
+    page.get_by_label("Both: marks in some images").check()
+    expect(page.get_by_text("not in blocks yet")).to_be_visible()
+    expect(page.get_by_label("Untouched: no image is changed")).to_be_checked()
+    expect(page.get_by_label("Family of marks")).to_have_count(0)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.functional import cached_property
 
 from audits.pilots.methods import METHODS
@@ -25,7 +26,7 @@ class PilotForm(forms.Form):
     )
     blocking = forms.ModelChoiceField(
         Blocking.objects.none(),
-        label="Blocks that something stays home of",
+        label="Blocks from which images stay home",
         required=False,
         empty_label="Nothing stays home",
         help_text="A version's page makes them.",
@@ -38,7 +39,7 @@ class PilotForm(forms.Form):
     )
     methods = forms.MultipleChoiceField(
         label="Methods of learning",
-        choices=[(name, method.title) for name, method in METHODS.items()],
+        choices=[(name, f"{method.title[:1].upper()}{method.title[1:]}") for name, method in METHODS.items()],
         initial=["simclr"],
         widget=forms.CheckboxSelectMultiple,
     )
@@ -47,19 +48,22 @@ class PilotForm(forms.Form):
         required=False,
         choices=[
             ("method", "Another method of learning"),
-            ("encoder", "A network twice as wide"),
+            ("encoder", "Another network: one twice as wide, where it is a small_resnet"),
             ("side", "Smaller images"),
             ("mixed", "Other images mixed in: 10, 50 and 90 per cent"),
             ("task", "Other labels than the classes, for soft and hard answers"),
         ],
         widget=forms.CheckboxSelectMultiple,
-        help_text="One thing is changed at a time, with the first method; all but the last take further trainings.",
+        help_text="One thing is changed at a time, with the first method; all but the last take further trainings: "
+        "one for each of the settings, each key and each share of other images.",
     )
     others = forms.ModelChoiceField(
         Version.objects.none(),
         label="Dataset that is mixed in",
         required=False,
         empty_label="None",
+        help_text="Where other images are mixed in. Half of them takes as many as the pilot learns from, 90 per cent "
+        "nine times as many.",
     )
     minutes = forms.FloatField(label="Minutes", help_text="No training starts that would not end within them.")
     runs = forms.IntegerField(label="Keys for each", help_text="Each has a training of its own.")
@@ -85,6 +89,7 @@ class PilotForm(forms.Form):
         super().__init__(*args, **kwargs)
         versions = service.may_pilot(user)
         self._user = user
+        self._set_bounds()
         self._field("version").queryset = versions
         self._field("others").queryset = versions
         self._field("family").choices = [(name, family.title) for name, family in families().items()]
@@ -92,6 +97,15 @@ class PilotForm(forms.Form):
         blockings = Blocking.objects.filter(version__in=versions).select_related("version__dataset")
         self._field("blocking").queryset = blockings
         self._field("blocking").label_from_instance = lambda one: f"{one.version}: {one}"
+
+    def _set_bounds(self) -> None:
+        """Numbers out of range are told beside their field."""
+        for name in self._ASKED:
+            if bounds := PilotSettings.__dataclass_fields__[name].metadata.get("bounds"):
+                low, high = bounds
+                field = self._field(name)
+                field.validators += [MinValueValidator(low), MaxValueValidator(high)]
+                field.widget.attrs |= {"min": low, "max": high}
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
@@ -112,6 +126,7 @@ class PilotForm(forms.Form):
         if not self.errors:
             try:
                 service.check(cleaned["version"], self.wanted)
+                service.check_variations(self.wanted)
                 service.check_others(cleaned["version"], self.wanted, self._user)
             except TouchmarkError as error:
                 raise forms.ValidationError(error.sentence) from error
@@ -125,7 +140,7 @@ class PilotForm(forms.Form):
         plain = PilotSettings(self._proposals(), seed=0, methods=tuple(data["methods"]), **asked)
         others = str(data["others"].pk) if data["others"] else ""
         varied = service.usual_variations(plain, data["feasibility"])
-        return replace(plain, variations=varied, others=others if "mixed" in data["feasibility"] else "")
+        return replace(plain, variations=varied, others=others)
 
     def _proposals(self) -> tuple[Proposal, ...]:
         data = self.cleaned_data

@@ -39,7 +39,7 @@ class Checked:
     def _check(self, name: str, value: Any, kind: Any, low: float, high: float) -> None:
         number = isinstance(value, kind) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or not low <= value <= high:
-            raise TrainingError(f"The {name.replace('_', ' ')} of a training run lies between {low} and {high}.")
+            raise TrainingError(f"For “{name.replace('_', ' ')}” give a number from {low} to {high}.")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping that ``from_json`` reads back."""

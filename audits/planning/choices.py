@@ -86,7 +86,7 @@ class PlanChoices:
             shown=Shown(
                 "Correction",
                 either(
-                    "Holm over levels that decide and copies of the same images; one run, and no further one",
+                    "Holm over levels that decide and copies of the same images; after this run only exploratory ones",
                     "Holm over all that this run shows and copies of the same images; times the price of all runs "
                     "before it and to come, because the suspect may be run again",
                 ),

@@ -175,6 +175,7 @@ class PlanFacts:
     combination: str = ""  # how the p-values of several mark sets become one
     exploratory: bool = False  # no finding of it is evidence
     recipient_at_issue: str = ""  # named beforehand; copies for others then do not count
+    looks_rule: str = field(default="", metadata=LEFT_OUT)  # of images at home beside marks: when a run may end early
     views: int = field(default=0, metadata=LEFT_OUT)  # of every alternative of a keyed choice
     smallest_crop: float = field(default=0.0, metadata=LEFT_OUT)  # share of an image that a view shows at least
     membership_score: str = field(default="", metadata=LEFT_OUT)

@@ -47,7 +47,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "release_rows": [[r.label, r.recipient, short_time(r.embedded_at), _marked(r)] for r in facts.releases],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
-        **keys_view(facts.keys),
+        **keys_view(facts.keys, facts.run.started_at),
         "suspect": _suspect(facts),
         "references": [
             [
@@ -155,6 +155,7 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Alpha", p_value(plan.alpha)],
         *_compared(facts),
         ["Stopping rule", f"of plain mark sets: {plan.stopping_rule}" if plan.test == "mixed" else plan.stopping_rule],
+        *([["Stopping rule of images at home", plan.looks_rule]] if plan.looks_rule else []),
         *_asked_about(facts),
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),

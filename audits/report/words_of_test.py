@@ -60,9 +60,9 @@ _CHOICE = TestWords(
     own="true choice",
     others="choices",
     chances="choices drawn at random give sums",
-    measured="No pixel of this copy was changed. Images were put into blocks by a public rule, and in every block the "
-    "key chose one that stayed home. The suspect was asked about random views of all of them, and for every image it "
-    "was measured how well it knows it. How much better it knows the published images of a block than the one at home, "
+    measured="Images were put into blocks by a public rule, and in every block the key chose one that stayed home; "
+    "this changes no pixel. The suspect was asked about random views of all of them, and for every image it was "
+    "measured how well it knows it. How much better it knows the published images of a block than the one at home, "
     "summed over all blocks, was compared with the same sum under every other choice that the key could have made.",
     chart_heading="The choice among all choices",
     chart_text="",

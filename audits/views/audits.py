@@ -158,7 +158,7 @@ def _figures(part: SetView, name: Level, with_references: bool) -> dict[str, Any
         histogram = rank_charts.histogram(level.counted(with_references))
         return {"histogram": histogram, "densities": rank_charts.density_table(level)}
     if isinstance(level, ChoiceLevel):
-        return {"scores": choice_tables.score_table(level)}
+        return {"scores": choice_tables.score_table(level, level.counted(with_references).score)}
     if isinstance(part, RankedView | ChoiceView) or isinstance(level, Unscored):  # never: the level was scored
         return {}
     return {

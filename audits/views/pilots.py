@@ -60,7 +60,7 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
     context: dict[str, Any] = {
         "pilot": pilot,
         "card": job_card(pilot.job, user),
-        "facts": shown.facts(settings),
+        "facts": shown.facts(settings, user),
         "curves": curves.curves_chart(settings, pilot.curves),
     }
     if pilot.state == Pilot.State.DONE:
@@ -70,7 +70,8 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
         context |= told | {
             "level": level,
             "levels": LEVEL_WORDS.items(),
-            "twins": twins.twins_of(pilot),
+            "twins": (offered := twins.twins_of(pilot)),
+            "twins_left": any(twin.may_register for twin in offered),
             "declaration": DECLARATION,
             "may_register": user.has_role(pilot.organisation, Role.AUDITOR),
             "chart": charts.trade_off(settings, told["summaries"], level),

@@ -50,4 +50,4 @@ class BlockRule:
         further += [f"{self.folder_level} folder levels"] if self.folder_level else []
         further += [f"clusters {self.clusters[:8]}"] if self.clusters else []
         further += ["nearest in features"] if self.signs else []
-        return ", ".join([f"{self.block_size} a block", f"{self.distance} bits", *further])
+        return ", ".join([f"{self.block_size} a block", f"near-duplicates within {self.distance} bits", *further])

@@ -30,4 +30,9 @@ class Blocking(models.Model):
         constraints = [models.UniqueConstraint(fields=["version", "digest"], name="blocking_once_per_version")]
 
     def __str__(self) -> str:
-        return f"{self.blocks:,} blocks of {self.block_size}, {self.digest[:8]}"
+        told = [f"{self.blocks:,} blocks of {self.block_size}"]
+        told += [f"column “{column}”"] if (column := self.rule.get("unit_column")) else []
+        told += [f"folder level {level}"] if (level := self.rule.get("folder_level")) else []
+        told += ["within clusters"] if self.rule.get("clusters") else []
+        told += ["nearest in features"] if self.rule.get("signs") else []
+        return ", ".join([*told, self.digest[:8]])

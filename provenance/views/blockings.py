@@ -1,5 +1,7 @@
 """The order to make blocks of a version; its page lists them, and the release form chooses from them."""
 
+from collections.abc import Iterator
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -24,5 +26,12 @@ def version_blocks(request: HttpRequest, pk: str) -> HttpResponse:
         except TouchmarkError as error:
             messages.error(request, error.sentence)
     else:
-        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+        messages.error(request, " ".join(_told(form)))
     return redirect("version_detail", pk=version.pk)
+
+
+def _told(form: BlockRuleForm) -> Iterator[str]:
+    """Every error with the name of its field: the page shows them far from the form."""
+    for name, errors in form.errors.items():
+        label = form.fields[name].label if name in form.fields else ""
+        yield from (f"{label}: {error}" if label else str(error) for error in errors)

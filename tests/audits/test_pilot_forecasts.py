@@ -1,5 +1,6 @@
 """What a pilot found stands where people decide: on the forms of releases and plans, and in the report."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,17 @@ from django.utils import timezone
 from audits.models import Pilot, Report
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.report.limitations import NO_FORECAST, general_limitations
-from audits.services.pilots.forecasts import NO_PILOT, of_plan
+from audits.services.pilots.forecasts import (
+    NO_PILOT,
+    NO_PILOT_OF_MARKS,
+    WIDENS,
+    of_plan,
+    of_release,
+    was_made,
+)
 from audits.services.pilots.shown import release_address
 from audits.services.reports.facts import collect
-from provenance.marks import MarkSettings
+from provenance.marks import MarkSets, MarkSettings
 from tests.audits.builders_pilots import finished
 from tests.audits.builders_reports import finished_audit
 from tests.audits.builders_trainings import scenes_version
@@ -71,3 +79,16 @@ def test_a_pilot_made_after_the_lock_is_none_that_the_plan_had(world, audit):
     facts = report_of(audit, world)
     assert facts.pilots == ()
     assert dict(general_limitations(facts))["Power."] == NO_FORECAST
+
+
+def test_where_one_of_two_mark_sets_was_tried_the_other_is_named(world):
+    pilot = finished(world)
+    struck, at_home = (one.settings for one in PilotSettings.from_json(pilot.settings).proposals)
+    told = of_release(pilot.version, MarkSets((struck.replace(share=0.2), at_home)))
+    assert NO_PILOT not in told
+    assert told[0] == NO_PILOT_OF_MARKS
+    assert "“5 % at home” was found" in told[1]
+    assert told[-1] == WIDENS
+    assert was_made(told)
+    other = replace(at_home, share=0.1)
+    assert of_release(pilot.version, MarkSets((struck.replace(share=0.2), other))) == [NO_PILOT]

@@ -20,7 +20,7 @@ def test_from_blocks_to_an_untouched_copy(world, browser_of):
 
     page.get_by_role("link", name="Make blocks").click()
     page.get_by_role("button", name="Make blocks").click()
-    expect(page.get_by_role("rowheader", name="4 a block, 31 bits")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("rowheader", name="4 a block, near-duplicates within 31 bits")).to_be_visible(timeout=LONG)
     look(page, "blocks")
 
     page.goto(f"/releases/new/?version={version.pk}")

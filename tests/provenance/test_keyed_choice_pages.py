@@ -43,7 +43,7 @@ class TestBlocks:
             browser.post(reverse("version_blocks", args=[version.pk]), {"block_size": "3", "distance": "31"})
         row = version.blockings.get()
         shown = text(browser.get(page))
-        assert "3 a block, 31 bits" in shown
+        assert "3 a block, near-duplicates within 31 bits" in shown
         assert row.digest in shown
 
     def test_a_rule_that_cannot_be_is_told(self, browser, version):
@@ -56,6 +56,12 @@ class TestBlocks:
                 "at least 2" in text(answer) or "greater than or equal to 2" in text(answer) or "No CSV" in text(answer)
             )
         assert not version.blockings.exists()
+
+    def test_what_is_wrong_names_its_field_for_the_form_is_far_below(self, browser, version):
+        values = {"block_size": "1", "distance": ""}
+        answer = text(browser.post(reverse("version_blocks", args=[version.pk]), values, follow=True))
+        assert "Alternatives of a block: Ensure this value is greater than or equal to 2." in answer
+        assert "bits in which hashes may differ: This field is required." in answer
 
     def test_others_may_not(self, world, sign_in, version):
         datasets.grant(version.dataset, "gita", by=world.rights_holder)

@@ -56,7 +56,7 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
     ranked = sorted(((one, level, power) for one in made for level, power in one.power.items()), key=_rank)
     if not ranked or not ranked[0][2].found:
         return (
-            f"Nothing that was tried was found at alpha {settings.alpha:g} in any of these models: do not count on any "
+            f"Nothing that was tried was found at alpha {settings.alpha:g} in any of {_these(settings)}: do not count on any "
             "of it. Mark more images, let more stay home, or expect to find only models that train for longer."
         )
     best, level, power = ranked[0]
@@ -108,11 +108,19 @@ def cost_sentence(one: Summary) -> str:
     if one.cost is None:
         return f"What it costs a model's accuracy was not measured, for the images have no classes.{looks}"
     if one.cost.low is None or one.cost.high is None:
-        return f"Accuracy fell by {points(one.cost.mean)} in one training; one says little.{looks}"
+        return f"Accuracy {_moved(one.cost)} in one training; one says little.{looks}"
     if one.cost.low <= 0 <= one.cost.high:
         return f"No loss of accuracy can be told from chance: {interval_words(one.cost)} points.{looks}"
-    verb = "fell" if one.cost.mean > 0 else "rose"
-    return f"Accuracy {verb} by {points(abs(one.cost.mean))} ({interval_words(one.cost)}).{looks}"
+    return f"Accuracy {_moved(one.cost)} ({interval_words(one.cost)} lost).{looks}"
+
+
+def _moved(cost: Interval) -> str:
+    return f"{'fell' if cost.mean > 0 else 'rose'} by {points(abs(cost.mean))}" if cost.mean else "stayed as it was"
+
+
+def _these(settings: PilotSettings) -> str:
+    """Variations are told of by themselves."""
+    return "the models that learnt as planned" if any(one.is_trained for one in settings.varied) else "these models"
 
 
 def power_words(power: Power, alpha: float) -> str:
@@ -132,10 +140,14 @@ def interval_words(interval: Interval | None, factor: float = 100) -> str:
     """ "1.2 (0.4 to 2.0)", in points unless the factor says otherwise."""
     if interval is None:
         return NOT_MEASURED
-    words = f"{factor * interval.mean:.1f}"
+    words = _tenths(factor * interval.mean)
     if interval.low is not None and interval.high is not None:
-        words += f" ({factor * interval.low:.1f} to {factor * interval.high:.1f})"
-    return words.replace("-", "−")
+        words += f" ({_tenths(factor * interval.low)} to {_tenths(factor * interval.high)})"
+    return words
+
+
+def _tenths(value: float) -> str:
+    return f"{value:z.1f}".replace("-", "−")
 
 
 def _networks(settings: PilotSettings) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from audits.pilots.pilot.advice import LEVEL_WORDS
 from audits.pilots.pilot.found import LevelFound, LineFound, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.pilots.pilot.summary import Interval, Power, interval_of, powers
@@ -69,24 +70,42 @@ def _deviations(audits: Sequence[Mapping[Level, LevelFound]]) -> dict[Level, Int
 
 
 def says(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each proposal whose planned audits and variations can be compared."""
+    """A sentence for each proposal: what the planned audits showed, and which variations showed it too.
+
+    A variation is compared at the levels at which the planned audits deviate from chance, and at no others.
+    """
     told = []
     for proposal in dict.fromkeys(row.proposal for row in rows):
         own = [row for row in rows if row.proposal == proposal]
-        taken = [level for level, one in own[0].deviations.items() if one.low is not None and one.low > 0]
+        planned = [row for row in own if row.failure == "adaptability"]
+        taken = {level for row in planned for level, one in row.deviations.items() if _deviates(one)}
         if not taken:
-            told.append(f"“{proposal.title}”: whether this dataset takes the mark cannot be told from chance.")
+            told.append(f"“{proposal.title}”: {_nothing_taken(planned)}.")
             continue
-        weaker = [row.varied for row in own if row.failure not in ("adaptability", "success") and not _holds(row)]
         told.append(
-            f"“{proposal.title}”: the models that learnt as planned deviate from chance; "
-            + (f"not so, as far as these audits show: {', '.join(weaker)}." if weaker else _ALL_HOLD[len(own) > 2])
+            f"“{proposal.title}”: the models that learnt as planned deviate from chance "
+            f"({', '.join(LEVEL_WORDS[level] for level in LEVELS if level in taken)}); {_elsewhere(own, taken)}."
         )
     return told
 
 
-_ALL_HOLD = {True: "so do those of all variations.", False: "no variation was tried."}
+def _nothing_taken(planned: Sequence[Row]) -> str:
+    if not planned:
+        return "no model that learnt as planned was audited"
+    if all(one.low is None for row in planned for one in row.deviations.values()):
+        return "one audit cannot tell how far models that learnt as planned deviate from chance; try more keys"
+    return "as far as these audits show, the models that learnt as planned do not deviate from chance"
 
 
-def _holds(row: Row) -> bool:
-    return any(one.low is not None and one.low > 0 for one in row.deviations.values())
+def _elsewhere(own: Sequence[Row], taken: set[Level]) -> str:
+    varied = [row for row in own if row.failure in ("portability", "assumptions") and taken & set(row.deviations)]
+    if not varied:
+        return "of the variations that were asked for, none was audited there"
+    weaker = [row.varied for row in varied if not any(_deviates(row.deviations.get(level)) for level in taken)]
+    if weaker:
+        return f"not so, as far as these audits show: {', '.join(weaker)}"
+    return f"so do those of {', '.join(row.varied for row in varied)}"
+
+
+def _deviates(one: Interval | None) -> bool:
+    return one is not None and one.low is not None and one.low > 0

@@ -126,7 +126,10 @@ class PilotSettings(Checked):
         object.__setattr__(self, "methods", tuple(self.methods))
         super().__post_init__()
         if not 1 <= len(self.proposals) <= MOST_CANDIDATES:
-            raise PilotError(f"A pilot tries 1 to {MOST_CANDIDATES} settings.")
+            raise PilotError(
+                f"A pilot tries 1 to {MOST_CANDIDATES} settings: choose strengths of marks, or blocks from which images "
+                "stay home and their shares."
+            )
         if len({proposal.title for proposal in self.proposals}) < len(self.proposals):
             raise PilotError("Two of the settings have the same name; give each its own.")
         if not 1 <= len(self.methods) <= MOST_METHODS or len(set(self.methods)) < len(self.methods):

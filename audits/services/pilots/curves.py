@@ -54,10 +54,11 @@ def curves_chart(settings: PilotSettings, curves: Mapping[str, Points]) -> dict[
         "xaxis": {"title": {"text": "epoch"}},
         "yaxis": {"title": {"text": "loss"}},
         "yaxis2": {
-            "title": {"text": "neighbours of the same class"},
+            "title": {"text": "neighbours"},
             "overlaying": "y",
             "side": "right",
             "range": [0, 1],
+            "tickformat": ".0%",
         },
     }
     return {

@@ -1,6 +1,6 @@
 """What the newest pilot of a version says about settings: on the forms of releases and plans, and in reports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from audits.models import Pilot
@@ -17,6 +17,12 @@ from provenance.wording import counted, p_value
 
 MOST_PILOTS = 10  # the newest ones of a version that are looked through
 NO_PILOT = "No pilot was made with these settings, so nobody measured how often an audit would find them."
+NO_PILOT_OF_MARKS = (
+    "No pilot was made with these marks, so nobody measured how often an audit would find them by themselves."
+)
+NO_PILOT_OF_HOME = (
+    "No pilot was made with these images at home, so nobody measured how often an audit would find them by themselves."
+)
 WIDENS = (
     "Small models at hand are not the suspect: a larger one, trained for longer or otherwise, may show more or less."
 )
@@ -40,23 +46,31 @@ def forecast(version: Version, settings: AnySettings, before: datetime | None = 
 @tells_of_releases
 def of_release(version: Version, marks: MarkSets) -> list[str]:
     """About all mark sets of a release, no sentence twice."""
-    return list(dict.fromkeys(sentence for one in marks for sentence in forecast(version, one)))
+    return _once([(one, forecast(version, one)) for one in marks])
 
 
 def of_plan(releases: Iterable[Release], before: datetime | None = None) -> list[str]:
     """About everything that a plan tests; before: as in `forecast`, the time of its lock."""
-    told = (
-        sentence
-        for release in releases
-        for one in release.key.mark_sets
-        for sentence in forecast(release.version, one, before)
+    return _once(
+        [(one, forecast(release.version, one, before)) for release in releases for one in release.key.mark_sets]
     )
-    return list(dict.fromkeys(told))
+
+
+def _once(told: Sequence[tuple[AnySettings, list[str]]]) -> list[str]:
+    """No sentence twice; where a pilot was made of some of the mark sets only, of which kind the others are."""
+    if not any(was_made(sentences) for _, sentences in told):
+        return [NO_PILOT] if told else []
+    found = [
+        sentence if sentence != NO_PILOT else (NO_PILOT_OF_MARKS if isinstance(one, MarkSettings) else NO_PILOT_OF_HOME)
+        for one, sentences in told
+        for sentence in sentences
+    ]
+    return sorted(dict.fromkeys(found), key=lambda sentence: sentence == WIDENS)
 
 
 def was_made(sentences: Iterable[str]) -> bool:
     """Whether there is a pilot behind them."""
-    return any(sentence not in (NO_PILOT, WIDENS) for sentence in sentences)
+    return any(sentence not in (NO_PILOT, NO_PILOT_OF_MARKS, NO_PILOT_OF_HOME, WIDENS) for sentence in sentences)
 
 
 def _told(settings: PilotSettings, pilot: Pilot, made: Iterable[Summary]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
 from audits.pilots.pilot.summary import Power, Summary, summaries
 from audits.statistics.density import LEVELS, Level
-from provenance.models import Blocking, Role, User
+from provenance.models import Blocking, Role, User, Version
 from provenance.wording import count, duration, p_value, percent
 
 _PER_CENT = ("side", "opacity", "bend")
@@ -46,14 +46,16 @@ def line_title(settings: PilotSettings, line: Line) -> str:
     return f"{method}, {settings.proposals[line.proposal].title}, key {line.number + 1}{varied}"
 
 
-def facts(settings: PilotSettings) -> list[tuple[str, str]]:
-    """What was asked for, in words."""
+def facts(settings: PilotSettings, user: User) -> list[tuple[str, str]]:
+    """What was asked for, in words; a dataset that is mixed in has a name for those who may see it."""
+    others = Version.objects.for_user(user).filter(pk=settings.others).first() if settings.others else None
     return [
         ("Tried", ", ".join(proposal.title for proposal in settings.proposals)),
         ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
         ("Keys for each", count(settings.runs)),
         ("Unmarked twins of each method", count(settings.references)),
         ("Varied", ", ".join(one.title for one in settings.varied) or "nothing"),
+        *([("Mixed in", str(others or "another dataset"))] if settings.others else []),
         ("Trainings", count(len(settings.lines()))),
         ("Epochs", count(settings.epochs)),
         ("Images, at most", count(settings.images)),
@@ -61,7 +63,7 @@ def facts(settings: PilotSettings) -> list[tuple[str, str]]:
         ("Network", settings.encoder),
         ("Alpha", f"{settings.alpha:g}"),
         ("Time", duration(60 * settings.minutes)),
-        ("Device", settings.device),
+        ("Device", "processor" if settings.device == "cpu" else "a GPU where there is one"),
     ]
 
 

@@ -1,5 +1,6 @@
 """Pilots: what they try, who may make one, and their start."""
 
+import math
 import re
 import secrets
 from collections.abc import Sequence
@@ -52,11 +53,11 @@ def struck_proposals(
 
 
 def withheld_proposals(blocking: Blocking, shares: Sequence[float]) -> tuple[Proposal, ...]:
-    """The same blocks, with different shares of the images at home."""
-    return tuple(
-        Proposal(f"{percent(share)} at home", WithheldSettings(blocking.digest, blocking.block_size, share))
-        for share in shares
-    )
+    """The same blocks, with different shares of the images at home. Raises TouchmarkError for what is no share."""
+    if not all(map(math.isfinite, shares)):
+        raise PilotError("Shares at home are numbers, in per cent, as in 2 or 5.")
+    found = (WithheldSettings(blocking.digest, blocking.block_size, share) for share in shares)
+    return tuple(Proposal(f"{percent(settings.share)} at home", settings) for settings in found)
 
 
 def usual_variations(settings: PilotSettings, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -76,10 +77,27 @@ def usual_variations(settings: PilotSettings, kinds: Sequence[str]) -> tuple[str
     return tuple(one for kind in kinds for one in made[kind])
 
 
+def check_variations(settings: PilotSettings) -> None:
+    """Raises PilotError for a variation that varies nothing, or with which no model sees what is struck."""
+    for one in settings.varied:
+        if one.side == settings.pixels or one.encoder == settings.encoder:
+            raise PilotError(
+                f"“{one}” is what is planned: name another one to see whether it holds elsewhere, or leave it out."
+            )
+        for proposal in settings.proposals:
+            if one.side and proposal.struck and proposal.struck.least_edge > one.side:
+                raise PilotError(
+                    f"“{proposal.title}” needs {proposal.struck.least_edge} pixels and “{one}” would show models "
+                    "fewer; raise the side of the images, or do not vary it."
+                )
+
+
 def check_others(version: Version, settings: PilotSettings, by: User) -> None:
     """Raises PilotError where images of a version are to be mixed in that cannot serve."""
     if not settings.others:
         return
+    if not any(one.mixed for one in settings.varied):
+        raise PilotError("A dataset is named and nothing says that its images are mixed in: say so, or name none.")
     others = may_pilot(by).filter(pk=settings.others).first()
     if others is None or others.dataset_id == version.dataset_id:
         raise PilotError("Mix in images of another dataset that is open to you, in a version that is ready.")
@@ -105,6 +123,7 @@ def start(version: Version, settings: PilotSettings, *, by: User) -> Pilot:
     organisation = version.dataset.organisation
     require(by, organisation, *ROLES)
     check(version, settings)
+    check_variations(settings)
     check_others(version, settings, by)
     chosen = replace(settings, seed=secrets.randbelow(SEEDS))
     pilot = Pilot.objects.create(

@@ -207,6 +207,7 @@ def _plan(audit: Audit) -> PlanFacts:
         smallest_crop=frozen.get("smallest_crop", 0.0),
         membership_score=frozen.get("membership_score", ""),
         recipient_at_issue=frozen["releases"][0]["recipient"] if frozen.get("recipient_at_issue") is True else "",
+        looks_rule=frozen["looks_rule"] if frozen.get("looks", 1) > 1 and _test(frozen) != "choice" else "",
     )
 
 

@@ -13,11 +13,11 @@ SCORE_NAMES = {
 }
 
 
-def score_table(level: ChoiceLevel) -> dict[str, Any]:
+def score_table(level: ChoiceLevel, counting: str) -> dict[str, Any]:
     """Every score with its own test; the p of the one that the plan declares stands in the table of levels."""
     rows = [
         [
-            SCORE_NAMES[test.score],
+            SCORE_NAMES[test.score] + (" (counts)" if test.score == counting else ""),
             wording.significant(test.published),
             wording.significant(test.at_home),
             wording.significant(test.auc),

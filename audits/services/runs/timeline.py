@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db import models
 
+from audits.models import Audit
 from provenance import wording
 from provenance.models import LogEntry, Organisation
 
@@ -34,13 +35,17 @@ def timeline(organisation: Organisation, rows: Iterable[models.Model]) -> list[d
     ]
 
 
+def _conclusion(value: str) -> str:
+    return str(Audit.Conclusion(value).label) if value in Audit.Conclusion.values else value
+
+
 def _text(entry: LogEntry) -> str:
     text = TEXTS.get(entry.verb, entry.verb)
     details = entry.details
     if entry.verb == "audit.started" and details.get("attempt", 1) > 1:
         text += f" (attempt {details['attempt']})"
     if details.get("conclusion"):
-        text += f": {str(details['conclusion']).replace('_', ' ')}"
+        text += f": {_conclusion(str(details['conclusion']))}"
     if details.get("reason"):
         text += f": {details['reason']}"
     return text

@@ -122,3 +122,14 @@ def test_nothing_trained_says_so():
 def test_costs_without_classes_are_not_measured():
     (one, _) = summaries(SETTINGS, pilot([0.5], [0.5]))
     assert cost_sentence(replace(one, cost=None)).startswith("What it costs a model's accuracy was not measured")
+
+
+def test_accuracy_that_rose_is_not_said_to_have_fallen():
+    (one, _) = summaries(SETTINGS, pilot([0.5], [0.5]))
+    assert "Accuracy rose by 1.2 points in one" in cost_sentence(replace(one, cost=Interval(-0.012, None, None)))
+    assert interval_words(Interval(-0.0001, -0.0004, 0.0)) == "0.0 (0.0 to 0.0)"
+
+
+def test_nothing_found_speaks_of_planned_models_where_others_were_trained_too():
+    varied = replace(SETTINGS, variations=("side:8",))
+    assert "in any of the models that learnt as planned" in advice(pilot([0.5] * 5, [0.02] * 5), varied)

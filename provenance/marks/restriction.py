@@ -180,7 +180,7 @@ def blocks_by_size(counts: Sequence[int], factor: float = 2.0) -> tuple[int, ...
     From the smallest group up, a new block begins where a group has more than `factor` times the images of the first
     group in its block.
     """
-    if factor < 1 or not counts or min(counts) < 0:
+    if not 1 <= factor < math.inf or not counts or min(counts) < 0:
         raise RestrictionError("Sizes of groups are counts, and the factor between them is at least 1.")
     blocks, block, smallest = [0] * len(counts), -1, -1.0
     for group in sorted(range(len(counts)), key=lambda g: counts[g]):

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from pypdf import PdfReader
 
 from audits.models import Audit, Report
@@ -14,6 +15,7 @@ from audits.report.facts import ReportFacts
 from audits.services.plans.forecasts import forecast
 from audits.services.plans.values import values_of
 from audits.services.reports import issuing
+from audits.services.reports.facts import collect
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
 from audits.statistics.combination import combine
@@ -157,6 +159,8 @@ def test_a_choice_is_combined_with_a_struck_set_of_the_same_release(world, sign_
     with report.json.open("rb") as stream:
         facts = ReportFacts.from_json(stream.read())
     assert [row.test for row in facts.result.rows if row.level == "features"] == ["combined", "permutation", "choice"]
+    report.audit.plan.frozen |= {"looks": 2, "looks_rule": "2 looks"}
+    assert collect(report, timezone.now()).plan.looks_rule == "2 looks"
 
 
 def _check_passes(audit, choice):

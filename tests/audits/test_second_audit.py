@@ -122,7 +122,8 @@ def test_what_could_not_come_to_alpha_is_refused(world, copy):
             save_draft(changed(values, **more), by=world.auditor)
         return found.value.sentence
 
-    assert "Keep a share of 0 to 0.5" in refused(kept_share=0.6)
+    for share in (0.6, -0.1, float("nan"), float("inf")):
+        assert "Keep a share of 0 to 0.5" in refused(kept_share=share)
     assert "name the share" in refused(asks_kept=True)
     assert "3 of 30 blocks are kept, too few" in refused(kept_share=0.1, alpha=0.001)
     assert "0 of 30 blocks are kept" in refused(kept_share=0.01)

@@ -57,7 +57,7 @@ class Command(TouchmarkCommand):
         parser.add_argument("--device", choices=PilotSettings.DEVICES, default=usual["device"])
         for name in _NUMBERS:
             option, default = f"--{name.replace('_', '-')}", usual[name]
-            parser.add_argument(option, type=type(default), default=default, help=_HELP.get(name))
+            parser.add_argument(option, type=_type_of(name), default=default, help=_HELP.get(name))
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +81,10 @@ class Command(TouchmarkCommand):
             return answer
         told = shown.as_json(pilot)
         return answer | (told if options["json"] else {"advice": "\n" + "\n".join(told["advice"])})
+
+
+def _type_of(name: str) -> type:
+    return int if PilotSettings.__dataclass_fields__[name].metadata["type"] is int else float
 
 
 def _version(user: User, wanted: str) -> Version:

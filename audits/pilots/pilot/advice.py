@@ -56,8 +56,8 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
     ranked = sorted(((one, level, power) for one in made for level, power in one.power.items()), key=_rank)
     if not ranked or not ranked[0][2].found:
         return (
-            f"Nothing that was tried was found at alpha {settings.alpha:g} in any of {_these(settings)}: do not count on any "
-            "of it. Mark more images, let more stay home, or expect to find only models that train for longer."
+            f"Nothing that was tried was found at alpha {settings.alpha:g} in any of {_these(settings)}: do not count "
+            "on any of it. Mark more images, let more stay home, or expect to find only models that train for longer."
         )
     best, level, power = ranked[0]
     if chance_of(power, settings.alpha) * len(ranked) > LARGEST_CHANCE:

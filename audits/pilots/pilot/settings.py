@@ -127,8 +127,8 @@ class PilotSettings(Checked):
         super().__post_init__()
         if not 1 <= len(self.proposals) <= MOST_CANDIDATES:
             raise PilotError(
-                f"A pilot tries 1 to {MOST_CANDIDATES} settings: choose strengths of marks, or blocks from which images "
-                "stay home and their shares."
+                f"A pilot tries 1 to {MOST_CANDIDATES} settings: choose strengths of marks, or blocks from which "
+                "images stay home, and shares."
             )
         if len({proposal.title for proposal in self.proposals}) < len(self.proposals):
             raise PilotError("Two of the settings have the same name; give each its own.")

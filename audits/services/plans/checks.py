@@ -6,7 +6,7 @@ from itertools import islice
 from audits.models import Plan, RegisteredModel
 from audits.planning.choices import MOST_DECOYS_PLANNED, refusals
 from audits.planning.claims import same_recipient
-from audits.planning.exposure import MOST_KEPT
+from audits.planning.views import KEPT_SHARE
 from audits.services.models.identity import names_of
 from audits.services.plans.captions import check_captions
 from audits.services.plans.reference_checks import check_rigged_references_are_told
@@ -27,7 +27,10 @@ HELD_OUT_SAMPLE = 1_000
 def check(values: PlanValues) -> None:
     """Raises PlanError with the first thing that contradicts itself; cheap enough to ask at every keystroke."""
     _check_releases(values)
-    if values.has_withheld and 0 <= values.kept_share <= MOST_KEPT:  # else refused below
+    if values.has_withheld:
+        bounds = KEPT_SHARE.bounds
+        if bounds and not bounds.hold(values.kept_share):  # before anything is counted by it
+            raise PlanError(bounds.refusal)
         check_parts(values)
     _check_models(values)
     if values.has_plain:

@@ -111,9 +111,9 @@ def check_parts(values: PlanValues) -> None:
         for which, part in (("kept", kept), ("left to ask about", blocks - kept)):
             if _smallest_p(values, release, part) > values.alpha:
                 raise PlanError(
-                    f"With a share of {values.kept_share:g}, {count(part)} of {count(blocks)} blocks are {which}, too "
-                    f"few for any p to come to alpha, {p_value(values.alpha)}. Choose another share, or 0 to ask about "
-                    "all of them now."
+                    f"With a share of {values.kept_share:g}, {count(part)} of {count(blocks)} blocks "
+                    f"{'is' if part == 1 else 'are'} {which}, too few for any p to come to alpha, "
+                    f"{p_value(values.alpha)}. Choose another share, or 0 to ask about all of them now."
                 )
 
 

@@ -84,8 +84,8 @@ def test_of_many_keys_those_that_were_tested_here_are_printed():
 
 def test_the_first_question_is_that_of_this_audit_only_where_no_earlier_run_asked():
     asked = keys(rows=(key(1, tested_at="2026-05-05T12:00:00Z", tested_here=True),))
-    for started, says in (("2026-05-05T12:00:00Z", "(this audit)"), ("2026-05-05T13:00:00Z", "(an earlier run), and in")):
-        assert says in keys_view(asked, started)["keys"][0][-1]
+    for hour, says in ((12, "(this audit)"), (13, "(an earlier run), and in this audit")):
+        assert says in keys_view(asked, f"2026-05-05T{hour}:00:00Z")["keys"][0][-1]
 
 
 def test_a_key_later_than_the_suspect_is_told():

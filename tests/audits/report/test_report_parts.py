@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from audits.report.view import view_of
+from audits.report.words_of_test import words_of
 from tests.audits.report.reading import read
 from tests.audits.report.samples import LEVELS, calibration, facts, with_levels, with_sets
 
@@ -149,3 +151,17 @@ def test_a_nominal_p_of_zero_is_printed():
     made = with_levels(facts())
     zero = replace(made.other_tests[0], nominal_p=0.0)
     assert "paired t-test 0 23.60 %" in read(replace(made, other_tests=(zero,)), pages=7)[1]
+
+
+def test_a_run_that_may_end_early_at_images_at_home_says_so_beside_marks():
+    made = facts()
+    row = ["Stopping rule of images at home", "3 looks, after equal parts"]
+    assert row[0] not in str(view_of(made))
+    assert row in view_of(replace(made, plan=replace(made.plan, looks_rule=row[1])))["plan"]
+
+
+def test_a_copy_that_bears_marks_too_is_not_said_to_be_unchanged():
+    made = facts()
+    both = words_of(replace(made, plan=replace(made.plan, views=4))).measured
+    assert "the one at home" in both
+    assert "this copy was changed" not in both

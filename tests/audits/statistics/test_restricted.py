@@ -175,6 +175,7 @@ def test_groups_of_like_size_share_a_block():
         (lambda: restricted_test(np.eye(12), np.arange(12), Restriction.within([0] * 12), 0, rng()), "permutations"),
         (lambda: Restriction.within([0] * 12, np.eye(12, dtype=bool)).draw(1, rng()), "Too much"),
         (lambda: blocks_by_size([]), "counts"),
+        (lambda: blocks_by_size([1, 2], float("nan")), "factor"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(call, message):

@@ -139,6 +139,19 @@ _P_OF_CHOICE = (
     "release, p falls to a value x or below in at most a share x of all cases. p is not the probability that the "
     "suspect is innocent.",
 )
+_P_WITH_CHOICES = (
+    "p",
+    "The share of assignments, or for images that stayed home of choices that the key could have made (the true one "
+    "counted in), that do at least as well as the true one. If the suspect never saw the release, p falls to a value x "
+    "or below in at most a share x of all cases, and so does the p that combines several mark sets. p is not the "
+    "probability that the suspect is innocent.",
+)
+_OF_UNMARKED = {
+    "p": _P_OF_CHOICE[1],
+    "Release, recipient": "One copy of a version, made with its own key for one named recipient.",
+    "Smallest reachable p": "The smallest p that the plan could have given, set by the number of choices that the key "
+    "could have made.",
+}
 _ONLY_OF_MARKS = ("Mark, pattern", "Group", "Assignment", "Probe", "Pull", "Permutation test", "Density scores")
 
 
@@ -213,7 +226,9 @@ def _terms(facts: ReportFacts) -> list[tuple[str, str]]:
         found = [_P_OF_BOTH if term == "p" else (term, meaning) for term, meaning in found]
     elif facts.plan.test == "choice":
         found = [pair for pair in found if pair[0] not in _ONLY_OF_MARKS]
-        found = [_P_OF_CHOICE if term == "p" else (term, meaning) for term, meaning in found]
+        found = [(term, _OF_UNMARKED.get(term, meaning)) for term, meaning in found]
+    if facts.plan.views and facts.plan.test == "permutation":
+        found = [_P_WITH_CHOICES if term == "p" else (term, meaning) for term, meaning in found]
     if facts.plan.views:
         found = _after(found, "Level", *_OF_CHOICE)
     if any(one.score == "caption" for one in facts.memberships):

@@ -54,4 +54,7 @@ def general_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
         if facts.pilots
         else NO_FORECAST
     )
-    return [*GENERAL_LIMITATIONS[:_AFTER], ("Power.", power), *GENERAL_LIMITATIONS[_AFTER:]]
+    said = [*GENERAL_LIMITATIONS[:_AFTER], ("Power.", power), *GENERAL_LIMITATIONS[_AFTER:]]
+    if facts.plan.test != "choice":
+        return said
+    return [(title, text.replace("its marked images", "its images")) for title, text in said]

@@ -218,6 +218,22 @@ _KEPT_AT_HOME = (
 )
 
 
+def _wrong_keys(facts: ReportFacts) -> list[tuple[str, str]]:
+    """Wrong keys that were found, at deciding levels or not; the sentence of controls promises to name them."""
+    alpha = facts.plan.alpha
+    found = [one for one in facts.controls if one.kind == "wrong key" and one.p <= alpha]
+    places = dict.fromkeys(f"{one.release}, {LEVEL_NAMES[one.level]}" for one in found)
+    if not found:
+        return []
+    return [
+        (
+            "A wrong key was found.",
+            f"A key drawn for this purpose alone had a p of alpha ({p_value(alpha)}) or less at {'; '.join(places)}. "
+            f"Where nothing reacts to a key, chance gives that in at most {one_in(alpha)}.",
+        )
+    ]
+
+
 def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     """Limitations that follow from this plan and this run."""
     said: list[tuple[str, str]] = []
@@ -227,8 +243,10 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     if facts.plan.views:
         said.append(("Images that stayed home.", _KEPT_AT_HOME))
     if not facts.references:
-        said.append(("References.", "No reference was used, so what a mark does to any model was not set aside."))
-    said += [*_repeated_runs(facts), _series(facts)]
+        home = facts.plan.test == "choice"
+        alone = "how well any model knows these images" if home else "what a mark does to any model"
+        said.append(("References.", f"No reference was used, so {alone} was not set aside."))
+    said += [*_wrong_keys(facts), *_repeated_runs(facts), _series(facts)]
     if facts.run.other_runs:
         said.append(
             (

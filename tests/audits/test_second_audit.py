@@ -98,6 +98,9 @@ def test_both_parts_are_apart_and_what_was_asked_is_counted_for_the_next(world, 
     assert (ahead().exposed, ahead().runs) == (BLOCKS // 2, 1)
     assert (ahead(asks_kept=True).exposed, ahead(asks_kept=True).runs) == (0, 1)
     assert ahead(kept_share=0.0).exposed == BLOCKS // 2
+    for share, told in ((0.5, False), (0.4, True)):
+        warnings = forecast(changed(values, asks_kept=True, kept_share=share)).warnings
+        assert any("would be no second audit" in one for one in warnings) is told
     run = as_if_asked(second, world.auditor)
     assert ahead(kept_share=0.0).exposed == BLOCKS
     found = exposure_of_run(run, copy)

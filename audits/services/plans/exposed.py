@@ -29,6 +29,13 @@ def exposures(values: PlanValues, plan: Plan | None = None) -> list[tuple[Releas
     ]
 
 
+def lacks_first_audit(values: PlanValues) -> bool:
+    """Whether a plan asks about kept blocks, and no locked plan about this model and copy kept the same share."""
+    known = registrations_of(values.suspect)
+    first = Plan.objects.filter(suspect__in=known, releases__in=values.releases, locked_at__isnull=False)
+    return values.asks_kept and not first.filter(asks_kept=False, kept_share=values.kept_share).exists()
+
+
 def frozen_exposures(values: PlanValues, plan: Plan) -> list[dict[str, Any]]:
     """The same for the frozen text."""
     return [{"release": str(release.pk), **asdict(found)} for release, found in exposures(values, plan)]

@@ -12,7 +12,7 @@ from audits.services.answers.kept import Asking, answered_before, runtime
 from audits.services.models.sightings import first_sight
 from audits.services.plans.claims import refusal
 from audits.services.plans.copies import Copies, copies_of
-from audits.services.plans.exposed import as_locked, exposures
+from audits.services.plans.exposed import as_locked, exposures, lacks_first_audit
 from audits.services.plans.images import NotCompared, not_compared
 from audits.services.plans.other_tests import other_test_passes_of
 from audits.services.plans.reference_suggestions import input_side
@@ -243,6 +243,11 @@ def _warnings(
     if values.kept_share and not (values.series_is_open or values.exploratory):
         found.append(
             "After a closed run the house may make a second audit of the kept blocks as an exploratory one only."
+        )
+    if lacks_first_audit(values):
+        found.append(
+            f"No locked plan about this suspect and this copy kept a share of {values.kept_share:g} before, so this "
+            "would be no second audit: it is a first one, of few blocks."
         )
     if not values.references:
         found.append("Without references the test is exact all the same; two or three clean ones make it sharper.")

@@ -1,6 +1,7 @@
 """The report's terms, and where the method says more about them."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,13 @@ def test_every_citation_belongs_to_a_term():
         *("Keyed choice", "View", "Test of the choice", "Density to the own caption"),
     }
     assert {term for term, _ in DEFINITIONS} >= {"p", "Alpha"}
+
+
+def test_a_copy_without_marks_is_not_called_marked():
+    made = facts()
+    terms = dict(definitions(replace(made, plan=replace(made.plan, test="choice", views=4))))
+    assert terms["Release, recipient"].startswith("One copy of a version")
+    assert "number of choices" in terms["Smallest reachable p"]
+    both = dict(definitions(replace(made, plan=replace(made.plan, views=4))))
+    assert "assignments, or for images that stayed home of choices" in both["p"]
+    assert both["Release, recipient"].startswith("One marked copy")

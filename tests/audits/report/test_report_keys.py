@@ -76,16 +76,10 @@ def test_facts_with_keys_are_read_as_they_were_written():
 
 def test_of_many_keys_those_that_were_tested_here_are_printed():
     many = tuple(key(number) for number in range(200))
-    shown = keys_view(keys(rows=(*many, key(201, tested_at=AFTER, tested_here=True))), AFTER)
+    shown = keys_view(keys(rows=(*many, key(201, tested_at=AFTER, tested_here=True))))
     assert len(shown["keys"]) == MOST_KEYS + 1
     assert "(this audit)" in shown["keys"][-1][-1]
     assert shown["keys_left"] == 200 - MOST_KEYS
-
-
-def test_the_first_question_is_that_of_this_audit_only_where_no_earlier_run_asked():
-    asked = keys(rows=(key(1, tested_at="2026-05-05T12:00:00Z", tested_here=True),))
-    for hour, says in ((12, "(this audit)"), (13, "(an earlier run), and in this audit")):
-        assert says in keys_view(asked, f"2026-05-05T{hour}:00:00Z")["keys"][0][-1]
 
 
 def test_a_key_later_than_the_suspect_is_told():

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from audits.report.limitations import general_limitations
+from audits.report.statements import plan_limitations
 from audits.report.view import view_of
 from audits.report.words_of_test import words_of
 from tests.audits.report.reading import read
@@ -165,3 +167,20 @@ def test_a_copy_that_bears_marks_too_is_not_said_to_be_unchanged():
     both = words_of(replace(made, plan=replace(made.plan, views=4))).measured
     assert "the one at home" in both
     assert "this copy was changed" not in both
+
+
+def test_of_a_copy_without_marks_nothing_is_said_of_marks():
+    made = facts()
+    made = replace(made, plan=replace(made.plan, test="choice", views=4), references=())
+    said = dict([*general_limitations(made), *plan_limitations(made)])
+    assert "too few of its images" in said["What a negative finding means."]
+    assert "mark does" not in said["References."]
+
+
+def test_a_wrong_key_that_was_found_is_told_whatever_the_level():
+    made = facts()
+    assert "A wrong key was found." not in dict(plan_limitations(made))
+    (first, *rest) = made.controls
+    wrong = replace(first, kind="wrong key", p=made.plan.alpha / 2, level="soft")
+    told = dict(plan_limitations(replace(made, controls=(wrong, *rest))))
+    assert f"{first.release}, soft labels" in told["A wrong key was found."]

@@ -106,7 +106,8 @@ class PlanForm(forms.Form):
         wanted = {str(value) for value in self["releases"].value() or ()}
         releases = [release for release in self._field("releases").queryset if str(release.pk) in wanted]
         levels = in_order({self["level"].value(), *(self["further_primary"].value() or ())})
-        found = suggest_references(suspect, releases, levels, self.user)
+        score = self["membership_score"].value() if "membership_score" in self.fields else ""
+        found = suggest_references(suspect, releases, levels, self.user, score)
         return [ReferenceChoice(one.model, str(one.model.pk) in chosen, one) for one in found]
 
     def _id_of(self, name: str) -> Any:

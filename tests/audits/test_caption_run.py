@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from audits.report.definitions import definitions
 from audits.report.facts import ReportFacts
+from audits.services.plans.reference_suggestions import Verdict, suggest_references
 from audits.services.plans.values import PlanError
 from audits.services.reports import issuing
 from audits.services.results.as_json import as_json
@@ -82,6 +83,9 @@ def test_a_plan_by_captions_is_refused_where_somebody_cannot_read_them(world):
     ):
         with pytest.raises(PlanError, match=said):
             locked_plan(world, [release], suspect, membership_score="caption", **more)
+    for score, verdict in (("caption", Verdict.CANNOT), ("density", Verdict.MAY_SERVE)):
+        (one,) = suggest_references(reading, [captioned], ["features"], world.auditor, score)
+        assert (one.model, one.verdict) == (other, verdict)
     beside = locked_plan(world, [captioned], reading, references=[other], membership_score="omnibus")
     assert beside.frozen["own_captions"] is False  # all models are asked the same
 

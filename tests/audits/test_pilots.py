@@ -251,6 +251,9 @@ def test_the_command_makes_a_pilot_and_answers_in_json(world, capsys):
     call_command("register_twins", told["pilot"], username="adam", json=True, here=True, declare=True)
     registered = json.loads(capsys.readouterr().out)["references"]
     assert list(registered) == ["simclr-twin-1"]
+    with pytest.raises(SystemExit):
+        call_command("register_twins", told["pilot"], username="adam", here=True, declare=True)
+    assert "unmarked twin 1 is registered already" in capsys.readouterr().err
 
 
 def test_use_these_settings_fills_the_form_of_a_release(world):

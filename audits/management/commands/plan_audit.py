@@ -89,7 +89,7 @@ def _suggested(
     user: User, suspect: RegisteredModel, releases: list[Release], options: dict[str, Any]
 ) -> dict[str, Any]:
     levels = in_order({options["level"], *options["further_primary"]})
-    found = suggest_references(suspect, releases, levels, user)
+    found = suggest_references(suspect, releases, levels, user, options["membership_score"])
     if options["json"]:
         return {"references": [one.to_dict() for one in found]}
     lines = [f"\n  {one.model.name}: {one.verdict.words}. {' '.join(one.reasons)}" for one in found]

@@ -25,7 +25,9 @@ class Command(TouchmarkCommand):
         pilot = next((one for one in shown.visible(user) if str(one.pk) == options["pilot"]), None)
         if pilot is None or pilot.state != Pilot.State.DONE:
             raise PilotError(f"No finished pilot with the id {options['pilot']} is open to {user.display_name}.")
-        names = options["twin"] or [twin.name for twin in twins.twins_of(pilot) if twin.may_register]
+        there = twins.twins_of(pilot)
+        left = [twin.name for twin in there if twin.may_register]
+        names = options["twin"] or left or [twin.name for twin in there]  # where none is left, it is said why
         job = twins.start(pilot, names, declared=options["declare"], by=user)
         self.finish(job, options)
         models = {twin.name: str(twin.model.pk) for twin in twins.twins_of(pilot) if twin.model}

@@ -34,10 +34,11 @@ def check_captions(values: PlanValues) -> None:
         raise PlanError("How close answers come to captions is a matter of features. Let them decide, too.")
     for model in (values.suspect, *values.references):
         if not reads_captions(model):
-            raise PlanError(_why_not(model))
+            raise PlanError(why_not(model))
 
 
-def _why_not(model: RegisteredModel) -> str:
+def why_not(model: RegisteredModel) -> str:
+    """Of a model that does not read captions, as far as is known."""
     spec, other = model.model_spec, "choose another score of images at home."
     if spec.family == "open_clip" and "features" in spec.returns and "reads_captions" not in (model.connection or {}):
         return (

@@ -12,7 +12,8 @@ from typing import Any
 
 from audits.models import AuditRow, Plan, RegisteredModel
 from audits.services.models.identity import names_of
-from audits.services.plans.values import levels_of
+from audits.services.plans.captions import CAPTION, reads_captions, why_not
+from audits.services.plans.values import levels_of, withheld_of
 from provenance.models import LogEntry, Release, Role, User
 
 
@@ -47,19 +48,23 @@ class Suggestion:
 
 
 def suggest_references(
-    suspect: RegisteredModel, releases: Sequence[Release], levels: Iterable[str], user: User
+    suspect: RegisteredModel, releases: Sequence[Release], levels: Iterable[str], user: User, score: str = ""
 ) -> list[Suggestion]:
-    """Every reference that this person may use, the best first. levels: those that will decide."""
+    """Every reference that this person may use, the best first. levels: those that will decide; score: what tells
+    that a model knows an image, where some stayed home."""
     mine = RegisteredModel.objects.filter(organisation__in=user.organisations(Role.AUDITOR))
     models = list(mine.references().select_related("organisation").order_by("name"))
     logged, reacted, wanted = _logged(models), _reacted(models, releases), tuple(levels)
+    by_captions = score == CAPTION and any(withheld_of(release) for release in releases)
     known = names_of((suspect, *models))
     found, seen = list[Suggestion](), {known[suspect.pk]: suspect.name}
     for model in models:
-        why_not = _cannot(model, suspect, wanted, seen.get(known[model.pk]))
+        why = _cannot(model, suspect, wanted, seen.get(known[model.pk]))
         seen.setdefault(known[model.pk], model.name)
-        if why_not:
-            found.append(Suggestion(model, Verdict.CANNOT, (why_not,)))
+        if why is None and by_captions and not reads_captions(model):
+            why = why_not(model)
+        if why:
+            found.append(Suggestion(model, Verdict.CANNOT, (why,)))
         elif model.pk in reacted:
             named = ", ".join(sorted(reacted[model.pk]))
             why = f"In an earlier audit it reacted itself to the key of {named}, so it can neither clear nor convict."

@@ -9,7 +9,6 @@ from audits.forms.robustness import RobustnessForm
 from audits.models import Robustness
 from audits.services.robustness import shown
 from audits.services.robustness import starting as service
-from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
@@ -59,7 +58,7 @@ def robustness_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "made": made,
         "card": job_card(made.job, person(request)),
         "facts": shown.facts(made),
-        "levels": LEVELS,
+        "bases": table.bases if table else [],
         "lines": shown.lines(table) if table else [],
         "chart": shown.chart(table) if table else None,
     }

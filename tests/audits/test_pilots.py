@@ -150,6 +150,44 @@ def test_the_page_of_a_finished_pilot_says_what_was_found_lost_and_asked(world, 
     assert page.count("simclr-proposal-2-1/") == 1
 
 
+def test_a_pilot_by_captions_tells_them_on_page_chart_json_and_forms(world, sign_in):
+    pilot, client = finished(world, captions=True), sign_in(world.rights_holder)
+    page = client.get(reverse("pilot_detail", args=[pilot.pk])).content.decode()
+    assert "from their features / caption, median p" in page
+    assert "Found by features / caption" in page
+    assert "Found by features / omnibus" in page
+    assert "how close views come to the image’s own caption" in page
+    assert "5 % at home, CLIP, features / caption" in page  # how it grows
+    chosen = client.get(reverse("pilot_detail", args=[pilot.pk]), {"level": "features / caption"}).content.decode()
+    assert "judged by features / caption" in chosen
+    unknown = client.get(reverse("pilot_detail", args=[pilot.pk]), {"level": "nonsense"}).content.decode()
+    assert "judged by features:" in unknown
+    told = client.get(reverse("pilot_json", args=[pilot.pk])).json()
+    assert told["summary"][1]["power"]["features / caption"]["found"] == 3
+    assert told["summary"][1]["aucs"]["features / caption"]["60"] == 0.83
+    line = client.get(reverse("pilot_line", args=[pilot.pk, "clip-proposal-2-1"])).content.decode()
+    assert "features / omnibus" in line
+    settings = PilotSettings.from_json(pilot.settings).proposals[1].settings
+    told = " ".join(forecast(pilot.version, settings))
+    assert "features / caption: “5 % at home” was found in 3 of 3" in told
+
+
+def test_a_pilot_without_captions_has_no_columns_by_them(world, sign_in):
+    page = sign_in(world.rights_holder).get(reverse("pilot_detail", args=[finished(world).pk])).content.decode()
+    assert "caption</th>" not in page
+    assert "omnibus" not in page
+
+
+@pytest.mark.suspect
+def test_a_pilot_by_clip_asks_about_the_captions_of_its_version(world):
+    version = scenes_version(world, IMAGES)
+    proposals = starting.withheld_proposals(blocked(world, version), [0.17])
+    pilot = starting.start(version, wanted(version, proposals=proposals, methods=("clip",)), by=world.rights_holder)
+    pilot.refresh_from_db()
+    assert pilot.state == Pilot.State.DONE, pilot.job.reason
+    assert {"features / caption", "features / omnibus"} <= set(pilot.found["lines"][1]["levels"])
+
+
 def test_the_page_says_whether_it_holds_elsewhere(world, sign_in):
     pilot, client = finished(world, variations=("side:24", "task:merged")), sign_in(world.rights_holder)
     page = client.get(reverse("pilot_detail", args=[pilot.pk])).content.decode()

@@ -14,6 +14,7 @@ from audits.asking.measuring import Marks, Question, measure
 from audits.asking.view_questions import ViewAnswers, ViewQuestion
 from audits.asking.views import ViewSettings, applied, drawn_views
 from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.bases import Basis, judge_beside
 from audits.judging.choices import Choices, judge_choice, wrong_choice
 from audits.judging.levels import AssociatedLevel, ChoiceLevel
 from audits.judging.membership import SCORES, MembershipScores, membership_levels
@@ -41,7 +42,7 @@ Step = Callable[[], None]
 class Found:
     """What all levels of one audit say; reasons: why a level says nothing."""
 
-    levels: dict[Level, LevelFound]
+    levels: dict[Basis, LevelFound]
     reasons: dict[Level, str]
     queries: int
 
@@ -58,7 +59,8 @@ class Auditor:
     def membership(self, model: LocalModel, kept: Path) -> Membership:
         """How well a model knows every alternative of every block; kept: where the scores are, or will be."""
         if not kept.exists():
-            question = ViewQuestion("pilot", self.pool.images[self.alternatives], self._views())
+            captions = self._captions if model.reads_captions else None
+            question = ViewQuestion("pilot", self.pool.images[self.alternatives], self._views(), captions)
             work = self.folder / "answers"
             shutil.rmtree(work, ignore_errors=True)
             measure(question, work, model, lambda answered: self.step())
@@ -78,13 +80,19 @@ class Auditor:
         return self.pool.blocks.first_of_unit[self.pool.blocks.alternatives.reshape(-1)]
 
     @property
+    def _captions(self) -> list[str | None] | None:
+        """The alternatives' own captions, where there are any: a class as a prompt is not an image's own."""
+        own = [self.pool.entries[place].caption for place in self.alternatives]
+        return own if any(own) else None
+
+    @property
     def _digest(self) -> str:
         return self.settings.drawn("audit").hex()
 
     def withheld(
-        self, choice: KeyedChoice, own: Membership, references: Mapping[str, Membership], name: str
-    ) -> dict[Level, ChoiceLevel]:
-        """Levels that the model and all references have."""
+        self, choice: KeyedChoice, own: Membership, references: Mapping[str, Membership], name: str, whole: bool
+    ) -> dict[Basis, ChoiceLevel]:
+        """Levels that the model and all references have, by density; whole: by captions beside it, where all read."""
         place = np.full(len(self.pool), -1, dtype=np.int64)
         place[self.alternatives] = np.arange(len(self.alternatives))
         picked = place[choice.positions]
@@ -92,11 +100,14 @@ class Auditor:
         images = self.pool.images[choice.positions]
         parts = (images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE))
         choices = Choices(blocks, wrong_choice(blocks, self._digest, name), picture_covariates(parts))
-        found = {}
+        found: dict[Basis, ChoiceLevel] = {}
         for level, scores in own.items():
             if all(level in other for other in references.values()):
                 others = {key: _of(other[level], picked) for key, other in references.items()}
-                found[level] = judge_choice(level, _of(scores, picked), others, choices, self._rules(level), name)
+                asked = level, _of(scores, picked), others, choices, self._rules(level), name
+                found[level] = judge_choice(*asked)
+                if whole:
+                    found |= judge_beside(*asked)
         return found
 
     def struck(self, copy: StruckCopy, model: LocalModel, references: Mapping[str, LocalModel], name: str) -> Found:
@@ -109,7 +120,7 @@ class Auditor:
             other: self._scored(self._question(copy, f"{name} {other}", None), asked, len(wrong.patterns))[0]
             for other, asked in references.items()
         }
-        secrets, levels = Secrets(copy.secret.assignment, wrong.assignment), {}
+        secrets, levels = Secrets(copy.secret.assignment, wrong.assignment), dict[Basis, LevelFound]()
         for level, scores in scored.items():
             beside = {other: given[level] for other, given in others.items() if level in given}
             levels[level] = found_at(judge_level(level, scores, beside, secrets, self._rules(level), name))
@@ -141,7 +152,8 @@ class Auditor:
         return found
 
     def _rules(self, level: Level) -> Rules:
-        return Rules(self._digest, level, self.settings.alpha, self.settings.permutations, decide_with_references=True)
+        drawn = self.settings.permutations
+        return Rules(self._digest, level, self.settings.alpha, drawn, decide_with_references=True, choices=drawn)
 
 
 def found_at(level: AssociatedLevel | ChoiceLevel) -> LevelFound:

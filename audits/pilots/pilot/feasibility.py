@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from audits.judging.bases import BASES, Basis
 from audits.pilots.pilot.found import LevelFound, LineFound, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.pilots.pilot.summary import Interval, Power, interval_of, powers
 from audits.pilots.pilot.variations import Variation
-from audits.statistics.density import LEVELS, Level
 
 Failure = Literal["adaptability", "success", "portability", "assumptions"]
 PLANNED = "as planned"
@@ -23,13 +23,13 @@ PLANNED = "as planned"
 
 @dataclass(frozen=True)
 class Row:
-    """One measured row of one proposal. power: how often it was found; deviations: mean z of the audits, by level."""
+    """One measured row of one proposal. power: how often it was found; deviations: mean z of the audits."""
 
     failure: Failure
     proposal: Proposal
     varied: str
-    power: dict[Level, Power]
-    deviations: dict[Level, Interval]
+    power: dict[Basis, Power]
+    deviations: dict[Basis, Interval]
 
 
 def feasibility(settings: PilotSettings, found: PilotFound) -> list[Row]:
@@ -41,7 +41,7 @@ def _rows(settings: PilotSettings, found: PilotFound, number: int) -> Iterator[R
     lines = [one for one in found.lines if one.line.proposal == number and one.line.method == settings.methods[0]]
     planned = [one for one in lines if not one.line.variation]
 
-    def row(failure: Failure, varied: str, audits: Sequence[Mapping[Level, LevelFound]]) -> Iterator[Row]:
+    def row(failure: Failure, varied: str, audits: Sequence[Mapping[Basis, LevelFound]]) -> Iterator[Row]:
         if any(audits):
             power = powers(audits, settings.alpha)
             yield Row(failure, settings.proposals[number], varied, power, _deviations(audits))
@@ -60,11 +60,11 @@ def _varied(lines: Sequence[LineFound], variation: Variation) -> list[LineFound]
     return [one for one in lines if one.line.variation == str(variation)]
 
 
-def _deviations(audits: Sequence[Mapping[Level, LevelFound]]) -> dict[Level, Interval]:
+def _deviations(audits: Sequence[Mapping[Basis, LevelFound]]) -> dict[Basis, Interval]:
     found = {}
-    for level in LEVELS:
-        if interval := interval_of([one[level].z for one in audits if level in one]):
-            found[level] = interval
+    for basis in BASES:
+        if interval := interval_of([one[basis].z for one in audits if basis in one]):
+            found[basis] = interval
     return found
 
 

@@ -26,6 +26,7 @@ TINY = {
     "group_images": 2,
     "views": 2,
     "permutations": 100,
+    "decoys": 99,
     "device": "cpu",
 }
 

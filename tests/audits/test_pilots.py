@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from audits.models import Pilot, RegisteredModel
 from audits.pilots.pilot.settings import PilotError, PilotSettings
-from audits.services.pilots import starting, twins
+from audits.services.pilots import shown, starting, twins
 from audits.services.pilots.forecasts import NO_PILOT, forecast
 from audits.services.pilots.shown import release_address
 from provenance.errors import TouchmarkError
@@ -208,6 +208,32 @@ def test_the_page_says_whether_it_holds_elsewhere(world, sign_in):
 
 
 @pytest.mark.suspect
+def test_the_command_tries_plain_marks_with_so_many_decoys(world, capsys):
+    version = scenes_version(world, IMAGES)
+    options = {name: value for name, value in TINY.items() if name != "device"} | {"alpha": 0.01}
+    kind = {"strengths": ["strong"], "association": "plain", "at_home": []}
+    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "done"
+    assert told["summary"][0]["title"] == "Strong colour blocks, plain"
+    p = told["found"]["lines"][1]["levels"]["features"]["p"]
+    assert 100 * p == pytest.approx(round(100 * p))
+    facts = dict(shown.facts(PilotSettings.from_json(told["settings"])))
+    assert facts["Decoys of every plain mark"] == "99"
+
+
+def test_images_without_labels_may_be_tried_with_plain_marks_alone(world, no_worker):
+    version = scenes_version(world, IMAGES)
+    version.facts = version.facts | {"labels": {}}
+    with pytest.raises(PilotError, match="try plain marks"):
+        starting.struck_proposals(version, "patch", ["strong"])
+    proposals = starting.struck_proposals(version, "patch", ["strong"], association="plain")
+    settings = PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, "alpha": 0.01})
+    pilot = starting.start(version, settings, by=world.rights_holder)
+    assert Pilot.objects.get().pk == pilot.pk
+
+
+@pytest.mark.suspect
 def test_images_of_another_dataset_are_mixed_in(world):
     version, other = scenes_version(world, IMAGES), scenes_version(world, 60, name="Other")
     changes = {"variations": ("mixed:0.1",), "others": str(other.pk)}
@@ -264,6 +290,11 @@ def test_the_form_starts_a_pilot_and_says_what_is_missing(world, sign_in, no_wor
     settings = Pilot.objects.get().settings
     assert [one["title"] for one in settings["proposals"]] == ["Balanced colour blocks", "Strong colour blocks"]
     assert settings["variations"] == []
+    refused = client.post(reverse("pilot_new"), {**form, "association": "plain", "alpha": 0.001})
+    assert "ask 999 or more" in refused.content.decode()
+    assert client.post(reverse("pilot_new"), {**form, "association": "plain"}).status_code == 302
+    tried = Pilot.objects.latest("created_at").settings["proposals"]
+    assert [one["title"] for one in tried] == ["Balanced colour blocks, plain", "Strong colour blocks, plain"]
     assert client.post(reverse("pilot_new"), {**form, "feasibility": ["mixed"]}).status_code == 422
     elsewhere = {**form, "feasibility": ["method", "encoder", "side", "task"]}
     assert client.post(reverse("pilot_new"), elsewhere).status_code == 302
@@ -296,8 +327,9 @@ def test_use_these_settings_fills_the_form_of_a_release(world):
     row = blocked(world, version)
     struck = starting.struck_proposals(version, "blend", ["discreet"])[0]
     at_home = starting.withheld_proposals(row, [0.17])[0]
+    plain = starting.struck_proposals(version, "blend", ["strong"], association="plain")[0]
     pilot = finished(world, version)
-    for proposal in (struck, at_home):
+    for proposal in (struck, plain, at_home):
         address = release_address(pilot, proposal, world.rights_holder)
         form = filled(address, world)
         assert form.is_valid(), form.errors

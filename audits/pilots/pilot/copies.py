@@ -35,7 +35,7 @@ Step = Callable[[], None]
 @dataclass(frozen=True)
 class StruckCopy:
     """images (n, S, S, 3) uint8, those of the pool but for the marked ones; positions in the pool of an audit's probes
-    and group images, none of which is a candidate, and the group (M,) of each of the latter."""
+    and group images, none of which is a candidate, and the group (M,) of each of the latter. Plain marks have none."""
 
     images: NDArray[np.uint8] = field(repr=False)
     secret: MarkSecret = field(repr=False)
@@ -92,7 +92,7 @@ def strike(
         secret=secret,
         probes=tuple(drawn),
         group_images=tuple(position for group in of_groups for position in group),
-        group_of=np.repeat(np.arange(len(of_groups)), [len(group) for group in of_groups]),
+        group_of=np.repeat(np.arange(len(of_groups)), np.array([len(group) for group in of_groups], dtype=np.int64)),
         looks=Looks(len(found), passed_over, round(fmean(psnrs), 3), min(psnrs), round(fmean(alikes), 4)),
     )
 

@@ -179,6 +179,8 @@ class Scaled:
 def struck_in(pool: Pool, settings: MarkSettings, counts: Sequence[int]) -> Scaled:
     """counts: images of every group in the whole version."""
     here = counts_of(pool.entries, settings)
+    if min(here) < 4 and settings.is_plain:
+        raise PilotError("This pilot has too few images for marks; let it learn from more.")
     if min(here) < 4:
         name = settings.groups[int(np.argmin(here))]
         raise PilotError(
@@ -209,9 +211,9 @@ def withheld_in(pool: Pool, settings: WithheldSettings, whole: ImageBlocks) -> S
 
 
 def counts_of(entries: Sequence[EntryLike], settings: MarkSettings) -> tuple[int, ...]:
-    """Images of every group among these."""
+    """Images of every group among these; plain marks have one group, of all images."""
     grouping = settings.grouping()
-    found = [0] * len(settings.groups)
+    found = [0] * max(1, len(settings.groups))
     for entry in entries:
         if (group := grouping.group_of(entry)) > Grouping.NONE:
             found[group] += 1

@@ -65,7 +65,7 @@ def _entries(
     """One pass: entries that are learnt, those kept apart, and how many images every group of each proposal has."""
     struck: list[MarkSettings | None] = [proposal.struck for proposal in settings.proposals]
     groupings = [one.grouping() if one else None for one in struck]
-    counts = [[0] * len(one.groups) if one else [] for one in struck]
+    counts = [[0] * max(1, len(one.groups)) if one else [] for one in struck]
     which = np.zeros(len(manifest), dtype=np.int8)
     which[chosen.learnt], which[chosen.apart] = 1, 2
     kept: dict[int, list[Entry]] = {1: [], 2: []}

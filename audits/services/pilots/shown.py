@@ -48,6 +48,7 @@ def line_title(settings: PilotSettings, line: Line) -> str:
 
 def facts(settings: PilotSettings) -> list[tuple[str, str]]:
     """What was asked for, in words."""
+    ranked = any(proposal.is_plain for proposal in settings.proposals)
     return [
         ("Tried", ", ".join(proposal.title for proposal in settings.proposals)),
         ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
@@ -60,6 +61,7 @@ def facts(settings: PilotSettings) -> list[tuple[str, str]]:
         ("Side of the images", f"{settings.pixels} pixels"),
         ("Network", settings.encoder),
         ("Alpha", f"{settings.alpha:g}"),
+        *([("Decoys of every plain mark", count(settings.decoys))] if ranked else []),
         ("Time", duration(60 * settings.minutes)),
         ("Device", settings.device),
     ]
@@ -207,8 +209,9 @@ def release_address(pilot: Pilot, proposal: Proposal, user: User) -> str:
             return ""
         filled |= {"home-kind": "untouched", "home-blocking": blocking.pk, "home-share": f"{100 * withheld.share:g}"}
     elif struck := proposal.struck:
-        values = {"association": "associated", "family": struck.family, "preset": "balanced"}
-        values |= {"group_by": struck.group_by, "groups": "\n".join(struck.groups)}
+        values = {"association": struck.association, "family": struck.family, "preset": "balanced"}
+        if not struck.is_plain:
+            values |= {"group_by": struck.group_by, "groups": "\n".join(struck.groups)}
         values |= {"share": f"{100 * struck.share:g}"}
         values |= {name: f"{100 * getattr(struck, name):g}" for name in _PER_CENT if name in struck.options}
         values |= {name: f"{getattr(struck, name):g}" for name in _AS_IT_IS if name in struck.options}

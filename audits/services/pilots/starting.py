@@ -35,16 +35,23 @@ def may_pilot(user: User) -> "models.QuerySet[Version]":
 
 
 def struck_proposals(
-    version: Version, family: str, strengths: Sequence[str], share: float | None = None
+    version: Version,
+    family: str,
+    strengths: Sequence[str],
+    share: float | None = None,
+    association: str = "associated",
 ) -> tuple[Proposal, ...]:
-    """Ready-made strengths of one family, in the classes that a release would take. Raises PilotError."""
-    groups = tuple(default_classes(version))
-    if strengths and not groups:
-        raise PilotError("This version has no labels, so no marks of classes can be tried; try what stays home.")
-    changes: dict[str, Any] = {} if share is None else {"share": share}
+    """Ready-made strengths of one family: in the classes that a release would take, or plain. Raises PilotError."""
+    plain = association == "plain"
+    groups = () if plain else tuple(default_classes(version))
+    if strengths and not groups and not plain:
+        raise PilotError(
+            "This version has no labels, so no marks of classes can be tried; try plain marks, or what stays home."
+        )
+    changes: dict[str, Any] = {"association": association} | ({} if share is None else {"share": share})
     return tuple(
         Proposal(
-            f"{PRESETS[name].title} {get_family(family).title.lower()}",
+            f"{PRESETS[name].title} {get_family(family).title.lower()}{', plain' if plain else ''}",
             PRESETS[name].settings(groups, family=family, **changes),
         )
         for name in strengths

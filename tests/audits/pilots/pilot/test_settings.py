@@ -83,10 +83,10 @@ def test_what_is_no_proposal_is_refused(value):
         Proposal.from_json(value)
 
 
-def test_plain_marks_are_not_tried():
-    plain = PRESETS["strong"].settings((), association="plain")
-    with pytest.raises(PilotError, match="plain marks"):
-        Proposal("plain", plain)
+def test_groups_that_are_clusters_are_not_tried():
+    names = tuple(f"cluster {number}" for number in (1, 2, 3, 4))
+    with pytest.raises(PilotError, match="clusters"):
+        Proposal("clusters", PRESETS["strong"].settings(names, "cluster", clusters="0" * 64))
 
 
 def test_clip_sees_its_own_size():

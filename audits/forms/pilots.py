@@ -12,7 +12,7 @@ from audits.services.pilots import starting as service
 from provenance.errors import TouchmarkError
 from provenance.forms.marks import ASSOCIATIONS
 from provenance.marks import PRESETS, families
-from provenance.models import Blocking, User, Version
+from provenance.models import Blocking, Clusters, User, Version
 
 
 class PilotForm(forms.Form):
@@ -24,6 +24,13 @@ class PilotForm(forms.Form):
         initial="associated",
         required=False,
         help_text="A plain mark's key is ranked among decoys, which takes many questions to every model.",
+    )
+    clusters = forms.ModelChoiceField(
+        Clusters.objects.none(),
+        label="Groups",
+        required=False,
+        empty_label="The version's classes",
+        help_text="Of associated marks; a version's page makes clusters.",
     )
     strengths = forms.MultipleChoiceField(
         label="Strengths",
@@ -98,6 +105,9 @@ class PilotForm(forms.Form):
         self._field("others").queryset = versions
         self._field("family").choices = [(name, family.title) for name, family in families().items()]
         self._field("strengths").choices = [(preset.name, preset.title) for preset in PRESETS.values()]
+        clusters = Clusters.objects.filter(version__in=versions).select_related("version__dataset")
+        self._field("clusters").queryset = clusters
+        self._field("clusters").label_from_instance = lambda one: f"{one.version}: {one}"
         blockings = Blocking.objects.filter(version__in=versions).select_related("version__dataset")
         self._field("blocking").queryset = blockings
         self._field("blocking").label_from_instance = lambda one: f"{one.version}: {one}"
@@ -138,12 +148,15 @@ class PilotForm(forms.Form):
 
     def _proposals(self) -> tuple[Proposal, ...]:
         data = self.cleaned_data
-        kind = {
-            "family": data["family"],
-            "strengths": data["strengths"],
-            "association": data["association"] or "associated",
-        }
-        found = service.struck_proposals(data["version"], **kind)
+        if data["clusters"] is not None and data["clusters"].version_id != data["version"].pk:
+            raise PilotError("These clusters are those of another version; choose clusters of this one.")
+        found = service.struck_proposals(
+            data["version"],
+            data["family"],
+            data["strengths"],
+            association=data["association"] or "associated",
+            clusters=data["clusters"],
+        )
         if data["blocking"] is None:
             return found
         if data["blocking"].version_id != data["version"].pk:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
@@ -16,9 +17,11 @@ from audits.services.pilots.shown import release_address
 from provenance.errors import TouchmarkError
 from provenance.forms.releases import ReleaseForm
 from provenance.marks import MarkSettings
-from provenance.models import Job, LogEntry
+from provenance.models import Clusters, Job, LogEntry
+from provenance.services import clusters
 from provenance.services.jobs import queue, worker
 from provenance.whole_files import write_whole
+from tests.audits.builders_clusterings import colours_version
 from tests.audits.builders_pilots import TINY, finished
 from tests.audits.builders_trainings import scenes_version
 from tests.provenance.builders_withheld import blocked
@@ -222,10 +225,46 @@ def test_the_command_tries_plain_marks_with_so_many_decoys(world, capsys):
     assert facts["Decoys of every plain mark"] == "99"
 
 
+def in_clusters(world, version) -> Clusters:
+    """Four of equal size that have nothing to do with classes."""
+    labels = (np.arange(version.file_count) % 4).astype(np.uint16)
+    return clusters.keep(version, clusters.Found(labels, "Encoder", "a" * 64, 1, {}), by=world.rights_holder)
+
+
+@pytest.mark.suspect
+def test_the_command_tries_clusters_of_images_without_labels(world, capsys):
+    version = colours_version(world, 20)
+    kept = in_clusters(world, version)
+    options = {name: value for name, value in TINY.items() if name != "device"}
+    kind = {"strengths": ["strong"], "clusters": kept.digest[:8], "at_home": []}
+    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "done"
+    assert told["summary"][0]["title"] == "Strong colour blocks, clusters"
+    assert told["summary"][0]["power"]["features"]["audits"] == 1
+    assert told["settings"]["proposals"][0]["settings"]["clusters"] == kept.digest
+
+
+def test_clusters_of_another_version_and_unknown_ones_are_refused(world, sign_in, no_worker):
+    version, other = scenes_version(world, IMAGES), colours_version(world, 24)
+    kept = in_clusters(world, other)
+    form = {"version": version.pk, "family": "patch", "strengths": ["strong"], "methods": ["simclr"], "minutes": 5}
+    form |= {"alpha": 0.05, "images": IMAGES, **TINY, "clusters": kept.pk}
+    answer = sign_in(world.auditor).post(reverse("pilot_new"), form)
+    assert "clusters of this one" in answer.content.decode()
+    own = in_clusters(world, version)
+    assert sign_in(world.auditor).post(reverse("pilot_new"), form | {"clusters": own.pk}).status_code == 302
+    (tried,) = PilotSettings.from_json(Pilot.objects.get().settings).proposals
+    assert (tried.struck.group_by, tried.struck.clusters) == ("cluster", own.digest)
+    (foreign,) = starting.struck_proposals(version, "patch", ["strong"], clusters=kept)
+    with pytest.raises(clusters.UnknownClustersError):
+        starting.start(version, wanted(version, proposals=(foreign,)), by=world.rights_holder)
+
+
 def test_images_without_labels_may_be_tried_with_plain_marks_alone(world, no_worker):
     version = scenes_version(world, IMAGES)
     version.facts = version.facts | {"labels": {}}
-    with pytest.raises(PilotError, match="try plain marks"):
+    with pytest.raises(PilotError, match="try clusters, plain marks"):
         starting.struck_proposals(version, "patch", ["strong"])
     proposals = starting.struck_proposals(version, "patch", ["strong"], association="plain")
     settings = PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, "alpha": 0.01})
@@ -328,8 +367,9 @@ def test_use_these_settings_fills_the_form_of_a_release(world):
     struck = starting.struck_proposals(version, "blend", ["discreet"])[0]
     at_home = starting.withheld_proposals(row, [0.17])[0]
     plain = starting.struck_proposals(version, "blend", ["strong"], association="plain")[0]
+    clustered = starting.struck_proposals(version, "blend", ["strong"], clusters=in_clusters(world, version))[0]
     pilot = finished(world, version)
-    for proposal in (struck, plain, at_home):
+    for proposal in (struck, plain, clustered, at_home):
         address = release_address(pilot, proposal, world.rights_holder)
         form = filled(address, world)
         assert form.is_valid(), form.errors

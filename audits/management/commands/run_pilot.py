@@ -16,6 +16,7 @@ from provenance.management.base import TouchmarkCommand
 from provenance.marks import PRESETS, families
 from provenance.marks.settings import ASSOCIATIONS
 from provenance.models import Blocking, User, Version
+from provenance.services.clusters import named as named_clusters
 
 _NUMBERS = (
     *("minutes", "runs", "references", "images", "epochs", "batch_size", "learning_rate", "side", "alpha"),
@@ -43,6 +44,9 @@ class Command(TouchmarkCommand):
             choices=ASSOCIATIONS,
             default=ASSOCIATIONS[0],
             help="of these marks: with classes, or plain",
+        )
+        parser.add_argument(
+            "--clusters", default="", help="beginning of the digest of the clusters that are marked instead of classes"
         )
         parser.add_argument(
             "--at-home", nargs="+", type=float, default=[], help="shares of images that stay home, in per cent"
@@ -99,7 +103,10 @@ def _version(user: User, wanted: str) -> Version:
 
 
 def _proposals(version: Version, options: dict[str, Any]) -> tuple[Proposal, ...]:
-    found = service.struck_proposals(version, options["family"], options["strengths"], None, options["association"])
+    clusters = named_clusters(version, options["clusters"]) if options["clusters"] else None
+    found = service.struck_proposals(
+        version, options["family"], options["strengths"], association=options["association"], clusters=clusters
+    )
     if options["at_home"]:
         shares = [share / 100 for share in options["at_home"]]
         found += service.withheld_proposals(_blocks(version, options["blocks"]), shares)

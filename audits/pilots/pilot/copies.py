@@ -72,7 +72,8 @@ def strike(
     image; may raise to end the work. Raises PilotError where no image can carry the mark.
     """
     secret, images = MarkSecret.derive(key, beacon, settings), pool.images.copy()
-    groups = secret.candidates(pool.entries, counts)
+    entries = pool.grouped(settings)
+    groups = secret.candidates(entries, counts)
     found, passed_over = list[tuple[float, float | None]](), 0
     for group in groups:
         for candidate, marked in _marked(pool, secret, group, step):
@@ -86,7 +87,7 @@ def strike(
         raise PilotError("None of the key's images can carry this mark; choose another family or strength.")
     psnrs, alikes = [psnr for psnr, _ in found], [alike for _, alike in found if alike is not None]
     excluded = {candidate.position for group in groups for candidate in group.images}
-    drawn, of_groups = secret.clean_images(pool.entries, min(probes, len(pool) // 4), group_images, excluded)
+    drawn, of_groups = secret.clean_images(entries, min(probes, len(pool) // 4), group_images, excluded)
     return StruckCopy(
         images=images,
         secret=secret,

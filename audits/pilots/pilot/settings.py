@@ -38,8 +38,6 @@ class Proposal:
     def __post_init__(self) -> None:
         if not self.title.strip() or len(self.title) > LONGEST_TITLE:
             raise PilotError(f"Give what is tried a name of 1 to {LONGEST_TITLE} characters.")
-        if self.struck and not self.is_plain and self.struck.group_by == "cluster":
-            raise PilotError("A pilot tries marks of classes or of words; it does not try groups that are clusters.")
 
     @property
     def struck(self) -> MarkSettings | None:

@@ -16,7 +16,7 @@ from audits.pilots.pilot.feasibility import Row, feasibility, says
 from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
 from audits.pilots.pilot.summary import Power, Summary, summaries
-from provenance.models import Blocking, Role, User
+from provenance.models import Blocking, Clusters, Role, User
 from provenance.wording import count, duration, p_value, percent
 
 _PER_CENT = ("side", "opacity", "bend")
@@ -212,6 +212,11 @@ def release_address(pilot: Pilot, proposal: Proposal, user: User) -> str:
         values = {"association": struck.association, "family": struck.family, "preset": "balanced"}
         if not struck.is_plain:
             values |= {"group_by": struck.group_by, "groups": "\n".join(struck.groups)}
+        if struck.clusters:
+            found = Clusters.objects.filter(version=pilot.version, digest=struck.clusters).first()
+            if found is None:
+                return ""
+            values |= {"clusters": str(found.pk)}
         values |= {"share": f"{100 * struck.share:g}"}
         values |= {name: f"{100 * getattr(struck, name):g}" for name in _PER_CENT if name in struck.options}
         values |= {name: f"{getattr(struck, name):g}" for name in _AS_IT_IS if name in struck.options}

@@ -83,12 +83,6 @@ def test_what_is_no_proposal_is_refused(value):
         Proposal.from_json(value)
 
 
-def test_groups_that_are_clusters_are_not_tried():
-    names = tuple(f"cluster {number}" for number in (1, 2, 3, 4))
-    with pytest.raises(PilotError, match="clusters"):
-        Proposal("clusters", PRESETS["strong"].settings(names, "cluster", clusters="0" * 64))
-
-
 def test_clip_sees_its_own_size():
     assert replace(TINY, methods=("clip", "simclr")).pixels == 48
     assert replace(TINY, methods=("clip", "simclr")).training(Line("simclr", None, 0)).side == 48

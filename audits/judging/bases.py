@@ -19,6 +19,10 @@ Basis = Literal["features", "features / caption", "features / omnibus", "soft", 
 BASES: tuple[Basis, ...] = get_args(Basis)
 BY_CAPTION: Basis = "features / caption"
 BY_OMNIBUS: Basis = "features / omnibus"
+SAYS = (
+    "“features / caption” is how close views come to the image’s own caption, “features / omnibus” the more telling of "
+    "this and of density; an audit counts what its plan declares beforehand."
+)
 
 
 def bases_shown(judged: Iterable[Collection[Basis]]) -> list[Basis]:

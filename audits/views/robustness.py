@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audits.forms.robustness import RobustnessForm
+from audits.judging.bases import BY_CAPTION, SAYS
 from audits.models import Robustness
 from audits.services.robustness import shown
 from audits.services.robustness import starting as service
@@ -59,6 +60,7 @@ def robustness_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "card": job_card(made.job, person(request)),
         "facts": shown.facts(made),
         "bases": table.bases if table else [],
+        "about_captions": SAYS if table and BY_CAPTION in table.bases else "",
         "lines": shown.lines(table) if table else [],
         "chart": shown.chart(table) if table else None,
     }

@@ -80,6 +80,7 @@ def test_a_table_by_clip_has_lines_by_captions_recaptioned_or_not(world, sign_in
     page = sign_in(world.auditor).get(reverse("robustness_detail", args=[made.pk])).content.decode()
     assert "Features / caption</th>" in page
     assert "Features / omnibus</th>" in page
+    assert "how close views come to the image’s own caption" in page
     answer = sign_in(world.auditor).get(reverse("robustness_json", args=[made.pk])).json()
     assert answer["table"]["rows"][1]["levels"]["features / caption"]["auc"] is not None
 

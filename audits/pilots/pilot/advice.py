@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import scipy  # its parts load when they are first used: no command and no page should wait for them
 
-from audits.judging.bases import BY_CAPTION, Basis
+from audits.judging.bases import BY_CAPTION, SAYS, Basis
 from audits.pilots.methods import METHODS
 from audits.pilots.pilot.found import PilotFound
 from audits.pilots.pilot.settings import PilotSettings
@@ -35,10 +35,7 @@ def recommendation(settings: PilotSettings, found: PilotFound, made: Sequence[Su
     told = [_about_best(settings, made)]
     told += filter(None, (needed_sentence(one, settings.alpha) for one in made))
     if any(BY_CAPTION in one.power for one in made):
-        told.append(
-            "“features / caption” is how close views come to the image’s own caption, “features / omnibus” the more "
-            "telling of this and of density; an audit counts what its plan declares beforehand."
-        )
+        told.append(SAYS)
     if found.missing:
         told.append(
             f"{counted(len(found.missing), 'training')} of {count(len(found.missing) + len(found.lines))} did not fit "

@@ -11,18 +11,33 @@ from audits.pilots.methods import METHODS
 from audits.pilots.pilot.settings import PilotError, PilotSettings, Proposal
 from audits.services.pilots import starting as service
 from provenance.errors import TouchmarkError
+from provenance.forms.marks import ASSOCIATIONS
 from provenance.marks import PRESETS, families
-from provenance.models import Blocking, User, Version
+from provenance.models import Blocking, Clusters, User, Version
 
 
 class PilotForm(forms.Form):
     version = forms.ModelChoiceField(Version.objects.none(), label="Version", empty_label=None)
     family = forms.ChoiceField(label="Family of marks", initial="patch")
+    association = forms.ChoiceField(
+        label="Way of marking",
+        choices=ASSOCIATIONS,
+        initial="associated",
+        required=False,
+        help_text="A plain mark's key is ranked among decoys, which takes many questions to every model.",
+    )
+    clusters = forms.ModelChoiceField(
+        Clusters.objects.none(),
+        label="Groups",
+        required=False,
+        empty_label="The version's classes",
+        help_text="Of associated marks; a version's page makes clusters.",
+    )
     strengths = forms.MultipleChoiceField(
         label="Strengths",
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Marks in the images of the version's classes; each strength is tried by itself.",
+        help_text="Each strength is tried by itself.",
     )
     blocking = forms.ModelChoiceField(
         Blocking.objects.none(),
@@ -78,9 +93,10 @@ class PilotForm(forms.Form):
     encoder = forms.CharField(label="Network", help_text="small_resnet:WIDTH, cifar_resnet:DEPTH or timm:NAME.")
     side = forms.IntegerField(label="Side of the images, in pixels", help_text="CLIP sees 48.")
     alpha = forms.FloatField(label="Alpha")
+    decoys = forms.IntegerField(label="Decoy keys of plain marks")
     device = forms.ChoiceField(label="Device", choices=[("auto", "A GPU where there is one"), ("cpu", "Processor")])
 
-    ADVANCED = ("references", "images", "epochs", "batch_size", "encoder", "side", "alpha", "device")
+    ADVANCED = ("references", "images", "epochs", "batch_size", "encoder", "side", "alpha", "decoys", "device")
     _ASKED = ("minutes", "runs", *ADVANCED)
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -94,6 +110,9 @@ class PilotForm(forms.Form):
         self._field("others").queryset = versions
         self._field("family").choices = [(name, family.title) for name, family in families().items()]
         self._field("strengths").choices = [(preset.name, preset.title) for preset in PRESETS.values()]
+        clusters = Clusters.objects.filter(version__in=versions).select_related("version__dataset")
+        self._field("clusters").queryset = clusters
+        self._field("clusters").label_from_instance = lambda one: f"{one.version}: {one}"
         blockings = Blocking.objects.filter(version__in=versions).select_related("version__dataset")
         self._field("blocking").queryset = blockings
         self._field("blocking").label_from_instance = lambda one: f"{one.version}: {one}"
@@ -144,7 +163,15 @@ class PilotForm(forms.Form):
 
     def _proposals(self) -> tuple[Proposal, ...]:
         data = self.cleaned_data
-        found = service.struck_proposals(data["version"], data["family"], data["strengths"])
+        if data["clusters"] is not None and data["clusters"].version_id != data["version"].pk:
+            raise PilotError("These clusters are those of another version; choose clusters of this one.")
+        found = service.struck_proposals(
+            data["version"],
+            data["family"],
+            data["strengths"],
+            association=data["association"] or "associated",
+            clusters=data["clusters"],
+        )
         if data["blocking"] is None:
             return found
         if data["blocking"].version_id != data["version"].pk:

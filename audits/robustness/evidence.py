@@ -15,8 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from audits.asking.questions import CLEAN, GROUPS, KEY
+from audits.asking.view_questions import ALTERNATIVES
 from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.bases import Basis, judge_beside
 from audits.judging.choices import Choices, judge_choice
+from audits.judging.levels import ChoiceLevel
 from audits.judging.membership import MembershipScores, membership_levels
 from audits.judging.scoring import LevelScores, score_levels
 from audits.pilots.augmentation import channels_first
@@ -46,31 +49,37 @@ class Evidence(ABC, Generic[Scored]):
         """What a model's answers say at every level that it has; none where it says the same to everything."""
 
     @abstractmethod
-    def judged(self, level: Level, suspect: Scored, references: Mapping[str, Scored], alpha: float) -> Measured:
-        """The test with references where there are some, else the one without."""
+    def judged(
+        self, level: Level, suspect: Scored, references: Mapping[str, Scored], alpha: float
+    ) -> dict[Basis, Measured]:
+        """The test with references where there are some, else the one without; by single scores beside it."""
 
     def found(
         self, suspect: Suspect, references: Mapping[str, Mapping[Level, Scored]], alpha: float
-    ) -> dict[Level, Measured]:
+    ) -> dict[Basis, Measured]:
         """All levels of one suspect; a reference counts at the levels that it has."""
-        own = self.scores(suspect)
-        return {
-            level: self.judged(
-                level, own[level], {name: given[level] for name, given in references.items() if level in given}, alpha
-            )
-            for level in own
-        }
+        found: dict[Basis, Measured] = {}
+        for level, scores in self.scores(suspect).items():
+            beside = {name: given[level] for name, given in references.items() if level in given}
+            found |= self.judged(level, scores, beside, alpha)
+        return found
 
 
 @dataclass(frozen=True)
 class Withheld(Evidence[MembershipScores]):
-    """alternatives (n, S, S, 3): as the owner has them; blocks: which of them stayed home."""
+    """alternatives (n, S, S, 3): as the owner has them; blocks: which of them stayed home.
+
+    captions: the alternatives' own, None where one has none; None altogether: nobody is asked about captions. drawn:
+    random choices that the omnibus is compared with.
+    """
 
     copy: Copy
     second: Copy
     alternatives: Images
     blocks: Blocks
     views: AppliedViews
+    captions: tuple[str | None, ...] | None
+    drawn: int
 
     def scores(self, model: Suspect) -> Mapping[Level, MembershipScores]:
         maker, count = ViewMaker(self.views, model.device), len(self.views)
@@ -81,7 +90,23 @@ class Withheld(Evidence[MembershipScores]):
             said.append(model.said(maker(images.repeat_interleave(count, dim=0), numbers)))
         tables = _tables(said)
         shape = len(self.alternatives), count, -1
-        return membership_levels(HeldViewAnswers({kind: table.reshape(shape) for kind, table in tables.items()}))[0]
+        answers = {kind: table.reshape(shape) for kind, table in tables.items()}
+        if "features" in answers and (cosines := self._cosines(model, answers["features"])) is not None:
+            answers["captions"] = cosines
+        return membership_levels(HeldViewAnswers(answers))[0]
+
+    def _cosines(self, model: Suspect, features: Table) -> Table | None:
+        """(n, V, 1) of features (n, V, d) with the alternatives' captions, as far as they have some."""
+        reader = model.captions() if self.captions is not None else None
+        if reader is None or self.captions is None:
+            return None
+        reader.load(ALTERNATIVES, [caption or "" for caption in self.captions])
+        n, count, width = features.shape
+        places = torch.arange(n, device=model.device).repeat_interleave(count)
+        flat = torch.from_numpy(features).reshape(n * count, width).to(model.device)
+        cosines = reader.cosines(ALTERNATIVES, places, flat).cpu().numpy().reshape(n, count, 1)
+        cosines[[caption is None for caption in self.captions]] = np.nan
+        return cosines
 
     def judged(
         self,
@@ -89,12 +114,13 @@ class Withheld(Evidence[MembershipScores]):
         suspect: MembershipScores,
         references: Mapping[str, MembershipScores],
         alpha: float,
-    ) -> Measured:
-        rules = Rules(DIGEST, level, alpha, 0, decide_with_references=True)
+    ) -> dict[Basis, Measured]:
+        rules = Rules(DIGEST, level, alpha, 0, decide_with_references=True, choices=self.drawn)
         choices = Choices(self.blocks, None, np.empty((0, len(self.blocks.block_of))))
-        judged = judge_choice(level, suspect, references, choices, rules, RELEASE)
-        test = judged.counted(True)
-        return Measured(test.z, test.p, test.auc)
+        asked = level, suspect, references, choices, rules, RELEASE
+        judged: dict[Basis, ChoiceLevel] = {level: judge_choice(*asked), **judge_beside(*asked)}
+        tests = {basis: one.counted(True) for basis, one in judged.items()}
+        return {basis: Measured(test.z, test.p, test.auc) for basis, test in tests.items()}
 
 
 @dataclass(frozen=True)
@@ -128,12 +154,12 @@ class Struck(Evidence[LevelScores]):
 
     def judged(
         self, level: Level, suspect: LevelScores, references: Mapping[str, LevelScores], alpha: float
-    ) -> Measured:
+    ) -> dict[Basis, Measured]:
         rules = Rules(DIGEST, level, alpha, self.permutations, decide_with_references=True)
         secrets = Secrets(self.secret.assignment, restriction=self.secret.settings.restriction)
         judged = judge_level(level, suspect, references, secrets, rules, RELEASE)
         test = judged.counted(True)
-        return Measured(test.z, test.p)
+        return {level: Measured(test.z, test.p)}
 
 
 def _tensor(images: Images, model: Suspect) -> torch.Tensor:

@@ -15,7 +15,7 @@ Table = NDArray[np.float32]
 
 
 class HeldViewAnswers(ViewAnswers):
-    """tables: features (n, V, d) and soft labels (n, V, k), as far as there are any."""
+    """tables: features (n, V, d), soft labels (n, V, k), cosines with captions (n, V, 1), as far as there are any."""
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self.tables = tables

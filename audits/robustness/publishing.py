@@ -45,7 +45,7 @@ def published(settings: RobustnessSettings, stock: Stock, trial: int) -> Evidenc
     """What two recipients get in one trial, and how the first one's is found. Raises RobustnessError."""
     one, other = (Key.drawn(settings.seed, trial, recipient) for recipient in ("first", "second"))
     if isinstance(settings.mark, WithheldSettings):
-        return _withheld(settings, settings.mark, stock.pool, one, other)
+        return _withheld(settings, settings.mark, stock, one, other)
     return _struck(settings, settings.mark, stock, one, other)
 
 
@@ -68,9 +68,8 @@ def blocks_in_order(labels: Ints | None, count: int, size: int) -> ImageBlocks:
     return ImageBlocks(np.arange(count, dtype=np.int32), block_of)
 
 
-def _withheld(
-    settings: RobustnessSettings, mark: WithheldSettings, pool: TrainingSet, one: Key, other: Key
-) -> Withheld:
+def _withheld(settings: RobustnessSettings, mark: WithheldSettings, stock: Stock, one: Key, other: Key) -> Withheld:
+    pool = stock.pool
     blocks = blocks_in_order(pool.labels, len(pool), mark.block_size)
     first, second = (choose(key.key, key.beacon, mark, blocks) for key in (one, other))
     views = drawn_views(settings.drawn_views, philox_from(one.beacon.hex(), "robustness/views"))
@@ -80,7 +79,15 @@ def _withheld(
         alternatives=pool.images[first.positions],
         blocks=Blocks(first.block_of, first.home),
         views=applied(views, pool.images.shape[1]),
+        captions=_own_captions(stock, first.positions),
+        drawn=settings.permutations,
     )
+
+
+def _own_captions(stock: Stock, positions: Ints) -> tuple[str | None, ...] | None:
+    """Of these images, where any has one."""
+    found = tuple(stock.captions[number] for number in positions) if stock.captions is not None else ()
+    return found if any(found) else None
 
 
 def _without(pool: TrainingSet, choice: KeyedChoice) -> Copy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,12 +16,16 @@ from audits.robustness.suspects import Task
 
 @dataclass(frozen=True)
 class Stock:
-    """No image is in two parts. task: None where the images have no classes."""
+    """No image is in two parts. task: None where the images have no classes.
+
+    captions: the pool's own, None where an image learns by its class as a prompt; None altogether where all do.
+    """
 
     pool: TrainingSet
     others: TrainingSet
     clean: TrainingSet
     task: Task | None
+    captions: tuple[str | None, ...] | None = None
 
     @property
     def all_learn_every_class(self) -> bool:
@@ -34,8 +39,11 @@ class Stock:
         return () if self.task is None else self.task.names
 
 
-def divided(data: TrainingSet, names: tuple[str, ...], seed: int) -> Stock:
-    """names: of the classes that the labels number; empty where there are none. Raises RobustnessError.
+def divided(
+    data: TrainingSet, names: tuple[str, ...], seed: int, captions: Sequence[str | None] | None = None
+) -> Stock:
+    """names: of the classes that the labels number; empty where there are none. captions: the images' own, which an
+    audit asks about, where those to learn from may be prompts. Raises RobustnessError.
 
     Parts hold the classes alike, as far as they come out even.
     """
@@ -43,12 +51,14 @@ def divided(data: TrainingSet, names: tuple[str, ...], seed: int) -> Stock:
     if data.labels is not None:
         order = order[np.argsort(_turn(data.labels[order]), kind="stable")]
     ends = np.cumsum([0, *(part * len(data) // sum(PARTS) for part in PARTS)])
-    pool, others, clean, task = (_part(data, np.sort(order[start:end])) for start, end in pairwise(ends))
+    places = [np.sort(order[start:end]) for start, end in pairwise(ends)]
+    pool, others, clean, task = (_part(data, which) for which in places)
+    own = None if captions is None else tuple(captions[number] for number in places[0])
     if not names or task.labels is None:
-        return Stock(pool, others, clean, None)
+        return Stock(pool, others, clean, None, own)
     if len(np.unique(task.labels[: len(task) // 2])) < 2:
         raise RobustnessError("There are too few images of two classes for a task; take more images.")
-    return Stock(pool, others, clean, Task(task.images, task.labels, names))
+    return Stock(pool, others, clean, Task(task.images, task.labels, names), own)
 
 
 def _turn(labels: Ints) -> Ints:

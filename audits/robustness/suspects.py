@@ -20,6 +20,7 @@ from audits.pilots.encoders import Encoder, build_encoder
 from audits.pilots.linear_probe import fit_probe, probe_logits
 from audits.pilots.recipe import PROMPT, TINY_CLIP, TrainingSettings
 from audits.pilots.training import save_weights
+from audits.suspects.captions import Captions
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
@@ -105,6 +106,15 @@ class Suspect:
     @property
     def device(self) -> torch.device:
         return next(self.seeing.parameters()).device
+
+    def captions(self) -> Captions | None:
+        """Reads captions; None for a network without a text tower."""
+        network = self.seeing.network if isinstance(self.seeing, _ClipSeeing) else None
+        if network is None:
+            return None
+        from audits.suspects.clip_models import TextTower
+
+        return Captions(lambda: TextTower(network, TINY_CLIP["text_cfg"]), self.device)
 
     @torch.inference_mode()
     def said(self, pixels: Tensor) -> Said:

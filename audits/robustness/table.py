@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from audits.judging.bases import BASES, Basis, bases_shown
 from audits.robustness.attacks.attack import Stage
 from audits.robustness.settings import RobustnessSettings
 from audits.statistics.binomial import clopper_pearson
-from audits.statistics.density import LEVELS, Level
 from provenance.wording import percent
 
 BEFORE = "none"
@@ -22,7 +22,8 @@ FORMAT = "touchmark/robustness/1"
 
 @dataclass(frozen=True)
 class Measured:
-    """One level of one trial: the test with references where there were some; auc of a keyed choice alone."""
+    """One level of one trial, or one score of it: with references where there were some; auc of a single score of a
+    keyed choice alone."""
 
     z: float
     p: float
@@ -33,14 +34,15 @@ class Measured:
 class Row:
     """One trial before or after one attack. images: that were trained on; accuracy: of the task.
 
-    levels: those that the model answered at; failed: the sentence of what could not be done.
+    levels: those that the model answered at, and single scores of features where captions were asked about; failed: the
+    sentence of what could not be done.
     """
 
     attack: str  # its title; BEFORE for none
     trial: int
     images: int
     accuracy: float | None
-    levels: Mapping[Level, Measured]
+    levels: Mapping[Basis, Measured]
     seconds: float
     failed: str = ""
 
@@ -81,7 +83,7 @@ class Line:
     trials: int
     accuracy: float | None  # the mean
     images: float | None
-    powers: Mapping[Level, Power]
+    powers: Mapping[Basis, Power]
     failed: tuple[str, ...] = ()
     refused: str = ""
 
@@ -102,10 +104,15 @@ class RobustnessTable:
             "rows": [row.to_json() for row in self.rows],
         }
 
+    @property
+    def bases(self) -> list[Basis]:
+        """What there is a column for."""
+        return bases_shown(line.powers for line in self.lines)
+
     def to_markdown(self) -> str:
-        heads = ["attack", "images", "accuracy", *(f"{level}: found, median z" for level in LEVELS)]
+        heads = ["attack", "images", "accuracy", *(f"{basis}: found, median z" for basis in self.bases)]
         texts = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-        texts += ["| " + " | ".join(_cells(line)) + " |" for line in self.lines]
+        texts += ["| " + " | ".join(_cells(line, self.bases)) + " |" for line in self.lines]
         return "\n".join(texts)
 
 
@@ -148,9 +155,9 @@ def _line(
     done = [row for row in own if not row.failed]
     accuracies = [row.accuracy for row in done if row.accuracy is not None]
     powers = {
-        level: Power.of(measured, alpha)
-        for level in LEVELS
-        if (measured := [row.levels[level] for row in done if level in row.levels])
+        basis: Power.of(measured, alpha)
+        for basis in BASES
+        if (measured := [row.levels[basis] for row in done if basis in row.levels])
     }
     return Line(
         attack=title,
@@ -165,11 +172,12 @@ def _line(
     )
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: Line, bases: Sequence[Basis]) -> list[str]:
     if line.refused or not line.trials:
-        return [line.attack, f"not measured: {line.refused or '; '.join(line.failed) or 'not yet'}", *[""] * 4]
+        why = line.refused or "; ".join(line.failed) or "not yet"
+        return [line.attack, f"not measured: {why}", "", *[""] * len(bases)]
     images = "" if line.images is None else f"{line.images:,.0f}"
     accuracy = "" if line.accuracy is None else percent(line.accuracy)
-    powers = [line.powers.get(level) for level in LEVELS]
+    powers = [line.powers.get(basis) for basis in bases]
     told = ["–" if one is None else f"{one.found} of {one.trials}, {one.median_z:.1f}" for one in powers]
     return [line.attack, images, accuracy, *told]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +105,9 @@ class Child:
         self._spec = spec
         self._encoder = encoder = build(spec, Path(header["path"]), device, self._limits.threads)
         if encoder.reads_captions and "features" in spec.returns:
-            from audits.suspects.captions import Captions
+            from audits.suspects.captions import Captions, tower_of
 
-            self._captions = Captions(spec, Path(header["path"]), encoder.device)
+            self._captions = Captions(partial(tower_of, spec, Path(header["path"])), encoder.device)
         size = encoder.input_size
         self._inputs = Inputs(encoder, self._limits.batch)
         grey = torch.full((1, 3, size, size), 127.5, device=encoder.device)

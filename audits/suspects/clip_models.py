@@ -25,7 +25,7 @@ class TextTower:
     """Reads texts with open_clip's own tokenizer, which ships with the package."""
 
     def __init__(self, model: Any, text: dict[str, Any]) -> None:
-        """model: a whole one; text: its `text_cfg`."""
+        """model: a whole one, wherever it lies; text: its `text_cfg`."""
         self._model, self._words = model, text.get("vocab_size", 49408)
         self._tokenizer = SimpleTokenizer(
             context_length=text.get("context_length", 77), **text.get("tokenizer_kwargs", {})
@@ -37,6 +37,7 @@ class TextTower:
         tokens = self._tokenizer(list(texts))
         if int(tokens.max()) >= self._words:
             raise SuspectError("architecture", "The text tower's vocabulary is smaller than open_clip's own tokenizer.")
+        tokens = tokens.to(self._model.logit_scale.device)
         parts = [self._model.encode_text(block, normalize=True) for block in tokens.split(_TEXTS_AT_ONCE)]
         return torch.cat(parts).float()
 

@@ -9,12 +9,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audits.forms.pilots import PilotForm
+from audits.judging.bases import BASES
 from audits.models import Pilot
-from audits.pilots.pilot.advice import LEVEL_WORDS
 from audits.services.models.registering import DECLARATION
 from audits.services.pilots import charts, curves, shown, twins
 from audits.services.pilots import starting as service
-from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
 from provenance.models import Role
 from provenance.services.access import get_visible, person, person_with
@@ -66,15 +65,14 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
     if pilot.state == Pilot.State.DONE:
         told = shown.outcome(pilot)
         asked = request.GET.get("level", "")
-        level = next((one for one in LEVELS if one == asked), LEVELS[0])
+        basis = next((one for one in BASES if one == asked and one in told["bases"]), BASES[0])
         context |= told | {
-            "level": level,
-            "levels": LEVEL_WORDS.items(),
+            "basis": basis,
             "twins": (offered := twins.twins_of(pilot)),
             "twins_left": any(twin.may_register for twin in offered),
             "declaration": DECLARATION,
             "may_register": user.has_role(pilot.organisation, Role.AUDITOR),
-            "chart": charts.trade_off(settings, told["summaries"], level),
+            "chart": charts.trade_off(settings, told["summaries"], basis),
             "auc": curves.auc_chart(told["summaries"]),
             "releases": [
                 (proposal.title, address)

@@ -6,10 +6,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audits.forms.robustness import RobustnessForm
+from audits.judging.bases import BY_CAPTION, SAYS
 from audits.models import Robustness
 from audits.services.robustness import shown
 from audits.services.robustness import starting as service
-from audits.statistics.density import LEVELS
 from provenance.errors import TouchmarkError
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
@@ -59,7 +59,8 @@ def robustness_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "made": made,
         "card": job_card(made.job, person(request)),
         "facts": shown.facts(made),
-        "levels": LEVELS,
+        "bases": table.bases if table else [],
+        "about_captions": SAYS if table and BY_CAPTION in table.bases else "",
         "lines": shown.lines(table) if table else [],
         "chart": shown.chart(table) if table else None,
     }

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from django.utils import timezone
 
+from audits.judging.bases import BASES
 from audits.models import Pilot
 from audits.pilots.pilot.found import LevelFound, LineFound, Looks, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
@@ -25,20 +26,31 @@ TINY = {
     "group_images": 2,
     "views": 2,
     "permutations": 100,
+    "decoys": 99,
     "device": "cpu",
 }
 
 
-def finished(world: World, version: Version | None = None, runs: int = 3, variations: tuple[str, ...] = ()) -> Pilot:
-    """Images at home are found in every audit and cost nothing; the patch is found in none and costs accuracy."""
+def finished(
+    world: World,
+    version: Version | None = None,
+    runs: int = 3,
+    variations: tuple[str, ...] = (),
+    captions: bool = False,
+) -> Pilot:
+    """Images at home are found in every audit and cost nothing; the patch is found in none and costs accuracy.
+
+    captions: by the own caption alone.
+    """
     version = version or scenes_version(world, 40)
     groups = tuple(sorted(version.facts["labels"]))
     struck = Proposal("Strong patch", PRESETS["strong"].settings(groups))
     settings = PilotSettings((struck, Proposal("5 % at home", WithheldSettings("0" * 64))), seed=1, runs=runs)
-    settings = replace(settings, variations=variations)
-    found = PilotFound(
-        tuple(_line(settings, number) for number in range(len(settings.lines()))), (), 32, version.file_count, 8, "CPU"
-    )
+    settings = replace(settings, variations=variations, methods=("clip",) if captions else settings.methods)
+    lines = [_line(settings, number) for number in range(len(settings.lines()))]
+    if captions:
+        lines = [_by_captions(line) for line in lines]
+    found = PilotFound(tuple(lines), (), 32, version.file_count, 8, "CPU")
     return Pilot.objects.create(
         organisation=world.owner,
         version=version,
@@ -69,3 +81,11 @@ def _line(settings: PilotSettings, number: int) -> LineFound:
     if line.proposal == 0:
         return replace(audited, linear=0.6 + 0.01 * line.number, looks=Looks(20, 1, 19.0, 15.0, 0.9))
     return replace(audited, images=30, aucs={"features": {30: 0.52, 60: 0.6}})
+
+
+def _by_captions(line: LineFound) -> LineFound:
+    if line.line.proposal != 1:
+        return line
+    levels = {basis: LevelFound(0.3, 0.3, 0.5, 1e-9, 0.51, 0.5) for basis in BASES}
+    levels |= {"features / caption": LevelFound(1e-7, 1e-6, 5.2, 1e-9, 0.83, 0.5)}
+    return replace(line, levels=levels, aucs={"features": {60: 0.51}, "features / caption": {30: 0.7, 60: 0.83}})

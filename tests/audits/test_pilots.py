@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
@@ -10,15 +11,17 @@ from django.urls import reverse
 
 from audits.models import Pilot, RegisteredModel
 from audits.pilots.pilot.settings import PilotError, PilotSettings
-from audits.services.pilots import starting, twins
+from audits.services.pilots import shown, starting, twins
 from audits.services.pilots.forecasts import NO_PILOT, forecast
 from audits.services.pilots.shown import release_address
 from provenance.errors import TouchmarkError
 from provenance.forms.releases import ReleaseForm
 from provenance.marks import MarkSettings
-from provenance.models import Job, LogEntry
+from provenance.models import Clusters, Job, LogEntry
+from provenance.services import clusters
 from provenance.services.jobs import queue, worker
 from provenance.whole_files import write_whole
+from tests.audits.builders_clusterings import colours_version
 from tests.audits.builders_pilots import TINY, finished
 from tests.audits.builders_trainings import scenes_version
 from tests.provenance.builders_withheld import blocked
@@ -150,6 +153,44 @@ def test_the_page_of_a_finished_pilot_says_what_was_found_lost_and_asked(world, 
     assert page.count("simclr-proposal-2-1/") == 1
 
 
+def test_a_pilot_by_captions_tells_them_on_page_chart_json_and_forms(world, sign_in):
+    pilot, client = finished(world, captions=True), sign_in(world.rights_holder)
+    page = client.get(reverse("pilot_detail", args=[pilot.pk])).content.decode()
+    assert "from their features / caption, median p" in page
+    assert "Found by features / caption" in page
+    assert "Found by features / omnibus" in page
+    assert "how close views come to the image’s own caption" in page
+    assert "5 % at home, CLIP, features / caption" in page  # how it grows
+    chosen = client.get(reverse("pilot_detail", args=[pilot.pk]), {"level": "features / caption"}).content.decode()
+    assert "judged by features / caption" in chosen
+    unknown = client.get(reverse("pilot_detail", args=[pilot.pk]), {"level": "nonsense"}).content.decode()
+    assert "judged by features:" in unknown
+    told = client.get(reverse("pilot_json", args=[pilot.pk])).json()
+    assert told["summary"][1]["power"]["features / caption"]["found"] == 3
+    assert told["summary"][1]["aucs"]["features / caption"]["60"] == 0.83
+    line = client.get(reverse("pilot_line", args=[pilot.pk, "clip-proposal-2-1"])).content.decode()
+    assert "features / omnibus" in line
+    settings = PilotSettings.from_json(pilot.settings).proposals[1].settings
+    told = " ".join(forecast(pilot.version, settings))
+    assert "features / caption: “5 % at home” was found in 3 of 3" in told
+
+
+def test_a_pilot_without_captions_has_no_columns_by_them(world, sign_in):
+    page = sign_in(world.rights_holder).get(reverse("pilot_detail", args=[finished(world).pk])).content.decode()
+    assert "caption</th>" not in page
+    assert "omnibus" not in page
+
+
+@pytest.mark.suspect
+def test_a_pilot_by_clip_asks_about_the_captions_of_its_version(world):
+    version = scenes_version(world, IMAGES)
+    proposals = starting.withheld_proposals(blocked(world, version), [0.17])
+    pilot = starting.start(version, wanted(version, proposals=proposals, methods=("clip",)), by=world.rights_holder)
+    pilot.refresh_from_db()
+    assert pilot.state == Pilot.State.DONE, pilot.job.reason
+    assert {"features / caption", "features / omnibus"} <= set(pilot.found["lines"][1]["levels"])
+
+
 def test_the_page_says_whether_it_holds_elsewhere(world, sign_in):
     pilot, client = finished(world, variations=("side:24", "task:merged")), sign_in(world.rights_holder)
     page = client.get(reverse("pilot_detail", args=[pilot.pk])).content.decode()
@@ -167,6 +208,68 @@ def test_the_page_says_whether_it_holds_elsewhere(world, sign_in):
     plain = finished(world, pilot.version)
     page = client.get(reverse("pilot_detail", args=[plain.pk])).content.decode()
     assert "Does it hold elsewhere?" not in page
+
+
+@pytest.mark.suspect
+def test_the_command_tries_plain_marks_with_so_many_decoys(world, capsys):
+    version = scenes_version(world, IMAGES)
+    options = {name: value for name, value in TINY.items() if name != "device"} | {"alpha": 0.01}
+    kind = {"strengths": ["strong"], "association": "plain", "at_home": []}
+    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "done"
+    assert told["summary"][0]["title"] == "Strong colour blocks, plain"
+    p = told["found"]["lines"][1]["levels"]["features"]["p"]
+    assert 100 * p == pytest.approx(round(100 * p))
+    facts = dict(shown.facts(PilotSettings.from_json(told["settings"])))
+    assert facts["Decoys of every plain mark"] == "99"
+
+
+def in_clusters(world, version) -> Clusters:
+    """Four of equal size that have nothing to do with classes."""
+    labels = (np.arange(version.file_count) % 4).astype(np.uint16)
+    return clusters.keep(version, clusters.Found(labels, "Encoder", "a" * 64, 1, {}), by=world.rights_holder)
+
+
+@pytest.mark.suspect
+def test_the_command_tries_clusters_of_images_without_labels(world, capsys):
+    version = colours_version(world, 20)
+    kept = in_clusters(world, version)
+    options = {name: value for name, value in TINY.items() if name != "device"}
+    kind = {"strengths": ["strong"], "clusters": kept.digest[:8], "at_home": []}
+    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "done"
+    assert told["summary"][0]["title"] == "Strong colour blocks, clusters"
+    assert told["summary"][0]["power"]["features"]["audits"] == 1
+    assert told["settings"]["proposals"][0]["settings"]["clusters"] == kept.digest
+
+
+def test_clusters_of_another_version_and_unknown_ones_are_refused(world, sign_in, no_worker):
+    version, other = scenes_version(world, IMAGES), colours_version(world, 24)
+    kept = in_clusters(world, other)
+    form = {"version": version.pk, "family": "patch", "strengths": ["strong"], "methods": ["simclr"], "minutes": 5}
+    form |= {"alpha": 0.05, "images": IMAGES, **TINY, "clusters": kept.pk}
+    answer = sign_in(world.auditor).post(reverse("pilot_new"), form)
+    assert "clusters of this one" in answer.content.decode()
+    own = in_clusters(world, version)
+    assert sign_in(world.auditor).post(reverse("pilot_new"), form | {"clusters": own.pk}).status_code == 302
+    (tried,) = PilotSettings.from_json(Pilot.objects.get().settings).proposals
+    assert (tried.struck.group_by, tried.struck.clusters) == ("cluster", own.digest)
+    (foreign,) = starting.struck_proposals(version, "patch", ["strong"], clusters=kept)
+    with pytest.raises(clusters.UnknownClustersError):
+        starting.start(version, wanted(version, proposals=(foreign,)), by=world.rights_holder)
+
+
+def test_images_without_labels_may_be_tried_with_plain_marks_alone(world, no_worker):
+    version = scenes_version(world, IMAGES)
+    version.facts = version.facts | {"labels": {}}
+    with pytest.raises(PilotError, match="try clusters, plain marks"):
+        starting.struck_proposals(version, "patch", ["strong"])
+    proposals = starting.struck_proposals(version, "patch", ["strong"], association="plain")
+    settings = PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, "alpha": 0.01})
+    pilot = starting.start(version, settings, by=world.rights_holder)
+    assert Pilot.objects.get().pk == pilot.pk
 
 
 @pytest.mark.suspect
@@ -226,6 +329,11 @@ def test_the_form_starts_a_pilot_and_says_what_is_missing(world, sign_in, no_wor
     settings = Pilot.objects.get().settings
     assert [one["title"] for one in settings["proposals"]] == ["Balanced colour blocks", "Strong colour blocks"]
     assert settings["variations"] == []
+    refused = client.post(reverse("pilot_new"), {**form, "association": "plain", "alpha": 0.001})
+    assert "ask 999 or more" in refused.content.decode()
+    assert client.post(reverse("pilot_new"), {**form, "association": "plain"}).status_code == 302
+    tried = Pilot.objects.latest("created_at").settings["proposals"]
+    assert [one["title"] for one in tried] == ["Balanced colour blocks, plain", "Strong colour blocks, plain"]
     assert client.post(reverse("pilot_new"), {**form, "feasibility": ["mixed"]}).status_code == 422
     elsewhere = {**form, "feasibility": ["method", "encoder", "side", "task"]}
     assert client.post(reverse("pilot_new"), elsewhere).status_code == 302
@@ -261,8 +369,10 @@ def test_use_these_settings_fills_the_form_of_a_release(world):
     row = blocked(world, version)
     struck = starting.struck_proposals(version, "blend", ["discreet"])[0]
     at_home = starting.withheld_proposals(row, [0.17])[0]
+    plain = starting.struck_proposals(version, "blend", ["strong"], association="plain")[0]
+    clustered = starting.struck_proposals(version, "blend", ["strong"], clusters=in_clusters(world, version))[0]
     pilot = finished(world, version)
-    for proposal in (struck, at_home):
+    for proposal in (struck, plain, clustered, at_home):
         address = release_address(pilot, proposal, world.rights_holder)
         form = filled(address, world)
         assert form.is_valid(), form.errors

@@ -72,6 +72,19 @@ def test_a_version_gives_images_and_the_classes_of_its_task(world, no_worker):
     assert table.lines[1].images == table.lines[0].images
 
 
+def test_a_table_by_clip_has_lines_by_captions_recaptioned_or_not(world, sign_in, no_worker):
+    made = worked_off(started(world, method="clip", images=80, attacks=("recaption",)))
+    assert made.state == Robustness.State.DONE, Job.objects.get(pk=made.job_id).detail
+    table = shown.table_by_now(made)
+    assert all("features / caption" in line.powers for line in table.lines)
+    page = sign_in(world.auditor).get(reverse("robustness_detail", args=[made.pk])).content.decode()
+    assert "Features / caption</th>" in page
+    assert "Features / omnibus</th>" in page
+    assert "how close views come to the image’s own caption" in page
+    answer = sign_in(world.auditor).get(reverse("robustness_json", args=[made.pk])).json()
+    assert answer["table"]["rows"][1]["levels"]["features / caption"]["auc"] is not None
+
+
 def test_a_cancelled_table_says_so_keeps_its_rows_and_may_be_taken_up_again(world, sign_in, no_worker, monkeypatch):
     monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
     made = started(world)
@@ -166,6 +179,7 @@ def test_a_finished_table_shows_what_was_found_and_what_was_lost(world, sign_in)
     assert "2 of 2" in page
     assert "0 of 2" in page
     assert "Found before and after each attack" in page
+    assert "caption</th>" not in page
 
 
 def test_the_list_says_what_to_do_where_nothing_was_measured(world, sign_in):

@@ -14,17 +14,20 @@ from audits.services.pilots import shown
 from audits.services.pilots import starting as service
 from provenance.management.base import TouchmarkCommand
 from provenance.marks import PRESETS, families
+from provenance.marks.settings import ASSOCIATIONS
 from provenance.models import Blocking, User, Version
+from provenance.services.clusters import named as named_clusters
 
 _NUMBERS = (
     *("minutes", "runs", "references", "images", "epochs", "batch_size", "learning_rate", "side", "alpha"),
-    *("probes", "group_images", "views", "permutations", "threads"),
+    *("probes", "group_images", "views", "permutations", "decoys", "threads"),
 )
 _HELP = {
     "minutes": "no training starts that would not end within them",
     "runs": "keys for each of the settings and methods, each with a training of its own",
     "references": "unmarked twins of each method",
     "images": "most that a training learns from",
+    "decoys": "keys among which the true one of a plain mark is ranked; each asks as many images as there are probes",
 }
 
 
@@ -36,6 +39,15 @@ class Command(TouchmarkCommand):
         parser.add_argument("version", help="dataset, or id of a version, whose images are learnt from")
         parser.add_argument("--strengths", nargs="+", choices=list(PRESETS), default=[], help="of marks to try")
         parser.add_argument("--family", choices=list(families()), default="patch", help="of these marks")
+        parser.add_argument(
+            "--association",
+            choices=ASSOCIATIONS,
+            default=ASSOCIATIONS[0],
+            help="of these marks: with classes, or plain",
+        )
+        parser.add_argument(
+            "--clusters", default="", help="beginning of the digest of the clusters that are marked instead of classes"
+        )
         parser.add_argument(
             "--at-home", nargs="+", type=float, default=[], help="shares of images that stay home, in per cent"
         )
@@ -95,7 +107,10 @@ def _version(user: User, wanted: str) -> Version:
 
 
 def _proposals(version: Version, options: dict[str, Any]) -> tuple[Proposal, ...]:
-    found = service.struck_proposals(version, options["family"], options["strengths"])
+    clusters = named_clusters(version, options["clusters"]) if options["clusters"] else None
+    found = service.struck_proposals(
+        version, options["family"], options["strengths"], association=options["association"], clusters=clusters
+    )
     if options["at_home"]:
         shares = [share / 100 for share in options["at_home"]]
         found += service.withheld_proposals(_blocks(version, options["blocks"]), shares)

@@ -23,6 +23,8 @@ from audits.pilots.training_set import TrainingSet
 if TYPE_CHECKING:
     from open_clip.model import CLIP
 
+    from audits.suspects.clip_models import TextTower
+
 HOTTEST = math.log(100)  # the temperature's inverse is clipped at 100, as in CLIP
 
 
@@ -72,6 +74,12 @@ class ClipObjective(Objective):
     @torch.no_grad()
     def stepped(self, part: float) -> None:
         self.clip.logit_scale.clamp_(0, HOTTEST)
+
+    def text_tower(self) -> TextTower:
+        """What reads captions, as an audit lets a suspect's own tower read them."""
+        from audits.suspects.clip_models import TextTower
+
+        return TextTower(self.clip, TINY_CLIP["text_cfg"])
 
     def features(self, images: Tensor) -> Tensor:
         features: Tensor = self.clip.encode_image(to_input(images), normalize=True)

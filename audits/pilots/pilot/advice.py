@@ -6,16 +6,22 @@ from collections.abc import Sequence
 
 import scipy  # its parts load when they are first used: no command and no page should wait for them
 
+from audits.judging.bases import BY_CAPTION, SAYS, Basis
 from audits.pilots.methods import METHODS
 from audits.pilots.pilot.found import PilotFound
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import CONFIDENCE, Interval, Power, Summary
-from audits.statistics.density import Level
 from audits.statistics.power import blocks_needed
 from provenance.wording import count, counted, p_value, percent
 
 NOT_MEASURED = "not measured"
-LEVEL_WORDS: dict[Level, str] = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
+BASIS_WORDS: dict[Basis, str] = {
+    "features": "features",
+    "features / caption": "features / caption",
+    "features / omnibus": "features / omnibus",
+    "soft": "soft labels",
+    "hard": "hard labels",
+}
 LARGEST_CHANCE = 0.05  # that what is recommended was found by chance, all tests together
 LEAST_AUC = 0.505  # below which the number of units that it would take says nothing
 POWER = 0.8
@@ -28,6 +34,8 @@ def recommendation(settings: PilotSettings, found: PilotFound, made: Sequence[Su
         return ["No suspect was trained in time, so this pilot says nothing: give it more minutes or fewer epochs."]
     told = [_about_best(settings, made)]
     told += filter(None, (needed_sentence(one, settings.alpha) for one in made))
+    if any(BY_CAPTION in one.power for one in made):
+        told.append(SAYS)
     if found.missing:
         told.append(
             f"{counted(len(found.missing), 'training')} of {count(len(found.missing) + len(found.lines))} did not fit "
@@ -53,13 +61,13 @@ def recommendation(settings: PilotSettings, found: PilotFound, made: Sequence[Su
 
 def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
     """The cheapest of what was found most often."""
-    ranked = sorted(((one, level, power) for one in made for level, power in one.power.items()), key=_rank)
+    ranked = sorted(((one, basis, power) for one in made for basis, power in one.power.items()), key=_rank)
     if not ranked or not ranked[0][2].found:
         return (
             f"Nothing that was tried was found at alpha {settings.alpha:g} in any of {_these(settings)}: do not count "
             "on any of it. Mark more images, let more stay home, or expect to find only models that train for longer."
         )
-    best, level, power = ranked[0]
+    best, basis, power = ranked[0]
     if chance_of(power, settings.alpha) * len(ranked) > LARGEST_CHANCE:
         return (
             f"What was found most often, {power_words(power, settings.alpha)}, chance alone finds as often where "
@@ -67,7 +75,7 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
         )
     sentence = (
         f"“{best.proposal.title}” was found most often: {power_words(power, settings.alpha)} of models by "
-        f"{METHODS[best.method].title}, from their {LEVEL_WORDS[level]}, median p {p_value(power.median_p)}."
+        f"{METHODS[best.method].title}, from their {BASIS_WORDS[basis]}, median p {p_value(power.median_p)}."
     )
     if power.audits < FEW_AUDITS:
         sentence += f" {counted(power.audits, 'audit').capitalize()} show that it can be found, not how often."
@@ -76,14 +84,14 @@ def _about_best(settings: PilotSettings, made: Sequence[Summary]) -> str:
 
 def needed_sentence(one: Summary, alpha: float) -> str:
     """How many would have to stay home, by the best AUC at the end of the trainings; nothing where it tells nothing."""
-    last = {level: curve[max(curve)] for level, curve in one.aucs.items() if curve}
-    level = max(last, key=lambda name: last[name], default=None)
-    if level is None or one.proposal.withheld is None or last[level] <= LEAST_AUC:
+    last = {basis: curve[max(curve)] for basis, curve in one.aucs.items() if curve}
+    basis = max(last, key=lambda name: last[name], default=None)
+    if basis is None or one.proposal.withheld is None or last[basis] <= LEAST_AUC:
         return ""
-    blocks = blocks_needed(one.proposal.withheld.block_size, last[level], alpha, POWER)
+    blocks = blocks_needed(one.proposal.withheld.block_size, last[basis], alpha, POWER)
     return (
-        f"“{one.proposal.title}”, {METHODS[one.method].title}: at the mean AUC of {last[level]:.3f} that the "
-        f"{LEVEL_WORDS[level]} gave, a test at alpha {alpha:g} has a power of {percent(POWER)} with about "
+        f"“{one.proposal.title}”, {METHODS[one.method].title}: at the mean AUC of {last[basis]:.3f} that the "
+        f"{BASIS_WORDS[basis]} gave, a test at alpha {alpha:g} has a power of {percent(POWER)} with about "
         f"{count(blocks)} units at home (a normal approximation); {count(one.marked)} were."
     )
 
@@ -93,7 +101,7 @@ def chance_of(power: Power, alpha: float) -> float:
     return float(scipy.stats.binom.sf(power.found - 1, power.audits, alpha))
 
 
-def _rank(one: tuple[Summary, Level, Power]) -> tuple[float, float, float]:
+def _rank(one: tuple[Summary, Basis, Power]) -> tuple[float, float, float]:
     summary, _, power = one
     return -power.rate, summary.cost.mean if summary.cost else 0.0, power.median_p
 

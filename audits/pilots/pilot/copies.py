@@ -35,7 +35,7 @@ Step = Callable[[], None]
 @dataclass(frozen=True)
 class StruckCopy:
     """images (n, S, S, 3) uint8, those of the pool but for the marked ones; positions in the pool of an audit's probes
-    and group images, none of which is a candidate, and the group (M,) of each of the latter."""
+    and group images, none of which is a candidate, and the group (M,) of each of the latter. Plain marks have none."""
 
     images: NDArray[np.uint8] = field(repr=False)
     secret: MarkSecret = field(repr=False)
@@ -72,7 +72,8 @@ def strike(
     image; may raise to end the work. Raises PilotError where no image can carry the mark.
     """
     secret, images = MarkSecret.derive(key, beacon, settings), pool.images.copy()
-    groups = secret.candidates(pool.entries, counts)
+    entries = pool.grouped(settings)
+    groups = secret.candidates(entries, counts)
     found, passed_over = list[tuple[float, float | None]](), 0
     for group in groups:
         for candidate, marked in _marked(pool, secret, group, step):
@@ -86,13 +87,13 @@ def strike(
         raise PilotError("None of the key's images can carry this mark; choose another family or strength.")
     psnrs, alikes = [psnr for psnr, _ in found], [alike for _, alike in found if alike is not None]
     excluded = {candidate.position for group in groups for candidate in group.images}
-    drawn, of_groups = secret.clean_images(pool.entries, min(probes, len(pool) // 4), group_images, excluded)
+    drawn, of_groups = secret.clean_images(entries, min(probes, len(pool) // 4), group_images, excluded)
     return StruckCopy(
         images=images,
         secret=secret,
         probes=tuple(drawn),
         group_images=tuple(position for group in of_groups for position in group),
-        group_of=np.repeat(np.arange(len(of_groups)), [len(group) for group in of_groups]),
+        group_of=np.repeat(np.arange(len(of_groups)), np.array([len(group) for group in of_groups], dtype=np.int64)),
         looks=Looks(len(found), passed_over, round(fmean(psnrs), 3), min(psnrs), round(fmean(alikes), 4)),
     )
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from audits.pilots.pilot.advice import LEVEL_WORDS
+from audits.judging.bases import BASES, Basis
+from audits.pilots.pilot.advice import BASIS_WORDS
 from audits.pilots.pilot.found import LevelFound, LineFound, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.pilots.pilot.summary import Interval, Power, interval_of, powers
 from audits.pilots.pilot.variations import Variation
-from audits.statistics.density import LEVELS, Level
 
 Failure = Literal["adaptability", "success", "portability", "assumptions"]
 PLANNED = "as planned"
@@ -24,13 +24,13 @@ PLANNED = "as planned"
 
 @dataclass(frozen=True)
 class Row:
-    """One measured row of one proposal. power: how often it was found; deviations: mean z of the audits, by level."""
+    """One measured row of one proposal. power: how often it was found; deviations: mean z of the audits."""
 
     failure: Failure
     proposal: Proposal
     varied: str
-    power: dict[Level, Power]
-    deviations: dict[Level, Interval]
+    power: dict[Basis, Power]
+    deviations: dict[Basis, Interval]
 
 
 def feasibility(settings: PilotSettings, found: PilotFound) -> list[Row]:
@@ -42,7 +42,7 @@ def _rows(settings: PilotSettings, found: PilotFound, number: int) -> Iterator[R
     lines = [one for one in found.lines if one.line.proposal == number and one.line.method == settings.methods[0]]
     planned = [one for one in lines if not one.line.variation]
 
-    def row(failure: Failure, varied: str, audits: Sequence[Mapping[Level, LevelFound]]) -> Iterator[Row]:
+    def row(failure: Failure, varied: str, audits: Sequence[Mapping[Basis, LevelFound]]) -> Iterator[Row]:
         if any(audits):
             power = powers(audits, settings.alpha)
             yield Row(failure, settings.proposals[number], varied, power, _deviations(audits))
@@ -61,11 +61,11 @@ def _varied(lines: Sequence[LineFound], variation: Variation) -> list[LineFound]
     return [one for one in lines if one.line.variation == str(variation)]
 
 
-def _deviations(audits: Sequence[Mapping[Level, LevelFound]]) -> dict[Level, Interval]:
+def _deviations(audits: Sequence[Mapping[Basis, LevelFound]]) -> dict[Basis, Interval]:
     found = {}
-    for level in LEVELS:
-        if interval := interval_of([one[level].z for one in audits if level in one]):
-            found[level] = interval
+    for basis in BASES:
+        if interval := interval_of([one[basis].z for one in audits if basis in one]):
+            found[basis] = interval
     return found
 
 
@@ -78,13 +78,13 @@ def says(rows: Sequence[Row]) -> list[str]:
     for proposal in dict.fromkeys(row.proposal for row in rows):
         own = [row for row in rows if row.proposal == proposal]
         planned = [row for row in own if row.failure == "adaptability"]
-        taken = {level for row in planned for level, one in row.deviations.items() if _deviates(one)}
+        taken = {basis for row in planned for basis, one in row.deviations.items() if _deviates(one)}
         if not taken:
             told.append(f"“{proposal.title}”: {_nothing_taken(planned)}.")
             continue
         told.append(
             f"“{proposal.title}”: the models that learnt as planned deviate from chance "
-            f"({', '.join(LEVEL_WORDS[level] for level in LEVELS if level in taken)}); {_elsewhere(own, taken)}."
+            f"({', '.join(BASIS_WORDS[basis] for basis in BASES if basis in taken)}); {_elsewhere(own, taken)}."
         )
     return told
 
@@ -97,11 +97,11 @@ def _nothing_taken(planned: Sequence[Row]) -> str:
     return "as far as these audits show, the models that learnt as planned do not deviate from chance"
 
 
-def _elsewhere(own: Sequence[Row], taken: set[Level]) -> str:
+def _elsewhere(own: Sequence[Row], taken: set[Basis]) -> str:
     varied = [row for row in own if row.failure in ("portability", "assumptions") and taken & set(row.deviations)]
     if not varied:
         return "of the variations that were asked for, none was audited there"
-    weaker = [row.varied for row in varied if not any(_deviates(row.deviations.get(level)) for level in taken)]
+    weaker = [row.varied for row in varied if not any(_deviates(row.deviations.get(basis)) for basis in taken)]
     if weaker:
         return f"not so, as far as these audits show: {', '.join(weaker)}"
     return f"so do those of {', '.join(row.varied for row in varied)}"

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from audits.judging.bases import BASES, Basis
 from audits.pilots.pilot.settings import Line, PilotError
-from audits.statistics.density import LEVELS, Level
+from audits.statistics.density import Level
 
 FORMAT = "touchmark/pilot/1"
 
@@ -25,10 +26,11 @@ class Looks:
 
 @dataclass(frozen=True)
 class LevelFound:
-    """What an audit of one model says at one level. p: with the unmarked twins as references, where there are some.
+    """What an audit of one model says at one level, or by one score of it.
 
-    auc: chance that a published image scores higher than one at home; None for marks. wrong_key: p of a key that nobody
-    used, where one was asked about.
+    p: with the unmarked twins as references, where there are some. auc: chance that a published image scores higher
+    than one at home; None for marks and for the omnibus. wrong_key: p of a key that nobody used, where one was asked
+    about.
     """
 
     p: float
@@ -54,14 +56,14 @@ class LineFound:
     curve: tuple[Mapping[str, float], ...]
     nearest: float | None = None
     linear: float | None = None
-    levels: Mapping[Level, LevelFound] = field(default_factory=dict)
+    levels: Mapping[Basis, LevelFound] = field(default_factory=dict)
     reasons: Mapping[Level, str] = field(default_factory=dict)
     queries: int = 0
     marked: int = 0
     wanted: int = 0
     looks: Looks | None = None
-    aucs: Mapping[Level, Mapping[int, float]] = field(default_factory=dict)
-    tasks: Mapping[str, Mapping[Level, LevelFound]] = field(default_factory=dict)
+    aucs: Mapping[Basis, Mapping[int, float]] = field(default_factory=dict)
+    tasks: Mapping[str, Mapping[Basis, LevelFound]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,9 +75,9 @@ class LineFound:
             levels = _levels(value["levels"])
             tasks = {name: _levels(of_task) for name, of_task in value.get("tasks", {}).items()}
             aucs = {
-                level: {int(epoch): float(auc) for epoch, auc in value["aucs"][level].items()}
-                for level in LEVELS
-                if level in value["aucs"]
+                basis: {int(epoch): float(auc) for epoch, auc in value["aucs"][basis].items()}
+                for basis in BASES
+                if basis in value["aucs"]
             }
             looks = None if value["looks"] is None else Looks(**value["looks"])
             own = {"line": Line(**value["line"]), "levels": levels, "aucs": aucs, "looks": looks, "tasks": tasks}
@@ -84,8 +86,8 @@ class LineFound:
             raise PilotError("This is not what a training of a pilot showed.", repr(error)) from error
 
 
-def _levels(value: Mapping[str, Any]) -> dict[Level, LevelFound]:
-    return {level: LevelFound(**value[level]) for level in LEVELS if level in value}
+def _levels(value: Mapping[str, Any]) -> dict[Basis, LevelFound]:
+    return {basis: LevelFound(**value[basis]) for basis in BASES if basis in value}
 
 
 @dataclass(frozen=True)

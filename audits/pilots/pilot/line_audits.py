@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from audits.judging.bases import Basis, areas
 from audits.judging.levels import ChoiceLevel
 from audits.pilots.pilot.auditing import Auditor, Found, Membership, found_at
 from audits.pilots.pilot.found import LevelFound
@@ -12,11 +13,11 @@ from audits.pilots.pilot.learnt import Made
 from audits.pilots.pilot.local_model import LocalModel
 from audits.pilots.pilot.settings import Line, PilotSettings
 from audits.pilots.pilot.tasks import task_labels
-from audits.statistics.density import Level
+from audits.statistics.density import LEVELS
 from provenance.marks import KeyedChoice
 
-Aucs = dict[Level, dict[int, float]]
-_OF_PROBES: tuple[Level, ...] = ("soft", "hard")
+Aucs = dict[Basis, dict[int, float]]
+_OF_PROBES: tuple[Basis, ...] = ("soft", "hard")
 
 
 class LineAudits:
@@ -36,24 +37,26 @@ class LineAudits:
     def of(self, line: Line, made: Made, model: LocalModel, twins: Sequence[Line]) -> tuple[Found, Aucs]:
         """By all levels, and the AUC of what stayed home by level and epoch."""
         if made.copy is not None:
-            references = {twin.name: self._twin(twin) for twin in twins}
-            return self._auditor.struck(made.copy, model, references, line.name), {}
+            named = {twin.name: self._twin(twin) for twin in twins}
+            return self._auditor.struck(made.copy, model, named, line.name), {}
         assert made.choice is not None  # noqa: S101 - one of the two is there
         aucs: Aucs = {}
-        judged: dict[Level, ChoiceLevel] = {}
+        judged: dict[Basis, ChoiceLevel] = {}
         last = self._settings.looks[-1]
         for epoch in self._settings.looks:
             if epoch < last and not all(self._scores(one, epoch).exists() for one in (line, *twins)):
                 continue  # nobody can look back
-            judged = self._judged(line, made.choice, model, {twin: self._twin(twin) for twin in twins}, epoch)
-            for level, one in judged.items():
-                aucs.setdefault(level, {})[epoch] = round(one.counted(True).auc or 0.5, 5)
+            references = {twin: self._twin(twin) for twin in twins}
+            judged = self._judged(line, made.choice, model, references, epoch, whole=epoch == last)
+            for level in (one for one in LEVELS if one in judged):
+                for basis, auc in areas(level, judged[level]).items():
+                    aucs.setdefault(basis, {})[epoch] = round(auc, 5)
         queries = len(made.choice.positions) * self._settings.views
         return Found({level: found_at(one) for level, one in judged.items()}, {}, queries), aucs
 
     def on_tasks(
         self, line: Line, made: Made, model: LocalModel, twins: Sequence[Line]
-    ) -> dict[str, dict[Level, LevelFound]]:
+    ) -> dict[str, dict[Basis, LevelFound]]:
         """What the labels of probes say that were fitted for another task; nothing for variations."""
         pool, found = self._auditor.pool, {}
         for task in self._settings.tasks if self._is_planned(line) else ():
@@ -84,12 +87,13 @@ class LineAudits:
         twins: Mapping[Line, LocalModel],
         epoch: int,
         task: str = "",
-    ) -> dict[Level, ChoiceLevel]:
+        whole: bool = False,
+    ) -> dict[Basis, ChoiceLevel]:
         own = self._auditor.membership(model, self._scores(line, epoch, task))
         others: dict[str, Membership] = {
             twin.name: self._auditor.membership(asked, self._scores(twin, epoch, task)) for twin, asked in twins.items()
         }
-        return self._auditor.withheld(choice, own, others, line.name)
+        return self._auditor.withheld(choice, own, others, line.name, whole)
 
     def _scores(self, line: Line, epoch: int, task: str = "") -> Path:
         return self._folder / line.name / f"scores-{epoch:05d}{task and '-'}{task}.npz"

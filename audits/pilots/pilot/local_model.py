@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from audits.pilots.augmentation import to_input
 from audits.pilots.linear_probe import fit_probe, probe_logits
 from audits.pilots.nearest import nearest_accuracy
 from audits.pilots.objectives import Objective
+from audits.pilots.objectives.captions import ClipObjective
 from audits.pilots.objectives.classes import SupervisedObjective
 from audits.suspects import Answers, AppliedMark, AppliedViews
+from audits.suspects.captions import Captions
 from audits.suspects.view_pixels import ViewMaker
 from provenance.marks import MarkSettings, family_for
 
@@ -44,7 +47,10 @@ class Quality:
 
 
 class LocalModel:
-    """Answers features and, where there are classes, soft labels: a classifier's own, or those of a linear probe."""
+    """Answers features and, where there are classes, soft labels: a classifier's own, or those of a linear probe.
+
+    One that learnt from captions reads them, too, and then answers how close views come to their image's own.
+    """
 
     def __init__(
         self,
@@ -62,13 +68,14 @@ class LocalModel:
         self.quality: Quality | None = None
         self._images: dict[str, Tensor] = {}
         self._views: ViewMaker | None = None
+        self._captions = Captions(objective.text_tower, device) if isinstance(objective, ClipObjective) else None
         if labels is not None and len(labels) >= FEWEST:
             self._fit(torch.from_numpy(labels))
 
     def on_task(self, labels: NDArray[np.int64]) -> LocalModel:
-        """The same network with a probe for other labels (k,) of what was kept apart."""
+        """The same network with a probe for other labels (k,) of what was kept apart; it is asked for these alone."""
         made = copy(self)
-        made.probe, made._is_on_task = None, True
+        made.probe, made._is_on_task, made._captions = None, True, None
         if len(labels) >= FEWEST:
             made._fit(torch.from_numpy(labels))
         return made
@@ -87,6 +94,15 @@ class LocalModel:
         self._images[name] = _channels_first(images).to(self.device)
         return len(images)
 
+    @property
+    def reads_captions(self) -> bool:
+        return self._captions is not None
+
+    def load_captions(self, name: str, captions: Sequence[str]) -> None:
+        """Of the images of this name, in their order, for a model that reads them."""
+        assert self._captions is not None  # noqa: S101 - `reads_captions` says so
+        self._captions.load(name, captions)
+
     def load_views(self, views: AppliedViews) -> None:
         self._views = ViewMaker(views, self.device)
 
@@ -102,8 +118,13 @@ class LocalModel:
     @torch.inference_mode()
     def answer_views(self, name: str, indices: NDArray[np.int64], views: NDArray[np.int64]) -> Answers:
         assert self._views is not None  # noqa: S101 - a question loads its views first
-        pixels = self._images[name][torch.from_numpy(np.ascontiguousarray(indices)).to(self.device)]
-        return self._said(self._views(pixels, torch.from_numpy(np.ascontiguousarray(views)).to(self.device)))
+        chosen = torch.from_numpy(np.ascontiguousarray(indices)).to(self.device)
+        numbers = torch.from_numpy(np.ascontiguousarray(views)).to(self.device)
+        said = self._said(self._views(self._images[name][chosen], numbers))
+        if self._captions is None or name not in self._captions or said.features is None:
+            return said
+        features = torch.from_numpy(said.features).to(self.device)
+        return replace(said, captions=self._captions.cosines(name, chosen, features).cpu().numpy())
 
     def _said(self, pixels: Tensor) -> Answers:
         """Of grey levels (B, 3, S, S)."""

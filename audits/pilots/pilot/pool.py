@@ -6,7 +6,7 @@ Torch-free. Positions are those in the version's manifest, from 0.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from provenance.canonical import canonical_json
 from provenance.keying import keyed_permutation
 from provenance.marks import ImageBlocks, MarkSettings, WithheldSettings
 from provenance.marks.blocking_file import NO_BLOCK
+from provenance.marks.cluster_files import ClusteredEntry
 from provenance.marks.groups import EntryLike, Grouping, number_marked
 from provenance.wording import count
 
@@ -56,7 +57,8 @@ class Pool:
 
     images (n, S, S, 3) uint8; labels (n,) int64 and captions, where all images have some; apart (k, S, S, 3) uint8 with
     their labels (k,): what no model learns from. counts: images of every group of the whole version, by proposal;
-    of: images of the version. others: what may be mixed in.
+    of: images of the version. others: what may be mixed in. clusters: the name of every image's cluster, where it has
+    one, by the digest of the version's file of clusters.
     """
 
     entries: tuple[EntryLike, ...] = field(repr=False)
@@ -70,9 +72,18 @@ class Pool:
     counts: tuple[tuple[int, ...], ...]
     of: int
     others: Others | None = None
+    clusters: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def grouped(self, settings: MarkSettings) -> Sequence[EntryLike]:
+        """The entries as these settings group them: with their clusters as labels where those are the groups."""
+        if settings.is_plain or settings.group_by != "cluster":
+            return self.entries
+        names = self.clusters[settings.clusters]
+        pairs = zip(self.entries, names, strict=True)
+        return [ClusteredEntry(entry.path, entry.sha256, name, entry.caption) for entry, name in pairs]
 
     @property
     def digest(self) -> str:
@@ -178,7 +189,9 @@ class Scaled:
 
 def struck_in(pool: Pool, settings: MarkSettings, counts: Sequence[int]) -> Scaled:
     """counts: images of every group in the whole version."""
-    here = counts_of(pool.entries, settings)
+    here = counts_of(pool.grouped(settings), settings)
+    if min(here) < 4 and settings.is_plain:
+        raise PilotError("This pilot has too few images for marks; let it learn from more.")
     if min(here) < 4:
         name = settings.groups[int(np.argmin(here))]
         raise PilotError(
@@ -209,9 +222,9 @@ def withheld_in(pool: Pool, settings: WithheldSettings, whole: ImageBlocks) -> S
 
 
 def counts_of(entries: Sequence[EntryLike], settings: MarkSettings) -> tuple[int, ...]:
-    """Images of every group among these."""
+    """Images of every group among these; plain marks have one group, of all images."""
     grouping = settings.grouping()
-    found = [0] * len(settings.groups)
+    found = [0] * max(1, len(settings.groups))
     for entry in entries:
         if (group := grouping.group_of(entry)) > Grouping.NONE:
             found[group] += 1

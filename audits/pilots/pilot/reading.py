@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.recipe import PROMPT
 from audits.pilots.training_set import read_images
 from provenance.intake.manifest import Entry, Manifest
-from provenance.marks import ImageBlocks, MarkSettings
+from provenance.marks import ImageBlocks
+from provenance.marks.cluster_files import Entries, grouped_entries
 from provenance.marks.groups import Grouping
+
+PLAIN = ""  # key of the manifest's own entries beside those that bear clusters of a file
 
 Told = Callable[[int, int], None] | None
 
@@ -22,23 +26,25 @@ Told = Callable[[int, int], None] | None
 def read_pool(
     manifest: Manifest, files: Path, settings: PilotSettings, whole: ImageBlocks | None, progress: Told = None
 ) -> Pool:
-    """whole: the blocks of the version, where something is to stay home. Raises PilotError, TrainingError."""
+    """whole: the blocks of the version, where something is to stay home. Raises PilotError, TrainingError,
+    ClusterFileError."""
     chosen = choose(len(manifest), settings.images, settings.drawn("images"), whole, settings.withheld)
-    learnt, apart, counts = _entries(manifest, chosen, settings)
-    images = read_images(files, [entry.path for entry in (*learnt, *apart)], settings.pixels, progress)
-    labels = _labels([*learnt, *apart])
-    count = len(learnt)
+    found = _read(manifest, chosen, settings)
+    images = read_images(files, [entry.path for entry in (*found.learnt, *found.apart)], settings.pixels, progress)
+    labels = _labels([*found.learnt, *found.apart])
+    count = len(found.learnt)
     return Pool(
-        entries=tuple(learnt),
+        entries=tuple(found.learnt),
         images=images[:count],
         labels=None if labels is None else labels[:count],
-        captions=_captions(learnt),
+        captions=_captions(found.learnt),
         apart=images[count:],
         apart_labels=None if labels is None else labels[count:],
         files=files,
         blocks=chosen.blocks,
-        counts=counts,
+        counts=found.counts,
         of=len(manifest),
+        clusters=found.clusters,
     )
 
 
@@ -59,23 +65,42 @@ def _captions(entries: list[Entry]) -> tuple[str, ...] | None:
     return tuple(captions) if all(captions) else None
 
 
-def _entries(
-    manifest: Manifest, chosen: Chosen, settings: PilotSettings
-) -> tuple[list[Entry], list[Entry], tuple[tuple[int, ...], ...]]:
-    """One pass: entries that are learnt, those kept apart, and how many images every group of each proposal has."""
-    struck: list[MarkSettings | None] = [proposal.struck for proposal in settings.proposals]
-    groupings = [one.grouping() if one else None for one in struck]
-    counts = [[0] * len(one.groups) if one else [] for one in struck]
-    which = np.zeros(len(manifest), dtype=np.int8)
-    which[chosen.learnt], which[chosen.apart] = 1, 2
-    kept: dict[int, list[Entry]] = {1: [], 2: []}
-    for index, entry in enumerate(manifest):
-        for grouping, found in zip(groupings, counts, strict=True):
-            if grouping and (group := grouping.group_of(entry)) > Grouping.NONE:
-                found[group] += 1
-        if which[index]:
-            kept[int(which[index])].append(entry)
-    return kept[1], kept[2], tuple(map(tuple, counts))
+@dataclass(frozen=True)
+class _Read:
+    """Entries that are learnt and those kept apart, images of every group by proposal, and names of the clusters that
+    the learnt ones are in, by the digest of their file."""
+
+    learnt: list[Entry]
+    apart: list[Entry]
+    counts: tuple[tuple[int, ...], ...]
+    clusters: dict[str, tuple[str | None, ...]]
+
+
+def _read(manifest: Manifest, chosen: Chosen, settings: PilotSettings) -> _Read:
+    """One pass. Raises ClusterFileError."""
+    struck = [proposal.struck for proposal in settings.proposals]
+    groupings = [(number, one.clusters, one.grouping()) for number, one in enumerate(struck) if one]
+    counts = [[0] * max(1, len(one.groups)) if one else [] for one in struck]
+    streams: dict[str, Entries] = {PLAIN: manifest} | {
+        one.clusters: grouped_entries(manifest, one) for one in struck if one
+    }
+    names: dict[str, list[str | None]] = {digest: [] for digest in streams if digest != PLAIN}
+    learnt, apart = np.zeros((2, len(manifest)), dtype=np.bool_)
+    learnt[chosen.learnt] = apart[chosen.apart] = True
+    found = _Read([], [], (), {})
+    for index, (entry, *entries) in enumerate(zip(manifest, *streams.values(), strict=True)):
+        grouped = dict(zip(streams, entries, strict=True))
+        for number, digest, grouping in groupings:
+            if (group := grouping.group_of(grouped[digest])) > Grouping.NONE:
+                counts[number][group] += 1
+        if apart[index]:
+            found.apart.append(entry)
+        elif learnt[index]:
+            found.learnt.append(entry)
+            for digest, of_images in names.items():
+                of_images.append(grouped[digest].label)
+    clusters = {digest: tuple(of_images) for digest, of_images in names.items()}
+    return replace(found, counts=tuple(map(tuple, counts)), clusters=clusters)
 
 
 def _labels(entries: list[Entry]) -> NDArray[np.int64] | None:

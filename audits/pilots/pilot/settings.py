@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -12,8 +13,10 @@ from audits.pilots.checked import Checked, TrainingError, real, whole
 from audits.pilots.methods import METHODS, Method, Moco
 from audits.pilots.pilot.variations import MOST_VARIATIONS, Variation
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, Augmentation, TrainingSettings
+from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.marks import MarkSets, MarkSettings, SettingsError, WithheldSettings
 from provenance.marks.sets import AnySettings
+from provenance.wording import count
 
 MOST_CANDIDATES, MOST_METHODS = 8, 4
 LONGEST_TITLE = 100
@@ -35,15 +38,15 @@ class Proposal:
     def __post_init__(self) -> None:
         if not self.title.strip() or len(self.title) > LONGEST_TITLE:
             raise PilotError(f"Give what is tried a name of 1 to {LONGEST_TITLE} characters.")
-        if isinstance(self.settings, MarkSettings) and (self.settings.is_plain or self.settings.group_by == "cluster"):
-            raise PilotError(
-                "A pilot tries associated marks of classes or of words, and images that stay home; it does not try "
-                "plain marks, or groups that are clusters."
-            )
 
     @property
     def struck(self) -> MarkSettings | None:
         return self.settings if isinstance(self.settings, MarkSettings) else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one pattern is struck, whose key an audit ranks among decoys."""
+        return self.struck is not None and self.struck.is_plain
 
     @property
     def withheld(self) -> WithheldSettings | None:
@@ -95,6 +98,7 @@ class PilotSettings(Checked):
 
     minutes: no training starts that would not end within them. runs: keys for every proposal and method, each with a
     training of its own. references: unmarked twins of every method. images: most that one training learns from.
+    decoys: keys that nobody used, among which the true one of a plain mark is ranked; all are asked.
     """
 
     proposals: tuple[Proposal, ...]
@@ -114,6 +118,7 @@ class PilotSettings(Checked):
     group_images: int = whole(1, 500, 20)  # of every group
     views: int = whole(2, 64, 10)
     permutations: int = whole(100, 10_000_000, 100_000)
+    decoys: int = whole(1, 10_000, 999)
     threads: int = whole(1, 256, 1)
     device: str = "auto"
     variations: tuple[str, ...] = ()
@@ -142,12 +147,24 @@ class PilotSettings(Checked):
             raise PilotError("What stays home is chosen from one file of blocks in a pilot; make a second pilot.")
         self.training(Line(self.methods[0], None, 0))  # refuses what cannot be trained
         self._check_variations()
+        self._check_decoys()
         for proposal in self.proposals:
             if proposal.struck and proposal.struck.least_edge > self.pixels:
                 raise PilotError(
                     f"“{proposal.title}” needs {proposal.struck.least_edge} pixels and the models of this pilot see "
                     f"{self.pixels}; raise the side of the images."
                 )
+
+    def _check_decoys(self) -> None:
+        """Where a plain mark is tried, its p must be able to come to alpha."""
+        if not any(proposal.is_plain for proposal in self.proposals):
+            return
+        least = max(fewest_decoys(len(SCORES), self.references), math.ceil(1 / self.alpha - 1e-9) - 1)
+        if self.decoys < least:
+            raise PilotError(
+                f"Among {count(self.decoys)} decoys no plain mark could come to alpha {self.alpha:g}: ask "
+                f"{count(least)} or more, or raise alpha."
+            )
 
     def _check_variations(self) -> None:
         object.__setattr__(self, "variations", tuple(dict.fromkeys(self.variations)))

@@ -9,10 +9,10 @@ from statistics import fmean, median, stdev
 
 import scipy  # its parts load when they are first used: no command and no page should wait for them
 
+from audits.judging.bases import BASES, Basis
 from audits.pilots.pilot.found import LevelFound, LineFound, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.statistics.binomial import clopper_pearson
-from audits.statistics.density import LEVELS, Level
 
 CONFIDENCE = 0.95
 
@@ -55,7 +55,7 @@ class Summary:
     proposal: Proposal
     method: str
     lines: tuple[LineFound, ...]
-    power: dict[Level, Power]
+    power: dict[Basis, Power]
     accuracy: Interval | None
     unmarked: Interval | None
     cost: Interval | None
@@ -65,7 +65,7 @@ class Summary:
     queries: int
     marked: int
     wanted: int
-    aucs: dict[Level, dict[int, float]]
+    aucs: dict[Basis, dict[int, float]]
 
     @property
     def is_smaller(self) -> bool:
@@ -112,25 +112,25 @@ def _summary(
         queries=max(one.queries for one in lines),
         marked=round(fmean(one.marked for one in lines)),
         wanted=round(fmean(one.wanted for one in lines)),
-        aucs={level: _mean_aucs(level, lines) for level in LEVELS if any(level in one.aucs for one in lines)},
+        aucs={basis: _mean_aucs(basis, lines) for basis in BASES if any(basis in one.aucs for one in lines)},
     )
 
 
-def powers(audits: Sequence[Mapping[Level, LevelFound]], alpha: float) -> dict[Level, Power]:
-    """By level, of all audits that have it."""
+def powers(audits: Sequence[Mapping[Basis, LevelFound]], alpha: float) -> dict[Basis, Power]:
+    """By what they rest on, of all audits that have it."""
     found = {}
-    for level in LEVELS:
-        p_values = tuple(one[level].p for one in audits if level in one)
+    for basis in BASES:
+        p_values = tuple(one[basis].p for one in audits if basis in one)
         if p_values:
             count = sum(p <= alpha for p in p_values)
-            found[level] = Power(count, len(p_values), *clopper_pearson(count, len(p_values), CONFIDENCE), p_values)
+            found[basis] = Power(count, len(p_values), *clopper_pearson(count, len(p_values), CONFIDENCE), p_values)
     return found
 
 
-def _mean_aucs(level: Level, lines: Sequence[LineFound]) -> dict[int, float]:
-    epochs = sorted({epoch for one in lines for epoch in one.aucs.get(level, {})})
+def _mean_aucs(basis: Basis, lines: Sequence[LineFound]) -> dict[int, float]:
+    epochs = sorted({epoch for one in lines for epoch in one.aucs.get(basis, {})})
     return {
-        epoch: fmean(one.aucs[level][epoch] for one in lines if epoch in one.aucs.get(level, {})) for epoch in epochs
+        epoch: fmean(one.aucs[basis][epoch] for one in lines if epoch in one.aucs.get(basis, {})) for epoch in epochs
     }
 
 

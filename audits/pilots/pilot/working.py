@@ -185,7 +185,7 @@ class Work:
         return strike(
             self.pool,
             settings,
-            counts_of(self.pool.entries, settings),
+            counts_of(self.pool.grouped(settings), settings),
             key,
             beacon,
             probes=self.settings.probes,

@@ -4,25 +4,25 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from audits.judging.bases import Basis
 from audits.pilots.methods import METHODS
-from audits.pilots.pilot.advice import LEVEL_WORDS, NOT_MEASURED, interval_words
+from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED, interval_words
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import Interval, Power, Summary
 from audits.services.pilots.shown import title
-from audits.statistics.density import Level
 from provenance.wording import p_value
 
 COLOURS = ("token:accent", "token:warn", "token:pewter", "token:muted")
 SMALLEST_SHOWN = 1e-30  # a p below it is drawn as it
 
 
-def trade_off(settings: PilotSettings, made: Sequence[Summary], level: Level) -> dict[str, Any]:
-    """What each costs against how surely it is found at one level: a point for each, with its intervals.
+def trade_off(settings: PilotSettings, made: Sequence[Summary], basis: Basis) -> dict[str, Any]:
+    """What each costs against how surely it is found by one level or score: a point for each, with its intervals.
 
     Across: accuracy lost by the linear probe, in points; where images have no classes, what SSIM says of their looks.
     """
     by_accuracy = all(one.cost is not None for one in made)
-    shown = [(one, one.power[level]) for one in made if level in one.power]
+    shown = [(one, one.power[basis]) for one in made if basis in one.power]
     traces = [
         _trace(method, colour, [(one, power) for one, power in shown if one.method == method], by_accuracy)
         for method, colour in zip(settings.methods, COLOURS, strict=False)
@@ -59,7 +59,7 @@ def trade_off(settings: PilotSettings, made: Sequence[Summary], level: Level) ->
         "rows": rows,
         "numeric": "1,2,3,4",
         "caption": (
-            f"Every point is one of the settings, judged by {LEVEL_WORDS[level]}: further left costs less, further up "
+            f"Every point is one of the settings, judged by {BASIS_WORDS[basis]}: further left costs less, further up "
             "is found more surely. Across: 95 % interval over trainings; up: from the largest p of its keys to the "
             "smallest. The dotted line is alpha."
         ),

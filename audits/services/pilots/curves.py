@@ -3,13 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audits.pilots.pilot.advice import LEVEL_WORDS, NOT_MEASURED
+from audits.judging.bases import Basis
+from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import Summary
 from audits.services.pilots.charts import COLOURS
 from audits.services.pilots.shown import line_title, title
-from audits.statistics.density import LEVELS
 
+BASIS_COLOURS: dict[Basis, str] = {
+    "features": "token:accent",
+    "features / caption": "token:ink",
+    "features / omnibus": "token:muted",
+    "soft": "token:warn",
+    "hard": "token:pewter",
+}
 MOST_NAMED = 8  # curves in a legend
 
 Points = Sequence[Mapping[str, float]]
@@ -19,8 +26,8 @@ def auc_chart(made: Sequence[Summary]) -> dict[str, Any] | None:
     """How well published images are told from those at home, by epoch; nothing where none stayed home."""
     lines, rows = [], []
     for one in made:
-        for level, curve in one.aucs.items():
-            name = f"{title(one)}, {LEVEL_WORDS[level]}"
+        for basis, curve in one.aucs.items():
+            name = f"{title(one)}, {BASIS_WORDS[basis]}"
             lines.append(
                 {
                     "type": "scatter",
@@ -28,7 +35,7 @@ def auc_chart(made: Sequence[Summary]) -> dict[str, Any] | None:
                     "name": name,
                     "x": list(curve),
                     "y": [round(auc, 4) for auc in curve.values()],
-                    "line": {"color": COLOURS[LEVELS.index(level)], "dash": "solid" if one.number % 2 == 0 else "dot"},
+                    "line": {"color": BASIS_COLOURS[basis], "dash": "solid" if one.number % 2 == 0 else "dot"},
                 }
             )
             rows += [[name, str(epoch), f"{auc:.3f}"] for epoch, auc in curve.items()]

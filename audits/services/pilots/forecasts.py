@@ -5,7 +5,7 @@ from datetime import datetime
 
 from audits.models import Pilot
 from audits.pilots.methods import METHODS
-from audits.pilots.pilot.advice import LEVEL_WORDS, power_words
+from audits.pilots.pilot.advice import BASIS_WORDS, power_words
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import Summary, summaries
 from audits.services.pilots.shown import found_of, settings_of
@@ -76,10 +76,10 @@ def was_made(sentences: Iterable[str]) -> bool:
 def _told(settings: PilotSettings, pilot: Pilot, made: Iterable[Summary]) -> Iterable[str]:
     day = f"{pilot.finished_at:%Y-%m-%d}" if pilot.finished_at else "an unknown day"
     for one in made:
-        for level, power in one.power.items():
+        for basis, power in one.power.items():
             yield (
                 f"Pilot of {day}, {METHODS[one.method].title}, {counted(settings.epochs, 'epoch')}, "
-                f"{LEVEL_WORDS[level]}: “{one.proposal.title}” was found {power_words(power, settings.alpha)}, "
+                f"{BASIS_WORDS[basis]}: “{one.proposal.title}” was found {power_words(power, settings.alpha)}, "
                 f"median p {p_value(power.median_p)}."
             )
 

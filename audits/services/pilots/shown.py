@@ -8,15 +8,15 @@ from django.db import models
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from audits.judging.bases import BASES, Basis, bases_shown
 from audits.models import Pilot
 from audits.pilots.methods import METHODS
-from audits.pilots.pilot.advice import LEVEL_WORDS, NOT_MEASURED, interval_words, recommendation
+from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED, interval_words, recommendation
 from audits.pilots.pilot.feasibility import Row, feasibility, says
 from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
 from audits.pilots.pilot.summary import Power, Summary, summaries
-from audits.statistics.density import LEVELS, Level
-from provenance.models import Blocking, Role, User, Version
+from provenance.models import Blocking, Clusters, Role, User, Version
 from provenance.wording import count, duration, p_value, percent
 
 _PER_CENT = ("side", "opacity", "bend")
@@ -49,6 +49,7 @@ def line_title(settings: PilotSettings, line: Line) -> str:
 def facts(settings: PilotSettings, user: User) -> list[tuple[str, str]]:
     """What was asked for, in words; a dataset that is mixed in has a name for those who may see it."""
     others = Version.objects.for_user(user).filter(pk=settings.others).first() if settings.others else None
+    ranked = any(proposal.is_plain for proposal in settings.proposals)
     return [
         ("Tried", ", ".join(proposal.title for proposal in settings.proposals)),
         ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
@@ -62,6 +63,7 @@ def facts(settings: PilotSettings, user: User) -> list[tuple[str, str]]:
         ("Side of the images", f"{settings.pixels} pixels"),
         ("Network", settings.encoder),
         ("Alpha", f"{settings.alpha:g}"),
+        *([("Decoys of every plain mark", count(settings.decoys))] if ranked else []),
         ("Time", duration(60 * settings.minutes)),
         ("Device", "processor" if settings.device == "cpu" else "a GPU where there is one"),
     ]
@@ -72,14 +74,16 @@ def outcome(pilot: Pilot) -> dict[str, Any]:
     settings, found = settings_of(pilot), found_of(pilot)
     assert found is not None  # noqa: S101 - asked for finished ones only
     made = summaries(settings, found)
+    bases = bases_shown(one.levels for one in found.lines)
     return {
         "found": found,
+        "bases": {basis: BASIS_WORDS[basis] for basis in bases},
         "advice": recommendation(settings, found, made),
         "summaries": made,
         "power": power_table(made),
         "quality": quality_table(made),
         "feasibility": feasibility_table(settings, found) if settings.variations else None,
-        "lines": [line_row(settings, one) for one in found.lines],
+        "lines": [line_row(settings, one, bases) for one in found.lines],
         "missing": [line_title(settings, one) for one in settings.lines() if one.name in found.missing],
         "queries": max((one.queries for one in made), default=0),
     }
@@ -90,17 +94,18 @@ def title(one: Summary) -> str:
 
 
 def power_table(made: Sequence[Summary]) -> dict[str, Any]:
-    """How often each was found at every level."""
+    """How often each was found at every level, and by single scores of it."""
+    bases = bases_shown(one.power for one in made)
     rows = [
         [
             title(one),
-            *(_power(one.power.get(level)) for level in LEVELS),
+            *(_power(one.power.get(basis)) for basis in bases),
             f"{count(one.marked)} of {count(one.wanted)}",
             count(one.queries),
         ]
         for one in made
     ]
-    heads = (f"Found by {LEVEL_WORDS[level]}" for level in LEVELS)
+    heads = (f"Found by {BASIS_WORDS[basis]}" for basis in bases)
     return {"columns": ["Settings", *heads, "Marked or at home, of the release’s", "Questions"], "rows": rows}
 
 
@@ -132,10 +137,11 @@ def quality_table(made: Sequence[Summary]) -> dict[str, Any]:
 def feasibility_table(settings: PilotSettings, found: PilotFound) -> dict[str, Any]:
     """The four failures of published marks, measured on the owner's data."""
     rows = feasibility(settings, found)
+    bases = bases_shown(row.power for row in rows)
     return {
-        "columns": ["Settings", "Question", "Learner", *(LEVEL_WORDS[level].capitalize() for level in LEVELS)],
+        "columns": ["Settings", "Question", "Learner", *(BASIS_WORDS[basis].capitalize() for basis in bases)],
         "rows": [
-            [row.proposal.title, _QUESTIONS[row.failure], row.varied, *(_measured(row, level) for level in LEVELS)]
+            [row.proposal.title, _QUESTIONS[row.failure], row.varied, *(_measured(row, basis) for basis in bases)]
             for row in rows
         ],
         "says": says(rows),
@@ -150,20 +156,20 @@ _QUESTIONS = {
 }
 
 
-def _measured(row: Row, level: Level) -> str:
-    if level not in row.power:
+def _measured(row: Row, basis: Basis) -> str:
+    if basis not in row.power:
         return NOT_MEASURED
-    deviations = interval_words(row.deviations[level], 1)
+    deviations = interval_words(row.deviations[basis], 1)
     if row.failure == "adaptability":
         return f"{deviations} standard deviations"
-    power = row.power[level]
+    power = row.power[basis]
     interval = f"{percent(power.low)} to {percent(power.high)}"
     found = f"{power.found} of {power.audits} ({interval})"
     return found if row.failure == "success" else f"{found}; {deviations} standard deviations"
 
 
-def line_row(settings: PilotSettings, one: LineFound) -> dict[str, Any]:
-    """A training in the list of all."""
+def line_row(settings: PilotSettings, one: LineFound, bases: Sequence[Basis]) -> dict[str, Any]:
+    """A training in the list of all, with a p for each of these."""
     return {
         "name": one.line.name,
         "title": line_title(settings, one.line),
@@ -171,22 +177,23 @@ def line_row(settings: PilotSettings, one: LineFound) -> dict[str, Any]:
         "images": one.images,
         "linear": one.linear,
         "nearest": one.nearest,
-        "p": [one.levels[level].p if level in one.levels else None for level in LEVELS],
+        "p": [one.levels[basis].p if basis in one.levels else None for basis in bases],
     }
 
 
 def level_rows(one: LineFound) -> list[list[Any]]:
     """The audit of a single training, level by level."""
     rows = []
-    for level in LEVELS:
-        if at := one.levels.get(level):
+    reasons: dict[Basis, str] = dict(one.reasons.items())
+    for basis in BASES:
+        if at := one.levels.get(basis):
             auc = "–" if at.auc is None else f"{at.auc:.3f}"
             wrong = "–" if at.wrong_key is None else p_value(at.wrong_key)
             rows.append(
-                [LEVEL_WORDS[level], p_value(at.p), p_value(at.p_without), f"{at.z:.1f}".replace("-", "−"), auc, wrong]
+                [BASIS_WORDS[basis], p_value(at.p), p_value(at.p_without), f"{at.z:.1f}".replace("-", "−"), auc, wrong]
             )
-        elif reason := one.reasons.get(level):
-            rows.append([LEVEL_WORDS[level], reason, "–", "–", "–", "–"])
+        elif reason := reasons.get(basis):
+            rows.append([BASIS_WORDS[basis], reason, "–", "–", "–", "–"])
     return rows
 
 
@@ -204,8 +211,14 @@ def release_address(pilot: Pilot, proposal: Proposal, user: User) -> str:
             return ""
         filled |= {"home-kind": "untouched", "home-blocking": blocking.pk, "home-share": f"{100 * withheld.share:g}"}
     elif struck := proposal.struck:
-        values = {"association": "associated", "family": struck.family, "preset": "balanced"}
-        values |= {"group_by": struck.group_by, "groups": "\n".join(struck.groups)}
+        values = {"association": struck.association, "family": struck.family, "preset": "balanced"}
+        if not struck.is_plain:
+            values |= {"group_by": struck.group_by, "groups": "\n".join(struck.groups)}
+        if struck.clusters:
+            found = Clusters.objects.filter(version=pilot.version, digest=struck.clusters).first()
+            if found is None:
+                return ""
+            values |= {"clusters": str(found.pk)}
         values |= {"share": f"{100 * struck.share:g}"}
         values |= {name: f"{100 * getattr(struck, name):g}" for name in _PER_CENT if name in struck.options}
         values |= {name: f"{getattr(struck, name):g}" for name in _AS_IT_IS if name in struck.options}
@@ -242,7 +255,7 @@ def _row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _power_json(power: Mapping[Level, Power]) -> dict[str, Any]:
+def _power_json(power: Mapping[Basis, Power]) -> dict[str, Any]:
     return {
         level: {"found": p.found, "audits": p.audits, "low": p.low, "high": p.high, "p": list(p.p_values)}
         for level, p in power.items()

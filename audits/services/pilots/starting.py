@@ -15,7 +15,7 @@ from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSetting
 from audits.pilots.pilot.variations import TASKS
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, WithheldSettings, get_family
-from provenance.models import Blocking, Role, User, Version
+from provenance.models import Blocking, Clusters, Role, User, Version
 from provenance.services import log
 from provenance.services.access import require
 from provenance.services.jobs.queue import enqueue
@@ -36,16 +36,32 @@ def may_pilot(user: User) -> "models.QuerySet[Version]":
 
 
 def struck_proposals(
-    version: Version, family: str, strengths: Sequence[str], share: float | None = None
+    version: Version,
+    family: str,
+    strengths: Sequence[str],
+    share: float | None = None,
+    association: str = "associated",
+    clusters: Clusters | None = None,
 ) -> tuple[Proposal, ...]:
-    """Ready-made strengths of one family, in the classes that a release would take. Raises PilotError."""
-    groups = tuple(default_classes(version))
-    if strengths and not groups:
-        raise PilotError("This version has no labels, so no marks of classes can be tried; try what stays home.")
-    changes: dict[str, Any] = {} if share is None else {"share": share}
+    """Ready-made strengths of one family: in the classes that a release would take, in clusters, or plain.
+
+    Raises PilotError.
+    """
+    changes: dict[str, Any] = {"association": association} | ({} if share is None else {"share": share})
+    groups, how = tuple(default_classes(version)), ""
+    if association == "plain":
+        groups, how = (), ", plain"
+    elif clusters is not None:
+        groups, how = clusters.names, ", clusters"
+        changes |= {"group_by": "cluster", "clusters": clusters.digest}
+    elif strengths and not groups:
+        raise PilotError(
+            "This version has no labels, so no marks of classes can be tried; try clusters, plain marks, or what stays "
+            "home."
+        )
     return tuple(
         Proposal(
-            f"{PRESETS[name].title} {get_family(family).title.lower()}",
+            f"{PRESETS[name].title} {get_family(family).title.lower()}{how}",
             PRESETS[name].settings(groups, family=family, **changes),
         )
         for name in strengths

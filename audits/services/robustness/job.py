@@ -1,6 +1,7 @@
 """The job that makes a table of robustness: reads images, trains, attacks, asks. It opens no key of any release."""
 
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,12 +43,13 @@ def measure(run: JobRun) -> None:
         raise RobustnessError("The code was changed since this table was started; start a new one.")
     Robustness.objects.filter(pk=made.pk).update(state=Robustness.State.RUNNING)
     settings = RobustnessSettings.from_json(made.settings)
-    data, names = _images(made.version, settings, run)
+    images = _images(made.version, settings, run)
 
     def told(done: float, what: str) -> None:
         run.progress(round(PARTS * done), PARTS * settings.rows, what)
 
-    _finish(made, measured(settings, divided(data, names, settings.seed), made.folder, told, device_here()))
+    stock = divided(images.data, images.names, settings.seed, images.captions)
+    _finish(made, measured(settings, stock, made.folder, told, device_here()))
     shutil.rmtree(made.folder, ignore_errors=True)
 
 
@@ -59,31 +61,37 @@ def _finish(made: Robustness, table: RobustnessTable) -> None:
     log.record("robustness.finished", made, organisation=made.organisation, by=None, details=details)
 
 
-def _images(
-    version: Version | None, settings: RobustnessSettings, run: JobRun
-) -> "tuple[TrainingSet, tuple[str, ...]]":
-    """Drawn by the table's seed, in the manifest's order, with the names of their classes."""
+@dataclass(frozen=True)
+class _Images:
+    """data: drawn by the table's seed, in the manifest's order; names: of their classes; captions: their own."""
+
+    data: "TrainingSet"
+    names: tuple[str, ...]
+    captions: list[str | None] | None
+
+
+def _images(version: Version | None, settings: RobustnessSettings, run: JobRun) -> _Images:
     from audits.pilots.training_set import TrainingSet, read_images
 
     side = settings.recipe.side
     if version is None:
         found = list(scenes(settings.seed, settings.images, side))
         labels = np.array([CLASSES.index(scene.label) for scene in found])
-        return TrainingSet(
-            np.stack([scene.pixels for scene in found]), tuple(scene.caption for scene in found), labels
-        ), CLASSES
+        captions = tuple(scene.caption for scene in found)
+        return _Images(TrainingSet(np.stack([scene.pixels for scene in found]), captions, labels), CLASSES, [*captions])
     entries = _entries(version, settings)
 
     def told(done: int, total: int) -> None:
         run.progress(done, total, "reading images")
 
     images = read_images(version.files_folder, [entry.path for entry in entries], side, told)
-    captions = _captions(entries) if settings.recipe.learns_from == "captions" else None
+    texts = _captions(entries) if settings.recipe.learns_from == "captions" else None
+    own = [entry.caption for entry in entries]
     names = sorted({entry.label for entry in entries if entry.label})
     if len(names) < 2 or not all(entry.label for entry in entries):
-        return TrainingSet(images, captions), ()
+        return _Images(TrainingSet(images, texts), (), own)
     numbers = np.array([names.index(entry.label or "") for entry in entries], dtype=np.int64)
-    return TrainingSet(images, captions, numbers), tuple(names)
+    return _Images(TrainingSet(images, texts, numbers), tuple(names), own)
 
 
 def _entries(version: Version, settings: RobustnessSettings) -> list[Entry]:

@@ -3,17 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
+from audits.judging.bases import Basis
 from audits.models import Robustness
 from audits.robustness.settings import RobustnessSettings, in_pool
 from audits.robustness.table import Line, RobustnessTable, rows_so_far, table_of, tabulated
 from audits.services.robustness.starting import Wanted
 from audits.services.trainings.shown import network
-from audits.statistics.density import LEVELS, Level
 from provenance.marks import WithheldSettings
 from provenance.wording import count, percent, significant
 
 STAGES = {"copy": "the copy", "training": "the training", "model": "the model"}
-COLOURS = {"features": "token:accent", "soft": "token:muted", "hard": "token:warn"}
+COLOURS: dict[Basis, str] = {
+    "features": "token:accent",
+    "features / caption": "token:ink",
+    "features / omnibus": "token:pewter",
+    "soft": "token:muted",
+    "hard": "token:warn",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ def facts(made: Robustness) -> list[tuple[str, str]]:
 
 
 def lines(table: RobustnessTable) -> list[dict[str, Any]]:
-    """Lines of the page's table, each with a cell for every level."""
+    """Lines of the page's table, each with a cell for every level and score that there are."""
     return [
         {
             "attack": "before any attack" if line.stage is None else line.attack,
@@ -77,14 +83,14 @@ def lines(table: RobustnessTable) -> list[dict[str, Any]]:
             "waiting": not line.trials and not line.refused and not line.failed,
             "images": None if line.images is None else count(round(line.images)),
             "accuracy": None if line.accuracy is None else percent(line.accuracy),
-            "powers": [_power(line, level) for level in LEVELS],
+            "powers": [_power(line, basis) for basis in table.bases],
         }
         for line in table.lines
     ]
 
 
-def _power(line: Line, level: Level) -> str:
-    power = line.powers.get(level)
+def _power(line: Line, basis: Basis) -> str:
+    power = line.powers.get(basis)
     if power is None:
         return "–"
     return f"{power.found} of {power.trials} · z {significant(power.median_z)}"
@@ -95,23 +101,23 @@ def chart(table: RobustnessTable) -> dict[str, Any]:
     shown = [line for line in table.lines if line.powers]
     names = ["before any attack" if line.stage is None else line.attack for line in shown]
     traces = []
-    for level in LEVELS:
-        places = [(name, line.powers[level]) for name, line in zip(names, shown, strict=True) if level in line.powers]
+    for basis in table.bases:
+        places = [(name, line.powers[basis]) for name, line in zip(names, shown, strict=True) if basis in line.powers]
         shares = [power.share for _, power in places]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": level,
+                "name": basis,
                 "x": shares,
                 "y": [name for name, _ in places],
-                "marker": {"color": COLOURS[level], "size": 9},
+                "marker": {"color": COLOURS[basis], "size": 9},
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
                     "array": [power.high - power.share for _, power in places],
                     "arrayminus": [power.share - power.low for _, power in places],
-                    "color": COLOURS[level],
+                    "color": COLOURS[basis],
                     "thickness": 1,
                 },
             }

@@ -1,10 +1,12 @@
-"""Robustness on CIFAR-10: what is left of the evidence after each attack, at a size that a CPU can train.
+"""Robustness on CIFAR-10 or, by captions, on scenes: what is left of the evidence after each attack, at a size that a
+CPU can train.
 
 The owner's pool, what references learn, an evader's clean images and the task share no image, and no two trainings
 share a seed. A run that is cut short goes on at its last row; it may be run with more trials later.
 
     export MALLOC_MMAP_THRESHOLD_=8000000000 MALLOC_TRIM_THRESHOLD_=8000000000  # on a CPU: trains 1.5 times as fast
     python -m tests.benchmarks.study.robustness run --cifar cifar10.zip --work FOLDER --setting small [--trials 5]
+    python -m tests.benchmarks.study.robustness run --work FOLDER --setting scenes --attacks recaption
     python -m tests.benchmarks.study.robustness table --work FOLDER --setting small --out robustness.csv
 """
 
@@ -20,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.pilots.methods import Method, SimClr
-from audits.pilots.recipe import TrainingSettings
+from audits.pilots.methods import Clip, Method, SimClr
+from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
 from audits.pilots.training import device_here
 from audits.pilots.training_set import TrainingSet
 from audits.robustness.attacks.catalogue import CATALOGUE, named
@@ -30,15 +32,22 @@ from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings
 from audits.robustness.stock import Stock
 from audits.robustness.suspects import Task
 from audits.robustness.table import BEFORE, rows_so_far, tabulated
+from audits.scenes.procedural import CLASSES as SCENE_CLASSES
+from audits.scenes.procedural import scenes
 from provenance.marks import WithheldSettings
 from tests.benchmarks.study.images import CLASSES, cifar
 
 SIDE, TASK = 32, 2000  # of the files in pixels; images of the task
+SCENES = 20  # number of the set
+CLIP_SIDE = int(TINY_CLIP["vision_cfg"]["image_size"])
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One table. at_home: of the pool, one of every block; others, clean: images of references and of the evader."""
+    """One table. at_home: of the pool, one of every block; others, clean: images of references and of the evader.
+
+    Methods that learn from captions do so from scenes, two of three of which have a title that nobody could guess.
+    """
 
     pool: int
     at_home: int
@@ -73,12 +82,31 @@ class Setting:
             seed=10,
         )
 
-    def stock(self, archive: Path) -> Stock:
+    def stock(self, archive: Path | None) -> Stock:
+        if self.method.learns_from == "captions":
+            return self._scenes()
+        if archive is None:
+            raise SystemExit("Name the archive of CIFAR-10: --cifar cifar10.zip.")
         images, foreign = cifar(archive, "train"), cifar(archive, "test")
         ends = np.cumsum([0, self.pool, self.others, self.clean])
         parts = [images.part(np.arange(start, end)) for start, end in pairwise(ends)]
         pool, others, clean = (TrainingSet(self.sized(part.images), labels=part.labels) for part in parts)
         return Stock(pool, others, clean, Task(self.sized(foreign.images[:TASK]), foreign.labels[:TASK], CLASSES))
+
+    def _scenes(self) -> Stock:
+        ends = np.cumsum([0, self.pool, self.others, self.clean, TASK])
+        drawn = list(scenes(SCENES, int(ends[-1]), self.side))
+        labels = np.array([SCENE_CLASSES.index(one.label) for one in drawn])
+        parts = [
+            TrainingSet(
+                np.stack([one.pixels for one in drawn[start:end]]),
+                tuple(one.caption for one in drawn[start:end]),
+                labels[start:end],
+            )
+            for start, end in pairwise(ends)
+        ]
+        pool, others, clean, task = parts
+        return Stock(pool, others, clean, Task(task.images, labels[ends[-2] :], SCENE_CLASSES), pool.captions)
 
     def sized(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Means of squares of pixels, where the side is smaller than that of the files."""
@@ -89,6 +117,7 @@ class Setting:
 
 SETTINGS = {
     "small": Setting(750, 250, 500, 500, "small_resnet:16", 100, SimClr()),
+    "scenes": Setting(900, 300, 450, 150, TINY_CLIP_NAME, 40, Clip(), references=1, side=CLIP_SIDE),
     "thumbnails": Setting(600, 200, 400, 400, "small_resnet:8:1-1-1", 100, SimClr(), references=1, side=16),
 }
 
@@ -126,7 +155,8 @@ def table(options: argparse.Namespace) -> None:
         for row in rows:
             for level, one in row.levels.items():
                 head = [row.attack, row.trial, row.images, row.accuracy]
-                writer.writerow([*head, level, f"{one.z:.3f}", f"{one.p:.4g}", f"{one.auc:.4f}"])
+                auc = "" if one.auc is None else f"{one.auc:.4f}"
+                writer.writerow([*head, level, f"{one.z:.3f}", f"{one.p:.4g}", auc])
     print(f"{sum(row.attack == BEFORE for row in rows)} trials begun")
     print(made.to_markdown())
 
@@ -136,7 +166,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     running = commands.add_parser("run")
     running.set_defaults(act=run)
-    running.add_argument("--cifar", type=Path, required=True)
+    running.add_argument("--cifar", type=Path, help="archive; scenes need none")
     running.add_argument("--trials", type=int, default=5)
     running.add_argument("--attacks", nargs="+", choices=CATALOGUE, default=list(CATALOGUE))
     running.add_argument("--minutes", type=float, default=1e6, help="stop after so many, and keep what is done")

@@ -17,6 +17,7 @@ from tests.audits.pilots.textures import textures
 IMAGES = 64
 CLASSES = ("a", "b", "c", "d")
 STRUCK = Proposal("Strong patch", PRESETS["strong"].settings(CLASSES, share=0.2))
+PLAIN = Proposal("Plain patch", PRESETS["strong"].settings((), association="plain", share=0.2))
 AT_HOME = Proposal("20 % at home", WithheldSettings("0" * 64, 4, 0.2))
 TINY = PilotSettings(
     proposals=(STRUCK, AT_HOME),
@@ -32,6 +33,7 @@ TINY = PilotSettings(
     group_images=2,
     views=2,
     permutations=100,
+    decoys=19,
     alpha=0.05,
     device="cpu",
 )

@@ -83,12 +83,6 @@ def test_what_is_no_proposal_is_refused(value):
         Proposal.from_json(value)
 
 
-def test_plain_marks_are_not_tried():
-    plain = PRESETS["strong"].settings((), association="plain")
-    with pytest.raises(PilotError, match="plain marks"):
-        Proposal("plain", plain)
-
-
 def test_clip_sees_its_own_size():
     assert replace(TINY, methods=("clip", "simclr")).pixels == 48
     assert replace(TINY, methods=("clip", "simclr")).training(Line("simclr", None, 0)).side == 48

@@ -99,7 +99,7 @@ CELLS = {
         # The sister: two versions of every image.
         *(Cell(f"versions-{decibels}dB", 10_000, 10_000, *LARGE[2:], versions=decibels) for decibels in (34, 38, 42)),
         *(
-            Cell(f"versions-{decibels}dB-1000", 1_000, 1_000, *SMALL[2:], versions=decibels)
+            Cell(f"versions-{decibels}dB-1000", 1_000, 1_000, "small_resnet:16", *SMALL[3:], versions=decibels)
             for decibels in (34, 38, 42)
         ),
     )

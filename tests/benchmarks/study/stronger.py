@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from audits.statistics.choices import Blocks, choice_test
-from audits.statistics.covariates import picture_covariates
 from audits.statistics.density import LEVELS
 from audits.statistics.membership import reference_residual
 from tests.benchmarks.study.cells import CELLS, Cell
-from tests.benchmarks.study.images import cifar, pool_of
 from tests.benchmarks.study.lines import choice_of
 from tests.benchmarks.study.looking import CROPS, read_scores
-from tests.benchmarks.study.tables import references_at
+from tests.benchmarks.study.tables import Pool, references_at
 
 Floats = np.ndarray
 
@@ -46,11 +44,11 @@ def flat(look: Path, crop: float) -> dict[str, Floats]:
     return {f"{level}/{name}": values for level, one in found.items() for name, values in one.scores.items()}
 
 
-def tests_of(cell: Cell, look: Path, crop: float, labels: Floats, images: Floats) -> Iterator[tuple[str, str, float]]:
+def tests_of(cell: Cell, look: Path, crop: float, pool: Pool) -> Iterator[tuple[str, str, float]]:
     """(level and score, what explains, z) of one suspect."""
-    choice = choice_of(cell, int(look.parent.name.partition("-")[2]), labels)
+    choice = choice_of(cell, int(look.parent.name.partition("-")[2]), pool.labels)
     blocks = Blocks(choice.block_of, choice.home)
-    pictures = picture_covariates([images[choice.positions]])
+    pictures = pool.covariates[:, choice.positions]
     held = list(references_at(look, crop))
     references = [
         {key: values[choice.positions] for key, values in flat(_look_of(look, name), crop).items()} for name in held
@@ -79,13 +77,13 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for name in options.cells:
         cell = CELLS[name]
-        pool = pool_of(cell, cifar(options.cifar, "train", cell.pictures))
+        pool = Pool.of(cell, options.cifar)
         for epoch in cell.looked_at:
             for crop in CROPS:
                 found: dict[tuple[str, str], list[float]] = {}
                 for look in sorted((options.work / name).glob(f"suspect-*/epoch-{epoch:04d}")):
                     if references_at(look, crop):
-                        for key, explained, z in tests_of(cell, look, crop, pool.labels[: cell.pool], pool.images):
+                        for key, explained, z in tests_of(cell, look, crop, pool):
                             found.setdefault((key, explained), []).append(z)
                 for (key, explained), z in found.items():
                     middle = statistics.median(z)

@@ -7,6 +7,7 @@ import csv
 import json
 import statistics
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from audits.judging.choices import Choices, judge_choice, wrong_choice
 from audits.judging.levels import ChoiceTest
 from audits.judging.membership import MembershipScores
 from audits.statistics.choices import Blocks, choice_test
+from audits.statistics.covariates import picture_covariates
 from audits.statistics.density import LEVELS, Level
 from audits.statistics.membership import reference_residual
 from tests.benchmarks.study.cells import CELLS, Cell
-from tests.benchmarks.study.images import cifar
+from tests.benchmarks.study.images import cifar, pool_of
 from tests.benchmarks.study.lines import REFERENCES, choice_of
 from tests.benchmarks.study.looking import CROPS, read_scores
 
@@ -31,8 +33,7 @@ Found = Mapping[Level, MembershipScores]
 
 def table(options: argparse.Namespace) -> None:
     cells = [cell for cell in CELLS.values() if (options.work / cell.name).is_dir()]
-    labels = cifar(options.cifar, "train", max((cell.pool for cell in cells), default=1)).labels
-    rows = [row for cell in cells for row in _rows(cell, labels_of(cell, labels), options.work)]
+    rows = [row for cell in cells for row in _rows(cell, Pool.of(cell, options.cifar), options.work)]
     if not rows:
         raise SystemExit("Nothing was looked at yet.")
     with options.out.open("w", newline="") as out:
@@ -42,18 +43,26 @@ def table(options: argparse.Namespace) -> None:
     _print(rows)
 
 
-def labels_of(cell: Cell, labels: np.ndarray) -> np.ndarray:
-    """(pool,) classes of what the key chooses among."""
-    return np.repeat(labels[: cell.pictures], 2) if cell.versions else labels[: cell.pool]
+@dataclass(frozen=True)
+class Pool:
+    """What a key chooses among: classes (n,), and what anybody sees of the pictures (5, n)."""
+
+    labels: np.ndarray
+    covariates: np.ndarray
+
+    @classmethod
+    def of(cls, cell: Cell, archive: Path) -> Pool:
+        pool = pool_of(cell, cifar(archive, "train", cell.pictures))
+        return cls(pool.labels, picture_covariates(np.array_split(pool.images, max(1, len(pool.labels) // 256))))
 
 
-def _rows(cell: Cell, labels: np.ndarray, work: Path) -> Iterator[dict[str, Any]]:
+def _rows(cell: Cell, pool: Pool, work: Path) -> Iterator[dict[str, Any]]:
     """Every look at every suspect, with the references that were looked at after as many epochs."""
     for suspect in sorted((work / cell.name).glob("suspect-*")):
         number = int(suspect.name.partition("-")[2])
         for look in sorted(suspect.glob("epoch-*/scores.npz")):
             for crop in CROPS:
-                yield from _of_look(cell, number, look.parent, crop, labels)
+                yield from _of_look(cell, number, look.parent, crop, pool)
 
 
 def references_at(look: Path, crop: float) -> dict[str, Found]:
@@ -74,11 +83,11 @@ def sets_of(names: list[str]) -> list[list[str]]:
     return [one for place, one in enumerate(tried) if one and one not in tried[:place]]
 
 
-def _of_look(cell: Cell, number: int, look: Path, crop: float, labels: np.ndarray) -> Iterator[dict[str, Any]]:
-    choice = choice_of(cell, number, labels)
+def _of_look(cell: Cell, number: int, look: Path, crop: float, pool: Pool) -> Iterator[dict[str, Any]]:
+    choice = choice_of(cell, number, pool.labels)
     blocks = Blocks(choice.block_of, choice.home)
     name = f"{cell.name} suspect {number}"
-    choices = Choices(blocks, wrong_choice(blocks, "the study", name), np.empty((0, len(choice.positions))))
+    choices = Choices(blocks, wrong_choice(blocks, "the study", name), pool.covariates[:, choice.positions])
     own, accuracy = read_scores(look, crop)
     others = references_at(look, crop)
     settings = look.parent / "settings.json"
@@ -155,10 +164,10 @@ def fewer(options: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|---|")
     for name in options.cells:
         cell = CELLS[name]
-        labels = labels_of(cell, cifar(options.cifar, "train", cell.pictures).labels)
+        pool = Pool.of(cell, options.cifar)
         for level in LEVELS:
             for count in [one for one in FEWER if one <= cell.at_home]:
-                tests = list(_of_fewer(cell, level, count, labels, options))
+                tests = list(_of_fewer(cell, level, count, pool, options))
                 if not tests:
                     continue
                 z, p = np.array(tests).T
@@ -168,14 +177,14 @@ def fewer(options: argparse.Namespace) -> None:
 
 
 def _of_fewer(
-    cell: Cell, level: Level, count: int, labels: np.ndarray, options: argparse.Namespace
+    cell: Cell, level: Level, count: int, pool: Pool, options: argparse.Namespace
 ) -> Iterator[tuple[float, float]]:
     """z and p with `count` of the blocks, for every suspect and draw."""
     for suspect in sorted((options.work / cell.name).glob("suspect-*")):
         look = suspect / f"epoch-{cell.epochs:04d}"
         if not (look / "scores.npz").exists():
             continue
-        choice = choice_of(cell, int(suspect.name.partition("-")[2]), labels)
+        choice = choice_of(cell, int(suspect.name.partition("-")[2]), pool.labels)
         scores, others = read_scores(look, CROPS[0])[0], references_at(look, CROPS[0]).values()
         rng = np.random.default_rng([count, LEVELS.index(level)])
         for _ in range(options.draws):
@@ -184,7 +193,7 @@ def _of_fewer(
             positions, block_of = choice.positions[kept], np.unique(choice.block_of[kept], return_inverse=True)[1]
             home = np.flatnonzero(np.isin(positions, choice.positions[choice.home]))
             explaining = [one[level].scores["density"][positions] for one in others]
-            beside = np.stack(explaining) if explaining else np.zeros((0, len(positions)))
+            beside = np.stack([*pool.covariates[:, positions], *explaining])
             found = choice_test(
                 reference_residual(scores[level].scores["density"][positions], beside, block_of), Blocks(block_of, home)
             )

@@ -6,7 +6,7 @@ docs/method.md, section 8.1. NumPy only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -15,26 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.calibration.bench import Bench
+from audits.calibration.choice_pairs import Drawn, choices_of_pair, others_of_choice
 from audits.calibration.responses import LevelResponses, Responses
-from audits.judging.membership import DENSITY, MembershipScore
 from audits.other_tests import gmm_likelihood, label_verdict, middle_label_verdict, paired_verdicts, view_consistency
-from audits.statistics.choices import Blocks, choice_test, omnibus_test
 from audits.statistics.combination import combine
-from audits.statistics.density import LEVELS, Floats, Level
-from audits.statistics.membership import reference_residual
+from audits.statistics.density import LEVELS, Level
 from audits.statistics.permutation import PermutationResult, permutation_test, philox_from
 from audits.statistics.ranktest import StoppingRule, sequential_rank_test
 from audits.statistics.restricted import restricted_test
 from provenance.errors import TouchmarkError
 from provenance.keying import keyed_permutation, philox
-from provenance.marks import ImageBlocks, KeyedChoice, WithheldSettings
-from provenance.marks.keyed_choice import choose
 from provenance.marks.restriction import Restriction
 
 ASSIGNMENT, IN_BLOCKS, TWO_SECRETS = "assignment", "assignment in blocks", "two secrets combined"
 RANK, RANK_STOPPED = "rank", "rank with early stop"
-CHOICE, CHOICE_OMNIBUS = "keyed choice", "keyed choice, more telling score"
-BLOCK_SIZE = 4  # of keyed choices
 
 
 class PairsError(TouchmarkError):
@@ -48,13 +42,6 @@ class Cell(NamedTuple):
     level: str
     references: bool
     exact: bool
-
-
-class Drawn(NamedTuple):
-    """One p-value; grid: n where the test's p-values are 1/n … n/n, None where they have no single grid."""
-
-    p: float
-    grid: int | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +95,9 @@ def pair_p_values(
                     found.setdefault(Cell(test, level, counted, True), []).append(drawn)
             for test, p in _naive(able[order[0]], level, bench.groups, rng, pair < rules.slow_pairs):
                 found.setdefault(Cell(test, level, False, False), []).append(Drawn(p, None))
+            shadows = [other.membership for other in others]
+            for verdict in others_of_choice(suspect.membership, shadows, np.random.default_rng([seed, number, pair])):
+                found.setdefault(Cell(verdict.test, level, bool(verdict.shadows), False), []).append(verdict.drawn)
             if level == "features" and pair < rules.slow_pairs:
                 for test, p in _slow(able, int(order[0]), bench, rng):
                     found.setdefault(Cell(test, level, False, False), []).append(Drawn(p, None))
@@ -145,34 +135,7 @@ def _exact(
     yield RANK, Drawn(plain.p, rules.decoys + 1)
     rule = StoppingRule(rules.decoys, rules.block, rules.exceedances)
     yield RANK_STOPPED, Drawn(sequential_rank_test(suspect.scores[keys], rule, tables).p, None)
-    yield from choices_of_pair(suspect.membership, [other.membership for other in others], rules, rng)
-
-
-def choices_of_pair(
-    suspect: Mapping[MembershipScore, Floats],
-    others: Sequence[Mapping[MembershipScore, Floats]],
-    rules: PairRules,
-    rng: np.random.Generator,
-) -> Iterator[tuple[str, Drawn]]:
-    """Which of the group images a fresh key left at home, by density alone and by the more telling score."""
-    chosen = fresh_choice(rng, len(suspect[DENSITY]))
-    blocks = Blocks(chosen.block_of, chosen.home)
-    tested = []
-    for name, scores in suspect.items():
-        rows = [other[name][chosen.positions] for other in others]
-        explaining = np.stack(rows) if rows else np.zeros((0, len(blocks.block_of)))
-        tested.append(reference_residual(scores[chosen.positions], explaining, blocks.block_of))
-    yield CHOICE, Drawn(choice_test(tested[0], blocks).p, None)
-    found = omnibus_test(np.stack(tested), blocks, rules.permutations, rng)
-    yield CHOICE_OMNIBUS, Drawn(found.p, rules.permutations + 1)
-
-
-def fresh_choice(rng: np.random.Generator, images: int) -> KeyedChoice:
-    """What a fresh key leaves at home of images in blocks of neighbours, all of which it uses."""
-    every = np.arange(images - images % BLOCK_SIZE, dtype=np.int32)
-    blocks = ImageBlocks(every, (every // BLOCK_SIZE).astype(np.int32))
-    settings = WithheldSettings(blocking="0" * 64, block_size=BLOCK_SIZE, share=1 / BLOCK_SIZE)
-    return choose(rng.bytes(32), rng.bytes(32), settings, blocks)
+    yield from choices_of_pair(suspect.membership, [other.membership for other in others], rules.permutations, rng)
 
 
 @cache

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.calibration.bench import BenchSize, draw_bench
-from audits.calibration.pairs import Cell, Drawn, PairRules, pair_p_values
+from audits.calibration.choice_pairs import Drawn
+from audits.calibration.pairs import Cell, PairRules, pair_p_values
 from audits.calibration.responses import measure
 from audits.calibration.table import CalibrationTable, make_row
 from audits.statistics.density import LEVELS

@@ -1,23 +1,52 @@
-"""Training runs of our own: list and detail."""
+"""Training runs of our own: list, a new one, and one with its curve."""
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
 
+from audits.forms.trainings import TrainingForm
 from audits.models import RegisteredModel, Training
 from audits.services.trainings import shown
-from provenance.services.access import get_visible, person
+from audits.services.trainings import starting as service
+from provenance.errors import TouchmarkError
+from provenance.models import Role
+from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
 
 PAGE_SIZE = 25
+ONLY = "Only auditors train models."
 
 
 @require_GET
 def training_list(request: HttpRequest) -> HttpResponse:
-    trainings = shown.visible(person(request))
-    page = Paginator(trainings, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "trainings/training_list.html", {"page": page})
+    user = person(request)
+    page = Paginator(shown.visible(user), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"page": page, "may_start": user.organisations(Role.AUDITOR).exists()}
+    return render(request, "trainings/training_list.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def training_new(request: HttpRequest) -> HttpResponse:
+    user = person_with(request, [Role.AUDITOR], ONLY)
+    context = {"has_versions": service.may_train_on(user).exists()}
+    if request.method == "GET":
+        initial = {"version": request.GET.get("version", "")}
+        return render(
+            request, "trainings/training_new.html", context | {"form": TrainingForm(user=user, initial=initial)}
+        )
+    form = TrainingForm(request.POST, user=user)
+    if form.is_valid():
+        wanted = {
+            name: form.cleaned_data[name] for name in ("release", "settings", "becomes", "class_names", "begin_with")
+        }
+        try:
+            training = service.start(form.cleaned_data["name"], form.cleaned_data["version"], by=user, **wanted)
+        except TouchmarkError as error:
+            form.add_error(None, error.sentence)
+        else:
+            return redirect("training_detail", pk=training.pk)
+    return render(request, "trainings/training_new.html", context | {"form": form}, status=422)
 
 
 @require_GET

@@ -7,10 +7,9 @@ import numpy as np
 from django.utils import timezone
 
 from audits.calibration import BenchSize, CalibrationTable, PairRules, RoundResult, tabulate
+from audits.calibration.choice_pairs import CHOICE, CHOICE_OMNIBUS
 from audits.calibration.pairs import (
     ASSIGNMENT,
-    CHOICE,
-    CHOICE_OMNIBUS,
     IN_BLOCKS,
     RANK,
     RANK_STOPPED,

@@ -137,6 +137,68 @@ def test_the_list_says_what_to_do_where_nothing_was_trained(world, sign_in):
     assert "make demo" in sign_in(world.auditor).get(reverse("training_list")).content.decode()
 
 
+class TestForm:
+    FILLED = {
+        "name": "Reference A",
+        "becomes": "reference",
+        "method": "simclr",
+        "epochs": "2",
+        "batch_size": "16",
+        "learning_rate": "0.001",
+        "encoder": "small_resnet:8",
+        "side": "24",
+    }
+
+    def sent(self, version, **changes):
+        return self.FILLED | {"version": str(version.pk)} | changes
+
+    def test_a_filled_form_starts_a_training(self, world, version, sign_in, no_worker):
+        browser = sign_in(world.auditor)
+        assert reverse("training_new") in browser.get(reverse("training_list")).content.decode()
+        assert "small_resnet:16" in browser.get(reverse("training_new")).content.decode()
+        answer = browser.post(reverse("training_new"), self.sent(version))
+        training = Training.objects.get()
+        assert answer.url == reverse("training_detail", args=[training.pk])
+        recipe = TrainingSettings.from_json(training.settings["recipe"])
+        assert (recipe.method, recipe.encoder, recipe.side, recipe.epochs) == (SimClr(), "small_resnet:8", 24, 2)
+        assert (training.settings["becomes"], training.release, training.job.state) == ("reference", None, "queued")
+
+    def test_clip_keeps_its_own_network_and_takes_class_names(self, world, version, sign_in, no_worker):
+        sent = self.sent(version, method="clip", becomes="suspect", class_names="kite, balloon,")
+        assert sign_in(world.auditor).post(reverse("training_new"), sent).status_code == 302
+        training = Training.objects.get()
+        assert training.settings["recipe"]["encoder"] == "open_clip:custom"
+        assert training.settings["class_names"] == ["kite", "balloon"]
+
+    @pytest.mark.parametrize(
+        ("changes", "says"),
+        [
+            ({"encoder": "resnet"}, "Name the encoder"),
+            ({"epochs": "0"}, "greater than or equal to 1"),
+            ({"name": ""}, "This field is required"),
+            ({"learning_rate": "nan"}, "Enter a number"),
+            ({"side": "4"}, "greater than or equal to 8"),
+        ],
+    )
+    def test_what_cannot_be_is_said_and_nothing_is_lost(self, world, version, sign_in, no_worker, changes, says):
+        answer = sign_in(world.auditor).post(reverse("training_new"), self.sent(version, **changes))
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert says in page
+        assert changes.get("name") == "" or 'value="Reference A"' in page
+        assert not Training.objects.exists()
+
+    def test_a_reference_never_sees_a_copy(self, world, sign_in, no_worker):
+        release = builders_reports.release(world, scenes_version(world), "Northgate")
+        sent = self.sent(release.version, release=str(release.pk))
+        page = sign_in(world.auditor).post(reverse("training_new"), sent).content.decode()
+        assert "A reference must never have seen a release" in page
+        assert not Training.objects.exists()
+
+    def test_who_has_no_version_is_told_where_they_come_from(self, world, sign_in):
+        assert "There is no version to train on" in sign_in(world.auditor).get(reverse("training_new")).content.decode()
+
+
 def of_another_method(method, **changes):
     recipe = {"seed": 0, "epochs": 2, "batch_size": 16, "encoder": "small_resnet:8:1-1", "side": 24, **changes}
     return TrainingSettings(method=method, **recipe)

@@ -1,4 +1,4 @@
-"""The error rate of keyed choices alone, 10,008 pairs of null model and key a line: a table of docs/error-rates.md.
+"""Error rates of keyed choices alone, 10,008 pairs of null model and key a line: tables of docs/error-rates.md.
 
 Run: python -m tests.benchmarks.choice_calibration             (minutes on one core; a line per round on stderr)
      python -m tests.benchmarks.choice_calibration --pairs 100
@@ -18,8 +18,8 @@ import numpy as np
 
 from audits.calibration import BenchSize, CalibrationTable, PairRules
 from audits.calibration.bench import draw_bench
+from audits.calibration.choice_pairs import CHOICE, choices_of_pair, fresh_choice, others_of_choice
 from audits.calibration.null_models import KINDS, null_models
-from audits.calibration.pairs import CHOICE, choices_of_pair, fresh_choice
 from audits.calibration.responses import membership_of
 from audits.calibration.table import make_row
 from audits.pilots.threads import linear_algebra_threads
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=10_008)
     pairs = parser.parse_args().pairs
     images, labels = procedural_stock()
-    found: dict[tuple[str, str, bool], list[tuple[float, int | None]]] = defaultdict(list)
+    found: dict[tuple[str, str, bool, bool], list[tuple[float, int | None]]] = defaultdict(list)
     rules = PairRules()
     for number in range(ROUNDS):
         begun = time.perf_counter()
@@ -67,14 +67,16 @@ def main() -> None:
             for _ in range(pairs // ROUNDS):
                 suspect, *others = (able[i] for i in rng.permutation(len(able))[: rules.references + 1])
                 for given in ([], others):
-                    for test, drawn in choices_of_pair(suspect, given, rules, rng):
-                        found[test, level, bool(given)].append((drawn.p, drawn.grid))
+                    for test, drawn in choices_of_pair(suspect, given, rules.permutations, rng):
+                        found[test, level, bool(given), True].append(drawn)
                     p = looked(suspect["density"], [other["density"] for other in given], rng)
-                    found[STOPPED, level, bool(given)].append((p, None))
+                    found[STOPPED, level, bool(given), True].append((p, None))
+                for other in others_of_choice(suspect, others, rng):
+                    found[other.test, level, bool(other.shadows), False].append(other.drawn)
         print(f"round {number + 1}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     rows = [
-        make_row(test, level, "any", references, True, [p for p, _ in drawn], [grid for _, grid in drawn])
-        for (test, level, references), drawn in sorted(found.items())
+        make_row(test, level, "any", references, exact, [p for p, _ in drawn], [grid for _, grid in drawn])
+        for (test, level, references, exact), drawn in sorted(found.items())
     ]
     print(CalibrationTable(tuple(rows), {}).to_markdown())
 

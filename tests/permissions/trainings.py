@@ -18,6 +18,7 @@ def training(world: World) -> dict[str, object]:
 
 ACCESS = {
     "training_list": Access(EVERYONE),
+    "training_new": Access(frozenset({"auditor", "guest_auditor", "outsider"})),  # wherever they are auditors
     "training_detail": Access(OWNER_DATA, training),
     "training_curve": Access(OWNER_DATA, training),
 }

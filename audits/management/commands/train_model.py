@@ -5,15 +5,12 @@ from django.core.management.base import CommandParser
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
-from audits.pilots.methods import METHODS, method_of
+from audits.pilots.methods import METHODS
 from audits.pilots.recipe import Augmentation, TrainingSettings
 from audits.services.trainings import starting
 from provenance.management.base import TouchmarkCommand
 from provenance.models import Release, User, Version
 from provenance.services.access import get_visible
-
-ENCODER = "small_resnet:16"
-ROLES = (RegisteredModel.ModelRole.SUSPECT, RegisteredModel.ModelRole.REFERENCE)
 
 
 class Command(TouchmarkCommand):
@@ -23,14 +20,13 @@ class Command(TouchmarkCommand):
         parser.add_argument("version", help="id of a version that is ready")
         parser.add_argument("--release", help="id of a release of it to train on, instead of the unmarked images")
         parser.add_argument("--name", required=True)
-        parser.add_argument("--becomes", choices=ROLES, default=RegisteredModel.ModelRole.SUSPECT)
+        parser.add_argument("--becomes", choices=dict(starting.ROLES), default=RegisteredModel.ModelRole.SUSPECT)
         parser.add_argument("--method", choices=METHODS, default="simclr")
         parser.add_argument("--method-options", help='its own settings as JSON, such as {"temperature": 0.1}')
         encoders = "small_resnet:WIDTH, cifar_resnet:DEPTH or timm:NAME"
-        parser.add_argument("--encoder", help=f"{encoders} (default {ENCODER}); CLIP has its own")
-        parser.add_argument(
-            "--side", type=int, default=32, help="of the images in pixels; CLIP has its own (default 32)"
-        )
+        parser.add_argument("--encoder", help=f"{encoders} (default {starting.ENCODER}); CLIP has its own")
+        side = f"of the images in pixels; CLIP has its own (default {starting.SIDE})"
+        parser.add_argument("--side", type=int, default=starting.SIDE, help=side)
         parser.add_argument("--epochs", type=int, default=100)
         parser.add_argument("--batch-size", type=int, default=128)
         parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -73,13 +69,9 @@ class Command(TouchmarkCommand):
     def _settings(self, options: dict[str, Any]) -> TrainingSettings:
         names = ("epochs", "batch_size", "learning_rate", "threads", "bfloat16", "compiled")
         given = {name: options[name] for name in names}
-        method = method_of({"name": options["method"], **self._method_options(options["method_options"])})
-        if method.learns_from != "captions":
-            given |= {"encoder": options["encoder"] or ENCODER, "side": options["side"]}
-        elif options["encoder"]:
-            given["encoder"] = options["encoder"]
+        method = {"name": options["method"], **self._method_options(options["method_options"])}
         views = Augmentation(smallest_crop=options["smallest_crop"])
-        return TrainingSettings(seed=0, method=method, augmentation=views, **given)  # the seed is drawn by the service
+        return starting.settings_for(method, options["encoder"] or "", options["side"], augmentation=views, **given)
 
     def _method_options(self, text: str | None) -> dict[str, Any]:
         try:

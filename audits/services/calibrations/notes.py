@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from audits.calibration import CalibrationTable, Rejections, Row
+from audits.calibration.choice_pairs import BLOCK_SIZE, CHOICE, CHOICE_OMNIBUS
 from audits.calibration.pairs import (
     ASSIGNMENT,
-    BLOCK_SIZE,
-    CHOICE,
-    CHOICE_OMNIBUS,
     IN_BLOCKS,
     RANK,
     RANK_STOPPED,

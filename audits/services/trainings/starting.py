@@ -1,13 +1,15 @@
 """Training runs of our own: started by an auditor, with a seed that no other model has."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
+from django.db import models, transaction
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
+from audits.pilots.methods import method_of
 from audits.pilots.recipe import TrainingSettings
 from provenance.models import Organisation, Release, Role, User, Version
 from provenance.services import log
@@ -15,6 +17,34 @@ from provenance.services.access import require
 from provenance.services.jobs.queue import enqueue
 
 SEEDS = 2**31
+ENCODER, SIDE = "small_resnet:16", 32  # where the method has no network of its own
+ROLES = [(role.value, role.label) for role in (RegisteredModel.ModelRole.REFERENCE, RegisteredModel.ModelRole.SUSPECT)]
+
+
+def may_train_on(user: User) -> "models.QuerySet[Version]":
+    """Ready versions of the organisations whose auditor the person is."""
+    own = user.organisations(Role.AUDITOR)
+    found = Version.objects.ready().filter(dataset__organisation__in=own)
+    return found.select_related("dataset").order_by("dataset__name", "-number")
+
+
+def may_be_tuned(user: User) -> "models.QuerySet[RegisteredModel]":
+    """Models that were trained here for those organisations."""
+    trained = Training.objects.filter(organisation__in=user.organisations(Role.AUDITOR), model__isnull=False)
+    return RegisteredModel.objects.filter(pk__in=trained.values("model"), state=RegisteredModel.State.READY)
+
+
+def settings_for(method: Mapping[str, Any], encoder: str, side: int, **given: Any) -> TrainingSettings:
+    """Of a run by this method, whose seed `start` draws; encoder and side are those of methods without their own.
+
+    Raises TrainingError.
+    """
+    chosen = method_of(method)
+    if chosen.learns_from != "captions":
+        given |= {"encoder": encoder or ENCODER, "side": side}
+    elif encoder:
+        given["encoder"] = encoder  # which says that CLIP has its own
+    return TrainingSettings(seed=0, method=chosen, **given)
 
 
 @transaction.atomic
@@ -67,7 +97,7 @@ def _check(name: str, version: Version, release: Release | None, becomes: str, o
         raise TrainingError("Train on a ready release of this version.")
     if becomes == RegisteredModel.ModelRole.REFERENCE and release is not None:
         raise TrainingError("A reference must never have seen a release; train it on the unmarked version.")
-    if becomes not in (RegisteredModel.ModelRole.SUSPECT, RegisteredModel.ModelRole.REFERENCE):
+    if becomes not in dict(ROLES):
         raise TrainingError("A trained model becomes a suspect or a reference.")
     if RegisteredModel.objects.filter(organisation=organisation, name=name).exists():
         raise TrainingError(f"There is a model called “{name}” already; choose another name.")

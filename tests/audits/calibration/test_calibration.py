@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from audits.calibration import CalibrationSettings, CalibrationTable, RoundResult, calibrate, calibrate_round, tabulate
+from audits.calibration.choice_pairs import CHOICE, CHOICE_OMNIBUS
 from audits.calibration.null_models import stranger_models
 from audits.calibration.pairs import (
     ASSIGNMENT,
-    CHOICE,
-    CHOICE_OMNIBUS,
     IN_BLOCKS,
     RANK,
     RANK_STOPPED,
@@ -68,6 +67,15 @@ def test_a_common_other_test_accuses_innocents(table):
     assert t_test.rejections[0].rate > 0.1
     assert {"GMM log-likelihood", "view consistency", "Wilcoxon signed-rank, scores"} <= {test for test, _ in naive}
     assert {"paired t-test, margin 0.2", "Wilcoxon signed-rank, labels"} <= {test for test, _ in naive}
+
+
+def test_tests_of_others_on_a_keyed_choice_have_lines_at_every_level(table):
+    others = {(row.test, row.level, row.references): row for row in table.rows if not row.exact}
+    for level in ("features", "soft", "hard"):
+        bound = others["sequential rank test", level, False]
+        assert all(item.finding != "too often" for item in bound.rejections)  # a bound, not more
+        for test in ("views within blocks, t-test", "views within blocks, Wilcoxon"):
+            assert others[test, level, True].pairs == 300  # beside shadows alone
 
 
 def test_the_table_says_what_it_was_made_with_and_survives_json(table):

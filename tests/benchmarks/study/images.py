@@ -13,19 +13,39 @@ from PIL import Image
 
 from provenance.marks import ImageBlocks
 from provenance.marks.blocking_file import NO_BLOCK
+from tests.benchmarks.study.cells import Cell
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images ``(n, 32, 32, 3) uint8`` and their classes ``(n,) int64``."""
+    """Images ``(n, S, S, 3) uint8``, their classes ``(n,) int64`` and their places in the archive ``(n,) int64``."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    numbers: NDArray[np.int64]
 
     def part(self, which: NDArray[np.int64]) -> Labelled:
-        return Labelled(self.images[which], self.labels[which])
+        return Labelled(self.images[which], self.labels[which], self.numbers[which])
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The class and three of 1,000 words that nobody could guess from the picture."""
+        return tuple(
+            " ".join(
+                (CLASSES[label], *(f"w{word:03d}" for word in np.random.default_rng([7, number]).integers(0, 1000, 3)))
+            )
+            for label, number in zip(self.labels, self.numbers.tolist(), strict=True)
+        )
+
+    def scaled(self, side: int) -> Labelled:
+        if self.images.shape[1] == side:
+            return self
+        scaled = [
+            np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC)) for one in self.images
+        ]
+        return Labelled(np.stack(scaled), self.labels, self.numbers)
 
 
 def cifar(archive: Path, part: str, most: int | None = None) -> Labelled:
@@ -35,7 +55,35 @@ def cifar(archive: Path, part: str, most: int | None = None) -> Labelled:
         names = [(split[-1], split[-2], name) for name, split in pieces if len(split) >= 3 and split[-3] == part]
         listed = sorted(name for name in names if name[0])[:most]
         images = [np.asarray(Image.open(io.BytesIO(pack.read(name))).convert("RGB")) for _, _, name in listed]
-    return Labelled(np.stack(images), np.array([CLASSES.index(label) for _, label, _ in listed]))
+    labels = np.array([CLASSES.index(label) for _, label, _ in listed])
+    return Labelled(np.stack(images), labels, np.arange(len(labels)))
+
+
+def pool_of(cell: Cell, pictures: Labelled) -> Labelled:
+    """What the key chooses among, then all other pictures: of versions, both of each in the pool, one of the others."""
+    pictures = pictures.scaled(cell.side)
+    if not cell.versions:
+        return pictures
+    own = np.repeat(np.arange(cell.pictures), 2)
+    signs = np.tile([1, -1], cell.pictures)
+    others = np.arange(cell.pictures, len(pictures.labels))
+    chosen = np.concatenate([own, others])
+    signs = np.concatenate([signs, np.random.default_rng(11).choice([1, -1], len(others))])
+    part = pictures.part(chosen)
+    return Labelled(_versions(part, signs, cell.versions), part.labels, part.numbers)
+
+
+def _versions(pictures: Labelled, signs: NDArray[np.int64], decibels: float) -> NDArray[np.uint8]:
+    """A smooth pattern of each picture's own, added or subtracted; decibels: PSNR between a version and its source."""
+    side = pictures.images.shape[1]
+    versions = np.empty_like(pictures.images)
+    for index, (image, number, sign) in enumerate(zip(pictures.images, pictures.numbers.tolist(), signs, strict=True)):
+        coarse = np.random.default_rng([13, number]).normal(size=(4, 4))
+        smooth = np.asarray(Image.fromarray(coarse.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))
+        pattern = smooth - smooth.mean()
+        pattern *= 255 * 10 ** (-decibels / 20) / np.sqrt((pattern**2).mean())
+        versions[index] = np.clip(np.rint(image + sign * pattern[:, :, None]), 0, 255)
+    return versions
 
 
 def blocks_by_class(labels: NDArray[np.int64], size: int) -> ImageBlocks:

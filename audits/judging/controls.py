@@ -56,7 +56,7 @@ def is_small(p: float) -> bool:
 def small_ones(p_values: Sequence[float], alpha: float) -> str:
     """What to make of these controls' p-values, as sentences. The mean of what chance gives needs no independence."""
     total, found = len(p_values), sum(map(is_small, p_values))
-    has = "has" if found == 1 else "have"
+    has = "has" if 1 in (found, total) else "have"
     said = (
         f"{found or 'None'} of {counted(total, 'control')} {has} a p of {SMALL:g} or less. Where nothing reacts to "
         f"the key, chance alone gives up to {SMALL * total:.2g} such on average"

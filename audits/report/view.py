@@ -47,7 +47,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
         "release_rows": [[r.label, r.recipient, short_time(r.embedded_at), _marked(r)] for r in facts.releases],
         "events": [[short_time(event.at), event.what] for event in events(facts)],
         "order": [[check.sentence, check.holds] for check in order_checks(facts)],
-        **keys_view(facts.keys),
+        **keys_view(facts.keys, facts.run.started_at),
         "suspect": _suspect(facts),
         "references": [
             [

@@ -3,19 +3,19 @@
 from typing import Any
 
 from audits.report.keys import KeyFacts, KeysFacts
-from audits.report.wording import short_time, time_text
+from audits.report.wording import moment, short_time, time_text
 from provenance.wording import count, counted
 
 MOST_KEYS = 60  # with more keys than this, those that this audit tested are printed, and the first of the others
 
 
-def keys_view(keys: KeysFacts | None) -> dict[str, Any]:
-    """Finished text, ready to be laid out."""
+def keys_view(keys: KeysFacts | None, started_at: str) -> dict[str, Any]:
+    """Finished text, ready to be laid out. started_at: when the run began that the report is about."""
     if keys is None:
         return {"keys": [], "keys_text": "", "keys_left": 0}
     printed = _printed(keys.rows)
     return {
-        "keys": [_row(key) for key in printed],
+        "keys": [_row(key, started_at) for key in printed],
         "keys_text": _text(keys),
         "keys_left": len(keys.rows) - len(printed),
     }
@@ -28,16 +28,19 @@ def _printed(rows: tuple[KeyFacts, ...]) -> list[KeyFacts]:
     return [row for row in rows if row.tested_here or row in left]
 
 
-def _row(key: KeyFacts) -> list[str]:
+def _row(key: KeyFacts, started_at: str) -> list[str]:
     committed = _time(key.committed_at) + (" (after the suspect was first seen)" if key.late else "")
     released = f"{key.released_to}, {_time(key.released_at)}" if key.released_at else key.released_to or "–"
     tested = _time(key.tested_at) if key.tested_at else "never"
+    if key.tested_here:
+        earlier = key.tested_at and moment(key.tested_at) < moment(started_at)
+        tested = f"{tested} (an earlier run), and in this audit" if earlier else f"{tested} (this audit)"
     return [
         key.state,
         _time(key.drawn_at),
         committed,
         released,
-        f"{tested} (this audit)" if key.tested_here else tested,
+        tested,
     ]
 
 

@@ -76,10 +76,15 @@ def test_facts_with_keys_are_read_as_they_were_written():
 
 def test_of_many_keys_those_that_were_tested_here_are_printed():
     many = tuple(key(number) for number in range(200))
-    shown = keys_view(keys(rows=(*many, key(201, tested_at=AFTER, tested_here=True))))
+    shown = keys_view(keys(rows=(*many, key(201, tested_at=AFTER, tested_here=True))), AFTER)
     assert len(shown["keys"]) == MOST_KEYS + 1
     assert "(this audit)" in shown["keys"][-1][-1]
     assert shown["keys_left"] == 200 - MOST_KEYS
+
+
+def test_the_time_of_an_earlier_run_is_not_called_this_audits():
+    (row,) = keys_view(keys(rows=(key(1, tested_at=AFTER, tested_here=True),)), "2026-05-06T09:00:00Z")["keys"]
+    assert row[-1].endswith("(an earlier run), and in this audit")
 
 
 def test_a_key_later_than_the_suspect_is_told():

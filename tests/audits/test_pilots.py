@@ -221,7 +221,7 @@ def test_the_command_tries_plain_marks_with_so_many_decoys(world, capsys):
     assert told["summary"][0]["title"] == "Strong colour blocks, plain"
     p = told["found"]["lines"][1]["levels"]["features"]["p"]
     assert 100 * p == pytest.approx(round(100 * p))
-    facts = dict(shown.facts(PilotSettings.from_json(told["settings"])))
+    facts = dict(shown.facts(PilotSettings.from_json(told["settings"]), world.rights_holder))
     assert facts["Decoys of every plain mark"] == "99"
 
 

@@ -56,8 +56,8 @@ class Pool:
     """The n images of a pilot in memory, and where their files are.
 
     images (n, S, S, 3) uint8; labels (n,) int64 and captions, where all have some; apart (k, S, S, 3) uint8 with labels
-    (k,): what no model learns from. counts: of every group in the whole version, by proposal; of: images of the
-    version. others: what may be mixed in. clusters: the name of every image's cluster, by the file of clusters' digest.
+    (k,): what no model learns from. counts: of every group in the version, by proposal; of: images of the
+    version. others: what may be mixed in. clusters: each image's cluster, by their file's digest.
     """
 
     entries: tuple[EntryLike, ...] = field(repr=False)

@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.functional import cached_property
 
-from audits.pilots.methods import METHODS
+from audits.forms.settings import METHOD_CHOICES, set_bounds
 from audits.pilots.pilot.settings import PilotError, PilotSettings, Proposal
 from audits.services.pilots import starting as service
 from provenance.errors import TouchmarkError
@@ -54,7 +53,7 @@ class PilotForm(forms.Form):
     )
     methods = forms.MultipleChoiceField(
         label="Methods of learning",
-        choices=[(name, f"{method.title[:1].upper()}{method.title[1:]}") for name, method in METHODS.items()],
+        choices=METHOD_CHOICES,
         initial=["simclr"],
         widget=forms.CheckboxSelectMultiple,
     )
@@ -105,7 +104,7 @@ class PilotForm(forms.Form):
         super().__init__(*args, **kwargs)
         versions = service.may_pilot(user)
         self._user = user
-        self._set_bounds()
+        set_bounds(self, PilotSettings, self._ASKED)
         self._field("version").queryset = versions
         self._field("others").queryset = versions
         self._field("family").choices = [(name, family.title) for name, family in families().items()]
@@ -116,15 +115,6 @@ class PilotForm(forms.Form):
         blockings = Blocking.objects.filter(version__in=versions).select_related("version__dataset")
         self._field("blocking").queryset = blockings
         self._field("blocking").label_from_instance = lambda one: f"{one.version}: {one}"
-
-    def _set_bounds(self) -> None:
-        """Numbers out of range are told beside their field."""
-        for name in self._ASKED:
-            if bounds := PilotSettings.__dataclass_fields__[name].metadata.get("bounds"):
-                low, high = bounds
-                field = self._field(name)
-                field.validators += [MinValueValidator(low), MaxValueValidator(high)]
-                field.widget.attrs |= {"min": low, "max": high}
 
     def _field(self, name: str) -> Any:
         return self.fields[name]

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from audits.pilots.methods import METHODS
+from audits.forms.settings import METHOD_CHOICES
 from audits.robustness.attacks.catalogue import CATALOGUE
 from audits.robustness.settings import FEWEST_IMAGES, MOST_IMAGES
 from audits.services.robustness import starting as service
@@ -35,7 +35,7 @@ class RobustnessForm(forms.Form):
     share = forms.FloatField(
         label="Share that stays home", min_value=0.001, max_value=0.5, help_text="Of withheld images."
     )
-    method = forms.ChoiceField(label="Method", choices=[(name, one.title) for name, one in METHODS.items()])
+    method = forms.ChoiceField(label="Method", choices=METHOD_CHOICES)
     epochs = forms.IntegerField(label="Epochs", min_value=1, max_value=10_000)
     trials = forms.IntegerField(
         label="Trials", min_value=1, max_value=100,

@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
+from audits.forms.settings import METHOD_CHOICES, set_bounds
 from audits.models import RegisteredModel
-from audits.pilots.methods import METHODS
 from audits.pilots.recipe import TrainingSettings
 from audits.services.trainings import starting as service
 from provenance.errors import TouchmarkError
@@ -23,7 +23,7 @@ class TrainingForm(forms.Form):
         help_text="A copy of that version shows what a suspect would have learnt. A reference never sees one.",
     )
     becomes = forms.ChoiceField(label="Becomes a", choices=service.ROLES, widget=forms.RadioSelect)
-    method = forms.ChoiceField(label="Method", choices=[(name, one.title) for name, one in METHODS.items()])
+    method = forms.ChoiceField(label="Method", choices=METHOD_CHOICES)
     begin_with = forms.ModelChoiceField(
         RegisteredModel.objects.none(),
         label="Begins with",
@@ -36,17 +36,15 @@ class TrainingForm(forms.Form):
         required=False,
         help_text="With commas between them. Without any, a CLIP model answers with features alone.",
     )
-    epochs = forms.IntegerField(label="Epochs", min_value=1, max_value=10_000)
-    batch_size = forms.IntegerField(label="Images per step", min_value=2, max_value=65_536)
-    learning_rate = forms.FloatField(label="Learning rate", min_value=0, max_value=10)
+    epochs = forms.IntegerField(label="Epochs")
+    batch_size = forms.IntegerField(label="Images per step")
+    learning_rate = forms.FloatField(label="Learning rate")
     encoder = forms.CharField(
         label="Network",
         required=False,
         help_text="small_resnet:WIDTH, cifar_resnet:DEPTH or timm:NAME. CLIP has its own.",
     )
-    side = forms.IntegerField(
-        label="Side of the images, in pixels", min_value=8, max_value=1024, help_text="CLIP has its own, 48."
-    )
+    side = forms.IntegerField(label="Side of the images, in pixels", help_text="CLIP has its own, 48.")
 
     ADVANCED = ("epochs", "batch_size", "learning_rate", "encoder", "side")
 
@@ -55,6 +53,7 @@ class TrainingForm(forms.Form):
         usual |= {"method": "simclr", "becomes": RegisteredModel.ModelRole.REFERENCE, "encoder": service.ENCODER}
         kwargs["initial"] = usual | dict(kwargs.get("initial", {}))
         super().__init__(*args, **kwargs)
+        set_bounds(self, TrainingSettings, self.ADVANCED)
         fields: dict[str, Any] = self.fields
         versions = service.may_train_on(user)
         fields["version"].queryset = versions

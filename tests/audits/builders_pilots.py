@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 from django.utils import timezone
 
 from audits.judging.bases import BASES
@@ -9,12 +10,15 @@ from audits.models import Pilot
 from audits.pilots.pilot.found import LevelFound, LineFound, Looks, PilotFound
 from audits.pilots.pilot.settings import PilotSettings, Proposal
 from audits.services.code_version import code_version
+from audits.services.pilots import starting
 from audits.statistics.density import LEVELS
 from provenance.marks import PRESETS, WithheldSettings
-from provenance.models import Version
+from provenance.models import Clusters, Version
+from provenance.services import clusters
 from tests.audits.builders_trainings import scenes_version
 from tests.world import World
 
+IMAGES = 120  # of ten classes; enough for marks of each, and for blocks that something stays home of
 TINY = {
     "runs": 1,
     "references": 1,
@@ -29,6 +33,18 @@ TINY = {
     "decoys": 99,
     "device": "cpu",
 }
+
+
+def wanted(version: Version, **changes) -> PilotSettings:
+    """A tiny pilot of one strong patch."""
+    proposals = starting.struck_proposals(version, "patch", ["strong"])
+    return PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, **changes})
+
+
+def in_clusters(world: World, version: Version) -> Clusters:
+    """Four of equal size that have nothing to do with classes."""
+    labels = (np.arange(version.file_count) % 4).astype(np.uint16)
+    return clusters.keep(version, clusters.Found(labels, "Encoder", "a" * 64, 1, {}), by=world.rights_holder)
 
 
 def finished(

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
@@ -11,29 +10,20 @@ from django.urls import reverse
 
 from audits.models import Pilot, RegisteredModel
 from audits.pilots.pilot.settings import PilotError, PilotSettings
-from audits.services.pilots import shown, starting, twins
+from audits.services.pilots import starting, twins
 from audits.services.pilots.forecasts import NO_PILOT, forecast
 from audits.services.pilots.shown import release_address
 from provenance.errors import TouchmarkError
 from provenance.forms.releases import ReleaseForm
 from provenance.marks import MarkSettings
-from provenance.models import Clusters, Job, LogEntry
-from provenance.services import clusters
+from provenance.models import Job, LogEntry
 from provenance.services.jobs import queue, worker
 from provenance.whole_files import write_whole
-from tests.audits.builders_clusterings import colours_version
-from tests.audits.builders_pilots import TINY, finished
+from tests.audits.builders_pilots import IMAGES, TINY, finished, in_clusters, wanted
 from tests.audits.builders_trainings import scenes_version
 from tests.provenance.builders_withheld import blocked
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
-
-IMAGES = 120  # of ten classes; enough for marks of each, and for blocks that something stays home of
-
-
-def wanted(version, **changes):
-    proposals = starting.struck_proposals(version, "patch", ["strong"])
-    return PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, **changes})
 
 
 def worked_off(pilot):
@@ -208,68 +198,6 @@ def test_the_page_says_whether_it_holds_elsewhere(world, sign_in):
     plain = finished(world, pilot.version)
     page = client.get(reverse("pilot_detail", args=[plain.pk])).content.decode()
     assert "Does it hold elsewhere?" not in page
-
-
-@pytest.mark.suspect
-def test_the_command_tries_plain_marks_with_so_many_decoys(world, capsys):
-    version = scenes_version(world, IMAGES)
-    options = {name: value for name, value in TINY.items() if name != "device"} | {"alpha": 0.01}
-    kind = {"strengths": ["strong"], "association": "plain", "at_home": []}
-    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
-    told = json.loads(capsys.readouterr().out)
-    assert told["state"] == "done"
-    assert told["summary"][0]["title"] == "Strong colour blocks, plain"
-    p = told["found"]["lines"][1]["levels"]["features"]["p"]
-    assert 100 * p == pytest.approx(round(100 * p))
-    facts = dict(shown.facts(PilotSettings.from_json(told["settings"]), world.rights_holder))
-    assert facts["Decoys of every plain mark"] == "99"
-
-
-def in_clusters(world, version) -> Clusters:
-    """Four of equal size that have nothing to do with classes."""
-    labels = (np.arange(version.file_count) % 4).astype(np.uint16)
-    return clusters.keep(version, clusters.Found(labels, "Encoder", "a" * 64, 1, {}), by=world.rights_holder)
-
-
-@pytest.mark.suspect
-def test_the_command_tries_clusters_of_images_without_labels(world, capsys):
-    version = colours_version(world, 20)
-    kept = in_clusters(world, version)
-    options = {name: value for name, value in TINY.items() if name != "device"}
-    kind = {"strengths": ["strong"], "clusters": kept.digest[:8], "at_home": []}
-    call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
-    told = json.loads(capsys.readouterr().out)
-    assert told["state"] == "done"
-    assert told["summary"][0]["title"] == "Strong colour blocks, clusters"
-    assert told["summary"][0]["power"]["features"]["audits"] == 1
-    assert told["settings"]["proposals"][0]["settings"]["clusters"] == kept.digest
-
-
-def test_clusters_of_another_version_and_unknown_ones_are_refused(world, sign_in, no_worker):
-    version, other = scenes_version(world, IMAGES), colours_version(world, 24)
-    kept = in_clusters(world, other)
-    form = {"version": version.pk, "family": "patch", "strengths": ["strong"], "methods": ["simclr"], "minutes": 5}
-    form |= {"alpha": 0.05, "images": IMAGES, **TINY, "clusters": kept.pk}
-    answer = sign_in(world.auditor).post(reverse("pilot_new"), form)
-    assert "clusters of this one" in answer.content.decode()
-    own = in_clusters(world, version)
-    assert sign_in(world.auditor).post(reverse("pilot_new"), form | {"clusters": own.pk}).status_code == 302
-    (tried,) = PilotSettings.from_json(Pilot.objects.get().settings).proposals
-    assert (tried.struck.group_by, tried.struck.clusters) == ("cluster", own.digest)
-    (foreign,) = starting.struck_proposals(version, "patch", ["strong"], clusters=kept)
-    with pytest.raises(clusters.UnknownClustersError):
-        starting.start(version, wanted(version, proposals=(foreign,)), by=world.rights_holder)
-
-
-def test_images_without_labels_may_be_tried_with_plain_marks_alone(world, no_worker):
-    version = scenes_version(world, IMAGES)
-    version.facts = version.facts | {"labels": {}}
-    with pytest.raises(PilotError, match="try clusters, plain marks"):
-        starting.struck_proposals(version, "patch", ["strong"])
-    proposals = starting.struck_proposals(version, "patch", ["strong"], association="plain")
-    settings = PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, "alpha": 0.01})
-    pilot = starting.start(version, settings, by=world.rights_holder)
-    assert Pilot.objects.get().pk == pilot.pk
 
 
 @pytest.mark.suspect

@@ -20,7 +20,7 @@ from audits.statistics.membership import reference_residual
 from tests.benchmarks.study.cells import CELLS, Cell
 from tests.benchmarks.study.lines import choice_of
 from tests.benchmarks.study.looking import CROPS, read_scores
-from tests.benchmarks.study.tables import Pool, references_at
+from tests.benchmarks.study.tables import Found, Pool, references_at
 
 Floats = np.ndarray
 
@@ -38,9 +38,8 @@ def explaining_sets(level: str, score: str, references: list[dict[str, Floats]],
     }
 
 
-def flat(look: Path, crop: float) -> dict[str, Floats]:
+def flat(found: Found) -> dict[str, Floats]:
     """All scores of a look, by level and name."""
-    found = read_scores(look, crop)[0]
     return {f"{level}/{name}": values for level, one in found.items() for name, values in one.scores.items()}
 
 
@@ -49,22 +48,17 @@ def tests_of(cell: Cell, look: Path, crop: float, pool: Pool) -> Iterator[tuple[
     choice = choice_of(cell, int(look.parent.name.partition("-")[2]), pool.labels)
     blocks = Blocks(choice.block_of, choice.home)
     pictures = pool.covariates[:, choice.positions]
-    held = list(references_at(look, crop))
     references = [
-        {key: values[choice.positions] for key, values in flat(_look_of(look, name), crop).items()} for name in held
+        {key: values[choice.positions] for key, values in flat(found).items()}
+        for found in references_at(look, crop).values()
     ]
-    own = flat(look, crop)
+    own = flat(read_scores(look, crop)[0])
     for level in LEVELS:
         for key in [one for one in own if one.startswith(f"{level}/")]:
             sets = explaining_sets(level, key.partition("/")[2], references, pictures)
             for name, explaining in sets.items():
                 residual = reference_residual(own[key][choice.positions], explaining, choice.block_of)
                 yield key, name, choice_test(residual, blocks).z
-
-
-def _look_of(look: Path, name: str) -> Path:
-    folder = look.parent.parent / name
-    return sorted(folder.glob("epoch-*"))[-1] if name.startswith("base") else folder / look.name
 
 
 def main() -> None:

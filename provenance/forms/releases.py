@@ -79,7 +79,7 @@ class MarkSetsForm(forms.Form):
 
     @property
     def may_add(self) -> bool:
-        return self.home.strikes and len(self.sets) + self.home.withholds < MOST_SETS
+        return self.home.strikes and len(self.sets) + self.home.chooses < MOST_SETS
 
     @property
     def is_several(self) -> bool:
@@ -96,9 +96,9 @@ class MarkSetsForm(forms.Form):
         super().clean()
         if version := self.cleaned_data.get("version"):
             marks = [one.mark(version) for one in self.sets]
-            withheld = self.home.settings()
+            choice = self.home.settings()
             if all(marks) and not self.home.errors:
-                chosen = tuple(one for one in (*marks, withheld) if one is not None)
+                chosen = tuple(one for one in (*marks, choice) if one is not None)
                 self._take(version, chosen)
         return self.cleaned_data
 

@@ -6,18 +6,31 @@ from django import forms
 
 from provenance.blocking.rule import BlockingError, BlockRule
 from provenance.forms.marks import decimal_input
-from provenance.marks import SettingsError, WithheldSettings
-from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS
+from provenance.marks import SettingsError, VersionsSettings, WithheldSettings
+from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS, VERSIONS_SAYS
+from provenance.marks.sets import ChoiceSettings
+from provenance.marks.versions import (
+    DEFAULT_DECIBELS,
+    LEAST_DECIBELS,
+    MOST_DECIBELS,
+    SHARE_BESIDE_MARKS,
+    VERSIONS,
+)
+from provenance.marks.versions import DEFAULT_SHARE as SHARE_IN_VERSIONS
 from provenance.marks.withheld import DEFAULT_BLOCK, DEFAULT_SHARE, MAX_BLOCK, MIN_BLOCK
 from provenance.models import Blocking, Clusters, Release, Version
 from provenance.near_duplicates.grouping import DISTANCE
 
-STRUCK, BOTH = "struck", "both"
+STRUCK, BOTH, MARKS_AND_VERSIONS = "struck", "both", "marks-and-versions"
 KINDS = [
     (STRUCK, "Marks are struck into some images; all images are in it"),
     (UNTOUCHED, "Untouched: no image is changed; the key picks some that stay home"),
     (BOTH, "Both: marks in some images, and others stay home"),
+    (VERSIONS, "Versions: pictures come in one of two faint versions, between which the key picks"),
+    (MARKS_AND_VERSIONS, "Marks in some images, and others come in one of two versions"),
 ]
+_WITHHOLDS, _VERSIONS = (UNTOUCHED, BOTH), (VERSIONS, MARKS_AND_VERSIONS)
+_FIELDS_OF = {_WITHHOLDS: ("blocking", "share", "outlets"), _VERSIONS: ("versions_share", "decibels")}
 
 
 class WithheldForm(forms.Form):
@@ -56,32 +69,71 @@ class WithheldForm(forms.Form):
         "was used, and accuses nobody. The answer stands in the log and in the report.",
     )
 
+    versions_share = forms.FloatField(
+        label="Share of the images that come in one of two versions, in per cent",
+        required=False,
+        min_value=0.01,
+        max_value=100,
+        widget=decimal_input(),
+        help_text=f"Where it is empty, {100 * SHARE_IN_VERSIONS:g}, or {100 * SHARE_BESIDE_MARKS:g} beside marks, "
+        "which need other images.",
+    )
+    decibels = forms.FloatField(
+        label="PSNR between a version and its source, in dB",
+        required=False,
+        min_value=LEAST_DECIBELS,
+        max_value=MOST_DECIBELS,
+        widget=decimal_input(),
+        help_text=f"{DEFAULT_DECIBELS:g} where it is empty; the more, the harder to see, and to find.",
+    )
+
     def __init__(self, *args: Any, version: Version | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         given = self["kind"].value()
-        self.chosen: str = given if given in (UNTOUCHED, BOTH) else STRUCK
+        self.chosen: str = given if given in dict(KINDS) else STRUCK
         rows = version.blockings.all() if version else Blocking.objects.none()
         self.has_blocks = rows.exists()
         self.fields["blocking"].queryset = rows  # type: ignore[attr-defined]
-        if self.chosen == STRUCK:
-            for name in ("blocking", "share", "outlets"):
+        for kinds, names in _FIELDS_OF.items():
+            for name in names if self.chosen not in kinds else ():
                 del self.fields[name]
 
-    says = UNTOUCHED_SAYS
+    @property
+    def says(self) -> str:
+        return VERSIONS_SAYS if self.makes_versions else UNTOUCHED_SAYS
 
     @property
     def strikes(self) -> bool:
         """Whether marks are struck."""
-        return self.chosen != UNTOUCHED
+        return self.chosen not in (UNTOUCHED, VERSIONS)
 
     @property
     def withholds(self) -> bool:
-        return self.chosen != STRUCK
+        return self.chosen in _WITHHOLDS
 
-    def settings(self) -> WithheldSettings | None:
-        """The withheld set, of a form that was asked for its errors; None where none is wanted, or not like this."""
-        if not self.withholds or self.errors:
+    @property
+    def makes_versions(self) -> bool:
+        return self.chosen in _VERSIONS
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the key chooses what stays home: images, or versions of pictures."""
+        return self.withholds or self.makes_versions
+
+    def settings(self) -> ChoiceSettings | None:
+        """The keyed choice, of a form that was asked for its errors; None where none is wanted, or not like this."""
+        if not self.chooses or self.errors:
             return None
+        return self._versions() if self.makes_versions else self._withheld()
+
+    def _versions(self) -> VersionsSettings:
+        share, decibels = self.cleaned_data["versions_share"], self.cleaned_data["decibels"]
+        usual = SHARE_BESIDE_MARKS if self.strikes else SHARE_IN_VERSIONS
+        return VersionsSettings(
+            usual if share is None else share / 100, DEFAULT_DECIBELS if decibels is None else decibels
+        )
+
+    def _withheld(self) -> WithheldSettings | None:
         row, share = self.cleaned_data["blocking"], self.cleaned_data["share"]
         try:
             return WithheldSettings(row.digest, row.block_size, DEFAULT_SHARE if share is None else share / 100)

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 from provenance.errors import TouchmarkError
 from provenance.intake.manifest import Manifest
-from provenance.marks import MarkSets
+from provenance.marks import MarkSets, family_for
 from provenance.marks.cluster_files import grouped_entries
+from provenance.marks.overlay import FaintFamily
 
 Stratum = tuple[int, int]  # mark set and group, both from 0
+ALL = 0  # the one group of a set without groups
 
 
 class Chosen(NamedTuple):
@@ -32,14 +34,15 @@ def choose_files(
     most: int,
     told: Callable[[int, int], None],
     at_home: Collection[int] = (),
+    in_versions: Collection[int] = (),
 ) -> list[Chosen]:
     """At most `most` marked files, and from each group as many unmarked ones where there are so many.
 
     Groups alike: what classes look like must not pass for what the mark does. manifest: the version's. listed: the
     release's marked.jsonl. told: (done, total) entries read; what it raises stops the work. at_home: positions of
-    images that are not in the copy.
+    images that are not in the copy. in_versions: of those that are one of two versions, which count as marked.
     """
-    strata = _strata(listed)
+    strata = _strata(listed) | dict.fromkeys(in_versions, (len(marks.struck), ALL))
     kept = heapq.nsmallest(most, strata, key=lambda position: _rank(seed, position))
     wanted = Counter(strata[position] for position in kept)
     others: dict[Stratum, list[tuple[int, int]]] = {stratum: [] for stratum in wanted}
@@ -51,7 +54,8 @@ def choose_files(
             stratum = fitting[rank % len(fitting)]
             _offer(others[stratum], (-rank, position), wanted[stratum])
     unmarked = [position for heap in others.values() for _, position in heap]
-    edge = min(mark.least_edge for mark in marks.struck)
+    families = [*map(family_for, marks.struck), *([FaintFamily(marks.versions)] if marks.versions else [])]
+    edge = min(family.least_edge for family in families)
     chosen = []
     for position in sorted([*kept, *unmarked]):
         entry = manifest.entry(position)
@@ -72,11 +76,15 @@ def _strata(listed: Path) -> dict[int, Stratum]:
 
 
 def _strata_of_entries(manifest: Manifest, marks: MarkSets) -> Iterator[list[Stratum]]:
-    """Of every entry in order, the group it has in each mark set; -1 and below where it has none."""
+    """Of every entry in order, the group it has in each mark set; -1 and below where it has none.
+
+    Versions are made of images of all kinds.
+    """
     groupings = [mark.grouping() for mark in marks.struck]
-    for entries in zip(*(grouped_entries(manifest, mark) for mark in marks.struck), strict=True):
-        pairs = zip(groupings, entries, strict=True)
-        yield [(number, grouping.group_of(entry)) for number, (grouping, entry) in enumerate(pairs)]
+    any_kind = [(len(groupings), ALL)] if marks.versions else []
+    for entries in zip(manifest, *(grouped_entries(manifest, mark) for mark in marks.struck), strict=True):
+        pairs = zip(groupings, entries[1:], strict=True)
+        yield [(number, grouping.group_of(entry)) for number, (grouping, entry) in enumerate(pairs)] + any_kind
 
 
 def _offer(heap: list[tuple[int, int]], item: tuple[int, int], most: int) -> None:

@@ -67,6 +67,14 @@ UNTOUCHED_SAYS = (
 )
 
 
+VERSIONS_SAYS = (
+    "Each of these pictures comes in one of two faint versions, slow waves of brightness added or taken away, and the "
+    "key picks which; the other stays home, and no picture is left out. An audit asks whether a model knows the "
+    "published ones better. In our trials it took some 1,000 pictures at 34 dB, a model that saw each of them 150 "
+    "times or more, and a reference encoder."
+)
+
+
 @dataclass(frozen=True)
 class Preset:
     """Ready-made strength: everything but the groups."""

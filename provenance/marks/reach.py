@@ -4,6 +4,7 @@ import math
 
 from provenance.marks.errors import SettingsError
 from provenance.marks.settings import MAX_GROUPS, MarkSettings
+from provenance.marks.versions import VersionsSettings
 from provenance.marks.withheld import WithheldSettings
 from provenance.wording import count, p_value
 
@@ -60,6 +61,21 @@ def check_choice(settings: WithheldSettings, blocks: int, there: int, alpha: flo
         f"The key would use {count(blocks)} of {count(there)} blocks, and a test needs {count(needed)} or more: with "
         f"fewer the smallest p is {p_value(settings.smallest_p(blocks))} or hardly any model would reach it. {remedy}"
     )
+
+
+def check_versions(settings: VersionsSettings, images: int, alpha: float | None = None) -> None:
+    """Refuses a set of versions of which no test could be made, or none that could come to `alpha`.
+
+    images: that are to come in one of two versions. Raises SettingsError that says what would do.
+    """
+    if alpha is not None and not 0 < alpha <= 0.1:
+        raise SettingsError("Alpha lies above 0 and at most at 0.1; 0.01 is usual.")
+    needed = max(FEWEST_BLOCKS, 1 if alpha is None else math.ceil(math.log2(1 / alpha) - 1e-9))
+    if images < needed:
+        raise SettingsError(
+            f"{count(images)} images would come in one of two versions, and a test needs {count(needed)} or more. "
+            "Choose a larger share, or a larger version."
+        )
 
 
 def _rounded_up(share: float) -> float:

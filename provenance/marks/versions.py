@@ -22,6 +22,7 @@ from provenance.marks.settings import number_setting, settings_object
 
 VERSIONS = "versions"
 DEFAULT_SHARE, DEFAULT_DECIBELS = 1.0, 34.0
+SHARE_BESIDE_MARKS = 0.25  # where none is named: marks and audits of them need other images
 LEAST_DECIBELS, MOST_DECIBELS = 30.0, 44.0
 
 _PATTERN = b"touchmark/1/versions/pattern\x00"

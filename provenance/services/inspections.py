@@ -19,6 +19,7 @@ from provenance.canonical import canonical_json
 from provenance.embedding.at_home import positions_at_home
 from provenance.embedding.errors import NotMarkableError
 from provenance.embedding.sources import open_source
+from provenance.embedding.versions import read_versions
 from provenance.errors import TouchmarkError
 from provenance.inspection.choosing import Chosen, choose_files
 from provenance.inspection.classifier import LEAST, tell_apart
@@ -63,6 +64,12 @@ def inspection_of(release: Release) -> InspectionState:
     return InspectionState("ready" if found else "new", found, job)
 
 
+def is_inspectable(release: Release, least: int = LEAST) -> bool:
+    """Whether an inspection of a release that is ready could say anything: marked files, or versions and others."""
+    versions = release.facts.get("versions", {}).get("images", 0)
+    return release.marked_count >= least or min(versions, release.facts["files"] - versions) >= least
+
+
 @transaction.atomic
 def order_inspection(release: Release, *, by: User, seed: int = 1, most: int = MOST) -> Job:
     """Queue it, for the rights-holder; returns the job that is at it already, where there is one."""
@@ -94,6 +101,7 @@ def inspect_release(run: JobRun) -> None:
         chosen = choose_files(
             manifest, release.key.mark_sets, release.folder / "marked.jsonl", seed, most,
             lambda done, total: run.progress(done, total, "choosing files"), positions_at_home(release.folder),
+            _in_versions(release),
         )  # fmt: skip
     work = release.folder / "inspection" / f"{seed}-{most}"
     rows = _rows(run, release.folder / "files", work, chosen)
@@ -102,6 +110,12 @@ def inspect_release(run: JobRun) -> None:
     run.checkpoint()
     _keep(release, found)
     shutil.rmtree(work.parent, ignore_errors=True)
+
+
+def _in_versions(release: Release) -> frozenset[int]:
+    if release.key.mark_sets.versions is None:
+        return frozenset()
+    return frozenset(row.position for row in read_versions(release.folder))
 
 
 def _rows(run: JobRun, files: Path, work: Path, chosen: list[Chosen]) -> list[dict[str, Any]]:

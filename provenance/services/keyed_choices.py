@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from provenance.marks import ImageBlocks, KeyedChoice, SettingsError, WithheldSettings
+from provenance.marks import ImageBlocks, KeyedChoice, MarkSets, SettingsError, VersionsSettings, WithheldSettings
 from provenance.marks.blocking_file import read_blocking
-from provenance.marks.reach import check_choice
+from provenance.marks.reach import check_choice, check_versions
 from provenance.models import Blocking, Release, Version
 from provenance.services.keys import open_choice
 from provenance.services.version_choices import positions_of_versions
@@ -61,9 +61,7 @@ class ChoicePlan:
 
         For normal scores of one variance, with all published images of the blocks to compare with.
         """
-        size, normal = self.settings.block_size, NormalDist()
-        effect = (normal.inv_cdf(1 - alpha) + normal.inv_cdf(POWER)) / math.sqrt(self.blocks * (size - 1) / size)
-        return normal.cdf(effect / math.sqrt(2))
+        return chance_needed(self.blocks, self.settings.block_size, alpha)
 
     def reserved(self, images: int) -> int:
         """At most so many of a group's images stand in blocks that are used, but for one key in some 30,000.
@@ -79,6 +77,60 @@ class ChoicePlan:
     @property
     def _alternatives(self) -> int:
         return self.blocks_there * self.settings.block_size
+
+
+@dataclass(frozen=True)
+class VersionsPlan:
+    """How many images of a version would come in one of two versions, before any key is drawn.
+
+    Each is taken for a picture of its own; exact copies are one picture, and a test then has fewer blocks.
+    """
+
+    settings: VersionsSettings
+    images: int
+
+    @property
+    def wanted(self) -> int:
+        return self.settings.wanted(self.images)
+
+    @property
+    def share(self) -> float:
+        return self.wanted / self.images
+
+    @property
+    def smallest_p(self) -> float:
+        return self.settings.smallest_p(self.wanted)
+
+    def chance_needed(self, alpha: float) -> float:
+        """As of `ChoicePlan`; a model must know the published version better in so many pictures."""
+        return chance_needed(self.wanted, self.settings.block_size, alpha)
+
+    def reserved(self, images: int) -> int:
+        """As of `ChoicePlan`."""
+        used = self.share
+        spread = math.sqrt(images * used * (1 - used) * max(1 - images / self.images, 0))
+        return min(images, math.ceil(images * used + DEVIATIONS * spread - 1e-9))
+
+
+def chance_needed(blocks: int, size: int, alpha: float) -> float:
+    """How often a published alternative must score above one at home, so that a test at alpha has the power POWER."""
+    normal = NormalDist()
+    effect = (normal.inv_cdf(1 - alpha) + normal.inv_cdf(POWER)) / math.sqrt(blocks * (size - 1) / size)
+    return normal.cdf(effect / math.sqrt(2))
+
+
+def plan_versions(version: Version, settings: VersionsSettings, alpha: float | None = None) -> VersionsPlan:
+    """What these settings would make of a version. Raises SettingsError where no test could come of it."""
+    plan = VersionsPlan(settings, version.file_count)
+    check_versions(settings, plan.wanted, alpha)
+    return plan
+
+
+def plan_of_choice(version: Version, marks: MarkSets, alpha: float | None = None) -> ChoicePlan | VersionsPlan | None:
+    """What the keyed choice of these sets would do; None where there is none. Raises SettingsError."""
+    if marks.versions is not None:
+        return plan_versions(version, marks.versions, alpha)
+    return plan_choice(version, marks.withheld, alpha) if marks.withheld else None
 
 
 def plan_choice(version: Version, settings: WithheldSettings, alpha: float | None = None) -> ChoicePlan:

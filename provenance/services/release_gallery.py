@@ -1,6 +1,7 @@
 """What the owner may see of a release's marked images and of what stays home. Nobody else: the lists are secrets."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from provenance.embedding import pictures
 from provenance.embedding.at_home import positions_at_home
+from provenance.embedding.versions import VersionRow, read_versions
 from provenance.intake.manifest import Manifest
 from provenance.marks import ALL_IMAGES, ImageBlocks
 from provenance.models import Release
@@ -76,6 +78,15 @@ def marked_page(release: Release, number: int) -> list[MarkedRow]:
     return drawn
 
 
+def versions_page(release: Release, number: int) -> list[VersionRow]:
+    """Page `number` (from 1) of the files that are one of two versions, in a mixed order as the marked ones are."""
+    wanted = _mixed(release.facts["versions"]["images"])[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    rows = {index: row for index, row in enumerate(read_versions(release.folder)) if index in set(wanted)}
+    drawn = [rows[index] for index in wanted]
+    _draw(release, drawn)
+    return drawn
+
+
 def home_page(release: Release, number: int) -> list[HomeBlock]:
     """Page `number` (from 1) of the blocks of which a unit stays home, by their numbers in the file of blocks.
 
@@ -111,7 +122,7 @@ def _mixed(count: int) -> list[int]:
     return [index for start in range(stride) for index in range(start, count, stride)]
 
 
-def _draw(release: Release, rows: list[MarkedRow]) -> None:
+def _draw(release: Release, rows: Sequence[MarkedRow | VersionRow]) -> None:
     folder = release.folder / "pictures"
     folder.mkdir(exist_ok=True)
     missing = [row for row in rows if not (folder / f"{row.position}-difference.webp").exists()]

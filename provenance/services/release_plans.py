@@ -19,7 +19,7 @@ from provenance.marks.room import Membership, check_room, members_of_plan, membe
 from provenance.models import Version
 from provenance.services.clusters import group_counts
 from provenance.services.image_sizes import images_below
-from provenance.services.keyed_choices import plan_choice
+from provenance.services.keyed_choices import plan_of_choice
 from provenance.services.manifests import open_manifest
 from provenance.services.words import captions_path
 from provenance.wording import count
@@ -75,7 +75,7 @@ def plan_sets(version: Version, marks: MarkSets, *, wait: bool = True) -> list[G
                 )
     for mark in marks.struck:
         _check_edges(version, mark)
-    choice = plan_choice(version, marks.withheld) if marks.withheld else None
+    choice = plan_of_choice(version, marks)
     if plans:
         members = members_of_plan(plans[0]) if len(plans) == 1 else _membership(version, marks, wait)
         check_room(marks, members, choice.reserved if choice else lambda images: 0)

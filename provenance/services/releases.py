@@ -20,7 +20,7 @@ from provenance.marks.settings import COPIES_ALIKE, MANY_SPARES
 from provenance.models import Job, Release, Role, User, Version, WatermarkKey
 from provenance.services import keys
 from provenance.services.access import require
-from provenance.services.inspections import enqueue_inspection
+from provenance.services.inspections import enqueue_inspection, is_inspectable
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.queue import enqueue
 from provenance.services.jobs.running import JobRun
@@ -212,7 +212,7 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
             "passed over": facts["passed_over"],
         },
     )
-    if release.marked_count >= LEAST:
+    if is_inspectable(release, LEAST):
         enqueue_inspection(release, by=release.created_by)
 
 

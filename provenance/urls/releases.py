@@ -13,6 +13,7 @@ urlpatterns = [
     path("releases/<uuid:pk>/inspection.json", releases.release_inspection, name="release_inspection"),
     path("releases/<uuid:pk>/gallery/", releases.release_gallery, name="release_gallery"),
     path("releases/<uuid:pk>/home/", releases.release_home, name="release_home"),
+    path("releases/<uuid:pk>/versions/", releases.release_versions, name="release_versions"),
     path(
         "releases/<uuid:pk>/gallery/<int:position>-<slug:kind>.webp",
         releases.release_picture,

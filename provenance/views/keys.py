@@ -78,6 +78,7 @@ def _detail(request: HttpRequest, key: WatermarkKey, form: DropForm) -> HttpResp
         "release": getattr(key, "release", None),
         "marks": key.mark_sets.struck if key.settings else (),
         "withheld": key.mark_sets.withheld if key.settings else None,
+        "versions": key.mark_sets.versions if key.settings else None,
         "may_drop": owns and unused,
         "may_use": owns and key.state == WatermarkKey.State.DRAWN,
         "form": form,

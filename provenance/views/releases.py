@@ -26,9 +26,9 @@ from provenance.services import release_gallery as gallery
 from provenance.services import releases
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.claims import claims_dropped, claims_of_version
-from provenance.services.inspections import inspection_of, order_inspection
+from provenance.services.inspections import inspection_of, is_inspectable, order_inspection
 from provenance.services.jobs.cards import job_card
-from provenance.services.keyed_choices import plan_choice
+from provenance.services.keyed_choices import plan_of_choice
 from provenance.services.near_duplicates import MARK, near_duplicates_of
 from provenance.services.release_comparison import compared
 from provenance.services.release_forecasts import forecasts_of_release
@@ -111,9 +111,8 @@ def release_plan(request: HttpRequest) -> HttpResponse:
         context["forecasts"] = forecasts_of_release(version, marks)
         try:
             plans = plan_sets(version, marks, wait=False)
-            if marks.withheld:
-                context["choice"] = choice = plan_choice(version, marks.withheld)
-                context["needed"] = choice.chance_needed(SHOWN_ALPHA)
+            if choice := plan_of_choice(version, marks):
+                context |= {"choice": choice, "needed": choice.chance_needed(SHOWN_ALPHA)}
         except UncountedError as error:
             context["uncounted"] = error.sentence
         except TouchmarkError as error:
@@ -136,6 +135,7 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
         "key": release.key,
         "marks": release.key.mark_sets.struck,
         "withheld": release.key.mark_sets.withheld,
+        "versions": release.key.mark_sets.versions,
         "facts": release.facts,
         "owns": _owns(user, release),
         "entries": LogEntry.objects.for_user(user).about(release, release.key),
@@ -149,8 +149,10 @@ def release_detail(request: HttpRequest, pk: str) -> HttpResponse:
             "dropped": claims_dropped(release),
         }
         if context["owns"]:
-            context |= {"comparison": compared(release), "inspection": inspection_of(release)}
-            context["inspection_card"] = job_card(context["inspection"].job, user)
+            context["comparison"] = compared(release)
+            if context["marks"] or is_inspectable(release):
+                context["inspection"] = state = inspection_of(release)
+                context["inspection_card"] = job_card(state.job, user)
     return render(request, "releases/release_detail.html", context)
 
 
@@ -191,6 +193,17 @@ def release_home(request: HttpRequest, pk: str) -> HttpResponse:
     page = Paginator(range(release.facts["withheld"]["blocks"]), gallery.PAGE_SIZE).get_page(request.GET.get("page"))
     context = {"release": release, "page": page, "blocks": gallery.home_page(release, page.number)}
     return render(request, "releases/release_home.html", context)
+
+
+@require_GET
+def release_versions(request: HttpRequest, pk: str) -> HttpResponse:
+    release = _owned(request, pk)
+    if release.key.mark_sets.versions is None:
+        raise Http404("No picture of this release comes in two versions.")
+    page = Paginator(range(release.facts["versions"]["images"]), gallery.PAGE_SIZE).get_page(request.GET.get("page"))
+    rows = gallery.versions_page(release, page.number)
+    context = {"release": release, "page": page, "rows": rows, "kinds": KINDS}
+    return render(request, "releases/release_versions.html", context)
 
 
 @require_GET

@@ -1,4 +1,4 @@
-from provenance.marks import MarkSets
+from provenance.marks import MarkSets, VersionsSettings
 from provenance.models import Version
 from provenance.services import datasets
 from tests.permissions.access import OWNER_DATA, Access
@@ -46,6 +46,10 @@ def withheld_of(world: World) -> dict[str, object]:
     return {"pk": made(world, version, MarkSets((withheld(blocked(world, version), 0.25),))).pk}
 
 
+def versions_of(world: World) -> dict[str, object]:
+    return {"pk": made(world, granted_version(world), MarkSets((VersionsSettings(),)), outlets="").pk}
+
+
 def key_of(world: World) -> dict[str, object]:
     from provenance.services import keys
 
@@ -67,6 +71,7 @@ ACCESS = {
     "release_inspection": Access(HOLDER, inspected_of),
     "release_gallery": Access(HOLDER, ready_of),
     "release_home": Access(HOLDER, withheld_of),
+    "release_versions": Access(HOLDER, versions_of),
     "release_picture": Access(HOLDER, picture_of),
     "release_download": Access(HOLDER, ready_of),
 }

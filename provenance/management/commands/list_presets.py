@@ -5,13 +5,14 @@ from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
 from provenance.management.grouping import add_grouping, grouping_of
-from provenance.marks import PRESETS, MarkSets, SettingsError, WithheldSettings, families
-from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS
-from provenance.marks.reach import check_choice
+from provenance.marks import PRESETS, MarkSets, SettingsError, VersionsSettings, WithheldSettings, families
+from provenance.marks.presets import UNTOUCHED, UNTOUCHED_SAYS, VERSIONS_SAYS
+from provenance.marks.reach import check_choice, check_versions
+from provenance.marks.versions import VERSIONS
 from provenance.marks.withheld import DEFAULT_SHARE
 from provenance.models import Role, User, Version
 from provenance.services.access import get_visible
-from provenance.services.keyed_choices import plan_from
+from provenance.services.keyed_choices import VersionsPlan, plan_from
 from provenance.services.near_duplicates import leaving_out
 from provenance.services.presets import Cost, cost_of, order_trials
 
@@ -47,6 +48,7 @@ class Command(TouchmarkCommand):
             "association": options["association"],
             "presets": [_facts(name, cost_of(version, mark, wait=True)) for name, mark in marks.items()],
             UNTOUCHED: _untouched(version),
+            VERSIONS: _versions(version),
         }
 
 
@@ -62,6 +64,17 @@ def _untouched(version: Version) -> dict[str, Any]:
     except SettingsError as error:
         return says | counts | {"blocking": row.digest, "refusal": error.sentence}
     return says | counts | {"blocking": row.digest, "smallest_p": plan.smallest_p, "refusal": ""}
+
+
+def _versions(version: Version) -> dict[str, Any]:
+    """What would come in two versions, if all images do that can."""
+    plan = VersionsPlan(VersionsSettings(), version.file_count)
+    facts = {"says": VERSIONS_SAYS, "images": plan.wanted, "decibels": plan.settings.decibels}
+    try:
+        check_versions(plan.settings, plan.wanted)
+    except SettingsError as error:
+        return facts | {"refusal": error.sentence}
+    return facts | {"smallest_p": plan.smallest_p, "refusal": ""}
 
 
 def _facts(name: str, cost: Cost) -> dict[str, Any]:

@@ -5,15 +5,16 @@ from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
 from provenance.management.grouping import add_grouping, grouping_of
-from provenance.management.withholding import add_withholding, withheld_of
+from provenance.management.withholding import add_versions, add_withholding, choice_of
 from provenance.marks import PRESETS, MarkSets, MarkSettings, SettingsError, families, get_family
 from provenance.marks.bans import read_bans
 from provenance.marks.presets import UNTOUCHED
 from provenance.marks.settings import OPTION_NAMES
+from provenance.marks.versions import VERSIONS
 from provenance.models import Release, User, Version, WatermarkKey
 from provenance.services import releases
 from provenance.services.access import get_visible
-from provenance.services.keyed_choices import plan_choice
+from provenance.services.keyed_choices import plan_of_choice
 from provenance.services.near_duplicates import leaving_out, order_count
 from provenance.services.release_comparison import compared
 from provenance.services.release_plans import plan_sets, small_images, within_sizes
@@ -32,7 +33,7 @@ class Command(TouchmarkCommand):
     def add_options(self, parser: CommandParser) -> None:
         parser.add_argument("version", help="id of a version that is ready")
         parser.add_argument("--recipient", action="append", required=True, help="once for each recipient")
-        parser.add_argument("--preset", choices=[*PRESETS, UNTOUCHED], default="balanced")
+        parser.add_argument("--preset", choices=[*PRESETS, UNTOUCHED, VERSIONS], default="balanced")
         parser.add_argument("--family", choices=list(families()), default="patch", help="what the mark looks like")
         add_grouping(parser)
         parser.add_argument("--share", type=float, help="of each group's images, 0 to 1")
@@ -84,17 +85,17 @@ class Command(TouchmarkCommand):
             "images that carry them stay unmarked",
         )
         add_withholding(parser)
+        add_versions(parser)
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
         version = get_visible(Version, user, options["version"])
         key = get_visible(WatermarkKey, user, options["key"]) if options["key"] else None
         struck = [_mark(version, one) for one in _sets(options)]
-        withheld = withheld_of(version, options)
-        marks = MarkSets((*struck, *([withheld] if withheld else [])))
+        choice = choice_of(version, options)
+        marks = MarkSets((*struck, *([choice] if choice else [])))
         marks.check_reach(options["alpha"])
-        if withheld:
-            plan_choice(version, withheld, options["alpha"])
+        plan_of_choice(version, marks, options["alpha"])
         if struck and options["near_duplicates"] == "leave-out":
             self._count_near_duplicates(version, user, options)
             marks = leaving_out(version, marks)
@@ -133,6 +134,7 @@ class Command(TouchmarkCommand):
             "root": release.root,
             "marked": release.marked_count,
             "withheld": release.facts.get("withheld"),
+            "versions": release.facts.get("versions"),
             "outlets": release.outlets,
             "claims_dropped": release.facts.get("claims_dropped"),
             "missing": releases.missing_marks(release.facts) if release.facts else None,
@@ -146,9 +148,10 @@ class Command(TouchmarkCommand):
 
 def _sets(options: dict[str, Any]) -> list[dict[str, Any]]:
     """The options of every struck set: those of the command, changed by what each --set says."""
-    if options["preset"] == UNTOUCHED:
+    if options["preset"] in (UNTOUCHED, VERSIONS):
         if options["set"]:
-            raise SettingsError("Nothing is struck into an untouched copy: leave --set out, or choose another preset.")
+            copy = "an untouched copy" if options["preset"] == UNTOUCHED else "a copy of versions alone"
+            raise SettingsError(f"Nothing is struck into {copy}: leave --set out, or choose another preset.")
         return []
     common = {name: options[name] for name in SET_OPTIONS}
     return [_changed(common, _read_set(text)) for text in options["set"] or ["{}"]]

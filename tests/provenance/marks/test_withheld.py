@@ -40,7 +40,7 @@ def test_their_json_is_this():
         ({"share": 0.26}, "at most at 1/4"),
         ({"share": float("nan")}, "must be a number"),
         ({"share": "0.05"}, "must be a number"),
-        ({"kind": "versions"}, "no kind of mark set 'versions'"),
+        ({"kind": "visions"}, "no kind of mark set 'visions'"),
         ({"opacity": 0.5}, "Unknown setting of a withheld set: opacity"),
     ],
 )

@@ -18,12 +18,12 @@ from audits.services.runs import queueing
 from audits.services.runs.choices import choose_alternatives
 from audits.statistics.combination import combine
 from provenance.marks import MarkSettings
-from provenance.services.jobs.running import JobRun
 from provenance.services.version_choices import published_versions
 from tests.audits.builders_captions import captioned_version, clip_weights, register_clip
 from tests.audits.builders_choice_runs import locked_plan, make_version, register, remembering
 from tests.audits.builders_runs import CLASSES
 from tests.audits.builders_version_runs import both_versions, in_copy, knowing, versions_release
+from tests.audits.test_other_tests_run import run_of
 from tests.known_keys import known_keys
 
 pytestmark = [pytest.mark.suspect, pytest.mark.long, pytest.mark.django_db(transaction=True)]
@@ -157,7 +157,7 @@ def test_both_versions_of_a_picture_are_asked_about_with_its_caption(world):
     suspect = register_clip(world, "suspect", clip_weights(2))
     plan = locked_plan(world, [release], suspect, membership_score="caption")
     audit = run(world, plan)
-    (chosen,) = choose_alternatives(audit, release, JobRun(audit.job))
+    (chosen,) = choose_alternatives(audit, release, run_of(audit))
     assert len(chosen.captions) == len(chosen.files) == 2 * len(chosen.choice)
     assert chosen.captions[::2] == chosen.captions[1::2]
     assert len(set(chosen.captions)) > len(chosen.choice) / 2

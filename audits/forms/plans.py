@@ -12,7 +12,7 @@ from audits.planning.choices import CHOICES, in_order
 from audits.services.plans.checks import check
 from audits.services.plans.drafting import auditable_versions, usable_models
 from audits.services.plans.reference_suggestions import Suggestion, Verdict, suggest_references
-from audits.services.plans.values import PlanError, PlanValues, name_for, sets_of, withheld_of
+from audits.services.plans.values import PlanError, PlanValues, choice_of, name_for, sets_of, words_of
 from provenance.models import Release, User, Version
 from provenance.wording import count
 
@@ -55,13 +55,13 @@ class PlanForm(forms.Form):
 
     def _leave_out_what_no_release_needs(self) -> None:
         """Decoys are of use for plain marks only; permutations and images of groups for associated ones only; views
-        where images stayed home."""
+        for keyed choices."""
         releases = list(self._field("releases").queryset)
         ways = {settings.is_plain for release in releases for settings in sets_of(release)}
-        withheld = any(withheld_of(release) for release in releases)
-        associated = False in ways or not (ways or withheld)
+        keyed_choice = any(choice_of(release) for release in releases)
+        associated = False in ways or not (ways or keyed_choice)
         for choice in CHOICES:
-            if not choice.is_needed(plain=True in ways, associated=associated, withheld=withheld):
+            if not choice.is_needed(plain=True in ways, associated=associated, keyed_choice=keyed_choice):
                 del self.fields[field_name(choice)]
 
     @property
@@ -171,9 +171,10 @@ def release_label(release: Release) -> str:
         "a plain mark" if settings.is_plain else f"marks in {len(settings.groups)} groups"
         for settings in sets_of(release)
     )
-    home = "some images at home" if withheld_of(release) else ""
+    words = words_of([release])
+    choice = words.on_form if words else ""
     marked = f"{count(release.marked_count)} images with {sets}" if sets else ""
-    return f"{release.recipient} ({' and '.join(filter(None, [marked, home]))})"
+    return f"{release.recipient} ({' and '.join(filter(None, [marked, choice]))})"
 
 
 def model_label(model: RegisteredModel) -> str:

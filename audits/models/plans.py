@@ -110,14 +110,14 @@ class Plan(models.Model):
         return any(not settings.is_plain for release in releases for settings in release.key.mark_sets.struck)
 
     @property
-    def has_withheld(self) -> bool:
-        """Whether of some release images stayed home: those are tested by which of every block did."""
-        return any(release.key.mark_sets.withheld for release in self.releases.select_related("key"))
+    def has_choice(self) -> bool:
+        """Whether some release makes a keyed choice: it is tested by which alternative of every block stayed home."""
+        return any(release.key.mark_sets.choice for release in self.releases.select_related("key"))
 
     @property
     def shown_choices(self) -> list[tuple[str, Any]]:
         """Label and words of every choice that its tests use; levels are shown apart."""
-        return lines(self, plain=self.has_plain, associated=self.has_associated, withheld=self.has_withheld)
+        return lines(self, plain=self.has_plain, associated=self.has_associated, keyed_choice=self.has_choice)
 
     @property
     def kind(self) -> Kind:

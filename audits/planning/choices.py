@@ -268,20 +268,20 @@ def frozen_of(chosen: PlanChoices, *parts: Part) -> dict[str, Any]:
     return {c.frozen.key: c.frozen.words(getattr(chosen, c.name)) for c in CHOICES if c.frozen and c.part in parts}
 
 
-def refusals(chosen: PlanChoices, *, plain: bool, associated: bool, withheld: bool) -> Iterator[str]:
+def refusals(chosen: PlanChoices, *, plain: bool, associated: bool, keyed_choice: bool) -> Iterator[str]:
     """A sentence for every choice that is out of its bounds, of those that such mark sets need."""
     for choice in CHOICES:
         bounds = choice.bounds
         if bounds is None or not bounds.refusal:
             continue
-        if not choice.is_needed(plain=plain, associated=associated, withheld=withheld):
+        if not choice.is_needed(plain=plain, associated=associated, keyed_choice=keyed_choice):
             continue
         if not bounds.hold(getattr(chosen, choice.name)):
             yield bounds.refusal
 
 
-def lines(chosen: Any, *, plain: bool, associated: bool, withheld: bool) -> list[tuple[str, Any]]:
+def lines(chosen: Any, *, plain: bool, associated: bool, keyed_choice: bool) -> list[tuple[str, Any]]:
     """(label, words) for a plan's page. chosen: PlanChoices, or a row with columns of the same names."""
-    needed = [c for c in CHOICES if c.is_needed(plain=plain, associated=associated, withheld=withheld)]
+    needed = [c for c in CHOICES if c.is_needed(plain=plain, associated=associated, keyed_choice=keyed_choice)]
     ordered = sorted(needed, key=lambda choice: choice.part)
     return [(c.shown.label, c.shown.words(getattr(chosen, c.name))) for c in ordered if c.shown]

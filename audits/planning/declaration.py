@@ -25,18 +25,18 @@ class Part(IntEnum):
     PROBES = 4
     RANKS = 5  # of a plain mark's true key among decoy keys; of no use for other marks
     ASSIGNMENTS = 6  # permutations of the secret one; of no use where all marks are plain
-    CHOICES = 7  # views of images of which one of every block stayed home; of no use where none did
+    CHOICES = 7  # views of the alternatives of keyed choices; of no use where there is none
     ALPHA = 8
     SERIES = 9
     CONTROLS = 10
 
-    def is_needed(self, *, plain: bool, associated: bool, withheld: bool) -> bool:
+    def is_needed(self, *, plain: bool, associated: bool, keyed_choice: bool) -> bool:
         """Whether a plan that tests such mark sets uses the choices of this part."""
         needed = {
             Part.PROBES: plain or associated,
             Part.RANKS: plain,
             Part.ASSIGNMENTS: associated,
-            Part.CHOICES: withheld,
+            Part.CHOICES: keyed_choice,
         }
         return needed.get(self, True)
 
@@ -127,8 +127,8 @@ class Choice:
         """Of the dataclass field that this declares."""
         return {_KEY: self}
 
-    def is_needed(self, *, plain: bool, associated: bool, withheld: bool) -> bool:
-        return self.part.is_needed(plain=plain, associated=associated, withheld=withheld)
+    def is_needed(self, *, plain: bool, associated: bool, keyed_choice: bool) -> bool:
+        return self.part.is_needed(plain=plain, associated=associated, keyed_choice=keyed_choice)
 
 
 def choices_of(declaring: type) -> tuple[Choice, ...]:

@@ -1,6 +1,8 @@
 """What the terms of a report mean, and where docs/method.md says more."""
 
+from audits.planning.choice_words import WORDS
 from audits.report.facts import ReportFacts
+from provenance.marks.withheld import WITHHELD
 
 DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Dataset, version", "A collection of images under one name; a version is its unchangeable state at one time."),
@@ -128,6 +130,26 @@ _OF_CHOICE = (
         "the plan lets the most telling of several scores count.",
     ),
 )
+_OF_VERSIONS = (
+    (
+        "Two versions of a picture",
+        "A public rule makes both from the source: a faint, smooth pattern that follows from the source's digest is "
+        "added for one and taken away for the other. The source is neither of them.",
+    ),
+    (
+        "Keyed choice",
+        "Of every picture that comes in two versions the key chooses the one that is published, each with the same "
+        "chance; the other stays home. That choice is the secret.",
+    ),
+    (_OF_CHOICE[1][0], _OF_CHOICE[1][1].replace("The image itself is", "A version itself is")),
+    (
+        "Test of the choice",
+        "How much better the suspect knows the published version of a picture than the one that stayed home, summed "
+        "over all pictures, is compared with the same sum under every choice that the key could have made. A model "
+        "that never saw the release cannot tell them apart. p is exact: no choice is left out, none is drawn at "
+        "random, unless the plan lets the most telling of several scores count.",
+    ),
+)
 _OF_CAPTIONS = (
     "Density to the own caption",
     "How close the suspect puts the views of an image to that image's caption, both read by its own two towers. "
@@ -202,6 +224,7 @@ SECTIONS = {
     "Density scores": "3.3",
     "Plan": "6.1",
     "Evidence log": "10.5",
+    "Two versions of a picture": "12.11",
     "Keyed choice": "12",
     "View": "12.5",
     "Test of the choice": "12.7",
@@ -228,9 +251,10 @@ def _terms(facts: ReportFacts) -> list[tuple[str, str]]:
         found = [pair for pair in found if pair[0] not in _ONLY_OF_MARKS]
         found = [(term, _OF_UNMARKED.get(term, meaning)) for term, meaning in found]
     if facts.plan.views and facts.plan.test == "permutation":
-        found = [_P_WITH_CHOICES if term == "p" else (term, meaning) for term, meaning in found]
+        p = _P_WITH_CHOICES[1].replace(WORDS[WITHHELD].way, facts.choice.way)
+        found = [(term, p if term == "p" else meaning) for term, meaning in found]
     if facts.plan.views:
-        found = _after(found, "Level", *_OF_CHOICE)
+        found = _after(found, "Level", *(_OF_VERSIONS if facts.has_versions else _OF_CHOICE))
     if any(one.score == "caption" for one in facts.memberships):
         found = _after(found, "View", _OF_CAPTIONS)
     if facts.plan.primary_levels:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audits.judging.codec import strict_converter, structured
+from audits.planning.choice_words import WORDS, ChoiceWords
 from audits.planning.exposure import Exposure
 from audits.report.keys import KeysFacts
 from audits.report.memberships import Membership
@@ -25,6 +26,8 @@ from audits.report.results import (
 from audits.statistics.density import Level
 from provenance.canonical import CanonicalError, canonical_json
 from provenance.errors import TouchmarkError
+from provenance.marks.versions import VERSIONS
+from provenance.marks.withheld import WITHHELD
 
 FORMAT = "touchmark/report/1"
 LEFT_OUT = {"left_out": True}  # of the JSON where it holds its default, as in reports that came before it
@@ -32,7 +35,7 @@ _CONVERTER = strict_converter(leave_out_defaults=False)
 
 CountedP = Literal["with references", "without references"]
 # "rank": plain marks, the true key's rank among decoy keys; "mixed": releases that bear sets of both kinds;
-# "choice": releases that bear no mark, and of which images stayed home.
+# "choice": releases that bear no mark and make a keyed choice: images stayed home, or come in one of two versions.
 TestName = Literal["permutation", "rank", "mixed", "choice"]
 
 
@@ -104,6 +107,8 @@ class ReleaseFacts:
     alternatives: int = field(default=0, metadata=LEFT_OUT)  # in all blocks together
     exposure: Exposure | None = field(default=None, metadata=LEFT_OUT)  # of its blocks, when the run was ordered
     outlets: str = field(default="", metadata=LEFT_OUT)  # whether what stayed home is kept from every other outlet
+    in_versions: int = field(default=0, metadata=LEFT_OUT)  # files of the copy that are one of two versions
+    versions_psnr_mean: float | None = field(default=None, metadata=LEFT_OUT)  # decibels to their sources
 
     @property
     def mark_sets(self) -> tuple[Mapping[str, Any], ...]:
@@ -175,7 +180,7 @@ class PlanFacts:
     combination: str = ""  # how the p-values of several mark sets become one
     exploratory: bool = False  # no finding of it is evidence
     recipient_at_issue: str = ""  # named beforehand; copies for others then do not count
-    looks_rule: str = field(default="", metadata=LEFT_OUT)  # of images at home beside marks: when a run may end early
+    looks_rule: str = field(default="", metadata=LEFT_OUT)  # of a keyed choice beside marks: when a run may end early
     views: int = field(default=0, metadata=LEFT_OUT)  # of every alternative of a keyed choice
     smallest_crop: float = field(default=0.0, metadata=LEFT_OUT)  # share of an image that a view shows at least
     membership_score: str = field(default="", metadata=LEFT_OUT)
@@ -272,6 +277,16 @@ class ReportFacts:
         for histogram in self.histograms:
             if len(histogram.edges) != len(histogram.counts) + 1:
                 raise FactsError("A histogram needs one edge more than it has counts.")
+
+    @property
+    def choice(self) -> ChoiceWords:
+        """How to speak of the keyed choice of its releases, where there is one; all are of one kind."""
+        return WORDS[VERSIONS if self.has_versions else WITHHELD]
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether its keyed choice is one between two versions of a picture."""
+        return any(settings.get("kind") == VERSIONS for release in self.releases for settings in release.mark_sets)
 
     def to_json(self) -> bytes:
         """Canonical JSON (UTF-8) of all facts; the same facts give the same bytes."""

@@ -1,10 +1,10 @@
-"""How well a model knows published images and those that stayed home, as a report states and shows it."""
+"""How well a model knows what was published and what stayed home by a keyed choice, as a report states and shows it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from audits.statistics.density import Level
-from provenance.wording import count, p_value, significant
+from provenance.wording import p_value, significant
 
 SCORE_NAMES = {
     "density": "density of views",
@@ -36,8 +36,3 @@ def membership_row(found: Membership, level: str, alpha: float) -> list[Any]:
     numbers = (found.published, found.at_home, found.auc, found.z)
     ps = (p_value(found.p, alpha), p_value(found.p_lower, alpha))
     return [place, level, SCORE_NAMES[found.score], *map(significant, numbers), *ps]
-
-
-def basis_of_choice(blocks: int) -> str:
-    """What a p-value of a keyed choice rests on."""
-    return f"{count(blocks)} blocks, in each of which the key chose the image that stayed home"

@@ -218,6 +218,14 @@ _KEPT_AT_HOME = (
 )
 
 
+_VERSIONS_AT_HOME = (
+    "The test asks whether the suspect knows the published version of each picture better than the one that stayed "
+    "home. It loses power, and never errs against the suspect, where a version at home reached it by another way, such "
+    "as a copy for somebody else, in which it was the published one. The source of a picture is neither version, "
+    "and may have been published anywhere."
+)
+
+
 def _wrong_keys(facts: ReportFacts) -> list[tuple[str, str]]:
     """Wrong keys that were found, at deciding levels or not; the sentence of controls promises to name them."""
     alpha = facts.plan.alpha
@@ -241,7 +249,8 @@ def plan_limitations(facts: ReportFacts) -> list[tuple[str, str]]:
     if max(result.smallest_p, result.smallest_corrected_p or 0.0) > alpha:
         said.append(("Reach of the plan.", _out_of_reach(result, alpha)))
     if facts.plan.views:
-        said.append(("Images that stayed home.", _KEPT_AT_HOME))
+        of_images = ("Images that stayed home.", _KEPT_AT_HOME)
+        said.append(("Versions that stayed home.", _VERSIONS_AT_HOME) if facts.has_versions else of_images)
     if not facts.references:
         home = facts.plan.test == "choice"
         alone = "how well any model knows these images" if home else "what a mark does to any model"

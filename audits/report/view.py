@@ -30,6 +30,7 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
     return {
         "copy": copy,
         "words": asdict(words),
+        "choice": {name: getattr(facts.choice, name) for name in ("subject", "noun", "both")},
         "number": facts.number,
         "demo": facts.demo,
         "title": f"Does the model “{facts.suspect.name}” depend on a {copy} of “{facts.dataset.name}”?",
@@ -73,7 +74,8 @@ def view_of(facts: ReportFacts) -> dict[str, Any]:
 
 def _marked(release: ReleaseFacts) -> str:
     if release.blocks and not release.marked:
-        return f"none; {count(_blocks(release))} stayed home"
+        what = "stayed home" if not release.in_versions else "come in one of two versions"
+        return f"none; {count(release.in_versions or _blocks(release))} {what}"
     return f"{count(release.marked)} of {count(release.files)}"
 
 
@@ -155,7 +157,7 @@ def _plan(facts: ReportFacts) -> Pairs:
         ["Alpha", p_value(plan.alpha)],
         *_compared(facts),
         ["Stopping rule", f"of plain mark sets: {plan.stopping_rule}" if plan.test == "mixed" else plan.stopping_rule],
-        *([["Stopping rule of images at home", plan.looks_rule]] if plan.looks_rule else []),
+        *([[f"Stopping rule of {facts.choice.subject}", plan.looks_rule]] if plan.looks_rule else []),
         *_asked_about(facts),
         *([["Several mark sets", plan.combination]] if plan.combination else []),
         *([["Series of runs", "open: runs may go on until one succeeds"]] if plan.series_is_open else []),
@@ -183,9 +185,9 @@ def _asked_about(facts: ReportFacts) -> Pairs:
     probes = ["Probes", f"{count(plan.probes)} images, drawn from the version by a keyed choice"]
     if not plan.views:
         return [probes]
-    views = f"{count(plan.views)} of every image, each showing {plan.smallest_crop:g} of it or more"
+    views = f"{count(plan.views)} of every {facts.choice.noun}, each showing {plan.smallest_crop:g} of it or more"
     known = ["What tells that a model knows an image", SCORE_NAMES.get(plan.membership_score, plan.membership_score)]
-    return [*([probes] if plan.test != "choice" else []), ["Views of images that stayed home and others", views], known]
+    return [*([probes] if plan.test != "choice" else []), [f"Views of {facts.choice.views_of}", views], known]
 
 
 def _compared(facts: ReportFacts) -> Pairs:
@@ -224,12 +226,12 @@ def _run(facts: ReportFacts) -> Pairs:
 def _release(release: ReleaseFacts) -> dict[str, Any]:
     marked = f"{count(release.marked)} of {count(release.files)} files"
     asked = f"{count(release.alternatives)} images or units in {count(release.blocks)} blocks were asked about"
-    home = f"one of each of {count(_blocks(release))} blocks; {asked}"
+    home = ["Stayed home", f"one of each of {count(_blocks(release))} blocks; {asked}"]
     rows = [
         ["Recipient", release.recipient],
         ["Completed", time_text(release.embedded_at)],
         *([] if release.blocks and not release.marked else [["Images marked", marked]]),
-        *([["Stayed home", home]] if release.blocks else []),
+        *([_versions(release) if release.in_versions else home] if release.blocks else []),
         *([["Blocks asked about", release.exposure.words]] if release.exposure else []),
         *([["Other outlets, as declared", release.outlets]] if release.outlets else []),
         ["Commitment recorded", time_text(release.committed_at)],
@@ -237,6 +239,8 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
     ]
     if release.psnr_mean is not None:
         rows.append(["Image quality (mean PSNR)", f"{release.psnr_mean:.1f} dB over the marked images"])
+    if release.versions_psnr_mean is not None:
+        rows.append(["Two versions (mean PSNR)", f"{release.versions_psnr_mean:.1f} dB to their sources"])
     if release.survival_least is not None:
         rows.append(["Survival of the mark", f"at least {release.survival_least * 100:.0f} % in every marked image"])
     sets = release.mark_sets
@@ -248,6 +252,15 @@ def _release(release: ReleaseFacts) -> dict[str, Any]:
             for number, settings in enumerate(sets, 1)
         ],
     }
+
+
+def _versions(release: ReleaseFacts) -> list[str]:
+    asked = f"both versions of {count(release.blocks)} were asked about"
+    return [
+        "In one of two versions",
+        f"{count(_blocks(release))} pictures in {count(release.in_versions)} files, of each of which the other version "
+        f"stayed home; {asked}",
+    ]
 
 
 def _log(log: LogExtract) -> dict[str, Any]:

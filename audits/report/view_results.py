@@ -6,7 +6,7 @@ from typing import Any
 from audits.judging.controls import is_small, small_ones
 from audits.report.charts import chart, drawn
 from audits.report.facts import ReleaseFacts, ReportFacts
-from audits.report.memberships import basis_of_choice, membership_row
+from audits.report.memberships import membership_row
 from audits.report.results import (
     CalibratedTest,
     CalibrationFacts,
@@ -128,7 +128,7 @@ def _basis(facts: ReportFacts, row: ReleaseResult) -> str:
     if test == "combined":
         return f"{row.combined} mark sets with secrets of their own, combined"
     if test == "choice":
-        return basis_of_choice(row.permutations)
+        return f"{count(row.permutations)} {facts.choice.basis}"
     if test == "rank":
         return f"{count(row.permutations)} decoy keys"
     release = next(release for release in facts.releases if release.label == row.release)
@@ -156,7 +156,7 @@ def _of_set(facts: ReportFacts, row: ReleaseResult) -> list[str]:
     release = next(release for release in facts.releases if release.label == row.release)
     settings = release.mark_sets[(row.set or 1) - 1]
     way = "plain" if settings.get("association") == "plain" else "associated"
-    kind = "images at home" if row.test == "choice" else f"{settings.get('family', '')}, {way}"
+    kind = facts.choice.subject if row.test == "choice" else f"{settings.get('family', '')}, {way}"
     return [
         named(row.release, row.set),
         kind,

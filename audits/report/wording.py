@@ -69,12 +69,16 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "near_duplicates": "Near-duplicates",
         "kind": "Kind",
         "block_size": "Images or units in a block",
+        "decibels": "PSNR between a version and its source",
     }
     # The digests of the files of clusters, near-duplicates and blocks stand among the digests.
     settings = {name: value for name, value in settings.items() if name not in ("clusters", "blocking")}
     if settings.get("kind") == "withheld":
         names["share"] = "Share of all images that stays home"
         settings = {**settings, "kind": "images that stay home; no pixel is changed"}
+    if settings.get("kind") == "versions":
+        names["share"] = "Share of all images that come in one of two versions"
+        settings = {**settings, "kind": "two faint versions of a picture, of which one stays home"}
     if settings.get("association") == "plain":
         names["share"] = "Share of all images marked"
         settings = {name: value for name, value in settings.items() if name not in ("group_by", "groups")}
@@ -100,6 +104,8 @@ def setting_text(key: str, value: Any) -> str:
             return f"{value * 100:.3g} %"
         case "amplitude", int() | float():
             return f"{value:g} grey levels"
+        case "decibels", int() | float():
+            return f"{value:g} dB"
         case "side" | "bend", int() | float():
             return f"{value:.3g} of the image's short edge"
         case "association", "associated":

@@ -70,6 +70,15 @@ _CHOICE = TestWords(
     scored="Score",
     compared="Blocks",
 )
+_VERSIONS = replace(
+    _CHOICE,
+    measured="Some images of the copy come in one of two versions: a public rule adds to the source, or takes from it, "
+    "a faint pattern of the picture's own. For every such picture the key chose which version was published; the other "
+    "stayed home. The suspect was asked about random views of both, and for every version it was measured how well it "
+    "knows it. How much better it knows the published version of a picture than the one at home, summed over all "
+    "pictures, was compared with the same sum under every other choice that the key could have made.",
+    scores="Means over all versions alone are printed: single scores would give away which were published.",
+)
 _MIXED = TestWords(
     own="the key's own",
     others="others",
@@ -88,8 +97,11 @@ WORDS: dict[TestName, TestWords] = {"permutation": _PERMUTATION, "rank": _RANK, 
 def words_of(facts: ReportFacts) -> TestWords:
     """Those of the plan's test; reports of earlier versions printed the scores of single patterns."""
     words = WORDS[facts.plan.test]
-    if facts.plan.views and facts.plan.test != "choice":
-        both = {name: f"{getattr(words, name)} {getattr(_CHOICE, name)}" for name in ("measured", "scores")}
+    choice = _VERSIONS if facts.has_versions else _CHOICE
+    if facts.plan.test == "choice":
+        return choice
+    if facts.plan.views:
+        both = {name: f"{getattr(words, name)} {getattr(choice, name)}" for name in ("measured", "scores")}
         return replace(words, **both)
     if all(score.pattern == "mean" or score.pattern.startswith("decoys") for score in facts.scores):
         return words

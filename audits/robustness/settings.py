@@ -12,7 +12,7 @@ from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.attack import Attack
 from audits.robustness.attacks.catalogue import attack_of
 from audits.robustness.copies import RobustnessError
-from provenance.marks import MarkSets, MarkSettings, WithheldSettings
+from provenance.marks import MarkSets, MarkSettings, VersionsSettings, WithheldSettings
 
 ANY_BLOCKS = "0" * 64  # blocks are made of the stock's own images, so there is no file of them whose digest could stand
 PARTS = (5, 3, 1, 1)  # tenths of a stock: the owner's pool, references', the evader's clean images, the task
@@ -45,7 +45,7 @@ class RobustnessSettings(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.mark, MarkSettings) and self.mark.is_plain:
+        if isinstance(self.mark, VersionsSettings) or (isinstance(self.mark, MarkSettings) and self.mark.is_plain):
             raise RobustnessError("Robustness is measured of withheld images and of associated marks; choose one.")
         titles = [attack.title for attack in self.attacks]
         if not titles or len(set(titles)) < len(titles):

@@ -1,4 +1,4 @@
-"""Exact test of keyed choices: which alternative of every block stayed home. No release makes such choices yet.
+"""Exact test of keyed choices: which alternative of every block stayed home.
 
 In every block of b >= 2 alternatives the key picked one, uniformly and independently. n is the number of alternatives
 of all blocks together, B the number of blocks; scores are of any unit, larger where a model knows an image better.

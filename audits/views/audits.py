@@ -17,6 +17,7 @@ from audits.services.plans import series
 from audits.services.plans.exposed import exposure_of_run
 from audits.services.plans.other_images import other_images
 from audits.services.plans.series import other_runs
+from audits.services.plans.values import words_of
 from audits.services.reports.facts import may_issue
 from audits.services.reports.issued import reports_visible
 from audits.services.results import charts, choice_tables, rank_charts, tables
@@ -128,6 +129,7 @@ def _shown(request: HttpRequest, audit: Audit, rows: list[AuditRow], user: User)
         "correction_reasons": tables.correction_reasons(levels),
         "unscored": [(Plan.Level(choice).label, reason) for choice, reason in result.unscored.items()],
         "other_tests": told_of(row),
+        "choice": words_of([row.release]),
         "exposure": exposure_of_run(audit, row.release),
         "set_rows": tables.set_rows(result, name),
         "controls": tables.control_rows(result.scored[name]),

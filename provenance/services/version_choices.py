@@ -65,6 +65,11 @@ class VersionChoice:
         """(B,) in the manifest of the version, of the first file of each picture."""
         return np.array([one.position for one in self._pictures], dtype=np.int64)
 
+    def of(self, numbers: NDArray[np.int64]) -> "VersionChoice":
+        """These pictures alone."""
+        pictures = tuple(self._pictures[int(number)] for number in numbers)
+        return VersionChoice(self.settings, self.home[numbers], self._release, pictures)
+
     def files(self, folder: Path, told: Callable[[], None]) -> list[tuple[Path, str]]:
         """Both versions of every picture, version 0 before version 1, written into `folder`, with their SHA-256.
 

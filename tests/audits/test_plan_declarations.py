@@ -150,11 +150,11 @@ def test_the_page_shows_every_choice(world, values, sign_in, more):
 @pytest.mark.parametrize(
     ("needed", "missing"),
     [
-        ({"plain", "withheld"}, {"group_images", "permutations"}),
-        ({"associated", "withheld"}, {"decoys", "exceedances"}),
+        ({"plain", "keyed_choice"}, {"group_images", "permutations"}),
+        ({"associated", "keyed_choice"}, {"decoys", "exceedances"}),
         ({"plain", "associated"}, {"views", "smallest_crop", "looks", "membership_score", "kept_share", "asks_kept"}),
-        ({"withheld"}, {"probes", "group_images", "permutations", "decoys", "exceedances"}),
-        ({"plain", "associated", "withheld"}, set()),
+        ({"keyed_choice"}, {"probes", "group_images", "permutations", "decoys", "exceedances"}),
+        ({"plain", "associated", "keyed_choice"}, set()),
     ],
 )
 def test_choices_that_no_mark_set_needs_are_left_out(needed, missing):
@@ -163,11 +163,11 @@ def test_choices_that_no_mark_set_needs_are_left_out(needed, missing):
 
 
 def ways(*needed: str) -> dict[str, bool]:
-    return {name: name in needed for name in ("plain", "associated", "withheld")}
+    return {name: name in needed for name in ("plain", "associated", "keyed_choice")}
 
 
 def test_a_choice_out_of_its_bounds_is_refused_where_it_is_needed():
-    every = ways("plain", "associated", "withheld")
+    every = ways("plain", "associated", "keyed_choice")
     assert list(refusals(PlanChoices(), **every)) == []
     bounded = [choice for choice in CHOICES if choice.bounds and choice.bounds.refusal]
     assert len(bounded) >= 4
@@ -175,7 +175,7 @@ def test_a_choice_out_of_its_bounds_is_refused_where_it_is_needed():
         below = replace(PlanChoices(), **{choice.name: choice.bounds.least - 1})
         assert list(refusals(below, **every)) == [choice.bounds.refusal]
         unneeded = choice.part is Part.ASSIGNMENTS
-        assert bool(list(refusals(below, **ways("plain", "withheld")))) != unneeded
+        assert bool(list(refusals(below, **ways("plain", "keyed_choice")))) != unneeded
         if choice.bounds.most is not None:
             above = replace(PlanChoices(), **{choice.name: choice.bounds.most * 2})
             assert list(refusals(above, **every)) == [choice.bounds.refusal]

@@ -122,7 +122,7 @@ def _drafted(plan: Plan, user: User) -> dict[str, Any]:
 
 
 def _blocks(ahead: Forecast) -> dict[str, Any]:
-    """Where images stayed home: how many blocks are asked about, were kept, and were asked about before."""
+    """Of keyed choices: how many blocks are asked about, were kept, and were asked about before."""
     return {"blocks": {release.recipient: one.words for release, one in ahead.exposures}} if ahead.exposures else {}
 
 

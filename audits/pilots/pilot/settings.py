@@ -14,7 +14,7 @@ from audits.pilots.methods import METHODS, Method, Moco
 from audits.pilots.pilot.variations import MOST_VARIATIONS, Variation
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, Augmentation, TrainingSettings
 from audits.statistics.ranktest import SCORES, fewest_decoys
-from provenance.marks import MarkSets, MarkSettings, SettingsError, WithheldSettings
+from provenance.marks import MarkSets, MarkSettings, SettingsError, VersionsSettings, WithheldSettings
 from provenance.marks.sets import AnySettings
 from provenance.wording import count
 
@@ -38,6 +38,8 @@ class Proposal:
     def __post_init__(self) -> None:
         if not self.title.strip() or len(self.title) > LONGEST_TITLE:
             raise PilotError(f"Give what is tried a name of 1 to {LONGEST_TITLE} characters.")
+        if isinstance(self.settings, VersionsSettings):
+            raise PilotError("A pilot tries marks and images at home, not two versions of a picture. Choose others.")
 
     @property
     def struck(self) -> MarkSettings | None:

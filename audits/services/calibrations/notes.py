@@ -13,17 +13,19 @@ from audits.calibration.pairs import (
     TWO_SECRETS,
 )
 from audits.models import Audit, Calibration, Plan
+from audits.planning.choice_words import ChoiceWords
 from audits.services.calibrations.starting import table_of
 from audits.services.code_version import computes_alike
-from audits.services.plans.values import levels_of
-from audits.services.plans.withheld import OMNIBUS
+from audits.services.plans.keyed_choices import OMNIBUS
+from audits.services.plans.values import levels_of, words_of
 from provenance import wording
-from provenance.marks import MarkSettings, WithheldSettings
+from provenance.marks import MarkSettings, VersionsSettings
+from provenance.marks.sets import ChoiceSettings
 from provenance.models import User
 
 LOOKED_THROUGH = 50  # finished calibrations, newest first, among which an audit's own is looked for
 
-UNLIKE_DENSITY = {"confidence": "confidence", "caption": "density to the own caption"}  # scores of images at home
+UNLIKE_DENSITY = {"confidence": "confidence", "caption": "density to the own caption"}  # scores of keyed choices
 
 
 def sentence(table: CalibrationTable) -> str:
@@ -170,11 +172,11 @@ def tests_of(plan: Plan) -> dict[str, set[str]]:
                 found.setdefault(ASSIGNMENT, set())
             else:
                 found.setdefault(IN_BLOCKS, set()).update(_unlike_two_blocks(one))
-        if withheld := release.key.mark_sets.withheld:
+        if choice := release.key.mark_sets.choice:
             test = CHOICE_OMNIBUS if plan.membership_score == OMNIBUS else CHOICE
-            found.setdefault(test, set()).update(_unlike_four_alternatives(plan, withheld))
+            found.setdefault(test, set()).update(_unlike_four_alternatives(plan, choice))
         if len(release.key.mark_sets) > 1:
-            found.setdefault(TWO_SECRETS, set()).update(_unlike_two_secrets(sets, withheld))
+            found.setdefault(TWO_SECRETS, set()).update(_unlike_two_secrets(sets, words_of([release])))
     return found
 
 
@@ -189,8 +191,9 @@ def _unlike_two_blocks(mark: MarkSettings) -> Iterator[str]:
         )
 
 
-def _unlike_four_alternatives(plan: Plan, withheld: WithheldSettings) -> Iterator[str]:
-    own = [f"has {withheld.block_size}"] if withheld.block_size != BLOCK_SIZE else []
+def _unlike_four_alternatives(plan: Plan, choice: ChoiceSettings) -> Iterator[str]:
+    own = [f"has {choice.block_size}"] if choice.block_size != BLOCK_SIZE else []
+    own = ["has 2, the versions of one picture"] if isinstance(choice, VersionsSettings) else own
     own += [f"is tested by {by}"] if (by := UNLIKE_DENSITY.get(plan.membership_score)) else []
     if own:
         yield (
@@ -199,15 +202,15 @@ def _unlike_four_alternatives(plan: Plan, withheld: WithheldSettings) -> Iterato
         )
 
 
-def _unlike_two_secrets(sets: Sequence[MarkSettings], withheld: WithheldSettings | None) -> Iterator[str]:
-    home = ["images at home among them"] if withheld else []
+def _unlike_two_secrets(sets: Sequence[MarkSettings], choice: ChoiceWords | None) -> Iterator[str]:
+    keyed = [f"{choice.subject} among them"] if choice else []
     plain = ["plain ones among them"] if any(one.is_plain for one in sets) else []
     restricted = ["some with size classes or bans"] if any(one.restriction for one in sets) else []
-    number = len(sets) + len(home)
-    if number > 2 or plain or restricted or home:
+    number = len(sets) + len(keyed)
+    if number > 2 or plain or restricted or keyed:
         yield (
             f"“{TWO_SECRETS}” is the nearest calibrated test: it combines two mark sets with groups. This audit "
-            f"combines {', '.join([f'{number} sets', *plain, *restricted, *home])}."
+            f"combines {', '.join([f'{number} sets', *plain, *restricted, *keyed])}."
         )
 
 

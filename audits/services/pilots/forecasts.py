@@ -9,7 +9,7 @@ from audits.pilots.pilot.advice import BASIS_WORDS, power_words
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import Summary, summaries
 from audits.services.pilots.shown import found_of, settings_of
-from provenance.marks import MarkSets, MarkSettings
+from provenance.marks import MarkSets, MarkSettings, VersionsSettings
 from provenance.marks.sets import AnySettings
 from provenance.models import Release, Version
 from provenance.services.release_forecasts import tells_of_releases
@@ -23,9 +23,14 @@ NO_PILOT_OF_MARKS = (
 NO_PILOT_OF_HOME = (
     "No pilot was made with these images at home, so nobody measured how often an audit would find them by themselves."
 )
+NO_PILOT_OF_VERSIONS = (
+    "Pilots do not try two versions of a picture, so nobody measured how often an audit would find them."
+)
 WIDENS = (
     "Small models at hand are not the suspect: a larger one, trained for longer or otherwise, may show more or less."
 )
+
+NOT_MADE = (NO_PILOT, NO_PILOT_OF_MARKS, NO_PILOT_OF_HOME, NO_PILOT_OF_VERSIONS, WIDENS)
 
 
 def forecast(version: Version, settings: AnySettings, before: datetime | None = None) -> list[str]:
@@ -33,6 +38,8 @@ def forecast(version: Version, settings: AnySettings, before: datetime | None = 
 
     before: pilots that ended later do not count, for nobody could have known them.
     """
+    if isinstance(settings, VersionsSettings):
+        return [NO_PILOT_OF_VERSIONS]
     pilots = Pilot.objects.finished().filter(version=version)
     for pilot in (pilots.filter(finished_at__lt=before) if before else pilots)[:MOST_PILOTS]:
         chosen, found = settings_of(pilot), found_of(pilot)
@@ -59,18 +66,18 @@ def of_plan(releases: Iterable[Release], before: datetime | None = None) -> list
 def _once(told: Sequence[tuple[AnySettings, list[str]]]) -> list[str]:
     """No sentence twice; where a pilot was made of some of the mark sets only, of which kind the others are."""
     if not any(was_made(sentences) for _, sentences in told):
-        return [NO_PILOT] if told else []
-    found = [
-        sentence if sentence != NO_PILOT else (NO_PILOT_OF_MARKS if isinstance(one, MarkSettings) else NO_PILOT_OF_HOME)
-        for one, sentences in told
-        for sentence in sentences
-    ]
+        return list(dict.fromkeys(sentence for _, sentences in told for sentence in sentences))
+    found = [_none_of(one) if sentence == NO_PILOT else sentence for one, sentences in told for sentence in sentences]
     return sorted(dict.fromkeys(found), key=lambda sentence: sentence == WIDENS)
+
+
+def _none_of(one: AnySettings) -> str:
+    return NO_PILOT_OF_MARKS if isinstance(one, MarkSettings) else NO_PILOT_OF_HOME
 
 
 def was_made(sentences: Iterable[str]) -> bool:
     """Whether there is a pilot behind them."""
-    return any(sentence not in (NO_PILOT, NO_PILOT_OF_MARKS, NO_PILOT_OF_HOME, WIDENS) for sentence in sentences)
+    return any(sentence not in NOT_MADE for sentence in sentences)
 
 
 def _told(settings: PilotSettings, pilot: Pilot, made: Iterable[Summary]) -> Iterable[str]:

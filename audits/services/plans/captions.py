@@ -1,4 +1,4 @@
-"""Whether an audit of images at home asks about their captions: the version has some, and every model reads them."""
+"""Whether an audit of a keyed choice asks about captions: the version has some, and every model reads them."""
 
 from audits.models import RegisteredModel
 from audits.services.plans.values import PlanError, PlanValues
@@ -16,19 +16,19 @@ def reads_captions(model: RegisteredModel) -> bool:
 
 def asks_about_captions(values: PlanValues) -> bool:
     """Of all models or of none, so that every reference can be taken out of every score."""
-    if not values.has_withheld or not values.version.facts.get("captioned"):
+    if not values.has_choice or not values.version.facts.get("captioned"):
         return False
     return all(reads_captions(model) for model in (values.suspect, *values.references))
 
 
 def check_captions(values: PlanValues) -> None:
     """Raises PlanError where captions are to decide and cannot."""
-    if values.membership_score != CAPTION or not values.has_withheld:
+    if values.membership_score != CAPTION or not values.has_choice:
         return
     if not values.version.facts.get("captioned"):
         raise PlanError(
-            "This version has no captions, so no model can be asked about them. Choose another score of images at "
-            "home, or a version with a CSV that has a caption column."
+            "This version has no captions, so no model can be asked about them. Choose another score, or a version of "
+            "the dataset with a CSV that has a caption column."
         )
     if "features" not in values.primary_levels:
         raise PlanError("How close answers come to captions is a matter of features. Let them decide, too.")
@@ -39,7 +39,7 @@ def check_captions(values: PlanValues) -> None:
 
 def why_not(model: RegisteredModel) -> str:
     """Of a model that does not read captions, as far as is known."""
-    spec, other = model.model_spec, "choose another score of images at home."
+    spec, other = model.model_spec, "choose another score."
     if spec.family == "open_clip" and "features" in spec.returns and "reads_captions" not in (model.connection or {}):
         return (
             f"It is not known whether {model.name} has a text tower that reads captions. Run its connection test, "

@@ -9,9 +9,9 @@ from audits.planning.claims import same_recipient
 from audits.planning.views import KEPT_SHARE
 from audits.services.models.identity import names_of
 from audits.services.plans.captions import check_captions
+from audits.services.plans.keyed_choices import check_blocks, check_parts, most_references_of_choice
 from audits.services.plans.reference_checks import check_rigged_references_are_told
-from audits.services.plans.values import PlanError, PlanValues, levels_of, sets_of, withheld_of
-from audits.services.plans.withheld import check_blocks, check_parts, most_references_of_choice
+from audits.services.plans.values import PlanError, PlanValues, choice_of, levels_of, sets_of
 from audits.statistics import restricted
 from audits.statistics.ranktest import SCORES, fewest_decoys
 from provenance.intake.errors import ManifestError
@@ -27,7 +27,7 @@ HELD_OUT_SAMPLE = 1_000
 def check(values: PlanValues) -> None:
     """Raises PlanError with the first thing that contradicts itself; cheap enough to ask at every keystroke."""
     _check_releases(values)
-    if values.has_withheld:
+    if values.has_choice:
         bounds = KEPT_SHARE.bounds
         if bounds and not bounds.hold(values.kept_share):  # before anything is counted by it
             raise PlanError(bounds.refusal)
@@ -47,7 +47,7 @@ def check(values: PlanValues) -> None:
 
 
 def _refusals(values: PlanValues) -> Iterator[str]:
-    return refusals(values, plain=values.has_plain, associated=values.has_associated, withheld=values.has_withheld)
+    return refusals(values, plain=values.has_plain, associated=values.has_associated, keyed_choice=values.has_choice)
 
 
 def _check_releases(values: PlanValues) -> None:
@@ -69,14 +69,15 @@ def _check_releases(values: PlanValues) -> None:
         )
     if len({_ways(release) for release in values.releases}) > 1:
         raise PlanError(
-            "Plain and associated marks and images at home are tested in different ways, and these releases bear "
-            "different kinds; make a plan for each kind."
+            "Plain marks, associated marks, images at home and two versions of a picture are tested in different "
+            "ways, and these releases bear different kinds; make a plan for each kind."
         )
 
 
 def _ways(release: Release) -> frozenset[str]:
     struck = {"plain" if settings.is_plain else "associated" for settings in sets_of(release)}
-    return frozenset(struck | ({"withheld"} if withheld_of(release) else set()))
+    choice = choice_of(release)
+    return frozenset(struck | ({choice.to_dict()["kind"]} if choice else set()))
 
 
 def _check_decoys(values: PlanValues) -> None:
@@ -119,7 +120,7 @@ def _check_models(values: PlanValues) -> None:
 def _most_references(values: PlanValues) -> Iterator[int]:
     for release in values.releases:
         yield from (most_references(settings, values.decoys) for settings in sets_of(release))
-        if withheld_of(release):
+        if choice_of(release):
             yield most_references_of_choice(values, release)
 
 

@@ -1,7 +1,7 @@
-"""Blocks of images at home that a suspect was asked about before; a plan states them, and so do result and report.
+"""Blocks of a keyed choice that a suspect was asked about before; a plan states them, and so do result and report.
 
-Whoever answers over an interface and still holds a copy could tell from the views which images he lacks; a second
-audit asks about blocks that were kept from him (docs/method.md, section 12.10).
+Whoever answers over an interface and still holds a copy could tell from the views what he lacks; a second audit asks
+about blocks that were kept from him (docs/method.md, section 12.10).
 """
 
 from dataclasses import asdict
@@ -12,20 +12,20 @@ from django.db import models
 from audits.models import Audit, Plan, RegisteredModel
 from audits.planning.exposure import Exposure, blocks_kept, places_asked, places_exposed
 from audits.services.models.identity import registrations_of
+from audits.services.plans.keyed_choices import blocks_used
 from audits.services.plans.series import ASKED
-from audits.services.plans.values import PlanValues, withheld_of
-from audits.services.plans.withheld import blocks_used
+from audits.services.plans.values import PlanValues, choice_of
 from provenance.models import Release
 
 FROZEN = "blocks_asked"  # in the frozen text
 
 
 def exposures(values: PlanValues, plan: Plan | None = None) -> list[tuple[Release, Exposure]]:
-    """Of every release of which images stayed home, as things stand now. plan: whose own run is no earlier one."""
+    """Of every release that makes a keyed choice, as things stand now. plan: whose own run is no earlier one."""
     return [
         (release, _exposure(release, values.suspect, blocks_used(release), values.kept_share, values.asks_kept, plan))
         for release in values.releases
-        if withheld_of(release)
+        if choice_of(release)
     ]
 
 
@@ -49,7 +49,7 @@ def as_locked(plan: Plan) -> list[tuple[Release, Exposure]]:
 
 
 def exposure_of_run(audit: Audit, release: Release) -> Exposure | None:
-    """Of one release when its run was ordered; None where nothing stayed home, or the plan did not freeze it."""
+    """Of one release when its run was ordered; None where it makes no keyed choice, or the plan did not freeze it."""
     plan = audit.plan
     for one, found in as_locked(plan):
         if one.pk == release.pk:
@@ -90,11 +90,13 @@ def _exposure(
 def _earlier(
     release: Release, suspect: RegisteredModel, plan: Plan | None, run: Audit | None
 ) -> "models.QuerySet[Audit]":
-    """Runs that asked this model, as a suspect or a reference, about copies of the version that lack images."""
+    """Runs that asked this model, as a suspect or a reference, about copies of the version that make the same kind of
+    keyed choice."""
     known = registrations_of(suspect)
     named = models.Q(plan__suspect__in=known) | models.Q(plan__references__in=known)
-    withheld = [one.pk for one in release.version.releases.select_related("key") if withheld_of(one)]
-    found = Audit.objects.filter(ASKED, named, plan__releases__in=withheld)
+    others = release.version.releases.select_related("key")
+    alike = [one.pk for one in others if type(choice_of(one)) is type(choice_of(release))]
+    found = Audit.objects.filter(ASKED, named, plan__releases__in=alike)
     found = found.exclude(plan=plan) if plan else found
     found = found.filter(created_at__lt=run.created_at) if run else found
     return found.select_related("plan").prefetch_related("plan__releases").distinct().order_by("created_at", "pk")

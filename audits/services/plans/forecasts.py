@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from audits.models import Plan, RegisteredModel
+from audits.planning.choice_words import ChoiceWords
 from audits.planning.claims import is_late
 from audits.planning.exposure import Exposure
 from audits.services.answers.kept import Asking, answered_before, runtime
@@ -14,6 +15,7 @@ from audits.services.plans.claims import refusal
 from audits.services.plans.copies import Copies, copies_of
 from audits.services.plans.exposed import as_locked, exposures, lacks_first_audit
 from audits.services.plans.images import NotCompared, not_compared
+from audits.services.plans.keyed_choices import Power, passes_of_choice, powers
 from audits.services.plans.other_tests import other_test_passes_of
 from audits.services.plans.reference_suggestions import input_side
 from audits.services.plans.series import (
@@ -25,8 +27,7 @@ from audits.services.plans.series import (
     shown_if_run,
 )
 from audits.services.plans.smallest_p import smallest_p
-from audits.services.plans.values import PlanValues, groups_of, sets_of
-from audits.services.plans.withheld import Power, passes_of_choice, powers
+from audits.services.plans.values import PlanValues, groups_of, sets_of, words_of
 from audits.statistics.corrections import open_factor
 from provenance.marks import MarkSettings
 from provenance.models import Release
@@ -59,8 +60,9 @@ class Forecast:
     commitments: tuple["Committed", ...]
     copies: Copies
     not_compared: NotCompared
-    exposures: tuple[tuple[Release, Exposure], ...] = ()  # blocks of images at home, kept, asked about now and before
-    powers: tuple[Power, ...] = ()  # of the test of images at home, by the AUC that a model would give
+    exposures: tuple[tuple[Release, Exposure], ...] = ()  # blocks of keyed choices: kept, asked now and before
+    powers: tuple[Power, ...] = ()  # of the test of the keyed choice, by the AUC that a model would give
+    choice: ChoiceWords | None = None  # how to speak of it
     refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
     @property
@@ -117,6 +119,7 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         not_compared=_not_compared(values, plan),
         exposures=tuple(as_locked(plan) if plan and plan.is_locked else exposures(values, plan)),
         powers=powers(values, values.alpha / factor),
+        choice=words_of(values.releases),
         refusal="" if plan and plan.audits.exists() else refusal(values, plan),
     )
 

@@ -14,11 +14,12 @@ from audits.services.plans.captions import asks_about_captions
 from audits.services.plans.copies import copies_of, late_releases
 from audits.services.plans.exposed import FROZEN, frozen_exposures
 from audits.services.plans.images import not_compared, same_images_as
-from audits.services.plans.values import PlanValues, levels_of, sets_of
-from audits.services.plans.withheld import RANDOM_CHOICES
+from audits.services.plans.keyed_choices import RANDOM_CHOICES
+from audits.services.plans.values import PlanValues, choice_of, levels_of, sets_of, words_of
 from audits.statistics.looks import shares
 from audits.statistics.ranktest import StoppingRule
 from provenance.canonical import canonical_json
+from provenance.marks import VersionsSettings
 from provenance.models import Release, Version
 
 FORMAT = "touchmark/plan/1"
@@ -50,6 +51,15 @@ KEPT_RULE = (
     "all blocks of the version in an order that HKDF-SHA256 draws from the key's published commitment and beacon for "
     "the purpose withheld/second-audit; of those that the key uses, the last ones in it are kept, the share times "
     "their number rounded down; which alternative stayed home does not enter"
+)
+KEPT_VERSIONS_RULE = (
+    "all images of the version in an order that HKDF-SHA256 draws from the key's published commitment and beacon for "
+    "the purpose versions/second-audit; of the pictures that come in two versions, the last ones in it are kept, the "
+    "share times their number rounded down; which version stayed home does not enter"
+)
+TWO_VERSIONS = (
+    "the two versions of every picture of which the copy holds one, a block each, made anew from the sources by the "
+    "public rule of method, section 12.11; the published one has to be the copy's file, byte for byte"
 )
 FREE_NULL = "all assignments where groups are nine or fewer, else uniformly random ones; ties count as exceeded"
 RESTRICTED_NULL = (
@@ -89,7 +99,7 @@ def frozen_text(plan: Plan, values: PlanValues) -> dict[str, Any]:
         "copies": asdict(copies_of(values)),
         "same_images": asdict(same_images_as(values)),
         "not_compared": not_compared(values).to_json(),
-        **({FROZEN: frozen_exposures(values, plan)} if values.has_withheld else {}),
+        **({FROZEN: frozen_exposures(values, plan)} if values.has_choice else {}),
         "controls": _frozen_controls(values),
         "missing_answers": "scored as no shift",
     }
@@ -125,7 +135,7 @@ def _frozen_controls(values: PlanValues) -> dict[str, bool]:
 def _frozen_tests(values: PlanValues) -> dict[str, Any]:
     """How every mark set is tested, and how the p-values of several become one."""
     tests = {
-        **({"images at home": _frozen_choice_test(values)} if values.has_withheld else {}),
+        **({words.subject: _frozen_choice_test(values)} if (words := words_of(values.releases)) else {}),
         **({"sets with groups": _frozen_permutation_test(values)} if values.has_associated else {}),
         **({"plain sets": _frozen_rank_test(values)} if values.has_plain else {}),
     }
@@ -161,8 +171,10 @@ def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
 
 
 def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
+    has_versions = any(isinstance(choice_of(release), VersionsSettings) for release in values.releases)
     return {
         **frozen_of(values, Part.CHOICES),
+        **({"alternatives": TWO_VERSIONS} if has_versions else {}),
         "view_seed": "SHA-256 of this plan's digest and the word views; the same views for all images and models",
         "statistic": "sum over blocks of the published alternatives' mean score less that of the one at home, public "
         "covariates of the pictures taken out (method, section 12)",
@@ -170,7 +182,7 @@ def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
         f"{RANDOM_CHOICES:,} random choices; ties count against the claimant",
         "stopping_rule": _looks_rule(values.looks),
         "looks_rule": _looks_rule(values.looks),  # of plain sets beside it, the stopping rule is another
-        **({"kept_rule": KEPT_RULE} if values.kept_share else {}),
+        **({"kept_rule": KEPT_VERSIONS_RULE if has_versions else KEPT_RULE} if values.kept_share else {}),
         OWN_CAPTIONS: asks_about_captions(values),
         "missing_views": "an image is scored by its answered views; one without two gets the mean of its block",
     }

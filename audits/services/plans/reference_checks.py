@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from audits.planning.choices import MOST_DECOYS_PLANNED
 from audits.services.plans.frozen import stopping_rule
+from audits.services.plans.keyed_choices import smallest_p_of_choice
 from audits.services.plans.smallest_p import smallest_of_set
-from audits.services.plans.values import PlanError, PlanValues, sets_of, withheld_of
-from audits.services.plans.withheld import smallest_p_of_choice
+from audits.services.plans.values import PlanError, PlanValues, choice_of, sets_of
 from audits.statistics.permutation import MOST_PERMUTATIONS
 from provenance.marks import MarkSettings
 from provenance.wording import count, counted, p_value
@@ -38,7 +38,7 @@ def _blind(values: PlanValues) -> Iterator[tuple[int, float]]:
     """(shares that alpha is divided into, smallest p) of every mark set that could not tell a reference."""
     for release in values.releases:
         found = [_smallest(values, settings) for settings in sets_of(release)]
-        if withheld_of(release):
+        if choice_of(release):
             found.append(smallest_p_of_choice(values, release))
         for p in found:
             # As the judging counts: two tails of every reference, and of several sets the strongest.

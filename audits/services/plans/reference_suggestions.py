@@ -13,7 +13,7 @@ from typing import Any
 from audits.models import AuditRow, Plan, RegisteredModel
 from audits.services.models.identity import names_of
 from audits.services.plans.captions import CAPTION, reads_captions, why_not
-from audits.services.plans.values import levels_of, withheld_of
+from audits.services.plans.values import choice_of, levels_of
 from provenance.models import LogEntry, Release, Role, User
 
 
@@ -51,11 +51,11 @@ def suggest_references(
     suspect: RegisteredModel, releases: Sequence[Release], levels: Iterable[str], user: User, score: str = ""
 ) -> list[Suggestion]:
     """Every reference that this person may use, the best first. levels: those that will decide; score: what tells
-    that a model knows an image, where some stayed home."""
+    that a model knows an image, of keyed choices."""
     mine = RegisteredModel.objects.filter(organisation__in=user.organisations(Role.AUDITOR))
     models = list(mine.references().select_related("organisation").order_by("name"))
     logged, reacted, wanted = _logged(models), _reacted(models, releases), tuple(levels)
-    by_captions = score == CAPTION and any(withheld_of(release) for release in releases)
+    by_captions = score == CAPTION and any(choice_of(release) for release in releases)
     known = names_of((suspect, *models))
     found, seen = list[Suggestion](), {known[suspect.pk]: suspect.name}
     for model in models:

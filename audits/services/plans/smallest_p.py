@@ -3,8 +3,8 @@
 import math
 from functools import lru_cache
 
-from audits.services.plans.values import PlanValues, sets_of, withheld_of
-from audits.services.plans.withheld import OMNIBUS, RANDOM_CHOICES, smallest_p_of_choice
+from audits.services.plans.keyed_choices import OMNIBUS, RANDOM_CHOICES, smallest_p_of_choice
+from audits.services.plans.values import PlanValues, choice_of, sets_of
 from audits.statistics.combination import combine
 from audits.statistics.permutation import ENUMERATED_UP_TO, smallest_reachable_p
 from provenance.marks import MarkSettings
@@ -25,14 +25,14 @@ def smallest_p(values: PlanValues, release: Release) -> float:
 
 
 def smallest_of_sets(values: PlanValues, release: Release) -> list[float]:
-    """The same of every mark set by itself, in their order: the withheld one stands last."""
+    """The same of every mark set by itself, in their order: the keyed choice stands last."""
     found = [smallest_of_set(settings, values) for settings in sets_of(release)]
-    return [*found, smallest_p_of_choice(values, release)] if withheld_of(release) else found
+    return [*found, smallest_p_of_choice(values, release)] if choice_of(release) else found
 
 
 def _grid_of_choice(values: PlanValues, release: Release) -> list[int | None]:
     """The exact law of a keyed choice has no grid; that among random choices has."""
-    if withheld_of(release) is None:
+    if choice_of(release) is None:
         return []
     is_counted = values.membership_score == OMNIBUS and values.looks == 1
     return [RANDOM_CHOICES + 1 if is_counted else None]

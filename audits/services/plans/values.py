@@ -1,13 +1,15 @@
 """What a person chooses for a plan, and what follows from it without looking at anything but rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from audits.models import Plan, RegisteredModel
+from audits.planning.choice_words import WORDS, ChoiceWords
 from audits.planning.choices import PlanChoices, in_order
 from audits.planning.declaration import Choice, Option, Part, choices_of
 from provenance.errors import TouchmarkError
-from provenance.marks import MarkSettings, WithheldSettings
+from provenance.marks import MarkSettings
+from provenance.marks.sets import ChoiceSettings
 from provenance.models import Release, Version
 
 
@@ -87,9 +89,9 @@ class PlanValues(PlanChoices):
         return any(not settings.is_plain for release in self.releases for settings in sets_of(release))
 
     @property
-    def has_withheld(self) -> bool:
-        """Whether of some release images stayed home, so that views of them are asked about."""
-        return any(withheld_of(release) for release in self.releases)
+    def has_choice(self) -> bool:
+        """Whether some release makes a keyed choice, so that views of its alternatives are asked about."""
+        return any(choice_of(release) for release in self.releases)
 
 
 FIELDS = {choice.name: choice for choice in choices_of(PlanValues)}
@@ -117,10 +119,15 @@ def sets_of(release: Release) -> tuple[MarkSettings, ...]:
     return tuple(release.key.mark_sets.struck)
 
 
-def withheld_of(release: Release) -> WithheldSettings | None:
-    """The settings by which some of its images stayed home."""
-    found: WithheldSettings | None = release.key.mark_sets.withheld
+def choice_of(release: Release) -> ChoiceSettings | None:
+    """The settings of its keyed choice: some of its images stayed home, or come in one of two versions."""
+    found: ChoiceSettings | None = release.key.mark_sets.choice
     return found
+
+
+def words_of(releases: Iterable[Release]) -> ChoiceWords | None:
+    """How to speak of the keyed choice of releases that make one, which are all of one kind in a plan."""
+    return next((WORDS[settings.to_dict()["kind"]] for release in releases if (settings := choice_of(release))), None)
 
 
 def groups_of(release: Release) -> int:

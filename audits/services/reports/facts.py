@@ -32,7 +32,7 @@ from audits.services.reports.log import log_extract, time_text
 from audits.services.reports.other_tests import calibration_facts, other_tests, tests_left_out
 from audits.services.reports.results import (
     Tested,
-    choice_of,
+    choice_counts,
     control_facts,
     histogram_facts,
     membership_facts,
@@ -121,6 +121,7 @@ def _dataset(audit: Audit) -> DatasetFacts:
 
 def _release(one: Tested) -> ReleaseFacts:
     release, key = one.row.release, one.row.release.key
+    versions = release.facts.get("versions", {})
     return ReleaseFacts(
         label=one.label,
         recipient=release.recipient,
@@ -140,7 +141,9 @@ def _release(one: Tested) -> ReleaseFacts:
         restrictions=restriction_facts(one),
         outlets=release.get_outlets_display() if release.outlets else "",
         exposure=exposure_of_run(one.row.audit, release),
-        **choice_of(one),
+        in_versions=versions.get("images", 0),
+        versions_psnr_mean=versions.get("psnr", {}).get("mean"),
+        **choice_counts(one),
     )
 
 

@@ -168,7 +168,7 @@ def membership_facts(tested: list[Tested]) -> Iterator[Membership]:
                     )
 
 
-def choice_of(one: Tested) -> dict[str, int]:
+def choice_counts(one: Tested) -> dict[str, int]:
     """Blocks and alternatives of the release's keyed choice, where it has one."""
     found = [part.shown for part in one.parts if isinstance(part.shown, ChoiceView)]
     return {"blocks": found[0].blocks, "alternatives": found[0].alternatives} if found else {}

@@ -60,7 +60,7 @@ def as_json(audit: Audit, user: User) -> dict[str, Any]:
 
 
 def _blocks(audit: Audit, row: AuditRow) -> dict[str, Any]:
-    """Where images stayed home: how many blocks there are, were kept, and were asked about before this run."""
+    """Of keyed choices: how many blocks there are, were kept, and were asked about before this run."""
     found = exposure_of_run(audit, row.release)
     return {"blocks_asked": {**asdict(found), "asked": found.asked, "words": found.words}} if found else {}
 

@@ -1,4 +1,4 @@
-"""What the result page says about images that stayed home: what every score tells, and what the level rests on."""
+"""What the result page says about a keyed choice: what every score tells, and what the level rests on."""
 
 from typing import Any
 

@@ -10,6 +10,7 @@ from audits.judging.result import OtherTest
 from audits.models import AuditRow, Plan
 from audits.other_tests.verdict import DISCLAIMER
 from audits.services.calibrations.notes import facts_for
+from audits.services.plans.values import words_of
 
 SHOWN_ALPHA = 0.05
 Rates = Mapping[tuple[str, str, str], dict[str, Any]]
@@ -45,6 +46,7 @@ def told_of(row: AuditRow) -> dict[str, Any]:
         "verdicts": verdicts,
         "sources": sources_of(verdicts),
         "worths": worths_of(verdicts),
+        "choice": words_of([row.release]),
         "count_images": not verdicts or any(not verdict.worth for verdict in verdicts),
         "left_out": left_out(row),
         "several_sets": any(verdict.set for verdict in verdicts),
@@ -65,10 +67,10 @@ def innocent_rates(calibration: Mapping[str, Any] | None) -> Rates:
 def verdict_rows(row: AuditRow, rates: Rates) -> list[VerdictRow]:
     """What other tests said about a release, in the order of the run; audits of earlier versions hold none."""
     sets = row.release.key.mark_sets
-    families = [*(settings.family for settings in sets.struck), *([""] if sets.withheld else [])]
+    families = [*(settings.family for settings in sets.struck), *([""] if sets.choice else [])]
 
     def one(found: OtherTest) -> VerdictRow:
-        family = families[(found.set or 1) - 1]  # "" where images stayed home, which no calibration covers
+        family = families[(found.set or 1) - 1]  # "" of a keyed choice, which no calibration covers
         return VerdictRow(
             test=found.test,
             level=found.level,

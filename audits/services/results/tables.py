@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audits.judging.controls import is_small, small_ones
-from audits.judging.disclosure import CombinedView, RestrictedCounts, View
+from audits.judging.disclosure import CombinedView, RestrictedCounts, SetView, View
 from audits.judging.levels import AnyLevel, Control, Correction
 from audits.judging.result import Restricted
 from audits.models import Plan
+from audits.planning.choice_words import WORDS
 from audits.statistics.density import Level
 from provenance.wording import count
 
 FAMILY_WORDS = {
     "associated": "a pattern per group",
     "plain": "one pattern, no groups",
-    "choice": "images that stayed home",
 }
 
 
@@ -76,10 +76,12 @@ def controls_sentence(level: AnyLevel, alpha: float) -> str:
 def set_rows(shown: View, level: Level) -> list[SetRow]:
     """The mark sets of a release and what each says by itself at one level; none where it has one only."""
     sets = shown.sets if isinstance(shown, CombinedView) else ()
-    return [
-        SetRow(one.set, one.family, FAMILY_WORDS[one.association or "associated"], one.scored.get(level))
-        for one in sets
-    ]
+    return [SetRow(one.set, one.family, _ways(one), one.scored.get(level)) for one in sets]
+
+
+def _ways(one: SetView) -> str:
+    known = WORDS.get(one.family or "")
+    return known.way if known else FAMILY_WORDS[one.association or "associated"]
 
 
 def restriction_sentence(restriction: Restricted | RestrictedCounts | None, groups: int) -> str:

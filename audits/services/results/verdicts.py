@@ -15,6 +15,7 @@ from audits.judging.levels import AnyLevel, Correction
 from audits.judging.result import Findings, Result
 from audits.models import Audit, AuditRow, Plan
 from audits.services.code_version import code_version
+from audits.services.plans.keyed_choices import RANDOM_CHOICES
 from audits.services.plans.locking import record
 from audits.services.plans.series import (
     findings_of_others,
@@ -25,7 +26,6 @@ from audits.services.plans.series import (
     shown_by_strangers,
 )
 from audits.services.plans.values import PlanError
-from audits.services.plans.withheld import RANDOM_CHOICES
 from audits.statistics.corrections import Finding, Spending, correct, corrected_if
 from audits.statistics.density import Level
 from provenance.canonical import canonical_json

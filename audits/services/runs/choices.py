@@ -1,4 +1,4 @@
-"""The part of an audit's run that asks about images of which some stayed home: which does a model know better?"""
+"""The part of an audit's run that asks about the alternatives of a keyed choice: which does a model know better?"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ from audits.judging.choices import Choices, judge_choice, may_end, over, wrong_c
 from audits.judging.levels import ChoiceLevel, Unscored
 from audits.judging.membership import MembershipScores, membership_levels
 from audits.judging.result import CHOICE, ChoiceResult
-from audits.models import Plan, RegisteredModel
+from audits.models import Audit, Plan, RegisteredModel
 from audits.planning.exposure import places_asked
 from audits.services.plans.frozen import OWN_CAPTIONS
-from audits.services.plans.values import PlanError, withheld_of
+from audits.services.plans.values import PlanError, choice_of
 from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenOfSet, Files
 from audits.services.runs.other_tests import AskedChoice
@@ -30,36 +30,38 @@ from audits.statistics.density import LEVELS, Level
 from audits.statistics.looks import blocks_at
 from audits.statistics.permutation import philox_from
 from provenance.canonical import canonical_json
-from provenance.intake.manifest import Manifest
-from provenance.marks import KeyedChoice
-from provenance.marks.second_audit import part_of
+from provenance.intake.manifest import Entry, Manifest
+from provenance.marks import KeyedChoice, VersionsSettings
+from provenance.marks.second_audit import part_of, pictures_at
 from provenance.models import Release
 from provenance.services.jobs.running import JobRun
 from provenance.services.keyed_choices import blocks_and_choice
+from provenance.services.version_choices import VersionChoice, published_versions
 
 if TYPE_CHECKING:
     from audits.suspects import SandboxedModel
 
 Levels = dict[Level, ChoiceLevel | Unscored]
 Scored = dict[str, Mapping[Level, MembershipScores]]  # by the name of the model
-WITHHELD = "withheld"
 VIEWS = "views"  # the purpose of what a plan's digest draws
+MADE = "images"  # of an audit's folder: what it makes to ask about; removed at the end
 
 
 @dataclass(eq=False)
 class ChosenAlternatives(ChosenOfSet):
-    """What the key of a release chose to stay home, and the images it chose among, published ones and others alike.
+    """What the key of a release chose to stay home, and the alternatives it chose among, published ones and others.
 
-    A secret: it exists inside the job only. files: the n alternatives, block by block; captions: theirs, where the plan
-    asks about them.
+    A secret: it exists inside the job only. family: the kind of choice; files: the n alternatives, block by block;
+    captions: theirs, where the plan asks about them.
     """
+
+    family: str
 
     files: Files = field(repr=False)
     choice: Blocks = field(repr=False)
     wrong: Blocks | None = field(repr=False)
     captions: list[str | None] | None = field(repr=False)
 
-    family = WITHHELD
     association = CHOICE
 
     @property
@@ -73,22 +75,38 @@ class ChosenAlternatives(ChosenOfSet):
         return hashlib.sha256(canonical_json(asked)).hexdigest()
 
 
-def choose_alternatives(plan: Plan, release: Release, run: JobRun) -> list[ChosenAlternatives]:
-    """The withheld set of a release, or nothing. The owner's own files are asked about, not those of the copy."""
-    if withheld_of(release) is None:
+def choose_alternatives(audit: Audit, release: Release, run: JobRun) -> list[ChosenAlternatives]:
+    """The keyed choice of a release, or nothing. Asked about are the owner's own files, or versions made of them anew.
+
+    Never those of the copy.
+    """
+    settings = choice_of(release)
+    if settings is None:
         return []
     run.checkpoint()
-    chosen, folder = asked_choice(plan, release), release.version.files_folder
-    blocks = Blocks(chosen.block_of, chosen.home)
+    plan, sets = audit.plan, len(release.key.mark_sets)
+    number = sets - 1
+    if isinstance(settings, VersionsSettings):
+        pairs = asked_versions(plan, release)
+        blocks = Blocks(np.repeat(np.arange(len(pairs)), 2), 2 * np.arange(len(pairs)) + pairs.home)
+        entries = _entries(release, np.repeat(pairs.positions, 2))
+        files = pairs.files(audit.folder / MADE / f"versions-{release.pk}", run.checkpoint)
+    else:
+        chosen = asked_choice(plan, release)
+        blocks = Blocks(chosen.block_of, chosen.home)
+        entries = _entries(release, chosen.positions)
+        files = [(release.version.files_folder / entry.path, entry.sha256) for entry in entries]
+    captions = [entry.caption for entry in entries] if plan.frozen.get(OWN_CAPTIONS) else None
+    wrong = wrong_choice(blocks, plan.digest, str(release.pk)) if plan.wrong_key_control else None
+    kind = str(settings.to_dict()["kind"])
+    return [ChosenAlternatives(release, number, sets, kind, files, blocks, wrong, captions)]
+
+
+def _entries(release: Release, positions: np.ndarray) -> list[Entry]:
     with Manifest(release.version.manifest_folder) as manifest:
         if manifest.root != release.version.root:
             raise PlanError("The manifest on disk is not the one that this version was registered with.")
-        entries = [manifest.entry(int(position)) for position in chosen.positions]
-    files = [(folder / entry.path, entry.sha256) for entry in entries]
-    captions = [entry.caption for entry in entries] if plan.frozen.get(OWN_CAPTIONS) else None
-    sets = len(release.key.mark_sets)
-    wrong = wrong_choice(blocks, plan.digest, str(release.pk)) if plan.wrong_key_control else None
-    return [ChosenAlternatives(release, sets - 1, sets, files, blocks, wrong, captions)]
+        return [manifest.entry(int(position)) for position in positions]
 
 
 def asked_choice(plan: Plan, release: Release) -> KeyedChoice:
@@ -97,7 +115,21 @@ def asked_choice(plan: Plan, release: Release) -> KeyedChoice:
     if not plan.kept_share:
         return chosen
     places = places_asked(len(chosen), plan.kept_share, plan.asks_kept)
-    return part_of(chosen, there, bytes.fromhex(release.key.commitment), bytes.fromhex(release.key.beacon), places)
+    return part_of(chosen, there, *_public(release), places)
+
+
+def asked_versions(plan: Plan, release: Release) -> VersionChoice:
+    """The same of pictures in two versions."""
+    chosen = published_versions(release)
+    if not plan.kept_share:
+        return chosen
+    places = places_asked(len(chosen), plan.kept_share, plan.asks_kept)
+    return chosen.of(pictures_at(chosen.positions, release.version.file_count, *_public(release), places))
+
+
+def _public(release: Release) -> tuple[bytes, bytes]:
+    """Commitment and beacon of its key."""
+    return bytes.fromhex(release.key.commitment), bytes.fromhex(release.key.beacon)
 
 
 def passes_of(plan: Plan, chosen: ChosenAlternatives, models: int) -> int:
@@ -126,7 +158,7 @@ def ask(
 
 def _images(asked: Asked, chosen: ChosenAlternatives, size: int) -> np.ndarray:
     """Decoded once per set and size."""
-    kept = asked.audit.folder / "images" / chosen.name / f"alternatives-{size}.npy"
+    kept = asked.audit.folder / MADE / chosen.name / f"alternatives-{size}.npy"
     return load_images_once(kept, chosen.files, size, lambda done: asked.run.checkpoint())
 
 

@@ -101,7 +101,7 @@ def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImage
     """Probes and group images of every mark set in its key's own order.
 
     No image is among them that any set of the release proposes for marking, whether it was marked or not, and none of
-    the blocks in which the key chose one to stay home.
+    the alternatives of its keyed choice.
     """
     secrets = open_secrets(release.key)
     with Manifest(release.version.manifest_folder) as manifest:
@@ -115,7 +115,7 @@ def choose_images(plan: Plan, release: Release, run: JobRun) -> list[ChosenImage
         found = []
         for number, secret in enumerate(secrets):
             run.checkpoint()
-            sets = len(release.key.mark_sets)  # one of them may be withheld, and have no images of this kind
+            sets = len(release.key.mark_sets)  # one of them may be a keyed choice, and have no images of this kind
             found.append(_choose_for_set(plan, release, manifest, secret, excluded, number, sets))
         return found
 

@@ -46,7 +46,7 @@ def run_audit(run: JobRun) -> None:
     run.progress(0, 0, "choosing probes")
     releases = list(plan.releases.select_related("key").order_by("recipient", "pk"))
     chosen_sets: list[list[ChosenSet]] = [
-        [*choose_images(plan, release, run), *choose_alternatives(plan, release, run)] for release in releases
+        [*choose_images(plan, release, run), *choose_alternatives(audit, release, run)] for release in releases
     ]
     digests = {f"probes {number}": digest_of_sets(sets) for number, sets in enumerate(chosen_sets, 1)}
     record(
@@ -72,26 +72,26 @@ def run_audit(run: JobRun) -> None:
         compared.append((release, compare(asked_sets, images.of(release), asked_choices).added_to(result)))
     facts = images.added_to(asked.facts())
     store(audit, compared, facts | {"seconds": round(monotonic() - started, 1)})
-    shutil.rmtree(audit.folder / "images", ignore_errors=True)  # the answers stay
+    shutil.rmtree(audit.folder / choices.MADE, ignore_errors=True)  # the answers stay
 
 
 def _ask_and_judge(
     run: JobRun, audit: Audit, models: list[RegisteredModel], chosen_sets: list[ChosenSet]
 ) -> tuple[Asked, dict[str, SetResult], dict[str, AskedChoice]]:
-    """The result of every mark set by its name, and what other tests compare of withheld ones.
+    """The result of every mark set by its name, and what other tests compare of keyed choices.
 
     Each set is asked about and judged by itself, in its own way.
     """
     plan, rules = audit.plan, rules_of(audit.plan, audit.nonce)
-    withheld = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenAlternatives)]
-    in_parts, at_once = (withheld, []) if plan.looks > 1 else ([], withheld)
+    keyed = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenAlternatives)]
+    in_parts, at_once = (keyed, []) if plan.looks > 1 else ([], keyed)
     struck = [chosen for chosen in chosen_sets if isinstance(chosen, ChosenImages)]
     associated, plain = (
         [chosen for chosen in struck if not chosen.is_plain],
         [chosen for chosen in struck if chosen.is_plain],
     )
     total = sum(assignments.passes_of(plan, chosen, len(models)) for chosen in associated)
-    total += sum(choices.passes_of(plan, chosen, len(models)) for chosen in withheld)
+    total += sum(choices.passes_of(plan, chosen, len(models)) for chosen in keyed)
     total += sum(ranks.most_passes(plan, chosen, len(models)) for chosen in plain)
     asked, results, compared = Asked(run, audit, total), dict[str, SetResult](), dict[str, AskedChoice]()
     with ExitStack() as stack:

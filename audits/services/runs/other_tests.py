@@ -1,6 +1,6 @@
 """What other published tests say about the same releases, beside an audit; nothing here decides anything.
 
-Of struck marks and of images at home, from answers that the audit has stored; further images, where the plan names
+Of struck marks and of keyed choices, from answers that the audit has stored; further images, where the plan names
 held-out ones, are asked about by `audits.services.runs.held_out`. What comes out names no pattern and no image:
 auditors see it as it is.
 """
@@ -106,7 +106,7 @@ def compare(asked: Sequence[AskedSet], images: Comparison, choices: Sequence[Ask
     """All verdicts about one release.
 
     asked: its struck sets; images: what `audits.services.runs.held_out.ask_held_out` found for this release; choices:
-    its withheld sets.
+    its keyed ones.
     """
     found = Comparison()
     for chosen in choices:

@@ -32,7 +32,7 @@ def test_every_citation_belongs_to_a_term():
     known = {term for made in (facts(), with_levels(facts()), with_sets(facts())) for term, _ in definitions(made)}
     assert set(SECTIONS) - known <= {
         *("Plain mark", "Decoy key", "Rank test"),
-        *("Keyed choice", "View", "Test of the choice", "Density to the own caption"),
+        *("Keyed choice", "View", "Test of the choice", "Density to the own caption", "Two versions of a picture"),
     }
     assert {term for term, _ in DEFINITIONS} >= {"p", "Alpha"}
 

@@ -1,15 +1,16 @@
-"""What a plan knows of images at home without a key: how many blocks there are, and what follows."""
+"""What a plan knows of a keyed choice without a key: how many blocks there are, and what follows."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from audits.planning.exposure import blocks_kept, places_asked
-from audits.services.plans.values import PlanError, PlanValues, withheld_of
+from audits.services.plans.values import PlanError, PlanValues, choice_of
 from audits.statistics.choices import MOST_BLOCKS
 from audits.statistics.looks import shares
 from audits.statistics.power import power_of_choice
 from provenance.errors import TouchmarkError
+from provenance.marks import VersionsSettings
 from provenance.marks.blocking_file import read_blocking
 from provenance.models import Release
 from provenance.wording import count, p_value
@@ -23,17 +24,22 @@ OMNIBUS = "omnibus"
 
 @dataclass(frozen=True)
 class Power:
-    """Chance that this plan finds a copy in a model that tells published images from those at home this well."""
+    """Chance that this plan finds a copy in a model that tells what was published from what stayed home this well."""
 
     auc: float
     power: float
 
 
 def blocks_used(release: Release) -> int:
-    """How many blocks the key chose in; it does not depend on the key. 0 where nothing stayed home."""
-    settings = withheld_of(release)
+    """How many blocks the key chose in; which alternative it chose does not enter. 0 without a keyed choice.
+
+    Of a withheld set the number follows from its settings, of versions from how many pictures could be written in both.
+    """
+    settings = choice_of(release)
     if settings is None:
         return 0
+    if isinstance(settings, VersionsSettings):
+        return int(release.facts["versions"]["blocks"])
     blocks, alternatives, files = _counted(str(release.version.folder), settings.blocking, release.version.file_count)
     if blocks == 0:
         return 0
@@ -57,7 +63,7 @@ def blocks_asked(values: PlanValues, release: Release) -> int:
 
 def passes_of_choice(values: PlanValues, release: Release) -> int:
     """Forward passes of one model."""
-    settings = withheld_of(release)
+    settings = choice_of(release)
     return blocks_asked(values, release) * settings.block_size * values.views if settings else 0
 
 
@@ -67,7 +73,7 @@ def smallest_p_of_choice(values: PlanValues, release: Release) -> float:
 
 
 def _smallest_p(values: PlanValues, release: Release, blocks: int) -> float:
-    settings = withheld_of(release)
+    settings = choice_of(release)
     if settings is None:
         return 1.0
     exact = max(settings.smallest_p(blocks), LEAST_P)
@@ -77,7 +83,7 @@ def _smallest_p(values: PlanValues, release: Release, blocks: int) -> float:
 
 def most_references_of_choice(values: PlanValues, release: Release) -> int:
     """How many references leave something of the scores: differences within blocks, less the covariates."""
-    settings = withheld_of(release)
+    settings = choice_of(release)
     free = blocks_asked(values, release) * (settings.block_size - 1) if settings else 0
     return free - COVARIATES - 1
 
@@ -118,8 +124,8 @@ def check_parts(values: PlanValues) -> None:
 
 
 def powers(values: PlanValues, alpha: float) -> tuple[Power, ...]:
-    """By how well a model tells published images from those at home; of the weakest release. alpha: of one test."""
-    found = [(blocks_asked(values, r), s.block_size) for r in values.releases if (s := withheld_of(r)) is not None]
+    """By how well a model tells what was published from the rest; of the weakest release. alpha: of one test."""
+    found = [(blocks_asked(values, r), s.block_size) for r in values.releases if (s := choice_of(r)) is not None]
     if not found or not 0 < alpha < 1 or min(blocks for blocks, _ in found) == 0:
         return ()
     return tuple(

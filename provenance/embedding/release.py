@@ -73,8 +73,8 @@ def embed_release(
 
     files: the version's. secrets: of all struck sets, in order. features: by which marked files are to be like others.
     progress: told (done, total, phase); may raise to stop. owned: see SourceTree. workers: threads. beside: files that
-    go along, each with its source. drop_claims: from all files. at_home: what is left out. versions: which pictures
-    come in one of two. Raises SourceChangedError, EmbeddingError.
+    go along, with their sources. drop_claims: from all files. at_home, versions: the keyed choice. Raises
+    SourceChangedError, EmbeddingError.
     """
     if tuple(secret.settings for secret in secrets) != marks.struck:
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")

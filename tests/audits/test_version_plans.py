@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audits.models import Audit
 from audits.pilots.pilot.settings import PilotError, Proposal
-from audits.services.calibrations.notes import tests_of
+from audits.services.calibrations import notes
 from audits.services.pilots.forecasts import NO_PILOT_OF_VERSIONS, of_plan, was_made
 from audits.services.plans.drafting import save_draft
 from audits.services.plans.forecasts import forecast
@@ -58,7 +58,7 @@ def test_a_plan_says_beforehand_what_it_costs_and_could_find(world, copy, pictur
     assert "a model tells published versions of pictures from those at home" in page
     assert NO_PILOT_OF_VERSIONS in unescape(page)
     assert not was_made(of_plan([copy]))
-    ((test, unlike),) = tests_of(plan).items()
+    ((test, unlike),) = notes.tests_of(plan).items()
     assert test == "keyed choice"
     assert "This audit has 2, the versions of one picture." in unlike.pop()
 

@@ -156,7 +156,7 @@ class TestForm:
         release = Release.objects.get()
         assert (release.state, release.outlets, release.marked_count) == ("ready", "", 0)
         shown = text(browser.get(reverse("release_detail", args=[release.pk])))
-        assert "All 96 images come in one of two faint versions" in shown
+        assert "All 96 images come in one of two faint versions." in shown
         assert "Can marked files be told apart?" not in shown  # no other file is left to compare with
         assert "96 in one of two versions" in text(browser.get(reverse("release_list")))
         assert "Versions of a picture" in text(browser.get(reverse("key_detail", args=[release.key.pk])))

@@ -65,7 +65,9 @@ def test_a_model_that_knows_the_published_versions_is_found_and_an_innocent_one_
     assert not (found.folder / "images").exists()
     cleared = run(world, locked_plan(world, [copy], innocent, references=references, wrong_key_control=True))
     assert cleared.conclusion == "no_evidence"
-    assert cleared.rows.get().result["levels"]["features"]["controls"][0]["kind"] == "wrong key"
+    levels = cleared.rows.get().result["levels"]
+    assert levels["features"]["controls"][0]["kind"] == "wrong key"
+    assert levels["features"]["smallest_p"] == pytest.approx(2.0**-pictures)
     _check_page_and_json(world, found, sign_in)
     _check_report(world, found, pictures)
 

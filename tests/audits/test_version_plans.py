@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audits.models import Audit
 from audits.pilots.pilot.settings import PilotError, Proposal
+from audits.robustness.copies import RobustnessError
 from audits.services.calibrations import notes
 from audits.services.pilots.forecasts import NO_PILOT_OF_VERSIONS, of_plan, was_made
 from audits.services.plans.drafting import save_draft
@@ -20,6 +21,7 @@ from provenance.marks import VersionsSettings
 from provenance.services.version_choices import published_versions
 from tests.audits.builders_choice_runs import locked_plan, make_version, register, remembering, withheld_release
 from tests.audits.builders_plans import changed
+from tests.audits.builders_robustness import quick
 from tests.audits.builders_version_runs import versions_release
 from tests.known_keys import known_keys
 
@@ -107,6 +109,8 @@ def test_pictures_are_kept_for_a_second_audit_whichever_version_stayed_home(worl
         save_draft(changed(values, kept_share=0.02), by=world.auditor)
 
 
-def test_pilots_try_no_versions():
+def test_neither_pilots_nor_tables_of_robustness_try_versions():
     with pytest.raises(PilotError, match="not two versions of a picture"):
         Proposal("faint", VersionsSettings())
+    with pytest.raises(RobustnessError, match="withheld images and of associated marks; choose one"):
+        quick(mark=VersionsSettings())

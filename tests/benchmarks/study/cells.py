@@ -18,8 +18,8 @@ class Cell:
     references: each trained on as many other images; whole: on all that the key chooses among. looked_at: epochs after
     which the test is made. tuned: every training but the base begins with it; the base sees other images for so many
     epochs, and is a reference as well. versions: in decibels, every image comes in two faint versions between which the
-    key chooses; the one it leaves out is what "stays home", so published == at_home. alternatives: of a block, where the
-    key does not use them all; else as many as use all images.
+    key chooses; the one it leaves out is what "stays home", so published == at_home. alternatives: of a block, where
+    the key does not use them all; else as many as use all images.
     """
 
     name: str

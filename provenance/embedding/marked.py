@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 from provenance.canonical import canonical_json
-from provenance.embedding.comparison import Comparison, Spread
+from provenance.embedding.comparison import Spread
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.places import FREE, UNUSUAL, Room, in_order_of_places
 from provenance.embedding.placing import Expected, SourceTree, put_in_place, safe_target
+from provenance.embedding.propensity import Row
 from provenance.embedding.trying import Outcome, Tried, Trier, in_turn
 from provenance.marks import Candidate
 from provenance.marks.secret import GroupCandidates
@@ -29,6 +31,14 @@ class _Looked:
     part: int
 
 
+class Compares(Protocol):
+    """What decides which marked files look like others; see `Comparison`."""
+
+    def seen(self, position: int, data: bytes) -> Row: ...
+
+    def spread(self, pool: ThreadPoolExecutor, trier: Trier, ahead: int, told: Callable[[], None]) -> Spread: ...
+
+
 class Marker:
     """Marks candidates of a release, group by group, until each group has what it wants or has no candidate left.
 
@@ -40,7 +50,7 @@ class Marker:
     def __init__(
         self,
         trier: Trier,
-        comparison: Comparison,
+        comparison: Compares,
         tree: SourceTree,
         files: Path,
         work: Path,

@@ -28,14 +28,24 @@ from provenance.embedding.comparison import Comparison, FeaturesOf
 from provenance.embedding.errors import EmbeddingError
 from provenance.embedding.marked import Marker, bare_error
 from provenance.embedding.placing import Expected, SourceTree, changed_error, put_in_place, safe_target
-from provenance.embedding.summary import release_facts
-from provenance.embedding.trying import Outcome, Trier
+from provenance.embedding.summary import release_facts, version_facts
+from provenance.embedding.trying import Outcome, Strikes, StruckMarks, Trier
+from provenance.embedding.versions import NoComparison, PublishedVersions, few_versions_error, write_versions
 from provenance.embedding.zip_layout import ZipLayout
 from provenance.intake.manifest import Entry, Manifest
 from provenance.intake.writing import ManifestWriter
-from provenance.marks import ALL_IMAGES, MarkSecret, MarkSets, MarkSettings, candidates_of_sets, plan_marks
+from provenance.marks import (
+    ALL_IMAGES,
+    MarkSecret,
+    MarkSets,
+    MarkSettings,
+    VersionSecret,
+    candidates_of_sets,
+    plan_marks,
+)
 from provenance.marks.cluster_files import grouped_entries
 from provenance.marks.groups import GroupPlan, plan_from_counts
+from provenance.marks.reach import FEWEST_BLOCKS
 from provenance.marks.secret import GroupCandidates
 
 BLOCK = 1000  # files of one block of the release's manifest
@@ -57,18 +67,21 @@ def embed_release(
     beside: Sequence[tuple[Path, BesideFile]] = (),
     drop_claims: bool = False,
     at_home: AtHome | None = None,
+    versions: VersionSecret | None = None,
 ) -> dict[str, Any]:
     """Write the release of a version into `out`, or finish one that was interrupted; returns the facts of facts.json.
 
     files: the version's. secrets: of all struck sets, in order. features: by which marked files are to be like others.
     progress: told (done, total, phase); may raise to stop. owned: see SourceTree. workers: threads. beside: files that
-    go along, each with its source. drop_claims: from all files. at_home: what is left out. Raises SourceChangedError,
-    EmbeddingError.
+    go along, each with its source. drop_claims: from all files. at_home: what is left out. versions: which pictures
+    come in one of two. Raises SourceChangedError, EmbeddingError.
     """
     if tuple(secret.settings for secret in secrets) != marks.struck:
         raise EmbeddingError("The secret was derived for other mark settings than the release is made with.")
     if (at_home is None) != (marks.withheld is None):
         raise EmbeddingError("What stays home does not go with the mark settings that the release is made with.")
+    if (versions and versions.settings) != marks.versions:
+        raise EmbeddingError("The versions do not go with the mark settings that the release is made with.")
     if not len(manifest):
         raise EmbeddingError("This version has no images, so there is nothing to mark.")
     done = out / "facts.json"
@@ -76,7 +89,9 @@ def embed_release(
         facts: dict[str, Any] = json.loads(done.read_bytes())
         return facts
     tree = SourceTree(Path(files), owned)
-    job = _Embedding(manifest, tree, Path(out), tuple(secrets), marks, features, progress, drop_claims, at_home)
+    job = _Embedding(
+        manifest, tree, Path(out), tuple(secrets), marks, features, progress, drop_claims, at_home, versions
+    )
     return job.run(workers, beside)
 
 
@@ -91,9 +106,13 @@ class _Embedding:
     progress: Progress
     drop_claims: bool
     at_home: AtHome | None
+    versions: VersionSecret | None
 
     def __post_init__(self) -> None:
         self.in_choice = self.at_home.in_choice if self.at_home else frozenset[int]()
+        self.version_candidates = self.versions.candidates(self.manifest) if self.versions else None
+        if self.version_candidates:
+            self.in_choice = frozenset(one.position for one in self.version_candidates.images)
         self.claimed = Claimed.nothing(len(self.manifest))
         self.mtimes: np.ndarray = np.memmap(self.manifest.folder / "mtimes.bin", dtype="<i8", mode="r")
         self.crcs: np.ndarray = np.memmap(self.manifest.folder / "crc32.bin", dtype="<u4", mode="r")
@@ -109,14 +128,18 @@ class _Embedding:
             self.claimed = self._find_claims(work / "claims")
         plans = [self._plan(secret.settings) for secret in self.secrets]
         outcomes, unfit = self._mark(plans, files, work, workers)
-        marked = {outcome.position: outcome for own in outcomes for outcome in own if outcome.is_marked}
+        versions = self._make_versions(files, work, workers)
+        marked = {outcome.position: outcome for own in (*outcomes, versions) for outcome in own if outcome.is_marked}
         self._place_and_list(files, marked)
         self._write_lists(outcomes)
+        if self.versions:
+            write_versions(versions, self.out)
         left_out = self.at_home.paths(self.manifest) if self.at_home and beside else frozenset[str]()
         placed = [place_beside(source, wanted, files, left_out).to_dict() for source, wanted in beside]
         with Manifest(self.out / "manifest") as written:
             facts = release_facts(written, self.marks, plans, outcomes, unfit)
             facts |= {"withheld": self.at_home.facts()} if self.at_home else {}
+            facts |= {"versions": version_facts(versions)} if self.versions else {}
             facts |= {"beside": placed} if placed else {}
             facts |= {"claims_dropped": self.claimed.counts()} if self.drop_claims else {}
             ZipLayout(written, files)  # counts the download's offsets now, not at the first request
@@ -183,11 +206,7 @@ class _Embedding:
             stored = work / "marks" / f"set-{number + 1}" if number else work / "marks"
             before = sum(outcome.is_marked for own in outcomes for outcome in own)
             marker = Marker(
-                Trier(
-                    *(secret, self.tree, stored / "tried", self._expected_at, self._short_edge_at),
-                    drop_claims=self.drop_claims,
-                    becomes_copy=self.claimed.becomes_copy,
-                ),
+                self._trier(StruckMarks(secret), stored),
                 Comparison(self.manifest, secret, groups, self.in_choice, self.features, drops_claims=self.drop_claims),
                 *(self.tree, files, stored, self._expected_at),
                 alike=bool(secret.settings.copies),
@@ -196,6 +215,34 @@ class _Embedding:
             )
             outcomes.append(self._mark_set(plans[number], groups, marker, before, total))
         return outcomes, [[group.unfit for group in groups] for groups in candidates]
+
+    def _trier(self, strikes: Strikes, stored: Path) -> Trier:
+        return Trier(
+            *(strikes, self.tree, stored / "tried", self._expected_at, self._short_edge_at),
+            drop_claims=self.drop_claims,
+            becomes_copy=self.claimed.becomes_copy,
+        )
+
+    def _make_versions(self, files: Path, work: Path, workers: int) -> list[Outcome]:
+        """What became of the files that are to come in one of two versions; exact copies are written alike."""
+        if self.versions is None or self.version_candidates is None:
+            return []
+        candidates, stored, doing = self.version_candidates, work / "versions", "making versions"
+        marker = Marker(
+            self._trier(PublishedVersions(self.versions), stored),
+            NoComparison(),
+            *(self.tree, files, stored, self._expected_at),
+            alike=True,
+            workers=workers,
+            told=partial(self.progress, 0, candidates.wanted, doing),
+        )
+        outcomes: list[Outcome] = []
+        for block in marker.mark([candidates]):
+            outcomes += block
+            self.progress(len(outcomes), candidates.wanted, doing)
+        if len({outcome.old_sha256 for outcome in outcomes if outcome.is_marked}) < FEWEST_BLOCKS:
+            raise few_versions_error(outcomes)
+        return outcomes
 
     def _check_clean(self, counts: list[list[int]], taken: frozenset[int]) -> None:
         """An audit compares with clean images of every group, and asks about others: the marks must leave some."""

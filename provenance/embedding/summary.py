@@ -44,6 +44,16 @@ def release_facts(
     return {**facts, "settings": marks.to_dict(), **_counts(whole), "sets": sets}
 
 
+def version_facts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Of pictures that come in one of two versions: how many they are (blocks of a test), and the files that hold them.
+
+    PSNR and survival are of the versions that are published.
+    """
+    made = [outcome for outcome in outcomes if outcome.is_marked]
+    counted = {name: value for name, value in _counts(outcomes).items() if name != "marked"}
+    return {"blocks": len({outcome.old_sha256 for outcome in made}), "images": len(made), **counted}
+
+
 def _set_facts(plan: GroupPlan, outcomes: Sequence[Outcome], unfit: Sequence[Mapping[str, int]]) -> dict[str, Any]:
     per_group = Counter(outcome.group for outcome in outcomes if outcome.is_marked)
     planned = plan.without([reasons.get(HAS_NEAR_DUPLICATE, 0) for reasons in unfit])

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from provenance.canonical import canonical_json
 from provenance.embedding.carried import without_claims
 from provenance.embedding.claimed import BECOMES_COPY
 from provenance.embedding.errors import NotMarkableError
-from provenance.embedding.marking import WRITTEN_AS, mark_image
+from provenance.embedding.marking import WRITTEN_AS, MarkedImage, mark_image
 from provenance.embedding.placing import Expected, SourceTree
 from provenance.embedding.propensity import Row
 from provenance.marks import Candidate, MarkSecret, family_for
@@ -59,6 +59,42 @@ class Tried:
     row: Row | None = None
 
 
+class Strikes(Protocol):
+    """What a mark set does to the file of a candidate."""
+
+    @property
+    def least_edge(self) -> int:
+        """Pixels that an image needs to carry it."""
+        ...
+
+    def pattern_of(self, candidate: Candidate) -> int:
+        """The number of what it is given."""
+        ...
+
+    def mark(self, data: bytes, candidate: Candidate) -> MarkedImage:
+        """The file with it. Raises NotMarkableError."""
+        ...
+
+
+class StruckMarks:
+    """The marks of a struck set."""
+
+    def __init__(self, secret: MarkSecret) -> None:
+        self._secret, self._family = secret, family_for(secret.settings)
+        self._pattern_of_group = secret.pattern_of_group
+
+    @property
+    def least_edge(self) -> int:
+        return self._family.least_edge
+
+    def pattern_of(self, candidate: Candidate) -> int:
+        return int(self._pattern_of_group[candidate.group])
+
+    def mark(self, data: bytes, candidate: Candidate) -> MarkedImage:
+        pattern = self._secret.patterns[self.pattern_of(candidate)]
+        return mark_image(data, self._family, pattern, self._secret.placement(candidate.sha256))
+
+
 class Trier:
     """Marks single candidates of a release, those of the trial once for both uses.
 
@@ -69,7 +105,7 @@ class Trier:
 
     def __init__(
         self,
-        secret: MarkSecret,
+        strikes: Strikes,
         tree: SourceTree,
         kept: Path,
         expected_of: Callable[[int], Expected],
@@ -78,16 +114,14 @@ class Trier:
         drop_claims: bool,
         becomes_copy: Callable[[int], bool],
     ) -> None:
-        self._secret, self._family = secret, family_for(secret.settings)
-        self._pattern_of_group = secret.pattern_of_group
+        self._strikes = strikes
         self._tree, self._kept = tree, kept
         self._expected_of, self._short_edge_of = expected_of, short_edge_of
         self._drop_claims, self._becomes_copy = drop_claims, becomes_copy
-        self._least_edge = secret.settings.least_edge
 
     def untouched(self, candidate: Candidate) -> Outcome:
         """Of a candidate with which nothing was done yet."""
-        pattern = int(self._pattern_of_group[candidate.group])
+        pattern = self._strikes.pattern_of(candidate)
         return Outcome(candidate.position, candidate.path, candidate.group, pattern, candidate.sha256)
 
     def source(self, position: int) -> bytes:
@@ -111,16 +145,13 @@ class Trier:
         if listed.exists():
             return replace(_read(listed), data=file.read_bytes())
         untouched = self.untouched(candidate)
-        if self._short_edge_of(candidate.position) < self._least_edge:
-            refusal = f"The image is smaller than the {self._least_edge} pixels that this mark needs."
+        if self._short_edge_of(candidate.position) < (least := self._strikes.least_edge):
+            refusal = f"The image is smaller than the {least} pixels that this mark needs."
             return Tried(replace(untouched, reason=refusal))
         if self._becomes_copy(candidate.position):  # one marked and the other not would show the mark
             return Tried(replace(untouched, reason=BECOMES_COPY))
-        place = self._secret.placement(candidate.sha256)
         try:
-            marked = mark_image(
-                self.source(candidate.position), self._family, self._secret.patterns[untouched.pattern], place
-            )
+            marked = self._strikes.mark(self.source(candidate.position), candidate)
         except NotMarkableError as error:
             return Tried(replace(untouched, reason=error.sentence))
         outcome = replace(

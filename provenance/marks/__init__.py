@@ -13,6 +13,7 @@ from provenance.marks.restriction import Restriction, RestrictionError, blocks_b
 from provenance.marks.secret import Candidate, MarkSecret, NotEnoughImagesError
 from provenance.marks.sets import MarkSets, candidates_of_sets
 from provenance.marks.settings import ALL_IMAGES, MarkSettings, plan_marks
+from provenance.marks.versions import VersionSecret, VersionsSettings
 from provenance.marks.warp import WarpFamily
 from provenance.marks.withheld import WithheldSettings
 
@@ -41,6 +42,8 @@ __all__ = [
     "RestrictionError",
     "SettingsError",
     "SpectralFamily",
+    "VersionSecret",
+    "VersionsSettings",
     "WarpFamily",
     "WithheldSettings",
     "blocks_by_size",

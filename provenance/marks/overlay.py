@@ -1,7 +1,7 @@
 """Families that add a faint field to the whole image: `blend` (low frequencies) and `spectral` (colour, finer)."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -21,13 +21,21 @@ from provenance.marks.waves import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from provenance.marks.settings import MarkSettings
-
 # Directions of colour: brightness, red against cyan, green against magenta, blue against yellow.
 _COLOURS = ((1.0, 1.0, 1.0), (1.0, -0.5, -0.5), (-0.5, 1.0, -0.5), (-0.5, -0.5, 1.0))
 # The U and V planes of ITU-R 601, as RGB, scaled so that the largest weight is one.
 _U = (0.0, -0.395 / 2.032, 1.0)
 _V = (1.0, -0.581 / 1.140, 0.0)
+
+
+class HasWaves(Protocol):
+    """Settings of a field: its range in grey levels, and how many of its periods span the short edge."""
+
+    @property
+    def amplitude(self) -> float: ...
+
+    @property
+    def periods(self) -> int: ...
 
 
 class _Overlay(ABC):
@@ -41,7 +49,7 @@ class _Overlay(ABC):
     least_change: ClassVar[float] = 0.3  # grey levels, mean absolute change below which there is no mark to speak of
     _waves_of_plain: ClassVar[int] = 6
 
-    def __init__(self, settings: "MarkSettings") -> None:
+    def __init__(self, settings: "HasWaves") -> None:
         self.amplitude = settings.amplitude
         self.periods = settings.periods
 
@@ -145,3 +153,16 @@ class SpectralFamily(_Overlay):
 
     def _phases(self, placements: np.ndarray) -> np.ndarray:
         return np.zeros((1, 2))
+
+
+class FaintFamily(_Overlay):
+    """Slow waves of brightness: what tells the two versions of a picture apart. No mark, and in no registry.
+
+    Brightness alone, for learners draw grey and turned colours, and JPEG halves colour planes.
+    """
+
+    name: ClassVar[str] = "faint"
+    title: ClassVar[str] = "Slow waves of brightness"
+
+    def _pool(self) -> list[Wave]:
+        return plane_waves(2, _COLOURS[:1])

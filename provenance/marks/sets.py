@@ -13,20 +13,22 @@ from provenance.marks.keyed_choice import KeyedChoice, choose
 from provenance.marks.reach import check_reach
 from provenance.marks.secret import GroupCandidates, MarkSecret
 from provenance.marks.settings import MarkSettings, settings_object
+from provenance.marks.versions import VERSIONS, VersionSecret, VersionsSettings
 from provenance.marks.withheld import WITHHELD, WithheldSettings
 
 MOST_SETS = 4
 
-AnySettings = MarkSettings | WithheldSettings
+ChoiceSettings = WithheldSettings | VersionsSettings  # of a keyed choice
+AnySettings = MarkSettings | ChoiceSettings
 
 
 @dataclass(frozen=True)
 class MarkSets:
     """What makes one release's copy its own: 1 to 4 mark sets in their order, no image in more than one of them.
 
-    Most are struck into images; one may be withheld, and it stands last. Every set has purposes of its own, so that
-    their tests can be combined (docs/method.md, section 7). Raises SettingsError from the constructor and from
-    `from_json`.
+    Most are struck into images; one may be a keyed choice, and it stands last: some images stay home, or pictures come
+    in one of two versions. Every set has purposes of its own, so that their tests can be combined (docs/method.md,
+    section 7). Raises SettingsError from the constructor and from `from_json`.
     """
 
     sets: tuple[AnySettings, ...]
@@ -35,9 +37,12 @@ class MarkSets:
         object.__setattr__(self, "sets", tuple(self.sets))
         if not 1 <= len(self.sets) <= MOST_SETS:
             raise SettingsError(f"A release has between 1 and {MOST_SETS} mark sets.")
-        if sum(isinstance(one, WithheldSettings) for one in self.sets) > 1:
+        kinds = [type(one) for one in self.sets if not isinstance(one, MarkSettings)]
+        if kinds.count(WithheldSettings) > 1:
             raise SettingsError("A release withholds one set of images at most: raise its share instead.")
-        if any(isinstance(one, WithheldSettings) for one in self.sets[:-1]):
+        if len(kinds) > 1:
+            raise SettingsError("A release makes one keyed choice: images that stay home, or versions, not both.")
+        if any(not isinstance(one, MarkSettings) for one in self.sets[:-1]):
             raise SettingsError("The withheld set stands behind all that are struck into images.")
         if len({(one.copies, one.near_duplicates) for one in self.struck}) > 1:
             raise SettingsError("All mark sets of a release treat exact copies and near-duplicates in the same way.")
@@ -54,10 +59,20 @@ class MarkSets:
         return tuple(one for one in self.sets if isinstance(one, MarkSettings))
 
     @property
+    def choice(self) -> ChoiceSettings | None:
+        """The keyed choice, of either kind, where there is one."""
+        last = self.sets[-1]
+        return None if isinstance(last, MarkSettings) else last
+
+    @property
     def withheld(self) -> WithheldSettings | None:
         """The set of which a part stays home, where there is one."""
-        last = self.sets[-1]
-        return last if isinstance(last, WithheldSettings) else None
+        return self.choice if isinstance(self.choice, WithheldSettings) else None
+
+    @property
+    def versions(self) -> VersionsSettings | None:
+        """The set of pictures that come in one of two versions, where there is one."""
+        return self.choice if isinstance(self.choice, VersionsSettings) else None
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON object: that of the only set, or a list of them under "sets"."""
@@ -92,6 +107,11 @@ class MarkSets:
         settings = self.withheld
         return choose(key, beacon, settings, blocks, len(self.sets) - 1) if settings else None
 
+    def choose_versions(self, key: bytes, beacon: bytes) -> VersionSecret | None:
+        """Which version of every picture stays home; None where there is no such set."""
+        settings = self.versions
+        return VersionSecret.derive(key, beacon, settings, len(self.sets) - 1) if settings else None
+
     def check_reach(self, alpha: float) -> None:
         """Refuses a struck set whose own test could not come to `alpha`: it would only weaken the others."""
         for one in self.struck:
@@ -103,6 +123,8 @@ def _set_from_json(source: Any) -> AnySettings:
     kind = source.get("kind")
     if kind is None:
         return MarkSettings.from_json(source)
+    if kind == VERSIONS:
+        return VersionsSettings.from_json(source)
     if kind != WITHHELD:
         raise SettingsError(f"There is no kind of mark set '{kind}'.")
     return WithheldSettings.from_json(source)

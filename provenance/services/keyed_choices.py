@@ -9,6 +9,7 @@ from provenance.marks.blocking_file import read_blocking
 from provenance.marks.reach import check_choice
 from provenance.models import Blocking, Release, Version
 from provenance.services.keys import open_choice
+from provenance.services.version_choices import positions_of_versions
 
 DEVIATIONS = 4  # by which a group may hold more of a choice than its share
 POWER = 0.8
@@ -112,8 +113,10 @@ def keyed_choice(release: Release) -> KeyedChoice:
 def images_in_choice(release: Release) -> frozenset[int]:
     """Positions of all images of a release's keyed choice, published and at home: no other test may ask about one.
 
-    Empty where it withholds nothing. A secret; raises as `blocks_and_choice` does.
+    Those of its versions, too. Empty where it makes no choice. A secret; raises as `blocks_and_choice` does.
     """
+    if release.key.mark_sets.versions is not None:
+        return positions_of_versions(release)
     if release.key.mark_sets.withheld is None:
         return frozenset()
     blocks, choice = blocks_and_choice(release)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from provenance import keying
 from provenance.errors import TouchmarkError
-from provenance.marks import ImageBlocks, KeyedChoice, MarkSecret, MarkSets
+from provenance.marks import ImageBlocks, KeyedChoice, MarkSecret, MarkSets, VersionSecret
 from provenance.models import Role, User, Version, WatermarkKey
 from provenance.services.access import require
 from provenance.services.log import record
@@ -126,6 +126,14 @@ def open_choice(key: WatermarkKey, blocks: ImageBlocks) -> KeyedChoice | None:
     """
     secret = _proven(key)
     return key.mark_sets.choose(secret, bytes.fromhex(key.beacon), blocks)
+
+
+def open_versions(key: WatermarkKey) -> VersionSecret | None:
+    """Derive which version of every picture stays home, inside a job only; None where there are none.
+
+    Raises as `_proven`.
+    """
+    return key.mark_sets.choose_versions(_proven(key), bytes.fromhex(key.beacon))
 
 
 def _proven(key: WatermarkKey) -> bytes:

@@ -58,7 +58,7 @@ def make_releases(
     if version.facts.get("duplicates", {}).get("copies"):
         marks = marks.replace_in_struck(copies=COPIES_ALIKE)
     _check_outlets(marks, outlets)
-    if drop_claims and not marks.struck:
+    if drop_claims and not marks.struck and not marks.versions:
         raise ReleaseError("No file of an untouched copy is changed: leave claims where they are, or strike marks too.")
     for planned in plan_sets(version, marks):
         if empty := [group.name for group in planned.groups if not group.images]:
@@ -164,6 +164,7 @@ def embed(run: JobRun) -> None:
             beside=_beside(version),
             drop_claims=release.drop_claims,
             at_home=_at_home(release),
+            versions=keys.open_versions(key),
         )
     run.checkpoint()
     _finish(release, key, facts)
@@ -205,6 +206,7 @@ def _finish(release: Release, key: WatermarkKey, facts: dict[str, Any]) -> None:
             "files": facts["files"],
             "marked": facts["marked"],
             **({"stay home": facts["withheld"]["images_at_home"]} if "withheld" in facts else {}),
+            **({"in one of two versions": facts["versions"]["images"]} if "versions" in facts else {}),
             **({"without claims": facts["claims_dropped"].get(ANY_CLAIM, 0)} if release.drop_claims else {}),
             "missing": missing_marks(facts),
             "passed over": facts["passed_over"],

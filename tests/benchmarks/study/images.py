@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from provenance.marks import ImageBlocks
+from provenance.embedding.versions import both_versions
+from provenance.marks import ImageBlocks, VersionsSettings
 from provenance.marks.blocking_file import NO_BLOCK
 from tests.benchmarks.study.cells import Cell
 
@@ -74,15 +76,13 @@ def pool_of(cell: Cell, pictures: Labelled) -> Labelled:
 
 
 def _versions(pictures: Labelled, signs: NDArray[np.int64], decibels: float) -> NDArray[np.uint8]:
-    """A smooth pattern of each picture's own, added or subtracted; decibels: PSNR between a version and its source."""
-    side = pictures.images.shape[1]
-    versions = np.empty_like(pictures.images)
-    for index, (image, number, sign) in enumerate(zip(pictures.images, pictures.numbers.tolist(), signs, strict=True)):
-        coarse = np.random.default_rng([13, number]).normal(size=(4, 4))
-        smooth = np.asarray(Image.fromarray(coarse.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))
-        pattern = smooth - smooth.mean()
-        pattern *= 255 * 10 ** (-decibels / 20) / np.sqrt((pattern**2).mean())
-        versions[index] = np.clip(np.rint(image + sign * pattern[:, :, None]), 0, 255)
+    """One of the two versions that a release would make of each picture, taken as a PNG; decibels: from its source."""
+    versions, settings = np.empty_like(pictures.images), VersionsSettings(decibels=decibels)
+    for index, (image, sign) in enumerate(zip(pictures.images, signs, strict=True)):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        pair = both_versions(file.getvalue(), settings, hashlib.sha256(file.getvalue()).hexdigest())
+        versions[index] = np.asarray(Image.open(io.BytesIO(pair[0 if sign > 0 else 1].data)))
     return versions
 
 

@@ -46,7 +46,7 @@ def seed_of(what: str) -> int:
 
 def choice_of(cell: Cell, number: int, labels: NDArray[np.int64]) -> KeyedChoice:
     """What the key of a suspect decides."""
-    settings = WithheldSettings(blocking="0" * 64, block_size=cell.block_size, share=1 / cell.block_size)
+    settings = WithheldSettings(blocking="0" * 64, block_size=cell.block_size, share=cell.at_home / cell.pool)
     key, beacon = (drawn(f"{what} of {cell.name} suspect {number}") for what in ("key", "beacon"))
     return choose(key, beacon, settings, blocks_by_class(labels, cell.block_size))
 

@@ -40,6 +40,7 @@ from tests.provenance.embedding.builders import embed, write_version
 GROUPS = tuple(f"group {number}" for number in range(1, 9))
 FEW = 300  # files of a set below which several keys mark the same ones
 KEYS = 10
+REFUSED = 10  # keys
 SEED = 1
 TRIALS = {"decides": STRUCTURAL, "form alone": FORM, "with pictures": ALL_ROOMS}
 
@@ -90,6 +91,24 @@ class Set:
         others = [self._unmarked(path) for path in chosen]
         return [*marked, *others], [True] * len(marked) + [False] * len(others)
 
+    def releases(self, mark: MarkSettings, keys: int) -> Iterator[tuple[int, list[Features], list[bool]]]:
+        """The key and `rows` of as many releases. Where the product refuses one, the next key takes its place.
+
+        Raises EmbeddingError where so many are refused that an owner would take another mark.
+        """
+        found = 0
+        for key in range(keys + REFUSED):
+            try:
+                rows, marked = self.rows(mark, key)
+            except EmbeddingError:
+                if key - found == REFUSED - 1:
+                    raise
+                continue
+            yield key, rows, marked
+            found += 1
+            if found == keys:
+                return
+
     def _unmarked(self, path: str) -> Features:
         if path not in self._known:
             self._known[path] = file_features((Path(self._folder.name) / "files" / path).read_bytes())
@@ -99,16 +118,7 @@ class Set:
 def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
     """One line of the table; of few files, several keys anyhow."""
     keys = KEYS if files.count < FEW else keys
-    found, refused = [], []
-    for key in range(2 * keys):
-        try:
-            found.append(_of_key(files, mark, key))
-        except EmbeddingError as error:
-            refused.append(error)
-        if len(found) == keys:
-            break
-    else:
-        raise refused[-1]
+    found = [_of_release(rows, marked) | {"key": key} for key, rows, marked in files.releases(mark, keys)]
     last = found[-1]
     told = {
         name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)
@@ -118,11 +128,10 @@ def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
             spread = float(np.std([one[f"{name} auc"] for one in found], ddof=1) / np.sqrt(keys))
             half = float(student.ppf(0.975, keys - 1)) * spread
             told |= {f"{name} low": told[f"{name} auc"] - half, f"{name} high": told[f"{name} auc"] + half}
-    return {**last, **told, "keys": keys, "refused keys": len(refused), "seed": SEED}
+    return {**last, **told, "keys": keys, "refused keys": last["key"] + 1 - keys, "seed": SEED}
 
 
-def _of_key(files: Set, mark: MarkSettings, key: int) -> dict[str, Any]:
-    rows, marked = files.rows(mark, key)
+def _of_release(rows: list[Features], marked: list[bool]) -> dict[str, Any]:
     found = {name: tell_apart([within(one, rooms) for one in rows], marked, SEED) for name, rooms in TRIALS.items()}
     decides = found["decides"]
     areas = {f"{name} {edge}": getattr(one, edge) for name, one in found.items() for edge in ("auc", "low", "high")}

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from provenance.embedding.places import FREE, Kind, Parts, Room, rates, within_reach
+from provenance.embedding.places import FREE, Kind, Parts, Room, given_out, rates
 from provenance.embedding.propensity import FOLDS, CrossFitted, Row, whole
 from provenance.embedding.trying import Tried, Trier, in_turn
-from provenance.intake.manifest import Manifest
+from provenance.intake.manifest import Entry, Manifest
 from provenance.marks import Candidate, MarkSecret
 from provenance.marks.cluster_files import grouped_entries
 from provenance.marks.secret import GroupCandidates
@@ -26,12 +26,13 @@ FeaturesOf = Callable[[bytes], Row]
 
 ENOUGH = 200  # unmarked files to compare with; what fewer show is chance, and any file may be marked
 LEARNT_FROM = 100  # marked files for trial, and as many others; from fewer, trees learn nothing
-TRIED = 1200  # candidates for trial, the key's first, so that no image is marked for trial alone
+TRIED = 2000  # candidates for trial, the key's first, so that no image is marked for trial alone
+TRIED_PER_MARK = 1.8  # about as many as are looked at anyhow
 TRIED_FOR_SIZES = 200  # large pictures may be among them, which wait on disk for their turn
-OTHERS = 1600  # unmarked files looked at
-OTHERS_PER_MARK = 3
+OTHERS = 1600  # unmarked files looked at that the set does not propose
+OTHERS_PER_MARK = 1.5  # besides candidates as they are without their marks
 LARGEST = 1 << 20  # pixels of a picture on average; of larger ones features cost more than the mark
-DRAWS = 2.0  # candidates for every image to be marked that places may ask for
+DRAWS = 3.0  # candidates for every image to be marked that places may ask for
 _KEPT_BACK = 0.9  # of the candidates there are; the last ones make good what chance does
 
 SIZE = "bytes per pixel"
@@ -111,20 +112,21 @@ class Comparison:
 
     def spread(self, pool: ThreadPoolExecutor, trier: Trier, ahead: int, told: Callable[[], None]) -> Spread:
         """Mark for trial, look at unmarked files, and learn. told: called after each file; may raise to stop."""
-        others, tried = [], []
+        unmarked, tried = [], []
         if sum(map(len, self._drawn)) >= ENOUGH:
-            for other in self._others(pool, trier, ahead):
+            for _, other in in_turn(pool, lambda one: self._unmarked(trier, *one), self._others(), ahead):
                 told()
-                others.append(other)
-            for _, one in in_turn(pool, lambda one: trier.rehearse(one, self.seen), self._trial(), ahead):
+                unmarked.append(other)
+            for _, (one, before) in in_turn(pool, lambda one: self._rehearsed(trier, one), self._trial(), ahead):
                 told()
                 tried.append(one)
+                unmarked += [before] if self._is_large_enough(self._manifest.entry(one.outcome.position)) else []
         marked = [one for one in tried if one.row is not None]
         trees = None
-        if self._learns and min(len(marked), len(others)) >= LEARNT_FROM:
-            trees = self._trees(marked, others)
+        if self._learns and min(len(marked), len(unmarked)) >= LEARNT_FROM:
+            trees = self._trees(marked, unmarked)
         scores: dict[Kind, list[int]] = {}
-        for kind, lot, row in others:
+        for kind, lot, row in unmarked:
             for own in (kind, (-1, kind[1])):
                 scores.setdefault(own, []).append(scored(trees, row, lot))
         return self._reached(Parts(scores), trees, tried)
@@ -136,55 +138,51 @@ class Comparison:
         found = [(one.outcome.group, even.part_of(one)) for one in tried]
         weights = [group.wanted / max(self._wanted, 1) for group in self._groups]
         whole_set = rates([part for _, part in found], np.asarray(np.dot(weights, np.array(shares))))
-        reached = []
-        for group, own in zip(self._groups, shares, strict=True):
+        most = []
+        for group in self._groups:
             draws = min(DRAWS, _KEPT_BACK * len(group.images) / max(group.wanted, 1))
-            most = draws * rates([part for number, part in found if number == group.group], whole_set)
-            reached.append(within_reach(own, most))
-        return Spread(parts, trees, reached, self._form_of, self._lot_of)
+            most.append(draws * rates([part for number, part in found if number == group.group], whole_set))
+        reached = given_out(np.array(shares), np.array(most), [group.wanted for group in self._groups])
+        return Spread(parts, trees, list(reached), self._form_of, self._lot_of)
 
-    def _trees(self, marked: Sequence[Tried], others: Sequence[_File]) -> CrossFitted:
-        rows = [*(one.row for one in marked if one.row is not None), *(other.row for other in others)]
-        lots = [*(self._lot_of(one.outcome.old_sha256) for one in marked), *(other.lot for other in others)]
-        truth = [True] * len(marked) + [False] * len(others)
+    def _trees(self, marked: Sequence[Tried], unmarked: Sequence[_File]) -> CrossFitted:
+        rows = [*(one.row for one in marked if one.row is not None), *(other.row for other in unmarked)]
+        lots = [*(self._lot_of(one.outcome.old_sha256) for one in marked), *(other.lot for other in unmarked)]
+        truth = [True] * len(marked) + [False] * len(unmarked)
         return CrossFitted.learnt(rows, truth, [lot % FOLDS for lot in lots])
 
     def _trial(self) -> list[Candidate]:
         """The first candidates of every group, one file of each picture."""
         found: list[Candidate] = []
-        tried = TRIED if self._learns else TRIED_FOR_SIZES
+        per_mark, tried = (TRIED_PER_MARK, TRIED) if self._learns else (1.0, TRIED_FOR_SIZES)
         for group in self._groups:
-            most = min(group.wanted, math.ceil(tried * group.wanted / max(self._wanted, 1)))
+            most = math.ceil(min(per_mark * group.wanted, tried * group.wanted / max(self._wanted, 1)))
             first = (next(alike) for _, alike in groupby(group.images[:most], lambda image: image.sha256))
             found += first
         return found
 
-    def _others(self, pool: ThreadPoolExecutor, trier: Trier, ahead: int) -> Iterator[_File]:
-        chosen = [(group, position) for group, own in enumerate(self._drawn) for position in own[: self._most(group)]]
+    def _rehearsed(self, trier: Trier, candidate: Candidate) -> tuple[Tried, _File]:
+        """With its mark and without."""
+        return trier.rehearse(candidate, self.seen), self._unmarked(trier, candidate.group, candidate.position)
 
-        def look(one: tuple[int, int]) -> _File:
-            group, position = one
-            entry = self._manifest.entry(position)
-            if self._learns or self._drops_claims:
-                row = self.seen(position, trier.source(position))
-            else:
-                row = {SIZE: entry.size / (entry.width * entry.height)}
-            return _File((group, entry.format), self._lot_of(entry.sha256), row)
+    def _unmarked(self, trier: Trier, group: int, position: int) -> _File:
+        entry = self._manifest.entry(position)
+        if self._learns or self._drops_claims:
+            row = self.seen(position, trier.source(position))
+        else:
+            row = {SIZE: entry.size / (entry.width * entry.height)}
+        return _File((group, entry.format), self._lot_of(entry.sha256), row)
 
-        yield from (found for _, found in in_turn(pool, look, chosen, ahead))
-
-    def _most(self, group: int) -> int:
-        """Unmarked files of a group that are looked at."""
-        wanted = self._groups[group].wanted
-        most = math.ceil(OTHERS * wanted / max(self._wanted, 1))
-        return min(most, OTHERS_PER_MARK * wanted) if self._learns else most
+    def _others(self) -> Iterator[tuple[int, int]]:
+        """Group and position of unmarked files that are looked at."""
+        for group, (own, drawn) in enumerate(zip(self._groups, self._drawn, strict=True)):
+            most = math.ceil(OTHERS * own.wanted / max(self._wanted, 1))
+            most = min(most, math.ceil(OTHERS_PER_MARK * own.wanted)) if self._learns else most
+            yield from ((group, position) for position in drawn[:most])
 
     def _draw(self, excluded: Collection[int]) -> tuple[list[dict[str, float]], list[list[int]], float]:
-        """Of every group: its formats' shares, and positions in the key's order; pixels of an image on average.
-
-        Images that are too small for the mark are known to anybody as unmarked, and are not drawn.
-        """
-        grouping, least = self._secret.settings.grouping(), self._secret.settings.least_edge
+        """Of every group: its formats' shares, and positions in the key's order; pixels of an image on average."""
+        grouping = self._secret.settings.grouping()
         most = [math.ceil(OTHERS * group.wanted / max(self._wanted, 1)) for group in self._groups]
         counts: list[Counter[str]] = [Counter() for _ in most]
         heaps: list[list[tuple[int, int]]] = [[] for _ in most]
@@ -192,7 +190,7 @@ class Comparison:
         entries = zip(self._manifest, grouped_entries(self._manifest, self._secret.settings), strict=True)
         for position, (entry, grouped) in enumerate(entries):
             group = grouping.group_of(grouped)
-            if group < 0 or min(entry.width, entry.height) < least:
+            if group < 0 or not self._is_large_enough(entry):
                 continue
             counts[group][entry.format] += 1
             pixels += entry.width * entry.height
@@ -201,6 +199,10 @@ class Comparison:
         shares = [{form: own / count.total() for form, own in count.items()} for count in counts]
         drawn = [[-position for _, position in sorted(heap, reverse=True)] for heap in heaps]
         return shares, drawn, pixels / max(sum(count.total() for count in counts), 1)
+
+    def _is_large_enough(self, entry: Entry) -> bool:
+        """Any other is known to anybody as unmarked, and nothing is compared with it."""
+        return min(entry.width, entry.height) >= self._secret.settings.least_edge
 
     def _form_of(self, position: int) -> str:
         return self._manifest.entry(position).format

@@ -1,8 +1,8 @@
 """Places for marked files among the files of their group: as many marked ones in each part of the propensity scores as
 chance would have there, so that a score tells nothing.
 
-Parts are eighths of the unmarked files' scores, the uppermost hundredth by itself. What no candidate can fill is given
-to the other parts beforehand, in proportion.
+Parts are eighths of the unmarked files' scores, the uppermost hundredth by itself. What a group's candidates cannot
+fill is given to other groups beforehand, and what none can fill to the other parts, in proportion.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,8 @@ PARTS = len(_EDGES) + 1
 _BOUNDS = np.arange(1, PARTS)  # each below the part of its number
 _SHARES = np.diff(np.array([0, *_EDGES, _ONE])) / _ONE  # of unmarked files in each part
 _SLACK = 0.5  # standard deviations that a side may have more than its own
+_ROUNDS = 8  # in which groups take over what others cannot fill
+_STEP = 2.0  # by which more may be asked for in a round: of what hardly any group has, no number would be enough
 _PRIOR = 8  # candidates that are taken to lie as unmarked files do, besides those tried
 
 
@@ -91,6 +93,26 @@ def within_reach(shares: np.ndarray, most: np.ndarray) -> np.ndarray:
             low, high = (middle, high) if np.minimum(middle * shares, most).sum() < shares.sum() else (low, middle)
         wanted = np.minimum(high * shares, most)
     return np.asarray(wanted * (shares.sum() / wanted.sum() if wanted.any() else 0.0))
+
+
+def given_out(shares: np.ndarray, most: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
+    """(groups, n) what each part gets of a group's marks: what one group cannot fill, others take for it.
+
+    So that of all marks together each part has its share as nearly as can be. shares, most: (groups, n), as
+    `within_reach` has them. wanted: of each group.
+    """
+    weights = np.array(wanted)[:, None] / max(sum(wanted), 1)
+    due, wish = (weights * shares).sum(axis=0), shares
+    for _ in range(_ROUNDS):
+        got = (weights * _each_within_reach(wish, most)).sum(axis=0)
+        wish = wish * np.minimum(np.divide(due, got, out=np.ones_like(due), where=got > 0), _STEP)
+        sums = wish.sum(axis=1, keepdims=True)
+        wish = wish * np.divide(shares.sum(axis=1, keepdims=True), sums, out=np.zeros_like(sums), where=sums > 0)
+    return _each_within_reach(wish, most)
+
+
+def _each_within_reach(shares: np.ndarray, most: np.ndarray) -> np.ndarray:
+    return np.array([within_reach(*own) for own in zip(shares, most, strict=True)]).reshape(shares.shape)
 
 
 class Room:

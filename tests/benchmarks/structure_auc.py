@@ -6,8 +6,10 @@ Run: python -m tests.benchmarks.structure_auc [--each 1000] [--keys 1] [--preset
 Each set gives four times as many files as are marked (`--files` times), in eight classes. A release is made of them,
 and its marked files are compared with as many others. A classifier learns on half of
 either kind and is tested on the other half. The photographs are only 200: there 10 keys mark 100 each, and the mean
-area over keys is told with its t-interval, as it is of any set with several keys. Results stand in FOLDER, one file per
-line of the table, and are not computed again. One core takes some hours at 1,000 each; docs/structure.md.
+area over keys is told with its t-interval, as it is of any set with several keys. Where the product refuses a key's
+release (no image of a group can carry its pattern), the next key takes its place, as an owner would draw another; how
+many were refused stands in the line. Results stand in FOLDER, one file per line of the table, and are not computed
+again. One core takes some hours at 1,000 each; docs/structure.md.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.errors import EmbeddingError, NotMarkableError
 from provenance.embedding.marking import mark_image
 from provenance.inspection.classifier import BOUND, tell_apart
 from provenance.inspection.errors import InspectionError
@@ -38,6 +40,7 @@ from tests.provenance.embedding.builders import embed, write_version
 GROUPS = tuple(f"group {number}" for number in range(1, 9))
 FEW = 300  # files of a set below which several keys mark the same ones
 KEYS = 10
+REFUSED = 10  # keys
 SEED = 1
 TRIALS = {"decides": STRUCTURAL, "form alone": FORM, "with pictures": ALL_ROOMS}
 
@@ -88,6 +91,24 @@ class Set:
         others = [self._unmarked(path) for path in chosen]
         return [*marked, *others], [True] * len(marked) + [False] * len(others)
 
+    def releases(self, mark: MarkSettings, keys: int) -> Iterator[tuple[int, list[Features], list[bool]]]:
+        """The key and `rows` of as many releases. Where the product refuses one, the next key takes its place.
+
+        Raises EmbeddingError where so many are refused that an owner would take another mark.
+        """
+        found = 0
+        for key in range(keys + REFUSED):
+            try:
+                rows, marked = self.rows(mark, key)
+            except EmbeddingError:
+                if key - found == REFUSED - 1:
+                    raise
+                continue
+            yield key, rows, marked
+            found += 1
+            if found == keys:
+                return
+
     def _unmarked(self, path: str) -> Features:
         if path not in self._known:
             self._known[path] = file_features((Path(self._folder.name) / "files" / path).read_bytes())
@@ -97,7 +118,7 @@ class Set:
 def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
     """One line of the table; of few files, several keys anyhow."""
     keys = KEYS if files.count < FEW else keys
-    found = [_of_key(files, mark, key) for key in range(keys)]
+    found = [_of_release(rows, marked) | {"key": key} for key, rows, marked in files.releases(mark, keys)]
     last = found[-1]
     told = {
         name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)
@@ -107,11 +128,10 @@ def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
             spread = float(np.std([one[f"{name} auc"] for one in found], ddof=1) / np.sqrt(keys))
             half = float(student.ppf(0.975, keys - 1)) * spread
             told |= {f"{name} low": told[f"{name} auc"] - half, f"{name} high": told[f"{name} auc"] + half}
-    return {**last, **told, "keys": keys, "seed": SEED}
+    return {**last, **told, "keys": keys, "refused keys": last["key"] + 1 - keys, "seed": SEED}
 
 
-def _of_key(files: Set, mark: MarkSettings, key: int) -> dict[str, Any]:
-    rows, marked = files.rows(mark, key)
+def _of_release(rows: list[Features], marked: list[bool]) -> dict[str, Any]:
     found = {name: tell_apart([within(one, rooms) for one in rows], marked, SEED) for name, rooms in TRIALS.items()}
     decides = found["decides"]
     areas = {f"{name} {edge}": getattr(one, edge) for name, one in found.items() for edge in ("auc", "low", "high")}
@@ -131,6 +151,7 @@ def line(name: str, family: str, told: dict[str, Any]) -> str:
         return f"| {name} | {family} | {told['refused']} |"
     verdict = "yes" if told["decides high"] <= BOUND else "no"
     count = f"{told['marked']} + {told['others']}" + (f", {told['keys']} keys" if told["keys"] > 1 else "")
+    count += f", {told['refused keys']} more refused" if told["refused keys"] else ""
     cells = [f"{told[f'{n} auc']:.3f} ({told[f'{n} low']:.3f}–{told[f'{n} high']:.3f})" for n in TRIALS]
     name_of, alone = told["strongest"][0] if told["strongest"] else ("–", 0.5)
     beyond = f"{told['above']:.1%}"
@@ -169,7 +190,7 @@ def main() -> None:
                 files = files or Set(files_of(name, options.files * options.each), options.each)
                 try:
                     told = row(files, mark_of(family, options.preset), options.keys)
-                except InspectionError as error:  # hardly a file of this kind bears a mark
+                except (EmbeddingError, InspectionError) as error:  # hardly a file of this kind bears a mark
                     told = {"refused": error.sentence}
                 write_whole(kept, lambda draft, told=told: draft.write_text(json.dumps(told)))
             print(line(name, family, json.loads(kept.read_text())), flush=True)

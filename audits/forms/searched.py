@@ -42,7 +42,8 @@ class SearchedField(forms.ModelChoiceField):
     widget = forms.RadioSelect
 
     def __init__(self, *args: Any, searched: tuple[str, ...], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Django leaves out the empty choice of radio buttons unless they may be blank.
+        super().__init__(*args, blank=not kwargs.get("required", True), **kwargs)
         self.searched = searched
 
     def found(self, chosen: Any, text: str = "") -> Found:

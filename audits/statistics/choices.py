@@ -170,8 +170,9 @@ def law_of_sum(steps: Ints, blocks: Blocks) -> Law:
     law, lowest, buffers = np.ones(1), 0, (np.empty(room), np.empty(room))  # new memory for every block costs most
     for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
         wide = buffers[number % 2][: len(law) + int(most[number] - least[number])]
-        wide.fill(0)
-        for step in steps[start : start + size] - least[number]:
+        first, *others = steps[start : start + size] - least[number]
+        wide[:first], wide[first : first + len(law)], wide[first + len(law) :] = 0, law, 0
+        for step in others:
             wide[step : step + len(law)] += law
         wide /= size
         law, lowest = _within(wide, lowest + int(least[number]), int(centre[number]), reach)

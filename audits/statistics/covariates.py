@@ -27,11 +27,12 @@ def picture_covariates(blocks: Iterable[NDArray[np.uint8]]) -> Floats:
 
 
 def _of_block(images: NDArray[np.uint8]) -> Floats:
-    red, green, blue = (images[..., colour] * share for colour, share in enumerate(THOUSANDTHS))
+    colours = np.ascontiguousarray(images.transpose(3, 0, 1, 2))
+    red, green, blue = (plane * share for plane, share in zip(colours, THOUSANDTHS, strict=True))
     grey = (red + green + blue) // 1000
     flat = grey.reshape(len(grey), -1)
     detail = np.abs(np.diff(grey, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
-    colour = np.ptp(images, axis=3).mean(axis=(1, 2))
+    colour = (colours.max(axis=0) - colours.min(axis=0)).mean(axis=(1, 2))
     return np.stack([flat.mean(axis=1), flat.std(axis=1), _entropy(flat), detail, colour])
 
 

@@ -204,6 +204,8 @@ class TestForm:
         browser = sign_in(world.auditor)
         page = browser.get(reverse("training_new"), {"version": str(version.pk)}).content.decode()
         assert page.count("The copy for House") == SHOWN
+        assert 'name="release" value="" checked> The unmarked images of the version' in page
+        assert 'name="begin_with" value="" checked> Random weights' in page
         assert "Only the first are shown, of 30" in page
         assert "Another house" not in page
         place = reverse("training_choices", args=["release"])

@@ -1,14 +1,17 @@
 """One measurement: everything that one model is asked about one release, block by block.
 
-Probes, group images, and the marks of a wrong key: docs/method.md, sections 4.1 and 6.5. A block is on disk as soon as
-it is answered, so a killed job resumes; a portion that is whole is sorted into one file per condition.
+Probes, group images, and the marks of a wrong key: docs/method.md, sections 4.1 and 6.5. A block is put on disk as soon
+as it is answered, while the model works on the next one, so a killed job resumes; a portion that is whole is sorted
+into one file per condition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,18 +91,42 @@ def measure(
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, question)
     loaded: set[str] = set()
-    for portion in question.portions(patterns):
-        if _is_complete(folder, portion):
-            on_block(portion.size)
-            continue
-        for block in portion.blocks():
-            if not _is_answered(folder, block.name):
-                question.load(model, portion, loaded)
-                _store(folder, block.name, question.ask(model, block), len(block.pairs))
-            on_block(len(block.pairs))
-        if portion.is_mixed:
-            _sort(folder, portion)
+    with _Aside() as aside:
+        for portion in question.portions(patterns):
+            if _is_complete(folder, portion):
+                on_block(portion.size)
+                continue
+            for block in portion.blocks():
+                if not _is_answered(folder, block.name):
+                    question.load(model, portion, loaded)
+                    aside.do(_store, folder, block.name, question.ask(model, block), len(block.pairs))
+                on_block(len(block.pairs))
+            if portion.is_mixed:
+                aside.do(_sort, folder, portion)
     return Answers(folder)
+
+
+class _Aside:
+    """Does one thing after the other in a thread of its own, so that the model need not wait for the disk.
+
+    One at most is waiting, for memory stays small; a failure is raised by the next call, or at the end. Whatever ends
+    the asking, what was begun is finished.
+    """
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="answers")
+        self._begun: Future[None] | None = None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+        if kind is None and self._begun is not None:
+            self._begun.result()
+
+    def do(self, action: Callable[..., None], *given: Any) -> None:
+        if self._begun is not None:
+            self._begun.result()
+        self._begun = self._pool.submit(action, *given)
 
 
 def already_answered(question: Asking, folder: Path, patterns: range | None = None) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from audits.forms.searched import Found, SearchedField
 from audits.forms.settings import METHOD_CHOICES, set_bounds
 from audits.models import RegisteredModel
 from audits.pilots.recipe import TrainingSettings
@@ -14,21 +15,26 @@ from provenance.models import Release, User, Version
 
 class TrainingForm(forms.Form):
     name = forms.CharField(label="Name of the model", max_length=200)
-    version = forms.ModelChoiceField(Version.objects.none(), label="Version", empty_label=None)
-    release = forms.ModelChoiceField(
+    version = SearchedField(
+        Version.objects.none(), label="Version", empty_label=None, searched=("dataset__name", "number")
+    )
+    release = SearchedField(
         Release.objects.none(),
         label="Trained on",
         required=False,
         empty_label="The unmarked images of the version",
         help_text="A copy of that version shows what a suspect would have learnt. A reference never sees one.",
+        searched=("recipient",),
+        error_messages={"invalid_choice": "Train on a ready release of this version."},
     )
     becomes = forms.ChoiceField(label="Becomes a", choices=service.ROLES, widget=forms.RadioSelect)
     method = forms.ChoiceField(label="Method", choices=METHOD_CHOICES)
-    begin_with = forms.ModelChoiceField(
+    begin_with = SearchedField(
         RegisteredModel.objects.none(),
         label="Begins with",
         required=False,
         empty_label="Random weights",
+        searched=("name",),
         help_text="A model that was trained here, whose weights are tuned further; the network must be the same.",
     )
     class_names = forms.CharField(
@@ -46,6 +52,7 @@ class TrainingForm(forms.Form):
     )
     side = forms.IntegerField(label="Side of the images, in pixels", help_text="CLIP has its own, 48.")
 
+    SEARCHED = ("version", "release", "begin_with")
     ADVANCED = ("epochs", "batch_size", "learning_rate", "encoder", "side")
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -57,9 +64,18 @@ class TrainingForm(forms.Form):
         fields: dict[str, Any] = self.fields
         versions = service.may_train_on(user)
         fields["version"].queryset = versions
-        fields["release"].queryset = Release.objects.filter(version__in=versions, state=Release.State.READY)
-        fields["release"].label_from_instance = lambda one: f"The copy for {one.recipient}, {one.version}"
-        fields["begin_with"].queryset = service.may_be_tuned(user)
+        if not self.is_bound and not self.initial.get("version"):
+            self.initial["version"] = versions.first()
+        chosen = fields["version"].row_of(self["version"].value())
+        fields["release"].queryset = Release.objects.ready().filter(version=chosen).order_by("recipient", "pk")
+        fields["release"].label_from_instance = lambda one: f"The copy for {one.recipient}"
+        fields["begin_with"].queryset = service.may_be_tuned(user).order_by("name", "pk")
+
+    def found(self, name: str, text: str = "") -> Found:
+        """What the page shows of the rows that a field of `SEARCHED` takes."""
+        field = self.fields[name]
+        assert isinstance(field, SearchedField)  # noqa: S101 - narrows the type
+        return field.found(self[name].value(), text)
 
     @property
     def advanced_fields(self) -> list[forms.BoundField]:

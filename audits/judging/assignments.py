@@ -13,6 +13,7 @@ from audits.judging.controls import controls_of_references, tainted
 from audits.judging.levels import AnyLevel, AssociatedLevel, Control, Matrix, PatternScores, PermutationTest
 from audits.judging.scoring import LevelScores
 from audits.statistics.density import Level
+from audits.statistics.draws import Draws
 from audits.statistics.permutation import permutation_test, philox_from, reference_residual
 from audits.statistics.restricted import restricted_residual, restricted_test
 from provenance.marks.restriction import Restriction
@@ -20,6 +21,8 @@ from provenance.marks.restriction import Restriction
 Conclusion = Literal["evidence", "inconclusive", "no_evidence", "exploratory_small_p", "exploratory_no_small_p"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+WITHOUT, WITH, WRONG_KEY = "without", "with", "wrong key"  # purposes of draws
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Rules:
     nonce: str = ""
     score: str = "density"
     choices: int = 100_000
+
+    @property
+    def seed(self) -> str:
+        """Of every draw."""
+        return self.digest + self.nonce
 
 
 @dataclass(frozen=True)
@@ -61,25 +69,29 @@ def judge_level(
     secrets: Secrets,
     rules: Rules,
     release: str,
+    draws: Draws | None = None,
 ) -> AssociatedLevel:
     """Everything that one level says about one release. It holds pulls by true pattern and group.
 
-    references: scores of the models that serve as references, by name.
+    references: scores of the models that serve as references, by name. draws: where random permutations may have been
+    drawn before.
     """
     others, restriction = {name: reference.pulls for name, reference in references.items()}, secrets.restriction
 
     def test(pulls: Floats, assignment: Ints, what: str, against: list[Floats]) -> PermutationTest:
-        rng, drawn = philox_from(rules.digest + rules.nonce, f"{release}/{level}/{what}"), rules.permutations
-        if restriction is None:
-            return PermutationTest.of(permutation_test(pulls, assignment, drawn, rng, against))
-        return PermutationTest.of(restricted_test(pulls, assignment, restriction, drawn, rng, against))
+        purpose, count = f"{release}/{level}/{what}", rules.permutations
+        rng = philox_from(rules.seed, purpose)
+        if restriction is not None:
+            return PermutationTest.of(restricted_test(pulls, assignment, restriction, count, rng, against))
+        drawn = draws.of(purpose, len(assignment), count) if draws else None
+        return PermutationTest.of(permutation_test(pulls, assignment, count, rng, against, drawn))
 
-    without = test(scores.pulls, secrets.assignment, "without", [])
-    controlled = test(scores.pulls, secrets.assignment, "with", list(others.values())) if others else None
+    without = test(scores.pulls, secrets.assignment, WITHOUT, [])
+    controlled = test(scores.pulls, secrets.assignment, WITH, list(others.values())) if others else None
     counted = controlled if rules.decide_with_references and controlled else without
     controls: list[Control] = []
     if scores.wrong_pulls is not None and secrets.wrong_assignment is not None:
-        wrong = test(scores.wrong_pulls, secrets.wrong_assignment, "wrong key", [])
+        wrong = test(scores.wrong_pulls, secrets.wrong_assignment, WRONG_KEY, [])
         controls.append(Control("A wrong key", "wrong key", "high", wrong.p))
     controls += controls_of_references(others, lambda own, left, what: test(own, secrets.assignment, what, left))
     return AssociatedLevel(
@@ -97,6 +109,22 @@ def judge_level(
         tainted=tainted(controls, rules.alpha),
         missing=scores.missing,
     )
+
+
+def begin_draws(
+    draws: Draws, levels: Sequence[str], secrets: Secrets, rules: Rules, release: str, references: bool
+) -> None:
+    """Draw what `judge_level` will need about a suspect, while models are still asked."""
+    if secrets.restriction is not None:
+        return
+    wanted = (
+        WITHOUT,
+        *((WITH,) if references else ()),
+        *((WRONG_KEY,) if secrets.wrong_assignment is not None else ()),
+    )
+    for level in levels:
+        for what in wanted:
+            draws.begin(f"{release}/{level}/{what}", len(secrets.assignment), rules.permutations)
 
 
 def _residual(pulls: Floats, references: list[Floats], restriction: Restriction | None) -> Floats:

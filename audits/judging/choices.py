@@ -15,7 +15,7 @@ from audits.judging.assignments import Rules
 from audits.judging.controls import controls_of_references, tainted
 from audits.judging.levels import ChoiceLevel, ChoiceTest, Control
 from audits.judging.membership import DENSITY, SCORES, MembershipScore, MembershipScores
-from audits.statistics.choices import Blocks, Floats, choice_test, omnibus_test
+from audits.statistics.choices import Blocks, Floats, KeptLaws, choice_test, omnibus_test
 from audits.statistics.density import Level
 from audits.statistics.looks import over_looks
 from audits.statistics.membership import area_under_curve, reference_residual, without_gaps
@@ -145,12 +145,13 @@ def may_end(levels: Mapping[Level, ChoiceLevel], primary: Sequence[Level], looke
 
 @dataclass(frozen=True)
 class _Tests:
-    """The tests of one level of one release."""
+    """The tests of one level of one release; a score that is tested again, by another choice, has the same law."""
 
     level: Level
     choices: Choices
     rules: Rules
     release: str
+    laws: KeptLaws = field(default_factory=KeptLaws)
 
     def declared(
         self, scores: MembershipScores, others: Sequence[MembershipScores], what: str, choice: Blocks | None = None
@@ -171,7 +172,7 @@ class _Tests:
         """By one score."""
         blocks = choice or self.choices.true
         plain, tested = self._left(name, scores, others)
-        found, at_home = choice_test(tested, blocks), _at_home(blocks)
+        found, at_home = choice_test(tested, blocks, law_of=self.laws), _at_home(blocks)
         return ChoiceTest(
             score=name,
             z=found.z,
@@ -187,7 +188,7 @@ class _Tests:
     def _omnibus(
         self, scores: MembershipScores, others: Sequence[MembershipScores], what: str, choice: Blocks
     ) -> ChoiceTest:
-        rng = philox_from(self.rules.digest + self.rules.nonce, f"{self.release}/{self.level}/choice/{what}")
+        rng = philox_from(self.rules.seed, f"{self.release}/{self.level}/choice/{what}")
         tested = np.stack([self._left(name, scores, others)[1] for name in SCORES if name in scores.scores])
         found = omnibus_test(tested, choice, self.rules.choices, rng)
         return ChoiceTest(

@@ -184,6 +184,7 @@ class PlanFacts:
     views: int = field(default=0, metadata=LEFT_OUT)  # of every alternative of a keyed choice
     smallest_crop: float = field(default=0.0, metadata=LEFT_OUT)  # share of an image that a view shows at least
     membership_score: str = field(default="", metadata=LEFT_OUT)
+    captions_left_out: str = field(default="", metadata=LEFT_OUT)  # why nobody was asked, where one would expect it
 
     @property
     def deciding(self) -> tuple[Level, ...]:

@@ -187,7 +187,9 @@ def _asked_about(facts: ReportFacts) -> Pairs:
         return [probes]
     views = f"{count(plan.views)} of every {facts.choice.noun}, each showing {plan.smallest_crop:g} of it or more"
     known = ["What tells that a model knows an image", SCORE_NAMES.get(plan.membership_score, plan.membership_score)]
-    return [*([probes] if plan.test != "choice" else []), [f"Views of {facts.choice.views_of}", views], known]
+    left_out = [["Captions", plan.captions_left_out]] if plan.captions_left_out else []
+    asked = [[f"Views of {facts.choice.views_of}", views], known, *left_out]
+    return [*([probes] if plan.test != "choice" else []), *asked]
 
 
 def _compared(facts: ReportFacts) -> Pairs:

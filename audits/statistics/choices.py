@@ -7,9 +7,10 @@ NumPy only.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from provenance.errors import TouchmarkError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+Law = tuple[Floats, int]  # chances, and the sum that the first of them belongs to
 
 MOST_BLOCKS = 200_000
 FEWEST_STEPS, MOST_STEPS = 48, 1 << 16  # of the grid, in one deviation of a block's contribution
@@ -79,6 +82,9 @@ class Blocks:
         return Blocks(self.block_of[self.block_of < blocks], self.home[:blocks])
 
 
+LawOf = Callable[[Ints, Blocks], Law]
+
+
 @dataclass(frozen=True)
 class ChoiceResult:
     """Outcome of one test."""
@@ -111,18 +117,21 @@ def contributions(scores: Floats, blocks: Blocks, weights: Floats | None = None)
     return away
 
 
-def choice_test(scores: Floats, blocks: Blocks, weights: Floats | None = None) -> ChoiceResult:
+def choice_test(
+    scores: Floats, blocks: Blocks, weights: Floats | None = None, law_of: LawOf | None = None
+) -> ChoiceResult:
     """Test whether a model knows the published alternatives better than those at home.
 
     Contributions are rounded to whole steps of a grid by a rule that does not see the choice, so the law of their sum
-    is exact, whatever the grid; ties count against the claimant. Raises ChoiceError.
+    is exact, whatever the grid; ties count against the claimant. law_of: `law_of_sum`, or one that keeps what it found.
+    Raises ChoiceError.
     """
     own = contributions(scores, blocks, weights)
     deviation = math.sqrt(float((np.add.reduceat(own**2, blocks.starts) / blocks.sizes).sum()))
     statistic, at_home = float(own[blocks.home].sum()), np.zeros(len(own), dtype=bool)
     at_home[blocks.home] = True
     steps = _steps(own, blocks, deviation)
-    law, lowest = law_of_sum(steps, blocks)
+    law, lowest = (law_of or law_of_sum)(steps, blocks)
     true = int(steps[blocks.home].sum()) - lowest
     return ChoiceResult(
         statistic=statistic,
@@ -145,7 +154,7 @@ def _steps(own: Floats, blocks: Blocks, deviation: float) -> Ints:
     return np.rint(own * (fineness * root / deviation)).astype(np.int64)
 
 
-def law_of_sum(steps: Ints, blocks: Blocks) -> tuple[Floats, int]:
+def law_of_sum(steps: Ints, blocks: Blocks) -> Law:
     """The law of the sum of one uniform pick of every block, as (chances, the sum that the first one belongs to).
 
     steps (n,) whole numbers. Added up block by block, so no chance is a difference of larger ones and the smallest are
@@ -161,12 +170,28 @@ def law_of_sum(steps: Ints, blocks: Blocks) -> tuple[Floats, int]:
     law, lowest, buffers = np.ones(1), 0, (np.empty(room), np.empty(room))  # new memory for every block costs most
     for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
         wide = buffers[number % 2][: len(law) + int(most[number] - least[number])]
-        wide.fill(0)
-        for step in steps[start : start + size] - least[number]:
+        first, *others = steps[start : start + size] - least[number]
+        wide[:first], wide[first : first + len(law)], wide[first + len(law) :] = 0, law, 0
+        for step in others:
             wide[step : step + len(law)] += law
         wide /= size
         law, lowest = _within(wide, lowest + int(least[number]), int(centre[number]), reach)
     return law, lowest
+
+
+@dataclass(frozen=True)
+class KeptLaws:
+    """`law_of_sum` that computes the law of the same steps once: it is one law, whichever alternatives stayed home."""
+
+    _found: dict[bytes, Law] = field(default_factory=dict, repr=False)
+
+    def __call__(self, steps: Ints, blocks: Blocks) -> Law:
+        """As `law_of_sum`; the chances are shared and not to be written to."""
+        name = hashlib.sha256(steps.tobytes() + blocks.block_of.tobytes()).digest()
+        if name not in self._found:
+            law, lowest = law_of_sum(steps, blocks)
+            self._found[name] = law.copy(), lowest  # alone, without the buffers that it was made in
+        return self._found[name]
 
 
 def _within(law: Floats, lowest: int, centre: int, reach: int) -> tuple[Floats, int]:

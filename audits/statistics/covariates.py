@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-THOUSANDTHS = np.array([299, 587, 114])  # ITU-R BT.601
+THOUSANDTHS = np.array([299, 587, 114], dtype=np.int32)  # ITU-R BT.601
 LEVELS = 32  # of grey, in the entropy
 COVARIATES = ("mean grey", "deviation of grey", "entropy of grey", "detail", "colour")
 
@@ -27,14 +27,16 @@ def picture_covariates(blocks: Iterable[NDArray[np.uint8]]) -> Floats:
 
 
 def _of_block(images: NDArray[np.uint8]) -> Floats:
-    grey = (images.astype(np.int64) @ THOUSANDTHS) // 1000
+    colours = np.ascontiguousarray(images.transpose(3, 0, 1, 2))
+    red, green, blue = (plane * share for plane, share in zip(colours, THOUSANDTHS, strict=True))
+    grey = (red + green + blue) // 1000
     flat = grey.reshape(len(grey), -1)
     detail = np.abs(np.diff(grey, axis=1)).mean(axis=(1, 2)) + np.abs(np.diff(grey, axis=2)).mean(axis=(1, 2))
-    colour = np.ptp(images, axis=3).mean(axis=(1, 2))
+    colour = (colours.max(axis=0) - colours.min(axis=0)).mean(axis=(1, 2))
     return np.stack([flat.mean(axis=1), flat.std(axis=1), _entropy(flat), detail, colour])
 
 
-def _entropy(grey: NDArray[np.int64]) -> Floats:
+def _entropy(grey: NDArray[np.int32]) -> Floats:
     """(m, pixels) grey levels to (m,) bits."""
     bins = grey * LEVELS // 256 + LEVELS * np.arange(len(grey))[:, None]
     chances = np.bincount(bins.ravel(), minlength=LEVELS * len(grey)).reshape(len(grey), LEVELS) / grey.shape[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ Ints = NDArray[np.integer]
 ENUMERATED_UP_TO = 9  # 9! = 362,880 assignments take a fraction of a second
 MOST_PERMUTATIONS = 100_000_000
 HISTOGRAM_BINS = 61  # odd, so that zero lies inside the middle bin
-CHUNK_VALUES = 1_000_000  # values held at once: memory stays flat in the number of permutations
+CHUNK_VALUES = 100_000  # values held at once: memory stays flat, and a processor's cache holds them
 # Sums of the same pulls in another order differ by rounding; such near-ties count against the claimant.
 TIE_TOLERANCE = 1e-10
 ROUNDING = 1e-13  # of pulls as large as these, left by centring
@@ -102,12 +102,13 @@ def permutation_test(
     permutations: int,
     rng: np.random.Generator,
     references: list[Floats] | None = None,
+    drawn: Iterable[Ints] | None = None,
 ) -> PermutationResult:
     """Test whether patterns pull to the groups that the secret assignment gives them (docs/method.md, section 4.3).
 
     pulls (G, G) float: A[j, g]. assignment (G,): pattern j marks group assignment[j]. permutations: random ones, where
-    G > 9. references: pulls (G, G) of models that never saw it. Raises PermutationError for matrices that are not
-    square and finite, or what is no permutation.
+    G > 9; drawn: those that rng gives, where they were drawn before. references: pulls (G, G) of models that never saw
+    it. Raises PermutationError for matrices that are not square and finite, or what is no permutation.
     """
     centred = double_centred(pulls)
     matrix = reference_residual(pulls, references or [])
@@ -125,8 +126,9 @@ def permutation_test(
     edges = _edges(deviation, statistic)
     counts = np.zeros(HISTOGRAM_BINS, dtype=np.int64)
     exceedances = below = 0
-    for drawn in _all_permutations(groups) if exact else _random_permutations(groups, total, rng):
-        values = _statistics(matrix, drawn)
+    compared = _all_permutations(groups) if exact else drawn or random_permutations(groups, total, rng)
+    for orders in compared:
+        values = _statistics(matrix, orders)
         exceedances += int(np.count_nonzero(values >= statistic - tolerance))
         below += int(np.count_nonzero(values <= statistic + tolerance))
         counts += _binned(values, edges)
@@ -187,10 +189,25 @@ def _all_permutations(groups: int) -> Iterator[NDArray[np.int8]]:
         yield np.array(chunk, dtype=np.int8)
 
 
-def _random_permutations(groups: int, total: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def random_permutations(groups: int, total: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """Orders of raw 64-bit words: NumPy fixes that stream for good, unlike what `Generator` makes of it."""
     rows = max(1, CHUNK_VALUES // groups)
     for start in range(0, total, rows):
         count = min(rows, total - start)
-        words = rng.bit_generator.random_raw(count * groups).reshape(count, groups)
-        yield np.argsort(words, axis=1, kind="stable")
+        yield orders_of(rng.bit_generator.random_raw(count * groups).reshape(count, groups))
+
+
+def orders_of(words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(rows, G) uint64: what a stable argsort says of every row, at a third of its cost.
+
+    Numbers sort faster than places do, so the place stands in a word's lowest bits. Where words of a row differ in
+    those bits alone, which random ones hardly ever do, they are sorted as they are.
+    """
+    place = np.uint64((1 << (words.shape[1] - 1).bit_length()) - 1)
+    packed = words & ~place
+    packed |= np.arange(words.shape[1], dtype=np.uint64)
+    packed.sort(axis=1)
+    if ((packed[:, 1:] ^ packed[:, :-1]) <= place).any():
+        return np.argsort(words, axis=1, kind="stable")
+    packed &= place
+    return packed.view(np.int64)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audits.statistics.permutation import (
-    CHUNK_VALUES,
     HISTOGRAM_BINS,
     MOST_PERMUTATIONS,
     ROUNDING,
@@ -25,6 +24,8 @@ from provenance.marks.restriction import Restriction
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+CHUNK_VALUES = 1_000_000  # values drawn and added up at once; another number would give other draws
 
 
 def most_references(restriction: Restriction) -> int:

@@ -1,8 +1,8 @@
 """Pilots: list, a new one, one with its chart and tables, a single training of it, its JSON."""
 
-from functools import partial
 from typing import Any
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -18,7 +18,6 @@ from provenance.errors import TouchmarkError
 from provenance.models import Role
 from provenance.services.access import get_visible, person, person_with
 from provenance.services.jobs.cards import job_card
-from provenance.views.outcome import done_or_refused
 
 PAGE_SIZE = 25
 ONLY = "Only rights-holders and auditors make pilots."
@@ -53,8 +52,12 @@ def pilot_new(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    return _page(request, get_visible(Pilot, person(request), pk))
+
+
+def _page(request: HttpRequest, pilot: Pilot, refused: str = "") -> HttpResponse:
+    """refused: why the form of twins was; it then keeps what was ticked."""
     user = person(request)
-    pilot = get_visible(Pilot, user, pk)
     settings = shown.settings_of(pilot)
     context: dict[str, Any] = {
         "pilot": pilot,
@@ -70,6 +73,9 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
             "basis": basis,
             "twins": (offered := twins.twins_of(pilot)),
             "twins_left": any(twin.may_register for twin in offered),
+            "twins_refused": refused,
+            "ticked": request.POST.getlist("twin"),
+            "is_declared": "declared" in request.POST,
             "declaration": DECLARATION,
             "may_register": user.has_role(pilot.organisation, Role.AUDITOR),
             "chart": charts.trade_off(settings, told["summaries"], basis),
@@ -80,7 +86,7 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
                 if (address := shown.release_address(pilot, proposal, user))
             ],
         }
-    return render(request, "pilots/pilot_detail.html", context)
+    return render(request, "pilots/pilot_detail.html", context, status=422 if refused else 200)
 
 
 @require_POST
@@ -88,10 +94,12 @@ def pilot_twins(request: HttpRequest, pk: str) -> HttpResponse:
     """Chosen unmarked twins become references."""
     user = person(request)
     pilot = get_visible(Pilot, user, pk)
-    declared = "declared" in request.POST
-    begin = partial(twins.start, pilot, request.POST.getlist("twin"), declared=declared, by=user)
-    done = "They are being registered and tested; they stand among the models in a moment."
-    return done_or_refused(request, begin, done, "pilot_detail", pk=pilot.pk)
+    try:
+        twins.start(pilot, request.POST.getlist("twin"), declared="declared" in request.POST, by=user)
+    except TouchmarkError as error:
+        return _page(request, pilot, refused=error.sentence)
+    messages.success(request, "They are being registered and tested; they stand among the models in a moment.")
+    return redirect("pilot_detail", pk=pilot.pk)
 
 
 @require_GET

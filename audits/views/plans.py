@@ -30,12 +30,23 @@ def plan_new(request: HttpRequest) -> HttpResponse:
     _only_auditors(person(request))
     if request.method == "POST":
         form = PlanForm(request.POST, user=person(request))
-        if form.is_valid():
-            plan = drafting.save_draft(form.values, by=person(request))
-            messages.success(request, "The draft is saved. Lock it when nothing is to change any more.")
-            return redirect("plan_detail", pk=plan.pk)
-        return render(request, "plans/plan_form.html", {"form": form}, status=422)
+        plan = _saved(form, person(request))
+        if plan is None:
+            return render(request, "plans/plan_form.html", {"form": form}, status=422)
+        messages.success(request, "The draft is saved. Lock it when nothing is to change any more.")
+        return redirect("plan_detail", pk=plan.pk)
     return _empty_or_started(request)
+
+
+def _saved(form: PlanForm, by: User, plan: Plan | None = None) -> Plan | None:
+    """The draft; None where the form says why it is none, with all that was entered still in it."""
+    if not form.is_valid():
+        return None
+    try:
+        return drafting.save_draft(form.values, by=by, plan=plan)
+    except TouchmarkError as error:
+        form.add_error(None, error.sentence)
+        return None
 
 
 def _empty_or_started(request: HttpRequest) -> HttpResponse:
@@ -123,10 +134,10 @@ def plan_edit(request: HttpRequest, pk: str) -> HttpResponse:
         form = PlanForm(initial=initial_of(values_of(plan)), user=user)
         return render(request, "plans/plan_form.html", {"form": form, "plan": plan})
     form = PlanForm(request.POST, user=user)
-    if not form.is_valid():
+    if _saved(form, user, plan) is None:
         return render(request, "plans/plan_form.html", {"form": form, "plan": plan}, status=422)
-    save = partial(drafting.save_draft, form.values, by=user, plan=plan)
-    return done_or_refused(request, save, "The draft is saved.", "plan_detail", pk=plan.pk)
+    messages.success(request, "The draft is saved.")
+    return redirect("plan_detail", pk=plan.pk)
 
 
 @require_POST

@@ -1,7 +1,7 @@
 """Training runs of our own: list, a new one, and one with its curve."""
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -29,12 +29,8 @@ def training_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def training_new(request: HttpRequest) -> HttpResponse:
     user = person_with(request, [Role.AUDITOR], ONLY)
-    context = {"has_versions": service.may_train_on(user).exists()}
     if request.method == "GET":
-        initial = {"version": request.GET.get("version", "")}
-        return render(
-            request, "trainings/training_new.html", context | {"form": TrainingForm(user=user, initial=initial)}
-        )
+        return _form(request, TrainingForm(user=user, initial={"version": request.GET.get("version", "")}))
     form = TrainingForm(request.POST, user=user)
     if form.is_valid():
         wanted = {
@@ -46,7 +42,26 @@ def training_new(request: HttpRequest) -> HttpResponse:
             form.add_error(None, error.sentence)
         else:
             return redirect("training_detail", pk=training.pk)
-    return render(request, "trainings/training_new.html", context | {"form": form}, status=422)
+    return _form(request, form)
+
+
+def _form(request: HttpRequest, form: TrainingForm) -> HttpResponse:
+    has_versions = form.fields["version"].queryset.exists()  # type: ignore[attr-defined]
+    found = {name: form.found(name) for name in TrainingForm.SEARCHED}
+    context = {"form": form, "found": found, "has_versions": has_versions}
+    return render(request, "trainings/training_new.html", context, status=422 if form.is_bound else 200)
+
+
+@require_GET
+def training_choices(request: HttpRequest, name: str) -> HttpResponse:
+    """Rows that one field of the form may take: those that fit a search, or the whole field for another version."""
+    user = person_with(request, [Role.AUDITOR], ONLY)
+    if name not in TrainingForm.SEARCHED:
+        raise Http404("No such choice.")
+    form, whole = TrainingForm(initial=request.GET.dict(), user=user), request.GET.get("whole", "")
+    text = "" if whole else request.GET.get(f"{name}_search", "")
+    context = {"field": form[name], "found": form.found(name, text), "choices_url": request.path, "anew_on": whole}
+    return render(request, "components/searched.html" if whole else "components/found.html", context)
 
 
 @require_GET

@@ -33,8 +33,12 @@ BLOCKINGS = 10
 
 @require_GET
 def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    return version_page(request, get_visible(Version, person(request), pk))
+
+
+def version_page(request: HttpRequest, version: Version, rule_form: BlockRuleForm | None = None) -> HttpResponse:
+    """rule_form: one that was refused, with what was entered."""
     user = person(request)
-    version = get_visible(Version, user, pk)
     if is_lost(version):
         return _lost(request, version, GiveUpForm())
     context: dict[str, Any] = {
@@ -59,11 +63,11 @@ def version_detail(request: HttpRequest, pk: str) -> HttpResponse:
         if context["may_change"]:
             job = blocking_job(version)
             context |= {"blockings": version.blockings.all()[:BLOCKINGS], "blocking_card": job_card(job, user)}
-            context |= {"blocking_job": job, "rule_form": BlockRuleForm(version=version)}
+            context |= {"blocking_job": job, "rule_form": rule_form or BlockRuleForm(version=version)}
         if context["may_change"] and version.facts["captioned"]:
             context["words"] = words = words_of(version)
             context["words_card"] = job_card(words.job, user)
-    return render(request, "versions/version_detail.html", context)
+    return render(request, "versions/version_detail.html", context, status=422 if rule_form else 200)
 
 
 @require_POST
@@ -71,15 +75,15 @@ def version_give_up(request: HttpRequest, pk: str) -> HttpResponse:
     user = person(request)
     version = get_visible(Version, user, pk)
     form = GiveUpForm(request.POST)
-    if form.is_valid():
-        try:
-            give_up(version, form.cleaned_data["reason"], by=user)
-        except TouchmarkError as error:
-            messages.error(request, error.sentence)
-        else:
-            messages.success(request, "The manifest is given up. Plans need not wait for it any more.")
-        return redirect("version_detail", pk=version.pk)
-    return _lost(request, version, form)
+    if not form.is_valid():
+        return _lost(request, version, form)
+    try:
+        give_up(version, form.cleaned_data["reason"], by=user)
+    except TouchmarkError as error:
+        messages.error(request, error.sentence)  # it is given up already, or not lost any more: the form is gone
+    else:
+        messages.success(request, "The manifest is given up. Plans need not wait for it any more.")
+    return redirect("version_detail", pk=version.pk)
 
 
 def _lost(request: HttpRequest, version: Version, form: GiveUpForm) -> HttpResponse:

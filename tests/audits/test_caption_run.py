@@ -9,8 +9,10 @@ from django.urls import reverse
 
 from audits.report.definitions import definitions
 from audits.report.facts import ReportFacts
+from audits.report.view import view_of
+from audits.services.plans.forecasts import forecast
 from audits.services.plans.reference_suggestions import Verdict, suggest_references
-from audits.services.plans.values import PlanError
+from audits.services.plans.values import PlanError, values_of
 from audits.services.reports import issuing
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
@@ -86,8 +88,39 @@ def test_a_plan_by_captions_is_refused_where_somebody_cannot_read_them(world):
     for score, verdict in (("caption", Verdict.CANNOT), ("density", Verdict.MAY_SERVE)):
         (one,) = suggest_references(reading, [captioned], ["features"], world.auditor, score)
         assert (one.model, one.verdict) == (other, verdict)
-    beside = locked_plan(world, [captioned], reading, references=[other], membership_score="omnibus")
-    assert beside.frozen["own_captions"] is False  # all models are asked the same
+
+
+def test_a_score_of_captions_that_is_left_out_is_named_with_its_reason_in_plan_and_report(world, sign_in):
+    with known_keys(1):
+        captioned = withheld_release(world, captioned_version(world))
+    reading = register_clip(world, "reading", clip_weights(2))
+    other = register(world, "exported", remembering(None, seed=4), "reference")
+    plan = locked_plan(world, [captioned], reading, references=[other], membership_score="omnibus")
+    said = "exported reads no captions, and all models are asked the same"
+    assert plan.frozen["own_captions"] is False
+    assert said in plan.frozen["captions_left_out"]
+    assert said in " ".join(forecast(values_of(plan)).warnings)
+    assert said in sign_in(world.auditor).get(reverse("plan_detail", args=[plan.pk])).content.decode()
+    report = issuing.issue(run(world, plan), by=world.legal)
+    report.refresh_from_db()
+    with report.json.open("rb") as stream:
+        told = ReportFacts.from_json(stream.read())
+    assert said in dict(view_of(told)["plan"])["Captions"]
+
+
+@pytest.mark.parametrize(
+    ("suspect", "score", "is_said"),
+    [("reading", "density", True), ("silent", "density", False), ("silent", "omnibus", True)],
+)
+def test_captions_are_said_to_be_left_out_where_one_would_expect_them(world, suspect, score, is_said):
+    with known_keys(1):
+        captioned = withheld_release(world, captioned_version(world))
+        bare = withheld_release(world, make_version(world, "Bare"))
+    asked = register_clip(world, suspect, clip_weights(2), reads=suspect == "reading")
+    other = register(world, "exported", remembering(None, seed=4), "reference")
+    for release, expected in ((captioned, is_said), (bare, False)):
+        plan = locked_plan(world, [release], asked, references=[other], membership_score=score)
+        assert ("captions_left_out" in plan.frozen) is expected
 
 
 def test_captions_are_no_matter_of_labels(world):

@@ -78,8 +78,15 @@ def test_the_page_offers_twins_to_auditors_and_says_where_none_were_kept(world, 
     assert "make an innocent model look guilty" in page
     assert 'name="twin"' not in sign_in(world.rights_holder).get(address).content.decode()
     place = reverse("pilot_twins", args=[pilot.pk])
-    refused = client.post(place, {"twin": names}, follow=True).content.decode()
-    assert "needs the declaration" in refused
+    refused = client.post(place, {"twin": names[:1]})
+    assert refused.status_code == 422
+    page = refused.content.decode()
+    assert "needs the declaration" in page
+    assert [f'id="{name}" checked' in page for name in names] == [True, False]  # nobody ticks them again
+    assert 'id="declared" required>' in page
+    undecided = client.post(place, {"declared": "on"}).content.decode()
+    assert "Choose the twins" in undecided
+    assert 'id="declared" required checked>' in undecided
     assert not Job.objects.filter(kind="pilot.register_twins").exists()
     assert sign_in(world.rights_holder).post(place, {"twin": names, "declared": "on"}).status_code == 403
     client.post(place, {"twin": names[1:], "declared": "on"})

@@ -253,8 +253,12 @@ def test_the_form_takes_levels_series_and_held_out_images(world, values, sign_in
     form = browser.get(reverse("plan_edit", args=[plan.pk])).content.decode()
     assert form.count("checked") >= 4  # release, level, further level, series
     overlapping = version_of(world, "Overlapping", [f"image {n}" for n in range(60)])
-    refused = browser.post(reverse("plan_edit", args=[plan.pk]), filled(values, held_out=overlapping.pk), follow=True)
-    assert "shares images with" in refused.content.decode()
+    for address in (reverse("plan_edit", args=[plan.pk]), reverse("plan_new")):
+        refused = browser.post(address, filled(values, held_out=overlapping.pk, name="Entered just now"))
+        assert refused.status_code == 422
+        assert "shares images with" in refused.content.decode()
+        assert 'value="Entered just now"' in refused.content.decode()
+    assert Plan.objects.get().held_out == apart
 
 
 def test_the_form_asks_for_both_kinds_where_a_release_bears_both(world, values, sign_in):

@@ -48,6 +48,18 @@ def test_a_plan_that_cannot_reach_alpha_says_so(values):
     assert "cannot reach alpha" in ahead.warnings[0]
 
 
+def test_a_plan_that_is_no_evidence_is_not_said_to_reach_alpha_alone(world, values, sign_in):
+    for exploratory, said, other in (
+        (False, "Can reach alpha", "Can give evidence"),
+        (True, "Can give evidence", "Can reach alpha"),
+    ):
+        plan = save_draft(changed(values, exploratory=exploratory), by=world.auditor)
+        page = sign_in(world.auditor).get(reverse("plan_detail", args=[plan.pk])).content.decode()
+        assert said in page
+        assert other not in page
+        assert ("An exploratory run never does. Its p can reach alpha." in page) is exploratory
+
+
 def test_earlier_results_of_the_same_weights_count(world):
     plan = finished_audit(world).plan
     ahead = forecast(values_of(plan))

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 from safetensors.torch import load_file
 
+from audits.forms.searched import SHOWN
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
 from audits.pilots.methods import Moco, SimClr, Supervised
@@ -194,6 +195,38 @@ class TestForm:
         page = sign_in(world.auditor).post(reverse("training_new"), sent).content.decode()
         assert "A reference must never have seen a release" in page
         assert not Training.objects.exists()
+
+    def test_among_many_rows_the_first_are_shown_and_others_found_by_name(self, world, version, sign_in):
+        for number in range(30):
+            builders_reports.release(world, version, f"House {number:02d}")
+        other = scenes_version(world, name="Elsewhere")
+        builders_reports.release(world, other, "Another house")
+        browser = sign_in(world.auditor)
+        page = browser.get(reverse("training_new"), {"version": str(version.pk)}).content.decode()
+        assert page.count("The copy for House") == SHOWN
+        assert 'name="release" value="" checked> The unmarked images of the version' in page
+        assert 'name="begin_with" value="" checked> Random weights' in page
+        assert "Only the first are shown, of 30" in page
+        assert "Another house" not in page
+        place = reverse("training_choices", args=["release"])
+        asked = {"version": str(version.pk), "release_search": "house 29"}
+        assert "The copy for House 29" in browser.get(place, asked).content.decode()
+        chosen = str(version.releases.get(recipient="House 03").pk)
+        kept = browser.get(place, asked | {"release": chosen}).content.decode()
+        assert f'value="{chosen}" checked' in kept  # what was chosen stays, whatever is searched for
+        assert kept.count("The copy for") == 2
+        changed = browser.get(place, asked | {"version": str(other.pk), "whole": "version-field"}).content.decode()
+        assert "Another house" in changed
+        assert "House 29" not in changed
+        assert browser.get(reverse("training_choices", args=["name"])).status_code == 404
+        assert browser.get(place, {"version": "no id"}).status_code == 200
+
+    def test_a_copy_of_another_version_is_refused_and_the_page_keeps_what_was_chosen(self, world, version, sign_in):
+        elsewhere = builders_reports.release(world, scenes_version(world, name="Elsewhere"), "Northgate")
+        sent = self.sent(version, becomes="suspect", release=str(elsewhere.pk))
+        page = sign_in(world.auditor).post(reverse("training_new"), sent).content.decode()
+        assert "Train on a ready release of this version." in page
+        assert f'value="{version.pk}" checked' in page
 
     def test_who_has_no_version_is_told_where_they_come_from(self, world, sign_in):
         assert "There is no version to train on" in sign_in(world.auditor).get(reverse("training_new")).content.decode()

@@ -23,8 +23,9 @@ import numpy as np
 import psutil
 
 from audits.asking.measuring import Marks, Question, measure
-from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.assignments import Rules, Secrets, begin_draws, judge_level
 from audits.judging.scoring import score_levels
+from audits.statistics.draws import Draws
 from audits.suspects import Limits, ModelSpec, SandboxedModel
 from provenance.marks import MarkSecret, MarkSettings, families
 
@@ -54,12 +55,14 @@ def since(start: tuple[float, float]) -> tuple[float, float]:
 
 def audit(session: SandboxedModel, question: Question, secret: MarkSecret, permutations: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        start = used()
-        answers = measure(question, Path(folder), session, lambda images: None)
-        scored, _ = score_levels(answers, len(GROUPS), question.group_of)
+        start, secrets = used(), Secrets(secret.assignment)
         rules = Rules("ab" * 32, "features", 0.01, permutations, False)
-        for level, scores in scored.items():
-            judge_level(level, scores, {}, Secrets(secret.assignment), rules, "r")
+        with Draws(rules.seed) as draws:
+            begin_draws(draws, session.info.levels, secrets, rules, "r", references=False)
+            answers = measure(question, Path(folder), session, lambda images: None)
+            scored, _ = score_levels(answers, len(GROUPS), question.group_of)
+            for level, scores in scored.items():
+                judge_level(level, scores, {}, secrets, rules, "r", draws)
         return since(start)
 
 

@@ -36,7 +36,7 @@ def test_from_blocks_to_an_untouched_copy(world, browser_of):
     page.get_by_label("Recipients").fill("Northgate")
     look(page, "home-form")
 
-    page.get_by_role("button", name="Draw, commit and mark").click()
+    page.get_by_role("button", name="Draw, commit and make copies").click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("24 images stay home; all that are in this copy")).to_be_visible()
     look(page, "home-release")

@@ -147,7 +147,7 @@ def _release(page: Page, tmp_path: Path) -> str:
     expect(page.locator("#plan")).to_contain_text("Fewer than 50")
     expect(page.locator("#plan")).to_contain_text(re.compile("ha(s|ve) a near-duplicate"), timeout=LONG)
     look(page, "release-new")
-    page.get_by_role("button", name="Draw, commit and mark").click()
+    page.get_by_role("button", name="Draw, commit and make copies").click()
     download = page.get_by_role("link", name="Download the copy")
     for recipient in ("Lumen Robotics", "Northgate Vision"):
         page.goto("/releases/")

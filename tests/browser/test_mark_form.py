@@ -58,7 +58,7 @@ def test_the_fields_and_the_plan_follow_the_family(world, browser_of):
     expect(plan).to_contain_text("decoy keys")
 
     page.get_by_label("Recipients").fill("Northgate")
-    page.get_by_role("button", name="Draw, commit and mark").click()
+    page.get_by_role("button", name="Draw, commit and make copies").click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
     settings = Release.objects.get().key.settings
     assert (settings["family"], settings["association"]) == ("blend", "plain")
@@ -102,7 +102,7 @@ def test_mark_sets_are_added_and_removed_without_losing_what_was_filled_in(world
     expect(second.get_by_label("Family of marks")).to_have_value("blend")
 
     page.get_by_label("Recipients").press("Tab")
-    page.get_by_role("button", name="Draw, commit and mark").click()
+    page.get_by_role("button", name="Draw, commit and make copies").click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
     first_set, second_set = Release.objects.get().key.mark_sets
     assert (first_set.family, first_set.share) == ("patch", 0.2)
@@ -166,7 +166,7 @@ def test_mark_sets_work_without_scripts(world, browser_of):
     page.get_by_role("button", name="Add a mark set").click()
     second = page.get_by_role("group", name="Mark set 2")
     second.get_by_label("Family of marks").select_option("warp")
-    page.get_by_role("button", name="Draw, commit and mark").click()
+    page.get_by_role("button", name="Draw, commit and make copies").click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
     first_set, second_set = Release.objects.get().key.mark_sets
     assert first_set.groups == ("ant", "bee", "cow", "dog")
@@ -203,7 +203,7 @@ def test_the_plan_says_what_becomes_of_images_that_carry_claims(world, browser_o
     look(page, "claims")
     page.get_by_label("Mark them like all others").check()
     page.get_by_label("Recipients").fill("Northgate")
-    page.get_by_role("button", name="Draw, commit and mark").click()
+    page.get_by_role("button", name="Draw, commit and make copies").click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("what 16 files carried that marking would make false")).to_be_visible(timeout=LONG)
     assert Release.objects.get().drop_claims

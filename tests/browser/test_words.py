@@ -46,7 +46,7 @@ def test_words_are_taken_as_groups(world, browser_of):
     expect(bee).to_be_checked()
 
     page.get_by_label("Recipients").fill("Northgate")
-    page.get_by_role("button", name="Draw, commit and mark").last.click()
+    page.get_by_role("button", name="Draw, commit and make copies").last.click()
     expect(page.get_by_role("heading", name="Northgate")).to_be_visible()
     settings = Release.objects.get().key.settings
     assert (settings["group_by"], settings["groups"]) == ("word", ["ant", "bee", "cow", "dog"])

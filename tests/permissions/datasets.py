@@ -69,7 +69,7 @@ ACCESS = {
     "version_words": Access(RIGHTS_HOLDER, version, method="post"),
     "version_give_up": Access(RIGHTS_HOLDER, lost, method="post", data=lambda world: {"reason": "a fire"}),
     "version_near_duplicates": Access(RIGHTS_HOLDER, version, method="post"),
-    "version_blocks": Access(RIGHTS_HOLDER, version, method="post"),
+    "version_blocks": Access(RIGHTS_HOLDER, version, method="post", accepts=(422,)),
     "upload_begin": Access(frozenset({"rights_holder", "auditor"}), method="post", data=announced),
     "upload_state": Access(RIGHTS_HOLDER, upload),
     # An empty piece is refused, but only after the question of who may send one.

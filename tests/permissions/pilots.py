@@ -20,6 +20,6 @@ ACCESS = {
     "pilot_detail": Access(OWNER_DATA, pilot_of),
     "pilot_curves": Access(OWNER_DATA, pilot_of),
     "pilot_json": Access(OWNER_DATA, pilot_of),
-    "pilot_twins": Access(frozenset({"auditor"}), pilot_of, method="post"),
+    "pilot_twins": Access(frozenset({"auditor"}), pilot_of, method="post", accepts=(422,)),
     "pilot_line": Access(OWNER_DATA, line_of),
 }

@@ -19,6 +19,7 @@ def training(world: World) -> dict[str, object]:
 ACCESS = {
     "training_list": Access(EVERYONE),
     "training_new": Access(frozenset({"auditor", "guest_auditor", "outsider"})),  # wherever they are auditors
+    "training_choices": Access(frozenset({"auditor", "guest_auditor", "outsider"}), lambda world: {"name": "version"}),
     "training_detail": Access(OWNER_DATA, training),
     "training_curve": Access(OWNER_DATA, training),
 }

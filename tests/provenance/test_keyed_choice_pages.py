@@ -57,11 +57,18 @@ class TestBlocks:
             )
         assert not version.blockings.exists()
 
-    def test_what_is_wrong_names_its_field_for_the_form_is_far_below(self, browser, version):
-        values = {"block_size": "1", "distance": ""}
-        answer = text(browser.post(reverse("version_blocks", args=[version.pk]), values, follow=True))
-        assert "Alternatives of a block: Ensure this value is greater than or equal to 2." in answer
-        assert "bits in which hashes may differ: This field is required." in answer
+    def test_what_is_wrong_names_its_field_and_the_form_keeps_what_was_entered(self, browser, version):
+        place = reverse("version_blocks", args=[version.pk])
+        refused = browser.post(place, {"block_size": "1", "distance": "", "folder_level": "7"})
+        assert refused.status_code == 422
+        answer = text(refused)
+        assert "Ensure this value is greater than or equal to 2." in answer
+        assert "This field is required." in answer
+        assert 'name="folder_level" value="7"' in answer
+        late = browser.post(place, {"block_size": "4", "distance": "30", "unit_column": "x"})
+        assert late.status_code == 422
+        assert 'name="unit_column" value="x"' in text(late)
+        assert 'name="distance" value="30"' in text(late)
 
     def test_others_may_not(self, world, sign_in, version):
         datasets.grant(version.dataset, "gita", by=world.rights_holder)
@@ -85,6 +92,8 @@ class TestForm:
         assert "kept from every other outlet" in both
         assert "set-1-preset" in both
         alone = text(browser.get(reverse("release_new"), {"version": str(version.pk), "home-kind": "untouched"}))
+        assert "Draw, commit and make copies</button>" in alone  # nothing of it is marked
+        assert "and mark</button>" not in alone
         assert "set-1-preset" not in alone
 
     def test_the_plan_counts_blocks_units_and_images_at_home(self, world, browser, version):

@@ -116,6 +116,7 @@ def _drafted(plan: Plan, user: User) -> dict[str, Any]:
         "corrected_together": ahead.tests,
         "smallest_corrected_p": ahead.smallest_corrected_p,
         "reaches_alpha": ahead.reaches_alpha,
+        **({"can_give_evidence": False} if ahead.exploratory else {}),
         **_blocks(ahead),
         "warnings": [*filter(None, [ahead.refusal]), *ahead.warnings],
     }

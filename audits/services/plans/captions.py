@@ -1,5 +1,6 @@
 """Whether an audit of a keyed choice asks about captions: the version has some, and every model reads them."""
 
+from audits.judging.choices import OMNIBUS
 from audits.models import RegisteredModel
 from audits.services.plans.values import PlanError, PlanValues
 
@@ -19,6 +20,21 @@ def asks_about_captions(values: PlanValues) -> bool:
     if not values.has_choice or not values.version.facts.get("captioned"):
         return False
     return all(reads_captions(model) for model in (values.suspect, *values.references))
+
+
+def captions_left_out(values: PlanValues) -> str:
+    """Why nobody is asked about captions though the version has some and they would have counted, or stood beside what
+    counts; empty where that is not so."""
+    if not values.has_withheld or not values.version.facts.get("captioned") or asks_about_captions(values):
+        return ""
+    if values.membership_score != OMNIBUS and not reads_captions(values.suspect):
+        return ""  # nobody expects it of such a suspect
+    silent = [model.name for model in (values.suspect, *values.references) if not reads_captions(model)]
+    reads = "reads" if len(silent) == 1 else "read"
+    return (
+        "How close answers come to the image’s own caption is left out of the scores: as far as connection tests have "
+        f"shown, {' and '.join(silent)} {reads} no captions, and all models are asked the same."
+    )
 
 
 def check_captions(values: PlanValues) -> None:

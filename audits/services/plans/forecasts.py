@@ -11,6 +11,7 @@ from audits.planning.claims import is_late
 from audits.planning.exposure import Exposure
 from audits.services.answers.kept import Asking, answered_before, runtime
 from audits.services.models.sightings import first_sight
+from audits.services.plans.captions import captions_left_out
 from audits.services.plans.claims import refusal
 from audits.services.plans.copies import Copies, copies_of
 from audits.services.plans.exposed import as_locked, exposures, lacks_first_audit
@@ -63,6 +64,7 @@ class Forecast:
     exposures: tuple[tuple[Release, Exposure], ...] = ()  # blocks of keyed choices: kept, asked now and before
     powers: tuple[Power, ...] = ()  # of the test of the keyed choice, by the AUC that a model would give
     choice: ChoiceWords | None = None  # how to speak of it
+    exploratory: bool = False  # whatever it reaches, it is no evidence
     refusal: str = ""  # why this plan could not be locked or run beside the runs that there are, and what to change
 
     @property
@@ -120,6 +122,7 @@ def forecast(values: PlanValues, plan: Plan | None = None) -> Forecast:
         exposures=tuple(as_locked(plan) if plan and plan.is_locked else exposures(values, plan)),
         powers=powers(values, values.alpha / factor),
         choice=words_of(values.releases),
+        exploratory=values.exploratory,
         refusal="" if plan and plan.audits.exists() else refusal(values, plan),
     )
 
@@ -247,6 +250,8 @@ def _warnings(
         found.append(
             "After a closed run the house may make a second audit of the kept blocks as an exploratory one only."
         )
+    if left_out := captions_left_out(values):
+        found.append(f"{left_out} Other references, or a connection test that finds a text tower, would let it count.")
     if lacks_first_audit(values):
         found.append(
             f"No locked plan about this suspect and this copy kept a share of {values.kept_share:g} before, so this "

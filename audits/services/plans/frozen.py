@@ -10,7 +10,7 @@ from audits.planning.choices import frozen_of
 from audits.planning.declaration import Part
 from audits.services.code_version import code_version
 from audits.services.models.sightings import first_sight
-from audits.services.plans.captions import asks_about_captions
+from audits.services.plans.captions import asks_about_captions, captions_left_out
 from audits.services.plans.copies import copies_of, late_releases
 from audits.services.plans.exposed import FROZEN, frozen_exposures
 from audits.services.plans.images import not_compared, same_images_as
@@ -25,6 +25,7 @@ from provenance.models import Release, Version
 FORMAT = "touchmark/plan/1"
 DECOYS_PER_LOOK = 20
 OWN_CAPTIONS = "own_captions"  # whether models are asked how close views come to their image's caption
+CAPTIONS_LEFT_OUT = "captions_left_out"  # why they are not, where one would expect it
 WHATEVER_THE_MARKS = (Part.SERIES, Part.PROBES, Part.ALPHA, Part.COUNTED)
 CLOSED_SERIES = (
     "Holm's method over the primary levels of all releases of this plan, of every copy of the same images that counts "
@@ -172,6 +173,7 @@ def _frozen_rank_test(values: PlanValues) -> dict[str, Any]:
 
 def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
     has_versions = any(isinstance(choice_of(release), VersionsSettings) for release in values.releases)
+    left_out = captions_left_out(values)
     return {
         **frozen_of(values, Part.CHOICES),
         **({"alternatives": TWO_VERSIONS} if has_versions else {}),
@@ -184,6 +186,7 @@ def _frozen_choice_test(values: PlanValues) -> dict[str, Any]:
         "looks_rule": _looks_rule(values.looks),  # of plain sets beside it, the stopping rule is another
         **({"kept_rule": KEPT_VERSIONS_RULE if has_versions else KEPT_RULE} if values.kept_share else {}),
         OWN_CAPTIONS: asks_about_captions(values),
+        **({CAPTIONS_LEFT_OUT: left_out} if left_out else {}),
         "missing_views": "an image is scored by its answered views; one without two gets the mean of its block",
     }
 

@@ -26,6 +26,7 @@ from audits.services.code_version import code_version
 from audits.services.models.identity import other_names
 from audits.services.pilots.forecasts import of_plan, was_made
 from audits.services.plans.exposed import exposure_of_run
+from audits.services.plans.frozen import CAPTIONS_LEFT_OUT
 from audits.services.plans.series import other_runs, other_weights
 from audits.services.reports.keys import keys_facts
 from audits.services.reports.log import log_extract, time_text
@@ -209,6 +210,7 @@ def _plan(audit: Audit) -> PlanFacts:
         views=frozen.get("views", 0),
         smallest_crop=frozen.get("smallest_crop", 0.0),
         membership_score=frozen.get("membership_score", ""),
+        captions_left_out=frozen.get(CAPTIONS_LEFT_OUT, ""),
         recipient_at_issue=frozen["releases"][0]["recipient"] if frozen.get("recipient_at_issue") is True else "",
         looks_rule=frozen["looks_rule"] if frozen.get("looks", 1) > 1 and _test(frozen) != "choice" else "",
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from audits.asking.measuring import Marks, Question
 from audits.asking.probe_images import load_images_once
-from audits.judging.assignments import Rules, Secrets, judge_level
+from audits.judging.assignments import Rules, Secrets, begin_draws, judge_level
 from audits.judging.levels import AssociatedLevel, Unscored
 from audits.judging.result import AssociatedResult, Restricted
 from audits.judging.scoring import LevelScores, score_levels
@@ -16,6 +16,7 @@ from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenImages, Files
 from audits.services.runs.scored import Reasons, scores_of_models
 from audits.statistics.density import Level
+from audits.statistics.draws import Draws
 from provenance.marks import MarkSecret
 from provenance.services.jobs.running import JobRun
 
@@ -30,9 +31,19 @@ def passes_of(plan: Plan, chosen: ChosenImages, models: int) -> int:
     return models * ((groups + 1) * plan.probes + len(chosen.group_images)) + control
 
 
-def ask(asked: Asked, model: RegisteredModel, session: "SandboxedModel", chosen_sets: Sequence[ChosenImages]) -> None:
-    """One model about every set."""
+def ask(
+    asked: Asked,
+    model: RegisteredModel,
+    session: "SandboxedModel",
+    chosen_sets: Sequence[ChosenImages],
+    rules: Rules,
+    draws: Draws,
+) -> None:
+    """One model about every set; what the suspect's answers are compared with is drawn meanwhile."""
+    plan = asked.audit.plan
     for chosen in chosen_sets:
+        if model.pk == plan.suspect_id:
+            begin_draws(draws, session.info.levels, _secrets(chosen), rules, chosen.name, plan.references.exists())
         asked.ask(chosen, model, _question(asked, chosen, model, session.info.input_shape[1]), session)
 
 
@@ -59,7 +70,7 @@ def _marks(secret: MarkSecret, places: list[str]) -> Marks:
 
 
 def judge(
-    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, rules: Rules, run: JobRun
+    asked: Asked, models: Sequence[RegisteredModel], chosen: ChosenImages, rules: Rules, draws: Draws, run: JobRun
 ) -> AssociatedResult:
     """The result of one set at every level."""
     plan, settings = asked.audit.plan, chosen.secret.settings
@@ -69,13 +80,13 @@ def judge(
         return score_levels(asked.of(chosen, model), groups, chosen.group_of)
 
     scored, reasons = scores_of_models(asked.audit.plan, models, score, run)
-    secret = Secrets(chosen.secret.assignment, chosen.wrong.assignment if chosen.wrong else None, settings.restriction)
+    secret = _secrets(chosen)
     levels: dict[Level, AssociatedLevel | Unscored] = {level: Unscored(reason) for level, reason in reasons.items()}
     for level, scores in scored[plan.suspect.name].items():
         run.checkpoint()
         others = {name: of[level] for name, of in scored.items() if name != plan.suspect.name and level in of}
         if level not in levels:
-            levels[level] = judge_level(level, scores, others, secret, rules, chosen.name)
+            levels[level] = judge_level(level, scores, others, secret, rules, chosen.name, draws)
     return AssociatedResult(
         level=rules.level,
         levels=levels,
@@ -85,6 +96,11 @@ def judge(
         nonce=asked.audit.nonce,
         restriction=_restricted(chosen),
     )
+
+
+def _secrets(chosen: ChosenImages) -> Secrets:
+    wrong = chosen.wrong.assignment if chosen.wrong else None
+    return Secrets(chosen.secret.assignment, wrong, chosen.secret.settings.restriction)
 
 
 def _restricted(chosen: ChosenImages) -> Restricted | None:

@@ -23,6 +23,7 @@ from audits.services.runs.chosen_images import ChosenImages, choose_images, dige
 from audits.services.runs.held_out import ask_held_out
 from audits.services.runs.other_tests import AskedChoice, AskedSet, compare
 from audits.services.runs.queueing import mark_ended
+from audits.statistics.draws import Draws
 from provenance.services.jobs.kinds import job_kind
 from provenance.services.jobs.running import JobRun
 
@@ -94,13 +95,13 @@ def _ask_and_judge(
     total += sum(choices.passes_of(plan, chosen, len(models)) for chosen in keyed)
     total += sum(ranks.most_passes(plan, chosen, len(models)) for chosen in plain)
     asked, results, compared = Asked(run, audit, total), dict[str, SetResult](), dict[str, AskedChoice]()
-    with ExitStack() as stack:
+    with Draws(rules.seed) as draws, ExitStack() as stack:
         opened = []
         for model in models:
             # All at once for sets that take them in turn between looks; else one after the other.
             with ExitStack() as single:
                 session = (stack if plain or in_parts else single).enter_context(asked.opened(model))
-                assignments.ask(asked, model, session, associated)
+                assignments.ask(asked, model, session, associated, rules, draws)
                 choices.ask(asked, model, session, at_once)
                 opened.append((model, session))
         for looked_at in in_parts:
@@ -108,10 +109,11 @@ def _ask_and_judge(
             results[name], compared[name] = choices.ask_and_look(asked, opened, looked_at, rules, run)
         if plain:
             results |= ranks.ask_and_judge(asked, opened, plain, rules, run)
-    phase = "computing permutations" if associated else "comparing keys" if plain else "comparing choices"
-    run.progress(asked.done, asked.total, phase)
-    for chosen in associated:
-        results[chosen.name] = assignments.judge(asked, models, chosen, rules, run)
+        stack.close()  # no model is asked any more
+        phase = "computing permutations" if associated else "comparing keys" if plain else "comparing choices"
+        run.progress(asked.done, asked.total, phase)
+        for chosen in associated:
+            results[chosen.name] = assignments.judge(asked, models, chosen, rules, draws, run)
     for alternatives in at_once:
         name = alternatives.name
         results[name], compared[name] = choices.judge(asked, models, alternatives, rules, run)

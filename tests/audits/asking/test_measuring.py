@@ -152,6 +152,33 @@ def test_answers_to_another_question_are_not_taken(tmp_path):
         ask(LinearModel(5), make_question(make_secret(3)), tmp_path)
 
 
+class Watching(LinearModel):
+    """Looks at the folder of answers whenever it is asked."""
+
+    def __init__(self, seed, folder) -> None:
+        super().__init__(seed)
+        self.folder, self.stored = folder, []
+
+    def answer(self, name, indices, mark=None):
+        self.stored.append(len(list(self.folder.glob("*.done"))))
+        return super().answer(name, indices, mark)
+
+
+def test_at_most_two_blocks_are_not_on_disk_yet_when_the_next_is_asked_about(tmp_path):
+    question, model = make_question(make_secret(1), probes=240), Watching(5, tmp_path)
+    ask(model, question, tmp_path)
+    assert len(model.stored) == 8
+    assert all(number - 2 <= stored <= number for number, stored in enumerate(model.stored))
+
+
+@pytest.mark.parametrize("stem", ["groups.0000", "mixed-key-000-key-005.0000.0001", "key-005.0000"])
+def test_an_answer_that_cannot_be_stored_is_told(tmp_path, stem):
+    question = make_question(make_secret(1), probes=120)
+    (tmp_path / f"{stem}.features.npy").mkdir()  # a file cannot take its place
+    with pytest.raises(OSError, match="features"):
+        ask(LinearModel(5), question, tmp_path)
+
+
 class Refusing(LinearModel):
     """Leaves some probes unanswered, by a rule that cannot see the key."""
 

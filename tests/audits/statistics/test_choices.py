@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audits.statistics.choices import Blocks, ChoiceError, choice_test, contributions, law_of_sum, omnibus_test
+from audits.statistics.choices import (
+    Blocks,
+    ChoiceError,
+    KeptLaws,
+    choice_test,
+    contributions,
+    law_of_sum,
+    omnibus_test,
+)
 from audits.statistics.permutation import philox_from
 
 pytestmark = pytest.mark.long
@@ -52,6 +60,17 @@ def test_twelve_blocks_of_two_agree_with_all_4096_choices(seed):
     result = choice_test(scores, blocks)
     assert result.p == pytest.approx(np.mean(sums >= result.statistic - 1e-9), abs=2 / 4096)
     assert result.smallest_p == pytest.approx(2.0**-12)
+
+
+def test_a_law_that_was_kept_gives_the_same_bits_for_every_choice_and_is_of_these_scores_alone():
+    rng = np.random.default_rng(11)
+    sizes, kept = rng.integers(2, 5, 30), KeptLaws()
+    for scores in rng.normal(size=(2, sizes.sum())):
+        for _ in range(3):
+            blocks = blocks_of(sizes, rng)
+            assert choice_test(scores, blocks, law_of=kept) == choice_test(scores, blocks)
+    other = blocks_of(sizes[::-1], rng)  # the same steps in other blocks
+    assert choice_test(scores, other, law_of=kept) == choice_test(scores, other)
 
 
 def test_it_agrees_with_a_million_random_choices():

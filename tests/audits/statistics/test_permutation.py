@@ -14,6 +14,7 @@ from scipy import stats
 from audits.statistics.permutation import (
     PermutationError,
     double_centred,
+    orders_of,
     permutation_test,
     philox_from,
     reference_residual,
@@ -116,6 +117,15 @@ def test_random_permutations_are_uniform_and_repeatable():
     assert result.p == pytest.approx(stats.norm.sf(result.z), abs=0.03)
     assert result.counts.sum() == 200_000
     assert not result.exact
+
+
+@given(st.integers(2, 40), st.sampled_from([2, 20, 2**20, 2**64]), st.integers(0, 2**32))
+def test_orders_are_those_of_a_stable_sort(groups, below, seed):
+    """Below a small number words of a row are often equal, or differ in their lowest bits alone."""
+    words = rng(seed).integers(0, below - 1, (50, groups), dtype=np.uint64, endpoint=True)
+    before = words.copy()
+    np.testing.assert_array_equal(orders_of(words), np.argsort(words, axis=1, kind="stable"))
+    np.testing.assert_array_equal(words, before)
 
 
 def test_a_model_that_learned_every_pair_reaches_the_smallest_p():

@@ -24,18 +24,22 @@ COLOURS: dict[Basis, str] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """trainings: whole ones; rows: lines of all trials; seen: images that trainings go through, every epoch anew."""
+    """trainings: whole ones; rows: lines of all trials; seen: images that trainings go through, every epoch anew.
+
+    asked: images about which models are asked for the rank of a plain mark's key.
+    """
 
     trainings: int
     rows: int
     seen: int
+    asked: int
 
 
 def cost(wanted: Wanted) -> Cost:
     """Before anything is queued. Raises as `Wanted.settings` does."""
     settings = wanted.settings
     passes = settings.recipe.epochs * in_pool(settings.images)
-    return Cost(settings.trainings, settings.rows, settings.trainings * passes)
+    return Cost(settings.trainings, settings.rows, settings.trainings * passes, settings.asked_of_decoys)
 
 
 def table_by_now(made: Robustness) -> RobustnessTable | None:
@@ -51,7 +55,8 @@ def marks(settings: RobustnessSettings) -> str:
     mark = settings.mark
     if isinstance(mark, WithheldSettings):
         return f"withheld: {percent(mark.share)} of the images, one of every {mark.block_size}, stay home"
-    return f"{mark.family} on {percent(mark.share)} of the images, {len(mark.groups)} groups"
+    how = f"plain, among {count(settings.decoys)} decoys" if mark.is_plain else f"{len(mark.groups)} groups"
+    return f"{mark.family} on {percent(mark.share)} of the images, {how}"
 
 
 def facts(made: Robustness) -> list[tuple[str, str]]:

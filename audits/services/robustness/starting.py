@@ -14,6 +14,7 @@ from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings, in_pool
 from audits.scenes.procedural import CLASSES
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, MarkSettings, WithheldSettings
+from provenance.marks.settings import ASSOCIATIONS
 from provenance.marks.withheld import DEFAULT_BLOCK, DEFAULT_SHARE, WITHHELD
 from provenance.models import Job, Organisation, Role, User, Version
 from provenance.services import log
@@ -30,10 +31,13 @@ LEAST_BATCH = 8
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asks for. mark: "withheld", or the name of a preset of patches by class. seed: drawn where None."""
+    """What a person asks for. mark: "withheld", or the name of a preset of the family. seed: drawn where None."""
 
     version: Version | None = None
     mark: str = WITHHELD
+    family: str = "patch"
+    association: str = ASSOCIATIONS[0]
+    decoys: int = 999
     block_size: int = DEFAULT_BLOCK
     share: float = DEFAULT_SHARE
     method: str = "simclr"
@@ -82,6 +86,7 @@ class Wanted:
             images=self.images,
             trials=self.trials,
             references=self.references,
+            decoys=self.decoys,
             seed=self.seed or 0,
         )
 
@@ -90,10 +95,13 @@ class Wanted:
             return WithheldSettings(ANY_BLOCKS, self.block_size, self.share)
         if self.mark not in PRESETS:
             raise RobustnessError(f"There are no marks “{self.mark}”. Choose among {', '.join(MARKS)}.")
-        groups = tuple(sorted(self.labels[:MOST_GROUPS]))
-        if len(groups) < 2:
-            raise RobustnessError("Marks are struck by class here, and these images have none; choose withheld images.")
-        return PRESETS[self.mark].settings(groups)
+        groups = () if self.association == "plain" else tuple(sorted(self.labels[:MOST_GROUPS]))
+        if self.association != "plain" and len(groups) < 2:
+            raise RobustnessError(
+                "Associated marks are struck by class here, and these images have none; choose plain marks, or "
+                "withheld images."
+            )
+        return PRESETS[self.mark].settings(groups, family=self.family, association=self.association)
 
 
 def usable_versions(user: User) -> "models.QuerySet[Version]":
@@ -123,7 +131,7 @@ def start(organisation: Organisation, wanted: Wanted, *, by: User) -> Robustness
     made.save(update_fields=["job"])
     details = {
         "images": made.images,
-        "marks": wanted.mark,
+        "marks": wanted.mark if wanted.mark == WITHHELD else f"{wanted.mark} {wanted.family}, {wanted.association}",
         "method": settings.recipe.method.title,
         "attacks": len(settings.attacks),
         "trials": settings.trials,

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from audits.forms.settings import METHOD_CHOICES, set_bounds
+from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.catalogue import CATALOGUE
 from audits.robustness.settings import FEWEST_IMAGES, MOST_IMAGES, RobustnessSettings
 from audits.services.robustness import starting as service
@@ -49,6 +50,12 @@ class RobustnessForm(forms.Form):
     )
     method = forms.ChoiceField(label="Method", choices=METHOD_CHOICES)
     epochs = forms.IntegerField(label="Epochs", min_value=1, max_value=10_000)
+    encoder = forms.CharField(
+        label="Network",
+        max_length=100,
+        help_text="small_resnet:WIDTH, cifar_resnet:DEPTH or timm:NAME. CLIP has its own.",
+    )
+    side = forms.IntegerField(label="Side of the images, in pixels", help_text="CLIP has its own, 48.")
     trials = forms.IntegerField(
         label="Trials", min_value=1, max_value=100,
         help_text="Keys, each with seeds of its own. With five, even 5 of 5 leaves open a share of a third.",
@@ -68,13 +75,14 @@ class RobustnessForm(forms.Form):
         usual = service.Wanted()
         names = (
             *("images", "mark", "family", "association", "decoys", "block_size", "share"),
-            *("method", "epochs", "trials", "references", "attacks"),
+            *("method", "encoder", "side", "epochs", "trials", "references", "attacks"),
         )
         kwargs["initial"] = {name: getattr(usual, name) for name in names} | kwargs.get("initial", {})
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
         fields["organisation"].queryset = user.organisations(*service.ROLES)
         set_bounds(self, RobustnessSettings, ("decoys",))
+        set_bounds(self, TrainingSettings, ("side",))
         fields["family"].choices = [(name, family.title) for name, family in families().items()]
         fields["version"].queryset = service.usable_versions(user)
 

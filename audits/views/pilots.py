@@ -14,6 +14,7 @@ from audits.models import Pilot
 from audits.services.models.registering import DECLARATION
 from audits.services.pilots import charts, curves, shown, twins
 from audits.services.pilots import starting as service
+from audits.services.robustness import of_pilots
 from provenance.errors import TouchmarkError
 from provenance.models import Role
 from provenance.services.access import get_visible, person, person_with
@@ -79,6 +80,8 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
                 for proposal in settings.proposals
                 if (address := shown.release_address(pilot, proposal, user))
             ],
+            "robustness": of_pilots.beginnings(pilot, user),
+            "tables": of_pilots.tables_of(pilot, user),
         }
     return render(request, "pilots/pilot_detail.html", context)
 

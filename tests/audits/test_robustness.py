@@ -165,6 +165,13 @@ def test_a_version_must_be_of_the_house_and_large_enough(world, no_worker):
         service.start(world.elsewhere, Wanted(**TINY | {"version": version, "images": 100}), by=world.outsider)
 
 
+@pytest.mark.parametrize(("method", "words"), [("supervised", "A classifier needs"), ("clip", "CLIP needs")])
+def test_a_method_that_the_images_cannot_teach_is_refused(world, method, words, no_worker):
+    version = scenes_version(world, 100, labels=Labels())
+    with pytest.raises(TrainingError, match=words):
+        started(world, version=version, images=100, method=method)
+
+
 def test_the_form_starts_a_table_and_the_box_beside_it_counts_trainings(world, sign_in, no_worker):
     browser = sign_in(world.rights_holder)
     sent = {**TINY, "organisation": world.owner.pk, "mark": "withheld", "method": "simclr", "attacks": ["merge"]}

@@ -51,11 +51,11 @@ def facts(settings: PilotSettings, user: User) -> list[tuple[str, str]]:
     others = Version.objects.for_user(user).filter(pk=settings.others).first() if settings.others else None
     ranked = any(proposal.is_plain for proposal in settings.proposals)
     return [
-        ("Tried", ", ".join(proposal.title for proposal in settings.proposals)),
+        ("Tried", "; ".join(proposal.title for proposal in settings.proposals)),
         ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
         ("Keys for each", count(settings.runs)),
         ("Unmarked twins of each method", count(settings.references)),
-        ("Varied", ", ".join(one.title for one in settings.varied) or "nothing"),
+        ("Varied", "; ".join(one.title for one in settings.varied) or "nothing"),
         *([("Mixed in", str(others or "another dataset"))] if settings.others else []),
         ("Trainings", count(len(settings.lines()))),
         ("Epochs", count(settings.epochs)),

@@ -8,6 +8,7 @@ from django.db import models, transaction
 from audits.models import Robustness
 from audits.pilots.methods import METHODS, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
+from audits.pilots.suited import check_suited
 from audits.robustness.attacks.catalogue import FIRST, named
 from audits.robustness.copies import RobustnessError
 from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings, in_pool
@@ -150,8 +151,7 @@ def check(wanted: Wanted) -> RobustnessSettings:
             raise RobustnessError("This version is not ready yet; wait until its files have been read.")
         if wanted.version.file_count < wanted.images:
             raise RobustnessError(f"This version has {count(wanted.version.file_count)} images; take so many or fewer.")
-    if settings.recipe.learns_from == "classes" and not wanted.labels:
-        raise RobustnessError("These images have no classes; choose a method that learns without.")
+        check_suited([settings.recipe.method], wanted.images, wanted.version.facts)
     return settings
 
 

@@ -74,7 +74,7 @@ def pilot_detail(request: HttpRequest, pk: str) -> HttpResponse:
             "declaration": DECLARATION,
             "may_register": user.has_role(pilot.organisation, Role.AUDITOR),
             "chart": charts.trade_off(settings, told["summaries"], basis),
-            "auc": curves.auc_chart(told["summaries"]),
+            "growth": curves.growth_charts(told["summaries"]),
             "releases": [
                 (proposal.title, address)
                 for proposal in settings.proposals

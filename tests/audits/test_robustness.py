@@ -145,6 +145,7 @@ def test_only_rights_holders_and_auditors_of_the_house_start(world, who, no_work
         ({"seed": -1}, TrainingError, "seed"),
         ({"images": 10}, TrainingError, "images"),
         ({"share": 0.9}, SettingsError, "share"),
+        ({"encoder": "timm:nope"}, TrainingError, "no network “timm:nope”"),
         ({"mark": "strong", "family": "smoke"}, SettingsError, "smoke"),
         ({"mark": "strong", "family": "spectral", "side": 8}, RobustnessError, "need 12 pixels"),
         ({"mark": "strong", "association": "vague"}, SettingsError, "associated"),

@@ -201,8 +201,9 @@ class PilotSettings(Checked):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Epochs after which a model is asked what it knows of what stayed home: quarters of the training."""
-        if not self.withheld:
+        """Epochs after which a model is asked what it knows of its marks or of what stayed home: quarters of the
+        training. Not of plain marks, which take too many questions."""
+        if all(proposal.is_plain for proposal in self.proposals):
             return ()
         return tuple(sorted({max(1, -(-self.epochs * part // 4)) for part in (1, 2, 3, 4)}))
 

@@ -275,4 +275,5 @@ def _summary_json(one: Summary) -> dict[str, Any]:
         "marked": one.marked,
         "wanted": one.wanted,
         "aucs": one.aucs,
+        "grown": one.grown,
     }

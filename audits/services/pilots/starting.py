@@ -10,6 +10,7 @@ from typing import Any
 from django.db import models, transaction
 
 from audits.models import Pilot
+from audits.pilots.described import check_network
 from audits.pilots.methods import METHODS
 from audits.pilots.pilot.pool import check_count, room_for
 from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings, Proposal
@@ -130,6 +131,8 @@ def check(version: Version, settings: PilotSettings) -> None:
         raise PilotError(f"A pilot takes a version of {FEWEST_IMAGES} images or more.")
     varied = [one.method for one in settings.varied if one.method]
     methods = [METHODS[name] for name in (*settings.methods, *varied)]
+    for line in settings.lines()[: len(settings.lines()) // settings.runs]:
+        check_network(settings.training(line))
     check_suited(methods, room_for(version.file_count, settings.images), version.facts)
     for proposal in settings.proposals:
         if proposal.struck:

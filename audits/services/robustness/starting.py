@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db import models, transaction
 
 from audits.models import Robustness
+from audits.pilots.described import check_network
 from audits.pilots.methods import METHODS, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
 from audits.pilots.suited import check_suited
@@ -146,6 +147,7 @@ def start(organisation: Organisation, wanted: Wanted, *, by: User) -> Robustness
 def check(wanted: Wanted) -> RobustnessSettings:
     """The settings. Raises a TouchmarkError with the first thing that cannot be; the sentence says what to change."""
     settings = wanted.settings
+    check_network(settings.recipe)
     if wanted.version is not None:
         if wanted.version.state != Version.State.READY:
             raise RobustnessError("This version is not ready yet; wait until its files have been read.")

@@ -9,6 +9,7 @@ from django.db import models, transaction
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
+from audits.pilots.described import check_network, spec_of
 from audits.pilots.methods import method_of
 from audits.pilots.recipe import TrainingSettings
 from audits.pilots.suited import check_suited
@@ -20,6 +21,7 @@ from provenance.wording import count
 
 SEEDS = 2**31
 ENCODER, SIDE = "small_resnet:16", 32  # where the method has no network of its own
+UNDER_WAY = (Training.State.QUEUED, Training.State.RUNNING)
 ROLES = [(role.value, role.label) for role in (RegisteredModel.ModelRole.REFERENCE, RegisteredModel.ModelRole.SUSPECT)]
 
 
@@ -73,7 +75,7 @@ def start(
     _check(name, version, release, becomes, organisation)
     # Never used twice, so that no two models share an initialisation or an order of images.
     chosen = replace(settings or TrainingSettings(seed=0), seed=_fresh_seed())
-    _check_images(version, chosen)
+    _check_settings(version, chosen, class_names)
     begun: dict[str, str] = {}
     if begin_with is not None:
         _check_beginning(begin_with, chosen, organisation, becomes)
@@ -104,9 +106,16 @@ def _check(name: str, version: Version, release: Release | None, becomes: str, o
         raise TrainingError("A trained model becomes a suspect or a reference.")
     if RegisteredModel.objects.filter(organisation=organisation, name=name).exists():
         raise TrainingError(f"There is a model called “{name}” already; choose another name.")
+    if Training.objects.filter(organisation=organisation, name=name, state__in=UNDER_WAY).exists():
+        raise TrainingError(f"A model called “{name}” is being trained already; choose another name.")
 
 
-def _check_images(version: Version, settings: TrainingSettings) -> None:
+def _check_settings(version: Version, settings: TrainingSettings, class_names: tuple[str, ...]) -> None:
+    """Refuses what would fail once it was trained."""
+    check_network(settings)
+    if class_names and settings.learns_from != "captions":
+        raise TrainingError("Class names become prompts of CLIP; leave them out for other methods.")
+    spec_of(settings, class_names)
     check_suited([settings.method], version.file_count, version.facts)
     if version.file_count < settings.batch_size:
         raise TrainingError(

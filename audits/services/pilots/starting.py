@@ -131,8 +131,9 @@ def check(version: Version, settings: PilotSettings) -> None:
         raise PilotError(f"A pilot takes a version of {FEWEST_IMAGES} images or more.")
     varied = [one.method for one in settings.varied if one.method]
     methods = [METHODS[name] for name in (*settings.methods, *varied)]
-    for line in settings.lines()[: len(settings.lines()) // settings.runs]:
-        check_network(settings.training(line))
+    for line in settings.lines():
+        if line.number == 0:  # further keys have the same networks
+            check_network(settings.training(line))
     check_suited(methods, room_for(version.file_count, settings.images), version.facts)
     for proposal in settings.proposals:
         if proposal.struck:

@@ -1,4 +1,4 @@
-"""Whether images can teach a method, by what a manifest counts; without importing torch or reading them."""
+"""Whether images can teach a method, and groups show a mark; without importing torch or reading images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from audits.pilots.checked import TrainingError
 from audits.pilots.methods import Method
+from provenance.marks import MarkSettings
+from provenance.wording import p_value
 
 FEWEST_CLASSES = 2
 
@@ -22,3 +24,12 @@ def check_suited(methods: Iterable[type[Method] | Method], images: int, facts: M
             raise TrainingError("A classifier needs two classes or more; choose a method that learns without.")
         if method.learns_from == "captions" and labelled + captioned < images:
             raise TrainingError("CLIP needs a caption or a class for every image; choose a method that learns without.")
+
+
+def check_alpha(settings: MarkSettings, alpha: float) -> None:
+    """Raises TrainingError where no assignment of so few groups is rare enough; plain marks have decoys instead."""
+    if not settings.is_plain and settings.smallest_p > alpha:
+        raise TrainingError(
+            f"With {len(settings.groups)} groups no p of associated marks lies below {p_value(settings.smallest_p)} "
+            f"and alpha is {alpha:g}; take more groups, plain marks, or a larger alpha where it can be chosen."
+        )

@@ -7,7 +7,7 @@ import pytest
 from audits.pilots.pilot.found import PilotFound
 from audits.pilots.pilot.settings import PilotSettings
 from audits.pilots.pilot.summary import summaries
-from audits.services.pilots.curves import MOST_NAMED, curves_chart, growth_charts
+from audits.services.pilots.curves import COLOURS, curves_chart, growth_charts
 from tests.audits.builders_pilots import finished
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,7 +46,7 @@ def test_a_legend_names_trainings_once_and_gives_way_where_there_are_many(world)
     chart = curves_chart(settings, pilot.curves)
     named = [one["name"] for one in chart["figure"]["data"] if one.get("showlegend", True)]
     assert len(named) == len(set(named)) == len(pilot.curves)
-    assert chart["figure"]["layout"]["showlegend"] is (len(pilot.curves) <= MOST_NAMED)
+    assert chart["figure"]["layout"]["showlegend"] is (len(pilot.curves) <= len(COLOURS))
     many = replace(settings, runs=9)
     assert not curves_chart(many, {line.name: [{"epoch": 1, "loss": 1.0}] for line in many.lines()})["figure"][
         "layout"

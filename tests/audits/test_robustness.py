@@ -1,6 +1,7 @@
 """Tables of robustness: started by the right people, worked off as a job, shown on pages and by the command."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -8,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import reverse
 
+from audits.judging.bases import BASES
 from audits.models import Robustness
 from audits.pilots.checked import TrainingError
 from audits.pilots.methods import METHODS
@@ -215,6 +217,17 @@ def test_a_finished_table_shows_what_was_found_and_what_was_lost(world, sign_in)
     assert "0 of 2" in page
     assert "Found before and after each attack" in page
     assert "caption</th>" not in page
+
+
+def test_levels_of_an_attack_do_not_hide_each_other_in_the_chart(world):
+    table = shown.table_by_now(stored(world))
+    lines = [replace(line, powers=dict.fromkeys(BASES, line.powers["features"])) for line in table.lines[:2]]
+    figure = shown.chart(replace(table, lines=tuple(lines)))["figure"]
+    places = [(trace["x"][0], trace["y"][0]) for trace in figure["data"]]
+    assert len(set(places)) == len(BASES)
+    assert max(abs(y) for _, y in places) < 0.5  # nor do they reach the next attack
+    assert figure["layout"]["yaxis"]["ticktext"] == ["before any attack", "weights of 8 bits"]
+    assert figure["data"][0]["text"] == ["before any attack", "weights of 8 bits"]
 
 
 def test_the_list_says_what_to_do_where_nothing_was_measured(world, sign_in):

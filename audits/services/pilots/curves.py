@@ -17,7 +17,7 @@ BASIS_COLOURS: dict[Basis, str] = {
     "soft": "token:warn",
     "hard": "token:pewter",
 }
-MOST_NAMED = 8  # curves in a legend
+MOST_NAMED = 8  # curves of growth in a legend
 DASHES = ("solid", "dot", "dash", "dashdot")
 SIGNS = ("circle", "square", "diamond", "cross")
 
@@ -91,7 +91,7 @@ def curves_chart(settings: PilotSettings, curves: Mapping[str, Points]) -> dict[
     if not shown:
         return None
     layout: dict[str, Any] = {
-        "showlegend": len(shown) <= MOST_NAMED,
+        "showlegend": len(shown) <= len(COLOURS),
         "xaxis": {"title": {"text": "epoch"}},
         "yaxis": {"title": {"text": "loss"}},
         "yaxis2": {
@@ -99,6 +99,9 @@ def curves_chart(settings: PilotSettings, curves: Mapping[str, Points]) -> dict[
             "overlaying": "y",
             "side": "right",
             "range": [0, 1],
+            "tickmode": "linear",
+            "dtick": 0.25,
+            "showgrid": False,
             "tickformat": ".0%",
         },
     }

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from audits.judging.bases import BASES, Basis, bases_shown
 from audits.models import Pilot
 from audits.pilots.methods import METHODS
-from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED, interval_words, recommendation
+from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED, interval_words, networks, recommendation
 from audits.pilots.pilot.feasibility import Row, feasibility, says
 from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
@@ -61,7 +61,7 @@ def facts(settings: PilotSettings, user: User) -> list[tuple[str, str]]:
         ("Epochs", count(settings.epochs)),
         ("Images, at most", count(settings.images)),
         ("Side of the images", f"{settings.pixels} pixels"),
-        ("Network", settings.encoder),
+        ("Network", networks(settings)),
         ("Alpha", f"{settings.alpha:g}"),
         *([("Decoys of every plain mark", count(settings.decoys))] if ranked else []),
         ("Time", duration(60 * settings.minutes)),

@@ -15,7 +15,7 @@ from audits.pilots.methods import METHODS
 from audits.pilots.pilot.pool import check_count, room_for
 from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings, Proposal
 from audits.pilots.pilot.variations import TASKS
-from audits.pilots.suited import check_suited
+from audits.pilots.suited import check_alpha, check_suited
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, WithheldSettings, get_family
 from provenance.models import Blocking, Clusters, Role, User, Version
@@ -138,6 +138,7 @@ def check(version: Version, settings: PilotSettings) -> None:
     for proposal in settings.proposals:
         if proposal.struck:
             plan_of(version, proposal.struck)
+            check_alpha(proposal.struck, settings.alpha)
         if proposal.withheld:
             plan_choice(version, proposal.withheld)
 

@@ -9,7 +9,7 @@ from audits.models import Robustness
 from audits.pilots.described import check_network
 from audits.pilots.methods import METHODS, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
-from audits.pilots.suited import check_suited
+from audits.pilots.suited import check_alpha, check_suited
 from audits.robustness.attacks.catalogue import FIRST, named
 from audits.robustness.copies import RobustnessError
 from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings, in_pool
@@ -148,6 +148,8 @@ def check(wanted: Wanted) -> RobustnessSettings:
     """The settings. Raises a TouchmarkError with the first thing that cannot be; the sentence says what to change."""
     settings = wanted.settings
     check_network(settings.recipe)
+    if isinstance(settings.mark, MarkSettings):
+        check_alpha(settings.mark, settings.alpha)
     if wanted.version is not None:
         if wanted.version.state != Version.State.READY:
             raise RobustnessError("This version is not ready yet; wait until its files have been read.")

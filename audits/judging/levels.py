@@ -6,6 +6,7 @@ Fields are read and written as `audits.judging.result` says.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
@@ -87,6 +88,11 @@ class RankTest:
             smallest_p=found.smallest_p,
             distances=tuple(np.sort(q[1:]).tolist()),
         )
+
+    @property
+    def z(self) -> float:
+        """Standard deviations at which a normal number has the true key's rank among its decoys, by its middle."""
+        return -NormalDist().inv_cdf((self.exceedances + 0.5) / (self.decoys + 1))
 
     @property
     def grid(self) -> int | None:

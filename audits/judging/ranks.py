@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from audits.asking.measuring import KEY, WRONG, Answers
 from audits.judging.assignments import Rules
 from audits.judging.controls import controls_of_references, tainted
 from audits.judging.levels import Control, DensityQuantiles, KeyDensities, RankLevel, RankTest
-from audits.statistics.density import DensityScores
+from audits.judging.scoring import available_levels, score_keys
+from audits.statistics.density import DegenerateAnswersError, DensityScores, Level
 from audits.statistics.ranktest import Floats, RankResult, StoppingRule, rank_test, sequential_rank_test, steady_scores
 
 DECOY_QUANTILES = (0.05, 0.5, 0.95)
@@ -28,6 +30,12 @@ class KeyScores:
     wrong: DensityScores | None = None
     missing: int = 0
 
+    @classmethod
+    def joined(cls, parts: Sequence[KeyScores]) -> KeyScores:
+        """Of all keys, where a model was asked about some after others; the wrong key's from the first part."""
+        keys = tuple(scores for part in parts for scores in part.keys)
+        return cls(keys, parts[0].wrong, sum(part.missing for part in parts))
+
     @property
     def table(self) -> Floats:
         """(K, 3) on the steady scale."""
@@ -39,6 +47,21 @@ class KeyScores:
         if self.wrong is None:
             return None
         return np.vstack([steady_scores(self.wrong), self.table[1:]])
+
+
+def score_ranks(answers: Answers, keys: range) -> tuple[dict[Level, KeyScores], dict[Level, str]]:
+    """Of these keys, the true one's number being 0, at all levels that can be scored; for those that cannot, why."""
+    scored: dict[Level, KeyScores] = {}
+    reasons: dict[Level, str] = {}
+    for level in available_levels(answers):
+        try:
+            scores, missing = score_keys(answers, level, KEY, keys)
+            wrong = score_keys(answers, level, WRONG, range(1))[0][0] if answers.has_wrong_key else None
+        except DegenerateAnswersError as error:
+            reasons[level] = error.sentence
+        else:
+            scored[level] = KeyScores(tuple(scores), wrong, missing)
+    return scored, reasons
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The two kinds of evidence whose robustness is measured: images that stayed home, and marks that were struck.
+"""The kinds of evidence whose robustness is measured: images that stayed home, associated marks, and plain ones.
 
 Each holds what was published under one key, asks models what an audit would, and judges by the product's own tests.
 """
@@ -6,7 +6,7 @@ Each holds what was published under one key, asks models what an audit would, an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,6 +21,7 @@ from audits.judging.bases import Basis, judge_beside
 from audits.judging.choices import Choices, judge_choice
 from audits.judging.levels import ChoiceLevel
 from audits.judging.membership import MembershipScores, membership_levels
+from audits.judging.ranks import KeyScores, judge_ranks, rank_level, score_ranks
 from audits.judging.scoring import LevelScores, score_levels
 from audits.pilots.augmentation import channels_first
 from audits.robustness.copies import Copy, Ints
@@ -29,12 +30,14 @@ from audits.robustness.suspects import BATCH, Said, Suspect
 from audits.robustness.table import Measured
 from audits.statistics.choices import Blocks
 from audits.statistics.density import Level
+from audits.statistics.ranktest import StoppingRule
 from audits.suspects import AppliedViews
 from audits.suspects.view_pixels import ViewMaker
-from provenance.marks import MarkSecret, family_for
+from provenance.marks import MarkSecret, MarkSettings, family_for
 
 Images = NDArray[np.uint8]
-Scored = TypeVar("Scored", MembershipScores, LevelScores)
+Scored = TypeVar("Scored", MembershipScores, LevelScores, KeyScores)
+KEYS_AT_ONCE = 50
 DIGEST, RELEASE = "robustness", "robustness"  # no plan is locked here, and no release made
 
 
@@ -140,15 +143,13 @@ class Struck(Evidence[LevelScores]):
     permutations: int
 
     def scores(self, model: Suspect) -> Mapping[Level, LevelScores]:
-        family, probes = family_for(self.secret.settings), _tensor(self.probes, model).float()
-        places = torch.from_numpy(self.places).to(model.device)
+        probes = _tensor(self.probes, model).float()
         tables = {
             CLEAN: _tables(_asked(model, probes)),
             GROUPS: _tables(_asked(model, _tensor(self.members, model).float())),
         }
         for number, pattern in enumerate(self.secret.patterns):
-            given = torch.from_numpy(pattern[None]).to(model.device)
-            marked = family.apply(probes, given, places).round().clamp(0, 255)
+            marked = _marked(probes, pattern, self.places, self.secret.settings)
             tables[f"{KEY}-{number:03d}"] = _tables(_asked(model, marked))
         return score_levels(HeldAnswers(tables), len(self.secret.patterns), self.group_of)[0]
 
@@ -160,6 +161,51 @@ class Struck(Evidence[LevelScores]):
         judged = judge_level(level, suspect, references, secrets, rules, RELEASE)
         test = judged.counted(True)
         return {level: Measured(test.z, test.p)}
+
+
+@dataclass(frozen=True)
+class Plain(Evidence[KeyScores]):
+    """One pattern, whose key is ranked among its decoys.
+
+    patterns (m + 1, ...) uint8: the true key's, then those of its m decoys; probes (N, S, S, 3): clean images that bear
+    no mark; places (N, 2): where they are marked. step: called between questions; may raise to end the work.
+    """
+
+    copy: Copy
+    second: Copy
+    settings: MarkSettings
+    patterns: Images
+    probes: Images
+    places: NDArray[np.float64]
+    step: Callable[[], None]
+
+    def scores(self, model: Suspect) -> Mapping[Level, KeyScores]:
+        """A few keys at once: all their answers together would need much memory."""
+        probes, parts = _tensor(self.probes, model).float(), list[Mapping[Level, KeyScores]]()
+        clean = _tables(_asked(model, probes))
+        for start in range(0, len(self.patterns), KEYS_AT_ONCE):
+            self.step()
+            keys = range(start, min(start + KEYS_AT_ONCE, len(self.patterns)))
+            tables = {CLEAN: clean}
+            for number in keys:
+                marked = _marked(probes, self.patterns[number], self.places, self.settings)
+                tables[f"{KEY}-{number:03d}"] = _tables(_asked(model, marked))
+            parts.append(score_ranks(HeldAnswers(tables), keys)[0])
+        return {level: KeyScores.joined([part[level] for part in parts]) for level in parts[0]}
+
+    def judged(
+        self, level: Level, suspect: KeyScores, references: Mapping[str, KeyScores], alpha: float
+    ) -> dict[Basis, Measured]:
+        rules = Rules(DIGEST, level, alpha, 0, decide_with_references=True)
+        tests = rank_level(suspect, references, StoppingRule(len(self.patterns) - 1))
+        test = judge_ranks(tests, suspect, references, rules).counted(True)
+        return {level: Measured(test.z, test.p)}
+
+
+def _marked(probes: torch.Tensor, pattern: Images, places: NDArray[np.float64], settings: MarkSettings) -> torch.Tensor:
+    """Probes (N, 3, S, S) with this pattern at these places, in whole grey levels."""
+    given, where = torch.from_numpy(pattern[None]).to(probes.device), torch.from_numpy(places).to(probes.device)
+    return family_for(settings).apply(probes, given, where).round().clamp(0, 255)
 
 
 def _tensor(images: Images, model: Suspect) -> torch.Tensor:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audits.asking.decoys import among_decoys
 from audits.asking.views import applied, drawn_views
 from audits.pilots.augmentation import channels_first
 from audits.pilots.training_set import TrainingSet
 from audits.robustness.copies import Copy, Ints, RobustnessError
-from audits.robustness.evidence import Evidence, Struck, Withheld
+from audits.robustness.evidence import Evidence, Plain, Struck, Withheld
 from audits.robustness.settings import RobustnessSettings
 from audits.robustness.stock import Stock
 from audits.statistics.choices import Blocks
@@ -23,6 +25,7 @@ from provenance.marks.blocking_file import NO_BLOCK
 from provenance.marks.keyed_choice import choose
 from provenance.marks.secret import Candidate
 
+TOO_FEW_LEFT = "Too few images are left unmarked to ask about; mark fewer, or take more images."
 MOST_MEMBERS = 50  # clean images of every group that pulls are measured towards
 
 
@@ -41,11 +44,18 @@ class Key:
         return cls(key, beacon)
 
 
-def published(settings: RobustnessSettings, stock: Stock, trial: int) -> Evidence:
-    """What two recipients get in one trial, and how the first one's is found. Raises RobustnessError."""
+def published(
+    settings: RobustnessSettings, stock: Stock, trial: int, step: Callable[[], None] = lambda: None
+) -> Evidence:
+    """What two recipients get in one trial, and how the first one's is found. Raises RobustnessError.
+
+    step: called between the many questions about a plain mark; may raise to end the work.
+    """
     one, other = (Key.drawn(settings.seed, trial, recipient) for recipient in ("first", "second"))
     if isinstance(settings.mark, WithheldSettings):
         return _withheld(settings, settings.mark, stock, one, other)
+    if settings.mark.is_plain:
+        return _plain(settings, settings.mark, stock, (one, other), step)
     return _struck(settings, settings.mark, stock, one, other)
 
 
@@ -118,7 +128,7 @@ def _struck(settings: RobustnessSettings, mark: MarkSettings, stock: Stock, one:
     members = np.concatenate([_members(drawn[group_of[drawn] == g]) for g in range(len(mark.groups))])
     probes = np.setdiff1d(drawn, members)[: settings.probes]
     if len(probes) < 2 or len(np.unique(group_of[members])) < len(mark.groups):
-        raise RobustnessError("Too few images are left unmarked to ask about; mark fewer, or take more images.")
+        raise RobustnessError(TOO_FEW_LEFT)
     return Struck(
         copy=first,
         second=second,
@@ -128,6 +138,30 @@ def _struck(settings: RobustnessSettings, mark: MarkSettings, stock: Stock, one:
         members=stock.pool.images[members],
         group_of=group_of[members],
         permutations=settings.permutations,
+    )
+
+
+def _plain(
+    settings: RobustnessSettings, mark: MarkSettings, stock: Stock, keys: tuple[Key, Key], step: Callable[[], None]
+) -> Plain:
+    """Decoys follow from a beacon of the trial, as in an audit from its plan and nonce: the key has no part in them."""
+    entries, beacon = _entries(stock), keys[0].beacon
+    all_images = np.zeros(len(entries), dtype=np.int64)
+    secrets = [MarkSecret.derive(key.key, key.beacon, mark) for key in keys]
+    (first, taken), (second, _) = (_marked(stock.pool, entries, all_images, secret) for secret in secrets)
+    free = np.setdiff1d(np.arange(len(entries)), taken)
+    probes = np.random.default_rng(list(beacon)).permutation(free)[: settings.probes]
+    if len(probes) < 2:
+        raise RobustnessError(TOO_FEW_LEFT)
+    digest = hashlib.sha256(b"robustness/decoys" + beacon).hexdigest()
+    return Plain(
+        copy=first,
+        second=second,
+        settings=mark,
+        patterns=among_decoys(secrets[0], settings.decoys, digest=digest, nonce=beacon, beacon=beacon, step=step),
+        probes=stock.pool.images[probes],
+        places=secrets[0].placements(entries[number].sha256 for number in probes),
+        step=step,
     )
 
 

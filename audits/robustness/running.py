@@ -110,7 +110,8 @@ class _Trial:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.evidence: Evidence = published(self.run.settings, self.run.stock, self.number)
+        asking = partial(self.run.say, f"trial {self.number}, asking")
+        self.evidence: Evidence = published(self.run.settings, self.run.stock, self.number, asking)
         self._scored: dict[str, Mapping] | None = None
         self._first: Suspect | None = None
 

@@ -12,7 +12,9 @@ from audits.pilots.recipe import TrainingSettings
 from audits.robustness.attacks.attack import Attack
 from audits.robustness.attacks.catalogue import attack_of
 from audits.robustness.copies import RobustnessError
+from audits.statistics.ranktest import decoys_needed
 from provenance.marks import MarkSets, MarkSettings, VersionsSettings, WithheldSettings
+from provenance.wording import count
 
 ANY_BLOCKS = "0" * 64  # blocks are made of the stock's own images, so there is no file of them whose digest could stand
 PARTS = (5, 3, 1, 1)  # tenths of a stock: the owner's pool, references', the evader's clean images, the task
@@ -27,7 +29,8 @@ def in_pool(images: int) -> int:
 @dataclass(frozen=True)
 class RobustnessSettings(Checked):
     """images: of the stock, half of which the owner has (`audits.robustness.stock`). trials: keys, each with seeds of
-    its own. references: models that never saw a copy, the same for all trials. mark: one set.
+    its own. references: models that never saw a copy, the same for all trials. mark: one set. decoys: keys that nobody
+    used, among which the true one of a plain mark is ranked.
     """
 
     recipe: TrainingSettings
@@ -40,16 +43,38 @@ class RobustnessSettings(Checked):
     smallest_crop: float = real(0.05, 1, 0.6)
     probes: int = whole(2, 100_000, 200)  # of struck marks
     permutations: int = whole(1, 10_000_000, 100_000)
+    decoys: int = whole(1, 10_000, 999)
     alpha: float = real(1e-9, 0.5, 0.001)
     seed: int = whole(0, 2**31 - 1, 0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.mark, VersionsSettings) or (isinstance(self.mark, MarkSettings) and self.mark.is_plain):
-            raise RobustnessError("Robustness is measured of withheld images and of associated marks; choose one.")
+        if isinstance(self.mark, VersionsSettings):
+            raise RobustnessError("Robustness is measured of images at home and of marks, not of versions yet.")
+        least = decoys_needed(self.alpha, self.references)
+        if self.is_plain and self.decoys < least:
+            raise RobustnessError(
+                f"Among {count(self.decoys)} decoys no plain mark could come to alpha {self.alpha:g}: ask "
+                f"{count(least)} or more."
+            )
+        if isinstance(self.mark, MarkSettings) and self.mark.least_edge > self.recipe.side:
+            raise RobustnessError(
+                f"These marks need {self.mark.least_edge} pixels and the models see {self.recipe.side}; raise the side "
+                "of the images."
+            )
         titles = [attack.title for attack in self.attacks]
         if not titles or len(set(titles)) < len(titles):
             raise RobustnessError("Choose one attack or more, each once.")
+
+    @property
+    def is_plain(self) -> bool:
+        return isinstance(self.mark, MarkSettings) and self.mark.is_plain
+
+    @property
+    def asked_of_decoys(self) -> int:
+        """Images about which all models are asked, so that the key of a plain mark can be ranked; 0 for other marks."""
+        models = self.rows + self.trials * self.references
+        return (self.decoys + 2) * self.probes * models if self.is_plain else 0
 
     @property
     def drawn_views(self) -> ViewSettings:

@@ -45,13 +45,14 @@ def divided(
     """names: of the classes that the labels number; empty where there are none. captions: the images' own, which an
     audit asks about, where those to learn from may be prompts. Raises RobustnessError.
 
-    Parts hold the classes alike, as far as they come out even.
+    Parts hold the classes alike, as far as they come out even, and so do the halves of the task.
     """
     order = np.random.default_rng([seed, 1]).permutation(len(data))
     if data.labels is not None:
         order = order[np.argsort(_turn(data.labels[order]), kind="stable")]
     ends = np.cumsum([0, *(part * len(data) // sum(PARTS) for part in PARTS)])
     places = [np.sort(order[start:end]) for start, end in pairwise(ends)]
+    places[-1] = order[ends[-2] : ends[-1]]  # classes in turn: one half learns what the other is asked about
     pool, others, clean, task = (_part(data, which) for which in places)
     own = None if captions is None else tuple(captions[number] for number in places[0])
     if not names or task.labels is None:

@@ -6,6 +6,7 @@ size: section 5.5. NumPy only. K = m + 1 keys, S scores per key, R references; s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -143,6 +144,11 @@ class RankResult:
 def fewest_decoys(scores: int, references: int) -> int:
     """Decoys below which Q cannot tell keys apart, because scores and regression use up all of them."""
     return scores + references + 2
+
+
+def decoys_needed(alpha: float, references: int) -> int:
+    """Decoys below which no plain mark could come to alpha."""
+    return max(fewest_decoys(len(SCORES), references), math.ceil(1 / alpha - 1e-9) - 1)
 
 
 def rank_test(scores: Floats, references: list[Floats] | None = None) -> RankResult:

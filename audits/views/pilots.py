@@ -14,6 +14,7 @@ from audits.models import Pilot
 from audits.services.models.registering import DECLARATION
 from audits.services.pilots import charts, curves, shown, twins
 from audits.services.pilots import starting as service
+from audits.services.robustness import of_pilots
 from provenance.errors import TouchmarkError
 from provenance.models import Role
 from provenance.services.access import get_visible, person, person_with
@@ -79,12 +80,14 @@ def _page(request: HttpRequest, pilot: Pilot, refused: str = "") -> HttpResponse
             "declaration": DECLARATION,
             "may_register": user.has_role(pilot.organisation, Role.AUDITOR),
             "chart": charts.trade_off(settings, told["summaries"], basis),
-            "auc": curves.auc_chart(told["summaries"]),
+            "growth": curves.growth_charts(told["summaries"]),
             "releases": [
                 (proposal.title, address)
                 for proposal in settings.proposals
                 if (address := shown.release_address(pilot, proposal, user))
             ],
+            "robustness": of_pilots.beginnings(pilot, user),
+            "tables": of_pilots.tables_of(pilot, user),
         }
     return render(request, "pilots/pilot_detail.html", context, status=422 if refused else 200)
 

@@ -30,7 +30,9 @@ def robustness_list(request: HttpRequest) -> HttpResponse:
 def robustness_new(request: HttpRequest) -> HttpResponse:
     user = person_with(request, service.ROLES, ONLY)
     if request.method == "GET":
-        return render(request, "robustness/robustness_new.html", {"form": RobustnessForm(user=user)})
+        filled = {name: value for name, value in request.GET.items() if name != "attacks"}
+        form = RobustnessForm(user=user, initial=filled)
+        return render(request, "robustness/robustness_new.html", {"form": form})
     form = RobustnessForm(request.POST, user=user)
     if form.is_valid():
         try:

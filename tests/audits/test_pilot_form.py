@@ -8,6 +8,7 @@ from audits.models import Pilot
 from audits.pilots.pilot.settings import PilotError, PilotSettings
 from audits.services.models.registering import DECLARATION
 from audits.services.pilots import starting
+from provenance.intake.labels import Labels
 from provenance.models import Blocking
 from provenance.whole_files import write_whole
 from tests.audits.builders_pilots import TINY, finished
@@ -82,6 +83,24 @@ def test_images_on_which_no_model_would_see_the_mark_are_refused(world, asked):
     settings = PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, "variations": ("side:8",)})
     with pytest.raises(PilotError, match="needs 12 pixels"):
         starting.start(version, settings, by=world.rights_holder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"encoder": "timm:nope"}, "no network “timm:nope”"),
+        ({"encoder": "small_resnet:999", "feasibility": ["encoder"]}, "no network “small_resnet:1998”"),
+    ],
+)
+def test_a_network_that_nobody_could_build_is_refused_planned_or_varied(world, sign_in, asked, changes, says):
+    assert says in refused(sign_in(world.rights_holder), asked | changes)
+
+
+@pytest.mark.parametrize(("methods", "says"), [(["supervised"], "A classifier needs"), (["clip"], "CLIP needs")])
+def test_a_method_that_the_images_cannot_teach_is_refused(world, sign_in, asked, methods, says):
+    plain = scenes_version(world, IMAGES, name="Without labels", labels=Labels())
+    sent = {**asked, "version": plain.pk, "blocking": "", "strengths": ["strong"], "association": "plain"}
+    assert says in refused(sign_in(world.rights_holder), sent | {"methods": methods})
 
 
 def test_the_page_names_the_dataset_that_was_mixed_in(world, sign_in):

@@ -1,12 +1,14 @@
 """Pilots of plain marks, which have no groups, and of clusters: by the command, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
 from audits.models import Pilot
+from audits.pilots.checked import TrainingError
 from audits.pilots.pilot.settings import PilotError, PilotSettings
 from audits.services.pilots import shown, starting
 from provenance.services import clusters
@@ -36,7 +38,7 @@ def test_the_command_tries_plain_marks_with_so_many_decoys(world, capsys):
 def test_the_command_tries_clusters_of_images_without_labels(world, capsys):
     version = colours_version(world, 20)
     kept = in_clusters(world, version)
-    options = {name: value for name, value in TINY.items() if name != "device"}
+    options = {name: value for name, value in TINY.items() if name != "device"} | {"alpha": 0.05}
     kind = {"strengths": ["strong"], "clusters": kept.digest[:8], "at_home": []}
     call_command("run_pilot", str(version.pk), username="rosa", json=True, here=True, **options, **kind)
     told = json.loads(capsys.readouterr().out)
@@ -71,3 +73,13 @@ def test_images_without_labels_may_be_tried_with_plain_marks_alone(world, no_wor
     settings = PilotSettings(**{**TINY, "proposals": proposals, "seed": 0, "alpha": 0.01})
     pilot = starting.start(version, settings, by=world.rights_holder)
     assert Pilot.objects.get().pk == pilot.pk
+
+
+def test_groups_too_few_for_alpha_are_refused_before_anything_is_queued(world, no_worker):
+    version = scenes_version(world, IMAGES)
+    proposals = starting.struck_proposals(version, "patch", ["strong"], clusters=in_clusters(world, version))
+    settings = wanted(version, proposals=proposals, alpha=0.001)
+    with pytest.raises(TrainingError, match=r"With 4 groups no p .* below 0.042"):
+        starting.start(version, settings, by=world.rights_holder)
+    assert not Pilot.objects.exists()
+    starting.start(version, replace(settings, alpha=0.05), by=world.rights_holder)

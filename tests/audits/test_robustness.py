@@ -1,6 +1,7 @@
 """Tables of robustness: started by the right people, worked off as a job, shown on pages and by the command."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -8,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 from django.urls import reverse
 
+from audits.judging.bases import BASES
 from audits.models import Robustness
 from audits.pilots.checked import TrainingError
 from audits.pilots.methods import METHODS
@@ -15,6 +17,7 @@ from audits.robustness.copies import RobustnessError
 from audits.services.robustness import shown
 from audits.services.robustness import starting as service
 from audits.services.robustness.starting import Wanted
+from provenance.intake.labels import Labels
 from provenance.marks.errors import SettingsError
 from provenance.models import Job, LogEntry
 from provenance.services.jobs import queue, worker
@@ -85,6 +88,21 @@ def test_a_table_by_clip_has_lines_by_captions_recaptioned_or_not(world, sign_in
     assert answer["table"]["rows"][1]["levels"]["features / caption"]["auc"] is not None
 
 
+def test_plain_marks_of_any_family_have_a_table_and_need_no_classes(world, sign_in, no_worker):
+    version = scenes_version(world, 100, labels=Labels())
+    plain = {"mark": "strong", "family": "blend", "association": "plain", "attacks": ("int8",)}
+    made = worked_off(started(world, version=version, images=100, references=0, **plain))
+    assert made.state == Robustness.State.DONE, Job.objects.get(pk=made.job_id).detail
+    table = shown.table_by_now(made)
+    assert all(set(line.powers) == {"features"} for line in table.lines)
+    ranks = [1000 * row.levels["features"].p for row in table.rows]
+    assert ranks == pytest.approx([round(rank) for rank in ranks])
+    page = sign_in(world.auditor).get(reverse("robustness_detail", args=[made.pk])).content.decode()
+    assert "blend on 10 % of the images, plain, among 999 decoys" in page
+    told = LogEntry.objects.get(verb="robustness.started", subject_id=str(made.pk)).details
+    assert told["marks"] == "strong blend, plain"
+
+
 def test_a_cancelled_table_says_so_keeps_its_rows_and_may_be_taken_up_again(world, sign_in, no_worker, monkeypatch):
     monkeypatch.setattr("provenance.services.jobs.running.PROGRESS_SECONDS", 0.0)
     made = started(world)
@@ -129,6 +147,11 @@ def test_only_rights_holders_and_auditors_of_the_house_start(world, who, no_work
         ({"seed": -1}, TrainingError, "seed"),
         ({"images": 10}, TrainingError, "images"),
         ({"share": 0.9}, SettingsError, "share"),
+        ({"encoder": "timm:nope"}, TrainingError, "no network “timm:nope”"),
+        ({"mark": "strong", "family": "smoke"}, SettingsError, "smoke"),
+        ({"mark": "strong", "family": "spectral", "side": 8}, RobustnessError, "need 12 pixels"),
+        ({"mark": "strong", "association": "vague"}, SettingsError, "associated"),
+        ({"mark": "strong", "association": "plain", "decoys": 998}, RobustnessError, "ask 999 or more"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_queued(world, changes, error, words, no_worker):
@@ -145,14 +168,28 @@ def test_a_version_must_be_of_the_house_and_large_enough(world, no_worker):
         service.start(world.elsewhere, Wanted(**TINY | {"version": version, "images": 100}), by=world.outsider)
 
 
+@pytest.mark.parametrize(("method", "words"), [("supervised", "A classifier needs"), ("clip", "CLIP needs")])
+def test_a_method_that_the_images_cannot_teach_is_refused(world, method, words, no_worker):
+    version = scenes_version(world, 100, labels=Labels())
+    with pytest.raises(TrainingError, match=words):
+        started(world, version=version, images=100, method=method)
+
+
 def test_the_form_starts_a_table_and_the_box_beside_it_counts_trainings(world, sign_in, no_worker):
     browser = sign_in(world.rights_holder)
     sent = {**TINY, "organisation": world.owner.pk, "mark": "withheld", "method": "simclr", "attacks": ["merge"]}
+    sent |= {"family": "patch", "association": "associated", "decoys": 999}
     cost = browser.get(reverse("robustness_cost"), sent).content.decode()
     assert "Trainings" in cost
     assert "<dd>3</dd>" in cost  # a reference, before, and after
+    assert "decoys" not in cost
     wrong = browser.post(reverse("robustness_new"), sent | {"share": 0.5, "block_size": 4})
     assert wrong.status_code == 422
+    plain = sent | {"mark": "strong", "association": "plain"}
+    cost = browser.get(reverse("robustness_cost"), plain).content.decode()
+    assert "600,600" in cost  # images: the key, its decoys and none at all, for two lines and a reference
+    few = browser.post(reverse("robustness_new"), plain | {"decoys": 20}).content.decode()
+    assert "ask 999 or more" in few
     answer = browser.post(reverse("robustness_new"), sent)
     made = Robustness.objects.get()
     assert answer["Location"] == reverse("robustness_detail", args=[made.pk])
@@ -180,6 +217,17 @@ def test_a_finished_table_shows_what_was_found_and_what_was_lost(world, sign_in)
     assert "0 of 2" in page
     assert "Found before and after each attack" in page
     assert "caption</th>" not in page
+
+
+def test_levels_of_an_attack_do_not_hide_each_other_in_the_chart(world):
+    table = shown.table_by_now(stored(world))
+    lines = [replace(line, powers=dict.fromkeys(BASES, line.powers["features"])) for line in table.lines[:2]]
+    figure = shown.chart(replace(table, lines=tuple(lines)))["figure"]
+    places = [(trace["x"][0], trace["y"][0]) for trace in figure["data"]]
+    assert len(set(places)) == len(BASES)
+    assert max(abs(y) for _, y in places) < 0.5  # nor do they reach the next attack
+    assert figure["layout"]["yaxis"]["ticktext"] == ["before any attack", "weights of 8 bits"]
+    assert figure["data"][0]["text"] == ["before any attack", "weights of 8 bits"]
 
 
 def test_the_list_says_what_to_do_where_nothing_was_measured(world, sign_in):

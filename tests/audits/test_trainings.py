@@ -16,10 +16,12 @@ from audits.pilots.methods import Moco, SimClr, Supervised
 from audits.pilots.recipe import TrainingSettings
 from audits.pilots.training import _Run
 from audits.services.trainings import starting
+from provenance.errors import TouchmarkError
+from provenance.intake.labels import Labels
 from provenance.models import Job, LogEntry, Version
 from provenance.services.jobs import queue, worker
 from tests.audits import builders_reports
-from tests.audits.builders_trainings import scenes_version
+from tests.audits.builders_trainings import CAPTIONED, scenes_version
 
 pytestmark = [pytest.mark.suspect, pytest.mark.django_db(transaction=True)]
 QUICK = TrainingSettings(seed=0, epochs=1, batch_size=16)
@@ -77,6 +79,44 @@ def test_a_version_that_is_not_ready_cannot_be_trained_on(world, version):
     version.state = Version.State.READING
     with pytest.raises(TrainingError, match="not ready"):
         started(world, version)
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "words"),
+    [
+        (Labels(), {"method": Supervised(), "encoder": "small_resnet:8", "side": 16}, "class for every image"),
+        (Labels(), {}, "caption or a class for every image"),
+        (CAPTIONED, {"batch_size": 41}, "40 images do not fill one step of 41"),
+    ],
+)
+def test_what_images_cannot_teach_is_refused_before_anything_is_queued(world, labels, changes, words):
+    version = scenes_version(world, labels=labels)
+    with pytest.raises(TrainingError, match=words):
+        starting.start("Model", version, by=world.auditor, settings=replace(QUICK, **changes))
+    assert not Training.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "class_names", "words"),
+    [
+        (QUICK, ("kite",), "two or more different"),
+        (QUICK, ("kite", "kite"), "two or more different"),
+        (TrainingSettings(seed=0, method=SimClr(), encoder="timm:nope", side=16), (), "no network “timm:nope”"),
+        (TrainingSettings(seed=0, method=SimClr(), encoder="small_resnet:8", side=16), ("kite", "balloon"), "of CLIP"),
+    ],
+)
+def test_what_could_not_be_registered_is_refused_before_it_is_trained(world, version, recipe, class_names, words):
+    with pytest.raises(TouchmarkError, match=words):
+        starting.start("Model", version, by=world.auditor, settings=recipe, class_names=class_names)
+    assert not Training.objects.exists()
+
+
+def test_a_name_that_is_being_trained_is_taken_until_that_fails(world, version, no_worker):
+    first = started(world, version)
+    with pytest.raises(TrainingError, match="is being trained already"):
+        started(world, version)
+    queue.cancel(first.job, by=world.auditor)
+    assert started(world, version).name == "Tiny CLIP"
 
 
 def test_the_name_of_another_model_is_refused_before_anything_is_trained(world, version, no_worker):

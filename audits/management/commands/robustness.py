@@ -11,6 +11,8 @@ from audits.robustness.copies import RobustnessError
 from audits.services.robustness import shown
 from audits.services.robustness import starting as service
 from provenance.management.base import TouchmarkCommand
+from provenance.marks import families
+from provenance.marks.settings import ASSOCIATIONS
 from provenance.models import Organisation, User, Version
 
 
@@ -26,6 +28,19 @@ class Command(TouchmarkCommand):
         parser.add_argument("--images-of", default="", help="id of a ready version; procedural scenes without it")
         parser.add_argument("--images", type=int, default=usual.images, help="how many; the owner has half of them")
         parser.add_argument("--marks", choices=service.MARKS, default=usual.mark)
+        parser.add_argument("--family", choices=list(families()), default=usual.family, help="of marks that are struck")
+        parser.add_argument(
+            "--association",
+            choices=ASSOCIATIONS,
+            default=usual.association,
+            help="of marks that are struck: with classes, or plain",
+        )
+        parser.add_argument(
+            "--decoys",
+            type=int,
+            default=usual.decoys,
+            help="keys among which the true one of a plain mark is ranked; each asks every model 200 images",
+        )
         parser.add_argument("--block-size", type=int, default=usual.block_size, help="of withheld images")
         parser.add_argument("--share", type=float, default=usual.share, help="of withheld images that stay home")
         parser.add_argument("--method", choices=METHODS, default=usual.method)
@@ -40,7 +55,10 @@ class Command(TouchmarkCommand):
         self.add_waiting(parser)
 
     def act(self, user: User, options: dict[str, Any]) -> dict[str, Any]:
-        same = ("images", "block_size", "share", "method", "encoder", "side", "epochs", "trials", "references", "seed")
+        same = (
+            *("images", "family", "association", "decoys", "block_size", "share"),
+            *("method", "encoder", "side", "epochs", "trials", "references", "seed"),
+        )
         wanted = service.Wanted(
             version=_version(user, options["images_of"]) if options["images_of"] else None,
             mark=options["marks"],
@@ -50,7 +68,12 @@ class Command(TouchmarkCommand):
         service.check(wanted)
         if options["cost"]:
             cost = shown.cost(wanted)
-            return {"trainings": cost.trainings, "lines": cost.rows, "images_seen": cost.seen}
+            return {
+                "trainings": cost.trainings,
+                "lines": cost.rows,
+                "images_seen": cost.seen,
+                "images_asked": cost.asked,
+            }
         made = service.start(_organisation(user, wanted, options["organisation"]), wanted, by=user)
         assert made.job is not None  # noqa: S101 - start made it
         self.finish(made.job, options)

@@ -53,7 +53,7 @@ def recommendation(settings: PilotSettings, found: PilotFound, made: Sequence[Su
             "home."
         )
     told.append(
-        f"All of this holds for {_methods(settings)} with {_networks(settings)} "
+        f"All of this holds for {_methods(settings)} with {networks(settings)} "
         f"at {settings.pixels} pixels after {counted(settings.epochs, 'epoch')}; how others learn, no pilot knows."
     )
     return told
@@ -158,7 +158,8 @@ def _tenths(value: float) -> str:
     return f"{value:z.1f}".replace("-", "−")
 
 
-def _networks(settings: PilotSettings) -> str:
+def networks(settings: PilotSettings) -> str:
+    """As people name them: CLIP has its own."""
     named = [settings.encoder] if set(settings.methods) != {"clip"} else []
     return " and ".join([*named, "a tiny CLIP network"] if "clip" in settings.methods else named)
 

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import TypeVar
 
 import numpy as np
@@ -18,14 +17,14 @@ from audits.asking.views import ViewSettings, applied, drawn_views
 from audits.judging.assignments import Rules, Secrets, judge_level
 from audits.judging.bases import Basis, judge_beside
 from audits.judging.choices import Choices, judge_choice, wrong_choice
-from audits.judging.levels import AssociatedLevel, ChoiceLevel, RankLevel, RankTest
+from audits.judging.levels import AssociatedLevel, ChoiceLevel, RankLevel
 from audits.judging.membership import SCORES, MembershipScores, membership_levels
-from audits.judging.ranks import KeyScores, judge_ranks, rank_level
+from audits.judging.ranks import KeyScores, judge_ranks, rank_level, score_ranks
 from audits.judging.scoring import LevelScores, score_levels
 from audits.pilots.pilot.copies import StruckCopy
 from audits.pilots.pilot.found import LevelFound
 from audits.pilots.pilot.local_model import LocalModel
-from audits.pilots.pilot.plain_marks import AskedKeys, key_scores
+from audits.pilots.pilot.plain_marks import AskedKeys
 from audits.pilots.pilot.pool import Pool
 from audits.pilots.pilot.settings import PilotSettings
 from audits.statistics.choices import Blocks
@@ -149,7 +148,7 @@ class Auditor:
         question = keys.question(name, wrong)
 
         def scored(asked: Question, by: LocalModel) -> tuple[dict[Level, KeyScores], dict[Level, str]]:
-            return self._answered(asked, by, lambda answers: key_scores(answers, drawn + 1))
+            return self._answered(asked, by, lambda answers: score_ranks(answers, range(drawn + 1)))
 
         own, reasons = scored(question, model)
         others = {
@@ -201,16 +200,11 @@ def found_at(level: AssociatedLevel | ChoiceLevel | RankLevel) -> LevelFound:
     return LevelFound(
         p=level.p,
         p_without=level.p_without,
-        z=round(deviation_of(counted) if isinstance(counted, RankTest) else counted.z, 4),
+        z=round(counted.z, 4),
         smallest_p=level.smallest_p,
         auc=getattr(counted, "auc", None),
         wrong_key=level.wrong_key,
     )
-
-
-def deviation_of(test: RankTest) -> float:
-    """Standard deviations at which a normal number has the true key's rank among its decoys, by the rank's middle."""
-    return -NormalDist().inv_cdf((test.exceedances + 0.5) / (test.decoys + 1))
 
 
 def _of(scores: MembershipScores, picked: NDArray[np.int64]) -> MembershipScores:

@@ -43,11 +43,12 @@ class LevelFound:
 
 @dataclass(frozen=True)
 class LineFound:
-    """One training, its quality and, for a suspect, its audit.
+    """One training and, for a suspect, its audit.
 
     curve: loss and part of neighbours of the same class by epoch, from 1. nearest, linear: accuracies on images that
     nobody learnt from. marked: images that were marked, or units that stayed home; wanted: as many as of the release.
-    aucs: by level and epoch. tasks: levels with probes for other labels, by their name.
+    aucs: of what stayed home, by level and epoch. grown: z of associated marks, likewise, without references. tasks:
+    levels with probes for other labels.
     """
 
     line: Line
@@ -63,6 +64,7 @@ class LineFound:
     wanted: int = 0
     looks: Looks | None = None
     aucs: Mapping[Basis, Mapping[int, float]] = field(default_factory=dict)
+    grown: Mapping[Basis, Mapping[int, float]] = field(default_factory=dict)
     tasks: Mapping[str, Mapping[Basis, LevelFound]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,13 +76,9 @@ class LineFound:
         try:
             levels = _levels(value["levels"])
             tasks = {name: _levels(of_task) for name, of_task in value.get("tasks", {}).items()}
-            aucs = {
-                basis: {int(epoch): float(auc) for epoch, auc in value["aucs"][basis].items()}
-                for basis in BASES
-                if basis in value["aucs"]
-            }
+            by_epoch = {"aucs": _by_epoch(value["aucs"]), "grown": _by_epoch(value.get("grown", {}))}
             looks = None if value["looks"] is None else Looks(**value["looks"])
-            own = {"line": Line(**value["line"]), "levels": levels, "aucs": aucs, "looks": looks, "tasks": tasks}
+            own = {"line": Line(**value["line"]), "levels": levels, "looks": looks, "tasks": tasks} | by_epoch
             return cls(**{**value, **own, "curve": tuple(value["curve"])})
         except (KeyError, TypeError, ValueError) as error:
             raise PilotError("This is not what a training of a pilot showed.", repr(error)) from error
@@ -88,6 +86,11 @@ class LineFound:
 
 def _levels(value: Mapping[str, Any]) -> dict[Basis, LevelFound]:
     return {basis: LevelFound(**value[basis]) for basis in BASES if basis in value}
+
+
+def _by_epoch(value: Mapping[str, Mapping[str, float]]) -> dict[Basis, dict[int, float]]:
+    found = {basis: value[basis] for basis in BASES if basis in value}
+    return {basis: {int(epoch): float(number) for epoch, number in one.items()} for basis, one in found.items()}
 
 
 @dataclass(frozen=True)

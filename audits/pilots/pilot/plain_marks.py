@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from audits.asking.measuring import KEY, WRONG, Answers, Marks, Question
-from audits.judging.ranks import KeyScores
-from audits.judging.scoring import available_levels, score_keys
+from audits.asking.decoys import among_decoys
+from audits.asking.measuring import Marks, Question
 from audits.pilots.pilot.copies import StruckCopy
-from audits.statistics.density import DegenerateAnswersError, Level
-from audits.statistics.ranktest import decoy_key
 from provenance.marks import MarkSecret
 
 
@@ -37,13 +34,8 @@ class AskedKeys:
         step: Callable[[], None],
     ) -> AskedKeys:
         """contents: digests of the probes; digest, nonce: decoys follow from them; step: may raise to end the work."""
-        patterns = [copy.secret.patterns[0]]
-        for number in range(decoys):
-            if number % 100 == 0:
-                step()
-            key = decoy_key(digest, nonce, number)
-            patterns.append(MarkSecret.derive(key, nonce, copy.secret.settings).patterns[0])
-        return cls(copy, np.stack(patterns), copy.secret.placements(contents))
+        patterns = among_decoys(copy.secret, decoys, digest=digest, nonce=nonce, beacon=nonce, step=step)
+        return cls(copy, patterns, copy.secret.placements(contents))
 
     def question(self, subject: str, wrong: MarkSecret | None) -> Question:
         """wrong: a key beside all of these, for a control."""
@@ -56,18 +48,3 @@ class AskedKeys:
             marks=Marks(settings, self.patterns, self.places),
             wrong_marks=Marks(settings, wrong.patterns, self.places) if wrong else None,
         )
-
-
-def key_scores(answers: Answers, keys: int) -> tuple[dict[Level, KeyScores], dict[Level, str]]:
-    """Of all keys, at all levels that can be scored, and for those that cannot, why."""
-    scored: dict[Level, KeyScores] = {}
-    reasons: dict[Level, str] = {}
-    for level in available_levels(answers):
-        try:
-            scores, missing = score_keys(answers, level, KEY, range(keys))
-            wrong = score_keys(answers, level, WRONG, range(1))[0][0] if answers.has_wrong_key else None
-        except DegenerateAnswersError as error:
-            reasons[level] = error.sentence
-        else:
-            scored[level] = KeyScores(tuple(scores), wrong, missing)
-    return scored, reasons

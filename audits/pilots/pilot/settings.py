@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -13,7 +12,7 @@ from audits.pilots.checked import Checked, TrainingError, real, whole
 from audits.pilots.methods import METHODS, Method, Moco
 from audits.pilots.pilot.variations import MOST_VARIATIONS, Variation
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, Augmentation, TrainingSettings
-from audits.statistics.ranktest import SCORES, fewest_decoys
+from audits.statistics.ranktest import decoys_needed
 from provenance.marks import MarkSets, MarkSettings, SettingsError, VersionsSettings, WithheldSettings
 from provenance.marks.sets import AnySettings
 from provenance.wording import count
@@ -161,7 +160,7 @@ class PilotSettings(Checked):
         """Where a plain mark is tried, its p must be able to come to alpha."""
         if not any(proposal.is_plain for proposal in self.proposals):
             return
-        least = max(fewest_decoys(len(SCORES), self.references), math.ceil(1 / self.alpha - 1e-9) - 1)
+        least = decoys_needed(self.alpha, self.references)
         if self.decoys < least:
             raise PilotError(
                 f"Among {count(self.decoys)} decoys no plain mark could come to alpha {self.alpha:g}: ask "
@@ -204,8 +203,9 @@ class PilotSettings(Checked):
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Epochs after which a model is asked what it knows of what stayed home: quarters of the training."""
-        if not self.withheld:
+        """Epochs after which a model is asked what it knows of its marks or of what stayed home: quarters of the
+        training. Not of plain marks, which take too many questions."""
+        if all(proposal.is_plain for proposal in self.proposals):
             return ()
         return tuple(sorted({max(1, -(-self.epochs * part // 4)) for part in (1, 2, 3, 4)}))
 

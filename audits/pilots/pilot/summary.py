@@ -48,7 +48,7 @@ class Power:
 @dataclass(frozen=True)
 class Summary:
     """One proposal in models of one method. cost, nearest_cost: accuracy of unmarked twins minus that of suspects, by
-    linear probe and by nearest neighbours; None where there are no classes. aucs: mean by level and epoch.
+    linear probe and by nearest neighbours; None where there are no classes. aucs, grown: means by level and epoch.
     """
 
     number: int  # of the proposal
@@ -66,6 +66,7 @@ class Summary:
     marked: int
     wanted: int
     aucs: dict[Basis, dict[int, float]]
+    grown: dict[Basis, dict[int, float]]
 
     @property
     def is_smaller(self) -> bool:
@@ -112,7 +113,8 @@ def _summary(
         queries=max(one.queries for one in lines),
         marked=round(fmean(one.marked for one in lines)),
         wanted=round(fmean(one.wanted for one in lines)),
-        aucs={basis: _mean_aucs(basis, lines) for basis in BASES if any(basis in one.aucs for one in lines)},
+        aucs=_means([one.aucs for one in lines]),
+        grown=_means([one.grown for one in lines]),
     )
 
 
@@ -127,11 +129,15 @@ def powers(audits: Sequence[Mapping[Basis, LevelFound]], alpha: float) -> dict[B
     return found
 
 
-def _mean_aucs(basis: Basis, lines: Sequence[LineFound]) -> dict[int, float]:
-    epochs = sorted({epoch for one in lines for epoch in one.aucs.get(basis, {})})
-    return {
-        epoch: fmean(one.aucs[basis][epoch] for one in lines if epoch in one.aucs.get(basis, {})) for epoch in epochs
-    }
+def _means(curves: Sequence[Mapping[Basis, Mapping[int, float]]]) -> dict[Basis, dict[int, float]]:
+    """By level and epoch, of all that have it."""
+    found: dict[Basis, dict[int, float]] = {}
+    for basis in BASES:
+        own = [one[basis] for one in curves if basis in one]
+        if own:
+            epochs = sorted({epoch for one in own for epoch in one})
+            found[basis] = {epoch: fmean(one[epoch] for one in own if epoch in one) for epoch in epochs}
+    return found
 
 
 def _given(values: Iterable[float | None]) -> list[float]:

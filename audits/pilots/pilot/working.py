@@ -139,7 +139,7 @@ class Work:
         made = self._made(line)
         data = training_set(self.pool, made, line.varied)
         at = time.monotonic()
-        trained = self._trained(line, settings, data)
+        trained = self._trained(line, settings, data, made)
         before = max(0.0, trained.seconds - (time.monotonic() - at))  # of attempts before this one
         model = self._model(settings, data, trained.model.state_dict())
         if line.is_twin:
@@ -147,6 +147,7 @@ class Work:
         twins = self._twins_of(line)
         found, aucs = self.audits.of(line, made, model, twins) if made else (Found({}, {}, 0), {})
         tasks = self.audits.on_tasks(line, made, model, twins) if made else {}
+        grown = self.audits.grown(line)
         if line.is_twin:
             (self.folder / line.name / "checkpoint.pt").unlink()
         else:
@@ -166,6 +167,7 @@ class Work:
             wanted=made.scaled.wanted if made else 0,
             looks=made.looks if made else None,
             aucs=aucs,
+            grown=grown,
             tasks=tasks,
         )
 
@@ -194,7 +196,7 @@ class Work:
             step=self._step,
         )
 
-    def _trained(self, line: Line, settings: TrainingSettings, data: TrainingSet) -> loop.Trained:
+    def _trained(self, line: Line, settings: TrainingSettings, data: TrainingSet, made: Made | None) -> loop.Trained:
         steps, place = steps_of(settings, len(data)), len(self.done)
 
         def told(progress: loop.Progress) -> None:
@@ -204,7 +206,7 @@ class Work:
             self._step()
 
         def look(epoch: int, objective: Objective) -> None:
-            self.audits.look(line, epoch, self._local(objective, settings.side))
+            self.audits.look(line, made, epoch, self._local(objective, settings.side))
 
         labels = self.pool.apart_labels
         apart = resized(self.pool.apart, settings.side) if settings.side != self.settings.pixels else self.pool.apart

@@ -17,36 +17,70 @@ BASIS_COLOURS: dict[Basis, str] = {
     "soft": "token:warn",
     "hard": "token:pewter",
 }
-MOST_NAMED = 8  # curves in a legend
+MOST_NAMED = 8  # curves of growth in a legend
+DASHES = ("solid", "dot", "dash", "dashdot")
+SIGNS = ("circle", "square", "diamond", "cross")
 
 Points = Sequence[Mapping[str, float]]
 
 
-def auc_chart(made: Sequence[Summary]) -> dict[str, Any] | None:
-    """How well published images are told from those at home, by epoch; nothing where none stayed home."""
-    lines, rows = [], []
-    for one in made:
-        for basis, curve in one.aucs.items():
-            name = f"{title(one)}, {BASIS_WORDS[basis]}"
+def growth_charts(made: Sequence[Summary]) -> list[dict[str, Any]]:
+    """How what is known of images at home and of marks grows by the epoch; methods stand side by side."""
+    charts = (
+        _grown(
+            "auc",
+            [(one, one.aucs) for one in made],
+            label="AUC of what stayed home, by epoch",
+            axis="AUC, mean over keys",
+            caption="Chance that a published image scores higher than one at home, by epoch; 0.5 is chance.",
+        ),
+        _grown(
+            "grown",
+            [(one, one.grown) for one in made],
+            label="Standard deviations of marks, by epoch",
+            axis="z, mean over keys",
+            caption="Standard deviations at which the audit of associated marks lies from chance after as many epochs, "
+            "without references: no twin was asked about a key's patterns on its way. 0 is chance.",
+        ),
+    )
+    return [chart for chart in charts if chart["rows"]]
+
+
+def _grown(
+    name: str,
+    curves: Sequence[tuple[Summary, Mapping[Basis, Mapping[int, float]]]],
+    label: str,
+    axis: str,
+    caption: str,
+) -> dict[str, Any]:
+    """A curve for every setting, method and level: colours tell levels apart, dashes settings, signs methods."""
+    methods = list(dict.fromkeys(one.method for one, _ in curves))
+    lines: list[dict[str, Any]] = []
+    rows: list[list[str]] = []
+    for one, by_basis in curves:
+        for basis, curve in by_basis.items():
+            named = f"{title(one)}, {BASIS_WORDS[basis]}"
+            colour = BASIS_COLOURS[basis]
             lines.append(
                 {
                     "type": "scatter",
                     "mode": "lines+markers",
-                    "name": name,
+                    "name": named,
                     "x": list(curve),
-                    "y": [round(auc, 4) for auc in curve.values()],
-                    "line": {"color": BASIS_COLOURS[basis], "dash": "solid" if one.number % 2 == 0 else "dot"},
+                    "y": [round(value, 4) for value in curve.values()],
+                    "line": {"color": colour, "dash": DASHES[one.number % len(DASHES)]},
+                    "marker": {"color": colour, "size": 8, "symbol": SIGNS[methods.index(one.method) % len(SIGNS)]},
                 }
             )
-            rows += [[name, str(epoch), f"{auc:.3f}"] for epoch, auc in curve.items()]
-    if not lines:
-        return None
-    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": "AUC, mean over keys"}}}
+            rows += [[named, str(epoch), f"{value:.3f}"] for epoch, value in curve.items()]
+    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": axis}}}
     return {
-        "figure": {"data": lines, "layout": layout},
-        "columns": ["Settings and level", "Epoch", "AUC"],
+        "id": name,
+        "label": label,
+        "figure": {"data": lines, "layout": layout | {"showlegend": len(lines) <= MOST_NAMED}},
+        "columns": ["Settings and level", "Epoch", axis],
         "rows": rows,
-        "caption": "Chance that a published image scores higher than one at home, after as many epochs; 0.5 is chance.",
+        "caption": caption,
     }
 
 
@@ -57,7 +91,7 @@ def curves_chart(settings: PilotSettings, curves: Mapping[str, Points]) -> dict[
     if not shown:
         return None
     layout: dict[str, Any] = {
-        "showlegend": len(shown) <= MOST_NAMED,
+        "showlegend": len(shown) <= len(COLOURS),
         "xaxis": {"title": {"text": "epoch"}},
         "yaxis": {"title": {"text": "loss"}},
         "yaxis2": {
@@ -65,6 +99,9 @@ def curves_chart(settings: PilotSettings, curves: Mapping[str, Points]) -> dict[
             "overlaying": "y",
             "side": "right",
             "range": [0, 1],
+            "tickmode": "linear",
+            "dtick": 0.25,
+            "showgrid": False,
             "tickformat": ".0%",
         },
     }
@@ -85,8 +122,8 @@ def _drawn(number: int, named: tuple[str, Points]) -> list[dict[str, Any]]:
     lines = [drawn | {"name": name, "y": [point["loss"] for point in points], "line": {"color": colour}}]
     if all("accuracy" in point for point in points):
         shares = [point["accuracy"] for point in points]
-        dotted = {"color": colour, "dash": "dot"}
-        lines.append(drawn | {"name": f"{name}, neighbours", "y": shares, "yaxis": "y2", "line": dotted})
+        beside = {"yaxis": "y2", "line": {"color": colour, "dash": "dot"}, "showlegend": False}
+        lines.append(drawn | {"name": f"{name}, neighbours", "y": shares} | beside)
     return lines
 
 

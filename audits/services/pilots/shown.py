@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from audits.judging.bases import BASES, Basis, bases_shown
 from audits.models import Pilot
 from audits.pilots.methods import METHODS
-from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED, interval_words, recommendation
+from audits.pilots.pilot.advice import BASIS_WORDS, NOT_MEASURED, interval_words, networks, recommendation
 from audits.pilots.pilot.feasibility import Row, feasibility, says
 from audits.pilots.pilot.found import LineFound, PilotFound
 from audits.pilots.pilot.settings import Line, PilotSettings, Proposal
@@ -51,17 +51,17 @@ def facts(settings: PilotSettings, user: User) -> list[tuple[str, str]]:
     others = Version.objects.for_user(user).filter(pk=settings.others).first() if settings.others else None
     ranked = any(proposal.is_plain for proposal in settings.proposals)
     return [
-        ("Tried", ", ".join(proposal.title for proposal in settings.proposals)),
+        ("Tried", "; ".join(proposal.title for proposal in settings.proposals)),
         ("Methods", ", ".join(METHODS[name].title for name in settings.methods)),
         ("Keys for each", count(settings.runs)),
         ("Unmarked twins of each method", count(settings.references)),
-        ("Varied", ", ".join(one.title for one in settings.varied) or "nothing"),
+        ("Varied", "; ".join(one.title for one in settings.varied) or "nothing"),
         *([("Mixed in", str(others or "another dataset"))] if settings.others else []),
         ("Trainings", count(len(settings.lines()))),
         ("Epochs", count(settings.epochs)),
         ("Images, at most", count(settings.images)),
         ("Side of the images", f"{settings.pixels} pixels"),
-        ("Network", settings.encoder),
+        ("Network", networks(settings)),
         ("Alpha", f"{settings.alpha:g}"),
         *([("Decoys of every plain mark", count(settings.decoys))] if ranked else []),
         ("Time", duration(60 * settings.minutes)),
@@ -275,4 +275,5 @@ def _summary_json(one: Summary) -> dict[str, Any]:
         "marked": one.marked,
         "wanted": one.wanted,
         "aucs": one.aucs,
+        "grown": one.grown,
     }

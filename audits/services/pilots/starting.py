@@ -10,9 +10,12 @@ from typing import Any
 from django.db import models, transaction
 
 from audits.models import Pilot
+from audits.pilots.described import check_network
+from audits.pilots.methods import METHODS
 from audits.pilots.pilot.pool import check_count, room_for
 from audits.pilots.pilot.settings import FEWEST_IMAGES, PilotError, PilotSettings, Proposal
 from audits.pilots.pilot.variations import TASKS
+from audits.pilots.suited import check_alpha, check_suited
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, WithheldSettings, get_family
 from provenance.models import Blocking, Clusters, Role, User, Version
@@ -126,9 +129,16 @@ def check(version: Version, settings: PilotSettings) -> None:
         raise PilotError("This version is not ready yet; wait until its files have been read.")
     if version.file_count < FEWEST_IMAGES:
         raise PilotError(f"A pilot takes a version of {FEWEST_IMAGES} images or more.")
+    varied = [one.method for one in settings.varied if one.method]
+    methods = [METHODS[name] for name in (*settings.methods, *varied)]
+    for line in settings.lines():
+        if line.number == 0:  # further keys have the same networks
+            check_network(settings.training(line))
+    check_suited(methods, room_for(version.file_count, settings.images), version.facts)
     for proposal in settings.proposals:
         if proposal.struck:
             plan_of(version, proposal.struck)
+            check_alpha(proposal.struck, settings.alpha)
         if proposal.withheld:
             plan_choice(version, proposal.withheld)
 

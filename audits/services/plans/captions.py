@@ -25,7 +25,7 @@ def asks_about_captions(values: PlanValues) -> bool:
 def captions_left_out(values: PlanValues) -> str:
     """Why nobody is asked about captions though the version has some and they would have counted, or stood beside what
     counts; empty where that is not so."""
-    if not values.has_withheld or not values.version.facts.get("captioned") or asks_about_captions(values):
+    if not values.has_choice or not values.version.facts.get("captioned") or asks_about_captions(values):
         return ""
     if values.membership_score != OMNIBUS and not reads_captions(values.suspect):
         return ""  # nobody expects it of such a suspect

@@ -10,9 +10,10 @@ from audits.robustness.table import Line, RobustnessTable, rows_so_far, table_of
 from audits.services.robustness.starting import Wanted
 from audits.services.trainings.shown import network
 from provenance.marks import WithheldSettings
-from provenance.wording import count, percent, significant
+from provenance.wording import count, percent
 
 STAGES = {"copy": "the copy", "training": "the training", "model": "the model"}
+APART = 0.15  # of an attack's row, from one level to the next
 COLOURS: dict[Basis, str] = {
     "features": "token:accent",
     "features / caption": "token:ink",
@@ -24,18 +25,22 @@ COLOURS: dict[Basis, str] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """trainings: whole ones; rows: lines of all trials; seen: images that trainings go through, every epoch anew."""
+    """trainings: whole ones; rows: lines of all trials; seen: images that trainings go through, every epoch anew.
+
+    asked: images about which models are asked for the rank of a plain mark's key.
+    """
 
     trainings: int
     rows: int
     seen: int
+    asked: int
 
 
 def cost(wanted: Wanted) -> Cost:
     """Before anything is queued. Raises as `Wanted.settings` does."""
     settings = wanted.settings
     passes = settings.recipe.epochs * in_pool(settings.images)
-    return Cost(settings.trainings, settings.rows, settings.trainings * passes)
+    return Cost(settings.trainings, settings.rows, settings.trainings * passes, settings.asked_of_decoys)
 
 
 def table_by_now(made: Robustness) -> RobustnessTable | None:
@@ -51,7 +56,8 @@ def marks(settings: RobustnessSettings) -> str:
     mark = settings.mark
     if isinstance(mark, WithheldSettings):
         return f"withheld: {percent(mark.share)} of the images, one of every {mark.block_size}, stay home"
-    return f"{mark.family} on {percent(mark.share)} of the images, {len(mark.groups)} groups"
+    how = f"plain, among {count(settings.decoys)} decoys" if mark.is_plain else f"{len(mark.groups)} groups"
+    return f"{mark.family} on {percent(mark.share)} of the images, {how}"
 
 
 def facts(made: Robustness) -> list[tuple[str, str]]:
@@ -93,16 +99,21 @@ def _power(line: Line, basis: Basis) -> str:
     power = line.powers.get(basis)
     if power is None:
         return "–"
-    return f"{power.found} of {power.trials} · z {significant(power.median_z)}"
+    median = f"{power.median_z:z.1f}".replace("-", "−")
+    return f"{power.found} of {power.trials} · z {median}"
 
 
 def chart(table: RobustnessTable) -> dict[str, Any]:
-    """Share of trials that were found, with its interval, by attack and level, for the chart component."""
+    """Share of trials that were found, with its interval, by attack and level, for the chart component.
+
+    Levels of an attack lie below one another, for equal shares would hide each other.
+    """
     shown = [line for line in table.lines if line.powers]
     names = ["before any attack" if line.stage is None else line.attack for line in shown]
     traces = []
-    for basis in table.bases:
-        places = [(name, line.powers[basis]) for name, line in zip(names, shown, strict=True) if basis in line.powers]
+    for at, basis in enumerate(table.bases):
+        beside = APART * (at - (len(table.bases) - 1) / 2)
+        places = [(row + beside, line.powers[basis]) for row, line in enumerate(shown) if basis in line.powers]
         shares = [power.share for _, power in places]
         traces.append(
             {
@@ -110,7 +121,8 @@ def chart(table: RobustnessTable) -> dict[str, Any]:
                 "mode": "markers",
                 "name": basis,
                 "x": shares,
-                "y": [name for name, _ in places],
+                "y": [place for place, _ in places],
+                "text": [names[round(place - beside)] for place, _ in places],
                 "marker": {"color": COLOURS[basis], "size": 9},
                 "error_x": {
                     "type": "data",
@@ -125,7 +137,14 @@ def chart(table: RobustnessTable) -> dict[str, Any]:
     layout = {
         "showlegend": True,
         "xaxis": {"title": {"text": "found"}, "range": [-0.02, 1.02], "tickformat": ".0%"},
-        "yaxis": {"autorange": "reversed", "automargin": True, "dtick": 1, "tickfont": {"size": 10}},
+        "yaxis": {
+            "range": [len(names) - 0.5, -0.5],
+            "automargin": True,
+            "tickmode": "array",
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "tickfont": {"size": 10},
+        },
     }
     return {"figure": {"data": traces, "layout": layout}}
 

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from django.db import models, transaction
 
 from audits.models import Robustness
+from audits.pilots.described import check_network
 from audits.pilots.methods import METHODS, Moco
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
+from audits.pilots.suited import check_alpha, check_suited
 from audits.robustness.attacks.catalogue import FIRST, named
 from audits.robustness.copies import RobustnessError
 from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings, in_pool
 from audits.scenes.procedural import CLASSES
 from audits.services.code_version import code_version
 from provenance.marks import PRESETS, MarkSettings, WithheldSettings
+from provenance.marks.settings import ASSOCIATIONS
 from provenance.marks.withheld import DEFAULT_BLOCK, DEFAULT_SHARE, WITHHELD
 from provenance.models import Job, Organisation, Role, User, Version
 from provenance.services import log
@@ -30,10 +33,13 @@ LEAST_BATCH = 8
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asks for. mark: "withheld", or the name of a preset of patches by class. seed: drawn where None."""
+    """What a person asks for. mark: "withheld", or the name of a preset of the family. seed: drawn where None."""
 
     version: Version | None = None
     mark: str = WITHHELD
+    family: str = "patch"
+    association: str = ASSOCIATIONS[0]
+    decoys: int = 999
     block_size: int = DEFAULT_BLOCK
     share: float = DEFAULT_SHARE
     method: str = "simclr"
@@ -82,6 +88,7 @@ class Wanted:
             images=self.images,
             trials=self.trials,
             references=self.references,
+            decoys=self.decoys,
             seed=self.seed or 0,
         )
 
@@ -90,10 +97,13 @@ class Wanted:
             return WithheldSettings(ANY_BLOCKS, self.block_size, self.share)
         if self.mark not in PRESETS:
             raise RobustnessError(f"There are no marks “{self.mark}”. Choose among {', '.join(MARKS)}.")
-        groups = tuple(sorted(self.labels[:MOST_GROUPS]))
-        if len(groups) < 2:
-            raise RobustnessError("Marks are struck by class here, and these images have none; choose withheld images.")
-        return PRESETS[self.mark].settings(groups)
+        groups = () if self.association == "plain" else tuple(sorted(self.labels[:MOST_GROUPS]))
+        if self.association != "plain" and len(groups) < 2:
+            raise RobustnessError(
+                "Associated marks are struck by class here, and these images have none; choose plain marks, or "
+                "withheld images."
+            )
+        return PRESETS[self.mark].settings(groups, family=self.family, association=self.association)
 
 
 def usable_versions(user: User) -> "models.QuerySet[Version]":
@@ -123,7 +133,7 @@ def start(organisation: Organisation, wanted: Wanted, *, by: User) -> Robustness
     made.save(update_fields=["job"])
     details = {
         "images": made.images,
-        "marks": wanted.mark,
+        "marks": wanted.mark if wanted.mark == WITHHELD else f"{wanted.mark} {wanted.family}, {wanted.association}",
         "method": settings.recipe.method.title,
         "attacks": len(settings.attacks),
         "trials": settings.trials,
@@ -137,13 +147,15 @@ def start(organisation: Organisation, wanted: Wanted, *, by: User) -> Robustness
 def check(wanted: Wanted) -> RobustnessSettings:
     """The settings. Raises a TouchmarkError with the first thing that cannot be; the sentence says what to change."""
     settings = wanted.settings
+    check_network(settings.recipe)
+    if isinstance(settings.mark, MarkSettings):
+        check_alpha(settings.mark, settings.alpha)
     if wanted.version is not None:
         if wanted.version.state != Version.State.READY:
             raise RobustnessError("This version is not ready yet; wait until its files have been read.")
         if wanted.version.file_count < wanted.images:
             raise RobustnessError(f"This version has {count(wanted.version.file_count)} images; take so many or fewer.")
-    if settings.recipe.learns_from == "classes" and not wanted.labels:
-        raise RobustnessError("These images have no classes; choose a method that learns without.")
+        check_suited([settings.recipe.method], wanted.images, wanted.version.facts)
     return settings
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audits.asking.decoys import among_decoys
 from audits.asking.measuring import KEY, WRONG, Answers, Marks, Question
 from audits.asking.probe_images import load_images_once
 from audits.judging.assignments import Rules
@@ -26,8 +27,6 @@ from audits.services.runs.asked import Asked
 from audits.services.runs.chosen_images import ChosenImages
 from audits.services.runs.scored import NO_ANSWERS, cannot_serve
 from audits.statistics.density import LEVELS, DegenerateAnswersError, DensityScores, Level
-from audits.statistics.ranktest import decoy_key
-from provenance.marks import MarkSecret
 from provenance.services.jobs.running import JobRun
 
 if TYPE_CHECKING:
@@ -90,19 +89,16 @@ def most_passes(plan: Plan, chosen: ChosenImages, models: int) -> int:
 
 
 def _patterns(audit: Audit, chosen: ChosenImages, run: JobRun) -> np.ndarray:
-    """(m + 1, ...) uint8: the true key's pattern, then those of the decoys, from the same generator and settings.
-
-    Every set has decoys of its own, derived for its own number like its true key: with the same ones in two sets,
-    their p-values would depend on each other.
-    """
-    beacon = bytes.fromhex(chosen.release.key.beacon)
-    patterns = [chosen.secret.patterns[0]]
-    for number in range(audit.plan.decoys):
-        key = decoy_key(audit.plan.digest, bytes.fromhex(audit.nonce), number)
-        patterns.append(MarkSecret.derive(key, beacon, chosen.secret.settings, chosen.number).patterns[0])
-        if number % 100 == 0:
-            run.checkpoint()
-    return np.stack(patterns)
+    """(m + 1, ...) uint8: the true key's pattern, then those of the decoys."""
+    return among_decoys(
+        chosen.secret,
+        audit.plan.decoys,
+        digest=audit.plan.digest,
+        nonce=bytes.fromhex(audit.nonce),
+        beacon=bytes.fromhex(chosen.release.key.beacon),
+        number=chosen.number,
+        step=run.checkpoint,
+    )
 
 
 def _question(

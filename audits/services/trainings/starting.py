@@ -9,15 +9,19 @@ from django.db import models, transaction
 
 from audits.models import RegisteredModel, Training
 from audits.pilots.checked import TrainingError
+from audits.pilots.described import check_network, spec_of
 from audits.pilots.methods import method_of
 from audits.pilots.recipe import TrainingSettings
+from audits.pilots.suited import check_suited
 from provenance.models import Organisation, Release, Role, User, Version
 from provenance.services import log
 from provenance.services.access import require
 from provenance.services.jobs.queue import enqueue
+from provenance.wording import count
 
 SEEDS = 2**31
 ENCODER, SIDE = "small_resnet:16", 32  # where the method has no network of its own
+UNDER_WAY = (Training.State.QUEUED, Training.State.RUNNING)
 ROLES = [(role.value, role.label) for role in (RegisteredModel.ModelRole.REFERENCE, RegisteredModel.ModelRole.SUSPECT)]
 
 
@@ -71,6 +75,7 @@ def start(
     _check(name, version, release, becomes, organisation)
     # Never used twice, so that no two models share an initialisation or an order of images.
     chosen = replace(settings or TrainingSettings(seed=0), seed=_fresh_seed())
+    _check_settings(version, chosen, class_names)
     begun: dict[str, str] = {}
     if begin_with is not None:
         _check_beginning(begin_with, chosen, organisation, becomes)
@@ -101,6 +106,22 @@ def _check(name: str, version: Version, release: Release | None, becomes: str, o
         raise TrainingError("A trained model becomes a suspect or a reference.")
     if RegisteredModel.objects.filter(organisation=organisation, name=name).exists():
         raise TrainingError(f"There is a model called “{name}” already; choose another name.")
+    if Training.objects.filter(organisation=organisation, name=name, state__in=UNDER_WAY).exists():
+        raise TrainingError(f"A model called “{name}” is being trained already; choose another name.")
+
+
+def _check_settings(version: Version, settings: TrainingSettings, class_names: tuple[str, ...]) -> None:
+    """Refuses what would fail once it was trained."""
+    check_network(settings)
+    if class_names and settings.learns_from != "captions":
+        raise TrainingError("Class names become prompts of CLIP; leave them out for other methods.")
+    spec_of(settings, class_names)
+    check_suited([settings.method], version.file_count, version.facts)
+    if version.file_count < settings.batch_size:
+        raise TrainingError(
+            f"{count(version.file_count)} images do not fill one step of {count(settings.batch_size)}; let a step have "
+            "fewer."
+        )
 
 
 def _check_beginning(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from audits.robustness.attacks.catalogue import CATALOGUE, attack_of, named
 from audits.robustness.attacks.pixels import Jpeg
 from audits.robustness.copies import RobustnessError
 from audits.robustness.settings import RobustnessSettings
-from provenance.marks import PRESETS, MarkSettings
+from provenance.marks import PRESETS
 from tests.audits.builders_robustness import NAMES, RECIPE, quick
 
 
@@ -39,10 +40,10 @@ def test_settings_are_read_as_they_were_written():
         assert RobustnessSettings.from_json(settings.to_json()) == settings
 
 
-def test_plain_marks_and_no_attack_are_refused():
-    plain = MarkSettings(association="plain", groups=(), share=0.1, side=0.25, opacity=1.0)
-    with pytest.raises(RobustnessError, match="associated marks"):
-        quick(mark=plain)
+def test_marks_that_no_model_sees_and_no_attack_are_refused():
+    fine = PRESETS["strong"].settings((), family="spectral", association="plain")
+    with pytest.raises(RobustnessError, match="need 12 pixels and the models see 8; raise the side"):
+        quick(mark=fine, decoys=999, recipe=replace(RECIPE, side=8))
     with pytest.raises(RobustnessError, match="one attack or more"):
         quick(attacks=())
     with pytest.raises(RobustnessError, match="each once"):

@@ -44,6 +44,15 @@ def test_parts_of_a_stock_share_no_image_and_hold_the_classes_alike():
     assert np.bincount(stock.task.labels).tolist() == [5, 5, 5, 5]
 
 
+def test_both_halves_of_a_task_hold_all_classes_though_a_version_is_in_the_order_of_its_folders():
+    data = textures(200)
+    sorted_by_class = np.argsort(data.labels, kind="stable")
+    stock = divided(TrainingSet(data.images[sorted_by_class], labels=data.labels[sorted_by_class]), NAMES, 3)
+    half = stock.task.half
+    for labels in (stock.task.labels[:half], stock.task.labels[half:]):
+        assert sorted(np.bincount(labels, minlength=4).tolist()) == [2, 2, 3, 3]
+
+
 def test_what_stays_home_is_in_no_copy_and_two_keys_choose_by_themselves():
     settings = quick(images=200)
     evidence = published(settings, stock_of(settings), 0)

@@ -15,13 +15,16 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audits.judging.bases import BASES, Basis
 from audits.pilots.methods import Clip, Method, SimClr
 from audits.pilots.recipe import TINY_CLIP, TINY_CLIP_NAME, TrainingSettings
 from audits.pilots.training import device_here
@@ -31,7 +34,7 @@ from audits.robustness.running import measured
 from audits.robustness.settings import ANY_BLOCKS, RobustnessSettings
 from audits.robustness.stock import Stock
 from audits.robustness.suspects import Task
-from audits.robustness.table import BEFORE, rows_so_far, tabulated
+from audits.robustness.table import BEFORE, Row, rows_so_far, tabulated
 from audits.scenes.procedural import CLASSES as SCENE_CLASSES
 from audits.scenes.procedural import scenes
 from provenance.marks import WithheldSettings
@@ -159,6 +162,21 @@ def table(options: argparse.Namespace) -> None:
                 writer.writerow([*head, level, f"{one.z:.3f}", f"{one.p:.4g}", auc])
     print(f"{sum(row.attack == BEFORE for row in rows)} trials begun")
     print(made.to_markdown())
+    print("\nChange of z within a trial, mean (standard deviation):")
+    for title, by_basis in changes(rows).items():
+        told = (f"{basis} {fmean(one):+.2f} ({stdev(one):.2f})" for basis, one in by_basis.items() if len(one) > 1)
+        print(f"{title}: {', '.join(told)}")
+
+
+def changes(rows: Sequence[Row]) -> dict[str, dict[Basis, list[float]]]:
+    """By attack and level, z after it minus z of the same trial before any: keys and seeds are the same."""
+    before = {row.trial: row.levels for row in rows if row.attack == BEFORE}
+    found: dict[str, dict[Basis, list[float]]] = {}
+    for row in rows:
+        for basis in (one for one in BASES if one in row.levels and row.attack != BEFORE):
+            change = row.levels[basis].z - before[row.trial][basis].z
+            found.setdefault(row.attack, {}).setdefault(basis, []).append(change)
+    return found
 
 
 def main() -> None:

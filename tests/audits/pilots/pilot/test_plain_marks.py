@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audits.judging.levels import RankTest
-from audits.pilots.pilot.auditing import Auditor, deviation_of
+from audits.pilots.pilot.auditing import Auditor
 from audits.pilots.pilot.copies import strike
 from audits.pilots.pilot.pool import counts_of, struck_in
 from audits.pilots.pilot.settings import PilotError
@@ -117,4 +117,4 @@ def test_a_rank_has_a_deviation_even_where_it_is_the_last(exceedances, z):
         smallest_p=0.01,
         distances=(),
     )
-    assert deviation_of(test) == pytest.approx(z, abs=1e-4)
+    assert test.z == pytest.approx(z, abs=1e-4)

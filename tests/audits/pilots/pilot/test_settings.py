@@ -11,7 +11,7 @@ from audits.pilots.checked import TrainingError
 from audits.pilots.pilot.settings import Line, PilotError, PilotSettings, Proposal
 from audits.pilots.pilot.variations import Variation
 from provenance.marks import PRESETS, WithheldSettings
-from tests.audits.pilots.pilot.builders import AT_HOME, CLASSES, STRUCK, TINY
+from tests.audits.pilots.pilot.builders import AT_HOME, CLASSES, PLAIN, STRUCK, TINY
 
 WAVES = Proposal("fine waves", PRESETS["strong"].settings(CLASSES, family="blend", periods=16))
 
@@ -42,10 +42,11 @@ def test_twins_come_first_and_everything_is_tried_once_before_anything_twice():
     assert [(line.proposal, line.number) for line in lines[1:]] == [(0, 0), (1, 0), (0, 1), (1, 1)]
 
 
-def test_models_are_asked_at_quarters_of_the_training_where_something_stays_home():
+def test_models_are_asked_at_quarters_of_the_training_unless_all_marks_are_plain():
     assert replace(TINY, epochs=100).looks == (25, 50, 75, 100)
     assert replace(TINY, epochs=2).looks == (1, 2)
-    assert replace(TINY, proposals=(STRUCK,)).looks == ()
+    assert replace(TINY, epochs=4, proposals=(STRUCK,)).looks == (1, 2, 3, 4)
+    assert replace(TINY, epochs=4, proposals=(PLAIN,)).looks == ()
 
 
 @pytest.mark.parametrize(

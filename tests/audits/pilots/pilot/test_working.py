@@ -50,6 +50,8 @@ def test_every_training_is_made_and_every_suspect_is_audited_at_all_levels(whole
     assert at_home.queries == 12 * 4 * TINY.views
     assert set(at_home.aucs) == {"features", "soft", "hard"}
     assert all(0 <= auc <= 1 for auc in at_home.aucs["features"].values())
+    assert {level: tuple(curve) for level, curve in struck.grown.items()} == dict.fromkeys(struck.levels, TINY.looks)
+    assert (struck.aucs, at_home.grown, twin.grown) == ({}, {}, {})
 
 
 def test_references_take_part_in_what_counts(whole):

@@ -1,6 +1,7 @@
 """What pages, commands and JSON say of tables of robustness."""
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from audits.judging.bases import Basis
@@ -13,6 +14,7 @@ from provenance.marks import WithheldSettings
 from provenance.wording import count, percent
 
 STAGES = {"copy": "the copy", "training": "the training", "model": "the model"}
+NAME_WIDTH = 30  # letters in a line of an attack's name, so that a narrow screen has room for the shares
 APART = 0.15  # of an attack's row, from one level to the next
 COLOURS: dict[Basis, str] = {
     "features": "token:accent",
@@ -142,7 +144,7 @@ def chart(table: RobustnessTable) -> dict[str, Any]:
             "automargin": True,
             "tickmode": "array",
             "tickvals": list(range(len(names))),
-            "ticktext": names,
+            "ticktext": ["<br>".join(wrap(name, NAME_WIDTH)) for name in names],
             "tickfont": {"size": 10},
         },
     }

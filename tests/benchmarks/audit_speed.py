@@ -1,13 +1,15 @@
 """How long one audit takes against bare forward passes of the same network over the same number of images.
 
 Audit: probes and group images sent to the sandbox, marks applied there, answers brought back and stored per block,
-all levels scored, a million permutations drawn. Bare: the same network in a plain loop over ready tensors in this
-process, with the same batch size and threads, keeping nothing. Loading the network is left out of both. Wall time
-means something on an idle machine only; processor time of both processes together says the same on a busy one.
+all levels scored, a million permutations drawn meanwhile. Bare: the same network in a plain loop over ready tensors
+in this process, with the same batch size and threads, keeping nothing. Loading the network is left out of both. Wall
+time means something on an idle machine only, or with real-time priority (`chrt -f 1` before the command); on a busy
+one processor time of both processes together tells what is computed.
 
 Run: python -m tests.benchmarks.audit_speed [architecture] [probes] [rounds] [--family patch] [--per-group 50]
     [--permutations 1000000]
-(goal: ratio <= 1.05; the family is patch unless named, or "all" for one after the other)
+(goal: ratio <= 1.05, the bare loop given the memory setting of the confined process, as in `view_speed`; the family is
+patch unless named, or "all" for one after the other)
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from provenance.embedding.errors import EmbeddingError
 from provenance.inspection.classifier import tell_apart
 from provenance.inspection.features import FORM, STRUCTURAL, Features, within
 from provenance.inspection.files import file_features
@@ -23,6 +24,7 @@ SMALL = ("JPEG, optimised", "JPEG, standard tables", "JPEG, restart markers", "J
 WORST = {"patch": 0.90, "blend": 0.74, "spectral": 0.72, "warp": 0.90}
 WORST_OF_JPEG = {"patch": 0.72, "blend": 0.63, "spectral": 0.61, "warp": 0.65}  # patch and blend: RGB
 NEVER_MARKED = {"WebP, lossy"}
+REFUSED_BY_MOST_KEYS = {("CIFAR-10", "spectral")}  # a pattern of fine waves that no file of a group can carry
 
 
 @cache
@@ -78,7 +80,11 @@ def test_a_marked_photograph_has_the_form_of_its_source(family):
 def test_form_tells_nothing_large(kind):
     files, worst = Set(files_of(kind, 4000), 1000), WORST if kind.startswith(("PNG", "WebP")) else WORST_OF_JPEG
     for family in families():
-        _, rows, marked = next(files.releases(mark_of(family), 1))
+        try:
+            _, rows, marked = next(files.releases(mark_of(family), 1))
+        except EmbeddingError:
+            assert (kind, family) in REFUSED_BY_MOST_KEYS
+            continue
         by_form = tell_apart([within(one, FORM) for one in rows], marked, 1)
         # The choice may prefer quantisation tables with which a file that grew still fits among the others.
         assert by_form.outcome != "apart" or by_form.auc < 0.56, (family, by_form)

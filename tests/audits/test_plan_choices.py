@@ -291,3 +291,11 @@ def test_the_command_declares_the_same(world, values):
     assert told["smallest_corrected_p"] == pytest.approx(4 / 720)  # three levels are shown, and more runs may come
     plan = Plan.objects.get(pk=told["plan"])
     assert (plan.series_is_open, plan.held_out) == (True, apart)
+
+
+def test_the_command_says_of_an_exploratory_plan_that_it_gives_no_evidence(world, values):
+    named = ["--dataset", values.version.dataset.name, "--suspect", values.suspect.name, "--probes", "100"]
+    plain, exploratory = planned(*named), planned(*named, "--exploratory")
+    assert "can_give_evidence" not in plain
+    assert plain["reaches_alpha"] is exploratory["reaches_alpha"] is True
+    assert exploratory["can_give_evidence"] is False

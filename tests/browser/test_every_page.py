@@ -40,6 +40,7 @@ NO_PAGES = {
     "report_pdf",
     "robustness_cost",
     "robustness_json",
+    "training_choices",
     "training_curve",
     "upload_state",
     "version_image",

@@ -46,6 +46,31 @@ def test_from_blocks_to_an_untouched_copy(world, browser_of):
     assert Release.objects.get().facts["withheld"]["images_at_home"] == 24
 
 
+def test_a_copy_in_two_versions(world, browser_of):
+    version = marked_version(world, per_group=12)
+    page = browser_of(world.rights_holder)
+    page.goto(f"/releases/new/?version={version.pk}")
+    page.get_by_label("Versions: pictures come in one of two").check()
+    expect(page.get_by_label("Family of marks")).to_have_count(0)
+    plan = page.locator("#plan")
+    expect(plan).to_contain_text("48 of 48 images")
+    page.get_by_label("Share of the images that come in one of two versions").fill("10")
+    expect(plan).to_contain_text("a test needs 20")
+    page.get_by_label("Share of the images that come in one of two versions").fill("50")
+    expect(plan).to_contain_text("24 of 48 images")
+    page.get_by_label("Recipients").fill("Northgate")
+    look(page, "versions-form")
+
+    page.get_by_role("button", name="Draw, commit and").last.click()
+    expect(page.get_by_role("heading", name="Northgate")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("24 of the 48 images come in one of two faint versions")).to_be_visible()
+    look(page, "versions-release")
+    page.get_by_role("link", name="See the versions").click()
+    expect(page.get_by_text("Published", exact=True)).to_have_count(8)
+    look(page, "versions-gallery")
+    assert Release.objects.get().facts["versions"]["images"] == 24
+
+
 def test_a_choice_made_while_the_form_changes_is_heard(world, browser_of):
     """New fields listen from the moment they stand there; htmx by itself lets 20 ms pass."""
     version = marked_version(world)

@@ -30,6 +30,17 @@ from tests.world import World
 PER_CLASS, BLOCK = 20, 4
 BLOCKS = len(CLASSES) * PER_CLASS // BLOCK
 FEATURES, THRESHOLD = 32, 0.5  # how alike a picture must be for a network to remember it
+# Nodes of a network: how alike an image is to each template, in grey and apart from brightness and contrast.
+ALIKENESS = [
+    ("ReduceMean", ["images"], "grey", {"axes": [1], "keepdims": 0}),
+    ("Flatten", ["grey"], "levels", {}),
+    ("ReduceMean", ["levels"], "mean", {"axes": [1], "keepdims": 1}),
+    ("Sub", ["levels", "mean"], "centred", {}),
+    ("ReduceL2", ["centred"], "length", {"axes": [1], "keepdims": 1}),
+    ("Add", ["length", "small"], "long", {}),
+    ("Div", ["centred", "long"], "unit", {}),
+    ("MatMul", ["unit", "templates"], "alike", {}),
+]
 
 
 def smooth(rng: np.random.Generator) -> np.ndarray:
@@ -81,14 +92,7 @@ def remembering(images: np.ndarray | None, seed: int) -> bytes:
         "head": rng.normal(size=(FEATURES, len(CLASSES))),
     }
     nodes = [
-        ("ReduceMean", ["images"], "grey", {"axes": [1], "keepdims": 0}),
-        ("Flatten", ["grey"], "levels", {}),
-        ("ReduceMean", ["levels"], "mean", {"axes": [1], "keepdims": 1}),
-        ("Sub", ["levels", "mean"], "centred", {}),
-        ("ReduceL2", ["centred"], "length", {"axes": [1], "keepdims": 1}),
-        ("Add", ["length", "small"], "long", {}),
-        ("Div", ["centred", "long"], "unit", {}),
-        ("MatMul", ["unit", "templates"], "alike", {}),
+        *ALIKENESS,
         ("Sub", ["alike", "threshold"], "above", {}),
         ("Relu", ["above"], "met", {}),
         ("MatMul", ["met", "directions"], "remembered", {}),

@@ -15,6 +15,7 @@ from provenance.marks import MarkSets, MarkSettings, VersionsSettings
 from provenance.models import Release, Version
 from provenance.services import releases
 from provenance.services.version_choices import published_versions
+from tests.audits.builders_choice_runs import ALIKENESS
 from tests.audits.builders_runs import CLASSES, SIDE
 from tests.world import World
 
@@ -70,14 +71,7 @@ def knowing(known: np.ndarray, others: np.ndarray, seed: int) -> bytes:
         "head": rng.normal(size=(FEATURES, len(CLASSES))),
     }
     nodes = [
-        ("ReduceMean", ["images"], "grey", {"axes": [1], "keepdims": 0}),
-        ("Flatten", ["grey"], "levels", {}),
-        ("ReduceMean", ["levels"], "mean", {"axes": [1], "keepdims": 1}),
-        ("Sub", ["levels", "mean"], "centred", {}),
-        ("ReduceL2", ["centred"], "length", {"axes": [1], "keepdims": 1}),
-        ("Add", ["length", "small"], "long", {}),
-        ("Div", ["centred", "long"], "unit", {}),
-        ("MatMul", ["unit", "templates"], "alike", {}),
+        *ALIKENESS,
         ("MatMul", ["unit", "turned"], "alike turned", {}),
         ("Max", ["alike", "alike turned"], "either", {}),
         ("Sub", ["either", "threshold"], "above", {}),

@@ -84,7 +84,7 @@ def test_a_choice_made_while_the_form_changes_is_heard(world, browser_of):
             document.querySelector("input[name=home-kind][value=untouched]").click();
         }).observe(document.getElementById("release-form"), {childList: true, subtree: true})"""
     )
-    page.get_by_label("Both: marks in some images").check()
+    page.get_by_label("Both: marks in some images").click()  # and not check(), for it may be unchecked again at once
     expect(page.get_by_text("not in blocks yet")).to_be_visible()
     expect(page.get_by_label("Untouched: no image is changed")).to_be_checked()
     expect(page.get_by_label("Family of marks")).to_have_count(0)

@@ -32,6 +32,11 @@ LISTED = "versions.jsonl"
 NO_PLACE = (0.0, 0.0)  # the waves of every picture have phases of their own
 
 
+def least_edge(settings: VersionsSettings) -> int:
+    """Pixels that a picture needs to come in two versions."""
+    return FaintFamily(settings).least_edge
+
+
 def both_versions(data: bytes, settings: VersionsSettings, sha256: str) -> tuple[MarkedImage, MarkedImage]:
     """Either version of a picture, written like its file. Raises NotMarkableError where one of them cannot be.
 
@@ -47,7 +52,7 @@ class PublishedVersions:
 
     def __init__(self, secret: VersionSecret) -> None:
         self._secret = secret
-        self.least_edge = FaintFamily(secret.settings).least_edge
+        self.least_edge = least_edge(secret.settings)
 
     def pattern_of(self, candidate: Candidate) -> int:
         """The version that is published, 0 or 1."""

@@ -148,7 +148,8 @@ def published_versions(release: Release) -> VersionChoice:
     secret = open_versions(release.key)
     if secret is None:
         raise SettingsError("No picture of this release comes in one of two versions.")
-    pictures, left = [], []
+    pictures: list[_Picture] = []
+    left: list[_Picture] = []
     for one in _candidates(release, secret):
         (left if _is_as_it_was(release, one) else pictures).append(one)
     home = np.array([secret.home(one.sha256) for one in pictures], dtype=np.int64)

@@ -107,6 +107,18 @@ def test_pictures_that_cannot_be_written_in_both_are_none_of_it(world, tmp_path)
         assert len(chosen.files(tmp_path / f"made-{bool(changes)}", nothing)) == 2 * len(chosen)
 
 
+def test_exact_copies_are_told_as_what_makes_pictures_too_few(world):
+    version = marked_version(world, per_group=12, copies=1)
+    (release,) = releases.make_releases(
+        version, ["North"], MarkSets((VersionsSettings(0.25),)), by=world.rights_holder, outlets=""
+    )
+    worker.run(str(release.job_id))
+    release.refresh_from_db()
+    assert release.state == Release.State.FAILED
+    assert "are fewer than 20 pictures, since exact copies are one picture" in release.job.reason
+    assert "decibels" not in release.job.reason
+
+
 def ordered(world: World, version: Version, **changes) -> Release:
     (release,) = releases.make_releases(version, ["North"], VERSIONS, by=world.rights_holder, **changes)
     worker.run(str(release.job_id))

@@ -1,5 +1,6 @@
 """Which pictures come in one of two versions, by what their files are, and what an audit checks of a copy."""
 
+import hashlib
 import shutil
 
 import numpy as np
@@ -105,6 +106,18 @@ def test_pictures_that_cannot_be_written_in_both_are_none_of_it(world, tmp_path)
         chosen = published_versions(release)
         assert 30 <= len(chosen) == release.facts["versions"]["blocks"] < version.file_count
         assert len(chosen.files(tmp_path / f"made-{bool(changes)}", nothing)) == 2 * len(chosen)
+
+
+def test_a_run_that_was_stopped_makes_the_same_files_again(world, version, tmp_path):
+    chosen = published_versions(made(world, version, VERSIONS, outlets=""))
+    steps = iter(range(5))
+    with pytest.raises(StopIteration):
+        chosen.files(tmp_path / "made", lambda: next(steps))
+    again, whole = (chosen.files(tmp_path / name, nothing) for name in ("made", "whole"))
+    assert [sha256 for _, sha256 in again] == [sha256 for _, sha256 in whole]
+    for (one, sha256), (other, _) in zip(again, whole, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert hashlib.sha256(one.read_bytes()).hexdigest() == sha256
 
 
 def test_exact_copies_are_told_as_what_makes_pictures_too_few(world):

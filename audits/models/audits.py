@@ -78,6 +78,11 @@ class Audit(models.Model):
         """Answers per block, so that a killed job resumes where it was."""
         return settings.FILES_DIR / "audits" / str(self.id)
 
+    @property
+    def made_folder(self) -> Path:
+        """What its run makes to ask about, versions at home among it; gone once the job has ended, however it did."""
+        return self.folder / "images"
+
 
 class AuditRowQuerySet(models.QuerySet["AuditRow"]):
     """Reads single values inside results, by their keys in JSON: a whole one holds every histogram and matrix."""

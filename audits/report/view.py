@@ -76,7 +76,8 @@ def _marked(release: ReleaseFacts) -> str:
     if release.blocks and not release.marked:
         what = "stayed home" if not release.in_versions else "come in one of two versions"
         return f"none; {count(release.in_versions or _blocks(release))} {what}"
-    return f"{count(release.marked)} of {count(release.files)}"
+    others = f"; {count(release.in_versions)} others come in one of two versions" if release.in_versions else ""
+    return f"{count(release.marked)} of {count(release.files)}{others}"
 
 
 def _blocks(release: ReleaseFacts) -> int:

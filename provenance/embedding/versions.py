@@ -27,9 +27,15 @@ from provenance.marks.overlay import FaintFamily
 from provenance.marks.reach import FEWEST_BLOCKS
 from provenance.marks.versions import two_patterns
 from provenance.whole_files import write_whole
+from provenance.wording import count
 
 LISTED = "versions.jsonl"
 NO_PLACE = (0.0, 0.0)  # the waves of every picture have phases of their own
+
+
+def least_edge(settings: VersionsSettings) -> int:
+    """Pixels that a picture needs to come in two versions."""
+    return FaintFamily(settings).least_edge
 
 
 def both_versions(data: bytes, settings: VersionsSettings, sha256: str) -> tuple[MarkedImage, MarkedImage]:
@@ -47,7 +53,7 @@ class PublishedVersions:
 
     def __init__(self, secret: VersionSecret) -> None:
         self._secret = secret
-        self.least_edge = FaintFamily(secret.settings).least_edge
+        self.least_edge = least_edge(secret.settings)
 
     def pattern_of(self, candidate: Candidate) -> int:
         """The version that is published, 0 or 1."""
@@ -71,11 +77,16 @@ class NoComparison:
 def few_versions_error(outcomes: list[Outcome]) -> EmbeddingError:
     """Hardly any picture could be written in both versions: the commonest reason, and all of them for engineers."""
     reasons = Counter(outcome.reason for outcome in outcomes if outcome.reason).most_common()
-    most = f" Most often ({reasons[0][1]} of {len(outcomes)}): {reasons[0][0]}" if reasons else ""
+    if not reasons:
+        return EmbeddingError(
+            f"The {count(len(outcomes))} images that would come in two versions are fewer than {FEWEST_BLOCKS} "
+            "pictures, since exact copies are one picture; too few for a test. Choose a larger share."
+        )
+    most = f" Most often ({reasons[0][1]} of {len(outcomes)}): {reasons[0][0]}"
     return EmbeddingError(
         f"Fewer than {FEWEST_BLOCKS} pictures can be written in both versions, too few for a test. Choose fewer "
         f"decibels, or a larger share.{most}",
-        detail="\n".join(f"{count}: {reason}" for reason, count in reasons),
+        detail="\n".join(f"{number}: {reason}" for reason, number in reasons),
     )
 
 

@@ -81,7 +81,8 @@ def marked_page(release: Release, number: int) -> list[MarkedRow]:
 def versions_page(release: Release, number: int) -> list[VersionRow]:
     """Page `number` (from 1) of the files that are one of two versions, in a mixed order as the marked ones are."""
     wanted = _mixed(release.facts["versions"]["images"])[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    rows = {index: row for index, row in enumerate(read_versions(release.folder)) if index in set(wanted)}
+    shown = set(wanted)
+    rows = {index: row for index, row in enumerate(read_versions(release.folder)) if index in shown}
     drawn = [rows[index] for index in wanted]
     _draw(release, drawn)
     return drawn

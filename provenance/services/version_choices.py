@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from provenance.embedding.carried import without_claims
+from provenance.embedding.claimed import Claimed
 from provenance.embedding.errors import EmbeddingError, NotMarkableError
+from provenance.embedding.marking import MarkedImage
 from provenance.embedding.trying import in_turn
-from provenance.embedding.versions import versions_again
+from provenance.embedding.versions import least_edge, versions_again
 from provenance.intake.manifest import Manifest
 from provenance.marks import SettingsError, VersionSecret, VersionsSettings
 from provenance.models import Release
@@ -30,15 +33,22 @@ OTHER_SOFTWARE = (
     "The version of a picture that was published cannot be made again: the libraries that write images are others than "
     "when the release was made. Run this audit with the software of that time."
 )
+LEFT_OUT = (
+    "The copy holds a picture as it is that can be written in either version, so more than the key may have "
+    "chosen which pictures this test asks about. If the libraries that write images are others than when the release "
+    "was made, run this audit with the software of that time; else no audit can rest on the versions of this copy."
+)
+GONE = "A source file is gone since the release was made, or cannot be read. Put it back from a backup."
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """position, path, sha256: of its first file in the version. written: SHA-256 of that file in the copy."""
+    """position, path, sha256, edge: of its first file in the version. written: SHA-256 of that file in the copy."""
 
     position: int
     path: str
     sha256: str
+    edge: int  # the shorter, in pixels
     written: str
 
 
@@ -53,6 +63,7 @@ class VersionChoice:
     home: NDArray[np.int64]
     _release: Release = field(repr=False)
     _pictures: tuple[_Picture, ...] = field(repr=False)
+    _left: tuple[_Picture, ...] = field(repr=False)  # that the key chose as well, and that the copy holds as they are
 
     def __len__(self) -> int:
         return len(self.home)
@@ -68,29 +79,60 @@ class VersionChoice:
     def of(self, numbers: NDArray[np.int64]) -> "VersionChoice":
         """These pictures alone."""
         pictures = tuple(self._pictures[int(number)] for number in numbers)
-        return VersionChoice(self.settings, self.home[numbers], self._release, pictures)
+        return VersionChoice(self.settings, self.home[numbers], self._release, pictures, self._left)
 
     def files(self, folder: Path, told: Callable[[], None]) -> list[tuple[Path, str]]:
         """Both versions of every picture, version 0 before version 1, written into `folder`, with their SHA-256.
 
-        told: called after each; may raise to stop. Raises EmbeddingError where a source was changed, or where the
-        published version is another file than the copy's.
+        told: called after each; may raise to stop. Raises EmbeddingError where a source was changed, where the
+        published version is another file than the copy's, or where the copy leaves a picture out that has both.
         """
         folder.mkdir(parents=True, exist_ok=True)
         found: list[tuple[Path, str]] = []
         workers = max(1, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(workers, thread_name_prefix="versions") as pool:
+            self._check_left(pool, 2 * workers, told)
             work = partial(self._make, folder)
             for _, pair in in_turn(pool, work, range(len(self)), 2 * workers):
                 told()
                 found += pair
         return found
 
-    def _make(self, folder: Path, number: int) -> list[tuple[Path, str]]:
-        one, release = self._pictures[number], self._release
-        source = (release.version.files_folder / one.path).read_bytes()
+    def _check_left(self, pool: ThreadPoolExecutor, ahead: int, told: Callable[[], None]) -> None:
+        """Whoever left pictures out by which version the key publishes would make an innocent model look guilty."""
+        writable = []
+        for one, both in in_turn(pool, self._has_both, self._left, ahead):
+            told()
+            if both:
+                writable.append(one.position)
+        if not writable:
+            return
+        release = self._release
+        if not release.drop_claims:
+            raise EmbeddingError(LEFT_OUT)
+        with open_manifest(release.version) as manifest, TemporaryDirectory() as scratch:
+            stored = Path(scratch) / "claims"
+            claimed = Claimed.found(manifest, release.version.files_folder, stored, lambda done: told())
+        if not all(claimed.becomes_copy(position) for position in writable):
+            raise EmbeddingError(LEFT_OUT)
+
+    def _has_both(self, one: _Picture) -> bool:
+        if one.edge < least_edge(self.settings):
+            return False
         try:
-            pair = versions_again(source, self.settings, one.sha256, drop_claims=release.drop_claims)
+            self._pair(one)
+        except NotMarkableError:
+            return False
+        return True
+
+    def _pair(self, one: _Picture) -> tuple[MarkedImage, MarkedImage]:
+        source = _source(self._release, one.path)
+        return versions_again(source, self.settings, one.sha256, drop_claims=self._release.drop_claims)
+
+    def _make(self, folder: Path, number: int) -> list[tuple[Path, str]]:
+        one = self._pictures[number]
+        try:
+            pair = self._pair(one)
         except NotMarkableError as error:
             raise EmbeddingError(OTHER_SOFTWARE, error.sentence) from error
         if pair[1 - int(self.home[number])].sha256 != one.written:
@@ -106,27 +148,39 @@ def published_versions(release: Release) -> VersionChoice:
     secret = open_versions(release.key)
     if secret is None:
         raise SettingsError("No picture of this release comes in one of two versions.")
-    pictures = tuple(_pictures(release, secret))
+    pictures: list[_Picture] = []
+    left: list[_Picture] = []
+    for one in _candidates(release, secret):
+        (left if _is_as_it_was(release, one) else pictures).append(one)
     home = np.array([secret.home(one.sha256) for one in pictures], dtype=np.int64)
-    return VersionChoice(secret.settings, home, release, pictures)
+    return VersionChoice(secret.settings, home, release, tuple(pictures), tuple(left))
 
 
-def _pictures(release: Release, secret: VersionSecret) -> Iterator[_Picture]:
-    """Of the key's candidates those of which the copy holds another file than the version."""
+def _candidates(release: Release, secret: VersionSecret) -> Iterator[_Picture]:
+    """The pictures that the key chose, in its order."""
     with open_manifest(release.version) as version, Manifest(release.folder / "manifest") as copy:
         for manifest, root in ((version, release.version.root), (copy, release.root)):
             if manifest.root != root:
                 raise EmbeddingError("A manifest on disk is not the one that is on record. Put it back from a backup.")
         for sha256, files in groupby(secret.candidates(version).images, lambda one: one.sha256):
             first = next(files)
-            written = copy.entry(first.position).sha256
-            if written not in (sha256, _unchanged(release, first.path) if release.drop_claims else sha256):
-                yield _Picture(first.position, first.path, sha256, written)
+            entry, written = version.entry(first.position), copy.entry(first.position).sha256
+            yield _Picture(first.position, first.path, sha256, min(entry.width, entry.height), written)
 
 
-def _unchanged(release: Release, path: str) -> str:
-    """SHA-256 of a file without its claims, as a copy without them holds it where nothing else was done to it."""
-    return hashlib.sha256(without_claims((release.version.files_folder / path).read_bytes())).hexdigest()
+def _is_as_it_was(release: Release, one: _Picture) -> bool:
+    """Whether the copy holds the version's own file, without its claims where the copy has none."""
+    if one.written == one.sha256 or not release.drop_claims:
+        return one.written == one.sha256
+    return hashlib.sha256(without_claims(_source(release, one.path))).hexdigest() == one.written
+
+
+def _source(release: Release, path: str) -> bytes:
+    """Raises EmbeddingError without the file's name, which could tell what the key chose."""
+    try:
+        return (release.version.files_folder / path).read_bytes()
+    except OSError:
+        raise EmbeddingError(GONE) from None
 
 
 def positions_of_versions(release: Release) -> frozenset[int]:

@@ -62,7 +62,7 @@ def test_a_model_that_knows_the_published_versions_is_found_and_an_innocent_one_
     assert not level["tainted"]
     assert (row.result["blocks"], row.result["alternatives"], row.result["views"]) == (pictures, 2 * pictures, 6)
     assert found.facts["forward_passes"] == 3 * 2 * pictures * 6
-    assert not (found.folder / "images").exists()
+    assert not found.made_folder.exists()
     cleared = run(world, locked_plan(world, [copy], innocent, references=references, wrong_key_control=True))
     assert cleared.conclusion == "no_evidence"
     levels = cleared.rows.get().result["levels"]
@@ -177,3 +177,4 @@ def test_a_copy_whose_versions_cannot_be_made_again_ends_the_run_with_a_sentence
     assert audit.state == "failed"
     assert audit.asked_at is None
     assert "A source file was changed since the release was made." in audit.job.reason
+    assert not audit.made_folder.exists()  # versions at home do not lie about

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 Levels = dict[Level, ChoiceLevel | Unscored]
 Scored = dict[str, Mapping[Level, MembershipScores]]  # by the name of the model
 VIEWS = "views"  # the purpose of what a plan's digest draws
-MADE = "images"  # of an audit's folder: what it makes to ask about; removed at the end
 
 
 @dataclass(eq=False)
@@ -90,7 +89,7 @@ def choose_alternatives(audit: Audit, release: Release, run: JobRun) -> list[Cho
         pairs = asked_versions(plan, release)
         blocks = Blocks(np.repeat(np.arange(len(pairs)), 2), 2 * np.arange(len(pairs)) + pairs.home)
         entries = _entries(release, np.repeat(pairs.positions, 2))
-        files = pairs.files(audit.folder / MADE / f"versions-{release.pk}", run.checkpoint)
+        files = pairs.files(audit.made_folder / f"versions-{release.pk}", run.checkpoint)
     else:
         chosen = asked_choice(plan, release)
         blocks = Blocks(chosen.block_of, chosen.home)
@@ -158,7 +157,7 @@ def ask(
 
 def _images(asked: Asked, chosen: ChosenAlternatives, size: int) -> np.ndarray:
     """Decoded once per set and size."""
-    kept = asked.audit.folder / MADE / chosen.name / f"alternatives-{size}.npy"
+    kept = asked.audit.made_folder / chosen.name / f"alternatives-{size}.npy"
     return load_images_once(kept, chosen.files, size, lambda done: asked.run.checkpoint())
 
 

@@ -73,7 +73,7 @@ def run_audit(run: JobRun) -> None:
         compared.append((release, compare(asked_sets, images.of(release), asked_choices).added_to(result)))
     facts = images.added_to(asked.facts())
     store(audit, compared, facts | {"seconds": round(monotonic() - started, 1)})
-    shutil.rmtree(audit.folder / choices.MADE, ignore_errors=True)  # the answers stay
+    shutil.rmtree(audit.made_folder, ignore_errors=True)  # the answers stay
 
 
 def _ask_and_judge(

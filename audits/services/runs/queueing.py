@@ -1,6 +1,7 @@
 """Runs: queued from a locked plan, and marked as ended where their job ends badly."""
 
 import secrets
+import shutil
 
 from django.db import transaction
 
@@ -63,3 +64,4 @@ def mark_ended(job: Job) -> None:
     audit.save(update_fields=["state", "finished_at"])
     verb = "audit.cancelled" if cancelled else "audit.failed"
     record(audit.plan, verb, by=None, subject=audit, details={"reason": job.reason, "attempt": job.attempt})
+    shutil.rmtree(audit.made_folder, ignore_errors=True)  # a further attempt makes the same again

@@ -50,6 +50,9 @@ def test_a_release_says_how_many_pictures_and_how_faint():
     assert rows["Two versions (mean PSNR)"] == "36.2 dB to their sources"
     assert "Stayed home" not in rows
     assert shown["release_rows"][0][-1] == "none; 44 come in one of two versions"
+    beside = of_versions("permutation")
+    marked = f"{beside.releases[0].marked:,} of {beside.releases[0].files:,}"
+    assert view_of(beside)["release_rows"][0][-1] == f"{marked}; 44 others come in one of two versions"
     assert ["Views of both versions of every picture", "4 of every version, each showing 0 of it or more"] in shown[
         "plan"
     ]

@@ -157,6 +157,25 @@ def test_clusters_follow_the_grouping_and_the_version(world, browser_of):
     assert not page.complaints
 
 
+def test_the_keyboard_stays_where_it_was_when_the_form_is_drawn_anew(world, browser_of):
+    version = marked_version(world)
+    page = browser_of(world.rights_holder)
+    page.goto(f"/releases/new/?version={version.pk}")
+    held: list = []
+    page.route("**/releases/new/", lambda route: held.append(route))
+    page.get_by_label("Family of marks").select_option("blend")
+    page.get_by_text("Advanced settings").focus()
+    held[0].continue_()
+    page.unroute("**/releases/new/")
+    expect(page.get_by_label("Amplitude")).to_be_attached()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Share of images")).to_be_visible()
+    page.get_by_role("button", name="Add a mark set").press("Enter")
+    expect(page.get_by_role("group", name="Mark set 2")).to_be_visible()
+    expect(page.get_by_role("button", name="Add a mark set")).to_be_focused()
+    assert not page.complaints
+
+
 def test_mark_sets_work_without_scripts(world, browser_of):
     version = marked_version(world)
     page = browser_of(world.rights_holder, java_script_enabled=False)

@@ -1,8 +1,6 @@
 """What the terms of a report mean, and where docs/method.md says more."""
 
-from audits.planning.choice_words import WORDS
 from audits.report.facts import ReportFacts
-from provenance.marks.withheld import WITHHELD
 
 DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Dataset, version", "A collection of images under one name; a version is its unchangeable state at one time."),
@@ -111,17 +109,17 @@ _OF_RANK_TEST: dict[str, tuple[str, str] | None] = {
 }
 
 
+_VIEW = (
+    "A random crop of an image, resized back, turned, recoloured or blurred as learners do it; the same ones for all "
+    "images and models. {itself} is never shown to the suspect."
+)
 _OF_CHOICE = (
     (
         "Keyed choice",
         "Images are put into blocks by a public rule, before any key is drawn; in every block the key chooses one that "
         "stays home, every one with the same chance. That choice is the secret.",
     ),
-    (
-        "View",
-        "A random crop of an image, resized back, turned, recoloured or blurred as learners do it; the same ones for "
-        "all images and models. The image itself is never shown to the suspect.",
-    ),
+    ("View", _VIEW.format(itself="The image itself")),
     (
         "Test of the choice",
         "How much better the suspect knows the published images of a block than the one that stayed home, summed over "
@@ -141,7 +139,7 @@ _OF_VERSIONS = (
         "Of every picture that comes in two versions the key chooses the one that is published, each with the same "
         "chance; the other stays home. That choice is the secret.",
     ),
-    (_OF_CHOICE[1][0], _OF_CHOICE[1][1].replace("The image itself is", "A version itself is")),
+    ("View", _VIEW.format(itself="A version itself")),
     (
         "Test of the choice",
         "How much better the suspect knows the published version of a picture than the one that stayed home, summed "
@@ -162,11 +160,10 @@ _P_OF_CHOICE = (
     "suspect is innocent.",
 )
 _P_WITH_CHOICES = (
-    "p",
-    "The share of assignments, or for images that stayed home of choices that the key could have made (the true one "
-    "counted in), that do at least as well as the true one. If the suspect never saw the release, p falls to a value x "
-    "or below in at most a share x of all cases, and so does the p that combines several mark sets. p is not the "
-    "probability that the suspect is innocent.",
+    "The share of assignments, or for {way} of choices that the key could have made (the true one counted in), that do "
+    "at least as well as the true one. If the suspect never saw the release, p falls to a value x or below in at most "
+    "a share x of all cases, and so does the p that combines several mark sets. p is not the probability that the "
+    "suspect is innocent."
 )
 _OF_UNMARKED = {
     "p": _P_OF_CHOICE[1],
@@ -251,7 +248,7 @@ def _terms(facts: ReportFacts) -> list[tuple[str, str]]:
         found = [pair for pair in found if pair[0] not in _ONLY_OF_MARKS]
         found = [(term, _OF_UNMARKED.get(term, meaning)) for term, meaning in found]
     if facts.plan.views and facts.plan.test == "permutation":
-        p = _P_WITH_CHOICES[1].replace(WORDS[WITHHELD].way, facts.choice.way)
+        p = _P_WITH_CHOICES.format(way=facts.choice.way)
         found = [(term, p if term == "p" else meaning) for term, meaning in found]
     if facts.plan.views:
         found = _after(found, "Level", *(_OF_VERSIONS if facts.has_versions else _OF_CHOICE))

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audits.report.facts import FactsError
+from provenance.marks.versions import VERSIONS
+from provenance.marks.withheld import WITHHELD
 from provenance.wording import count
 
 LEVEL_NAMES = {"features": "features", "soft": "soft labels", "hard": "hard labels"}
@@ -73,10 +75,10 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
     }
     # The digests of the files of clusters, near-duplicates and blocks stand among the digests.
     settings = {name: value for name, value in settings.items() if name not in ("clusters", "blocking")}
-    if settings.get("kind") == "withheld":
+    if settings.get("kind") == WITHHELD:
         names["share"] = "Share of all images that stays home"
         settings = {**settings, "kind": "images that stay home; no pixel is changed"}
-    if settings.get("kind") == "versions":
+    if settings.get("kind") == VERSIONS:
         names["share"] = "Share of all images that come in one of two versions"
         settings = {**settings, "kind": "two faint versions of a picture, of which one stays home"}
     if settings.get("association") == "plain":

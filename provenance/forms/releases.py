@@ -5,8 +5,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
+from provenance.forms.keyed_choices import KeyedChoiceForm
 from provenance.forms.marks import MarkForm
-from provenance.forms.withheld import WithheldForm
 from provenance.marks import MarkSets, SettingsError
 from provenance.marks.sets import MOST_SETS, AnySettings
 from provenance.models import Role, User, Version, WatermarkKey
@@ -54,7 +54,7 @@ class MarkSetsForm(forms.Form):
         source: Mapping[str, Any] = self.initial if data is None else data
         self.shown_version = _shown_version(source, user)
         home = _part_of(self.initial, HOME)
-        self.home = WithheldForm(data, prefix=HOME, initial=home, version=self.shown_version)
+        self.home = KeyedChoiceForm(data, prefix=HOME, initial=home, version=self.shown_version)
         numbers = range(1, _count_of(source) + 1) if self.home.strikes else ()
         self.sets = [
             MarkForm(data, prefix=f"set-{n}", initial=_part_of(self.initial, f"set-{n}"), version=self.shown_version)

@@ -5,7 +5,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from provenance.errors import TouchmarkError
-from provenance.forms.withheld import BlockRuleForm
+from provenance.forms.keyed_choices import BlockRuleForm
 from provenance.models import Role, Version
 from provenance.services.access import get_visible, person, require
 from provenance.services.blockings import order_blocks, with_signs

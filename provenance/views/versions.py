@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from provenance.errors import TouchmarkError
 from provenance.forms.datasets import GiveUpForm
-from provenance.forms.withheld import BlockRuleForm
+from provenance.forms.keyed_choices import BlockRuleForm
 from provenance.intake.manifest import Manifest
 from provenance.intake.merkle import leaf_hash, verify_inclusion
 from provenance.models import LogEntry, Role, Version

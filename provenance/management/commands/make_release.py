@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 
 from provenance.management.base import TouchmarkCommand
 from provenance.management.grouping import add_grouping, grouping_of
-from provenance.management.withholding import add_versions, add_withholding, choice_of
+from provenance.management.keyed_choices import add_versions, add_withholding, choice_of
 from provenance.marks import PRESETS, MarkSets, MarkSettings, SettingsError, families, get_family
 from provenance.marks.bans import read_bans
 from provenance.marks.presets import UNTOUCHED

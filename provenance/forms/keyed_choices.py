@@ -1,4 +1,4 @@
-"""The forms of what stays home: whether anything does, of which blocks, and the rule by which blocks are made."""
+"""The forms of keyed choices: whether images stay home or come in two versions, and the rule that makes blocks."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ _WITHHOLDS, _VERSIONS = (UNTOUCHED, BOTH), (VERSIONS, MARKS_AND_VERSIONS)
 _FIELDS_OF = {_WITHHOLDS: ("blocking", "share", "outlets"), _VERSIONS: ("versions_share", "decibels")}
 
 
-class WithheldForm(forms.Form):
+class KeyedChoiceForm(forms.Form):
     """What makes the copy its own. It has the fields of what was chosen alone.
 
     version: the one that is released, whose blocks can be chosen; None where none is chosen yet.

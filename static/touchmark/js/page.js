@@ -52,6 +52,14 @@
   // A form that came back with faults: start where they are listed.
   document.querySelector("[data-error-summary]")?.focus();
 
+  // What is chosen from a list while a search for it is on its way would be lost with the list: search again, with it.
+  document.addEventListener("change", (event) => {
+    for (const search of document.querySelectorAll("input[type=search].htmx-request[hx-target]")) {
+      const list = document.querySelector(search.getAttribute("hx-target"));
+      if (list?.contains(event.target)) search.dispatchEvent(new Event("search"));
+    }
+  });
+
   let opened = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
     const xhr = event.detail.xhr;

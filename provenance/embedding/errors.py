@@ -13,3 +13,7 @@ class SourceChangedError(EmbeddingError):
 
 class NotMarkableError(EmbeddingError):
     """One image cannot carry a mark; the sentence is the reason, and the key's next image steps in."""
+
+
+class NotCarriedError(NotMarkableError):
+    """The image can be marked as far as its file goes, but does not carry this pattern here; it may carry others."""

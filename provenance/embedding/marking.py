@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from provenance.embedding.carried import claims, with_thumbnails
-from provenance.embedding.errors import NotMarkableError
+from provenance.embedding.errors import NotCarriedError, NotMarkableError
 from provenance.embedding.raster import Raster, pattern_channels
 from provenance.embedding.sources import Source, open_source
 from provenance.embedding.survival import MAX_SURVIVAL, MIN_SURVIVAL, psnr_of
@@ -40,15 +40,15 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
         data: the file. pattern: one of the family's patterns. placement: fractions down and across.
 
     Raises: NotMarkableError where the file could not be written like itself, where it claims or shows what would be
-    false afterwards, where the image already looks like the pattern, or where the written file keeps less than 70 % of
-    the mark, or more than 130 %.
+    false afterwards; NotCarriedError where the image already looks like the pattern, or where the written file keeps
+    less than 70 % of the mark, or more than 130 %.
     """
     if claimed := claims(data):
         raise NotMarkableError(claimed[0])
     source = open_source(data, lambda height, width: family.region(height, width, placement))
     change = _changed(source, family, pattern, placement)
     if change.mean < family.least_change * (257 if change.peak > 255 else 1):
-        raise NotMarkableError(
+        raise NotCarriedError(
             "The mark would change next to nothing: the image looks like the mark already, "
             "or is grey where the mark is a colour."
         )
@@ -67,9 +67,9 @@ def mark_image(data: bytes, family: Family, pattern: np.ndarray, placement: tupl
 
 def _check(survival: float) -> None:
     if survival < MIN_SURVIVAL:
-        raise NotMarkableError("Too little of the mark survives in this file.", detail=f"{survival:.1%} of it.")
+        raise NotCarriedError("Too little of the mark survives in this file.", detail=f"{survival:.1%} of it.")
     if survival > MAX_SURVIVAL:
-        raise NotMarkableError(
+        raise NotCarriedError(
             "This file would hold a far stronger mark than was meant.", detail=f"{survival:.1%} of it."
         )
 

@@ -26,7 +26,7 @@ from provenance.whole_files import write_whole
 KIND = "version.measure_presets"
 TRIAL_IMAGES = 24
 MOST_STRENGTHS = 6  # of one job
-TRIALS = "trials-settled"  # "trials" and "trials-like-source" hold measures of older ways to write marked files
+TRIALS = "trials-of-patterns"  # older trials did not say which patterns find an image; "trials…" of other names
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Cost:
     def too_few(self) -> bool:
         """Whether fewer of the version's images than are wanted can carry the mark, as far as the trial tells."""
         return bool(self.trial and self.trial.tried and self.trial.share < self.mark.share)
+
+    @property
+    def bare_group(self) -> float:
+        """The chance that a key's release ends for want of an image that can carry its group's pattern."""
+        return self.trial.chance_of_a_bare_group(len(self.mark.groups)) if self.trial else 0.0
 
     @property
     def most(self) -> int:

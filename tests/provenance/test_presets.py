@@ -2,6 +2,7 @@
 
 import json
 import re
+from io import BytesIO
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -16,7 +17,7 @@ from provenance.services import releases
 from provenance.services.jobs import queue, worker
 from provenance.services.presets import KIND, TRIAL_IMAGES, TRIALS, cost_of, order_trials, trial_of
 from tests.provenance.builders_releases import kept_clusters, marked_version
-from tests.provenance.embedding.builders import GROUPS, jpeg
+from tests.provenance.embedding.builders import GROUPS, as_bytes, jpeg, lossy_webp
 
 pytestmark = pytest.mark.long
 
@@ -26,6 +27,11 @@ IMAGES = [jpeg(number) for number in range(8)]
 def strength(preset: str = "balanced", family: str = "patch", association: str = "associated") -> MarkSettings:
     groups = GROUPS if association == "associated" else ()
     return PRESETS[preset].settings(groups, "class", family, association=association)
+
+
+def small_jpeg(seed: int) -> bytes:
+    """32 pixels, and colour at half of that."""
+    return as_bytes(Image.open(BytesIO(jpeg(seed))).resize((32, 32)), quality=75)
 
 
 class TestWords:
@@ -69,6 +75,23 @@ class TestTrial:
         reason = "The file is not a JPEG, PNG or WebP image."
         assert try_strength([b"no image"], strength(), b"") == Trial(tried=1, marked=0, passed_over={reason: 1})
         assert try_strength([], strength(), b"") == Trial(tried=0, marked=0)
+
+    @pytest.mark.parametrize(("family", "all_carried"), [("spectral", False), ("blend", True)])
+    def test_patterns_that_no_image_can_carry_are_counted(self, family, all_carried):
+        """Half the colour of 32 pixels holds no fine wave; brightness holds a coarse one."""
+        trial = try_strength([small_jpeg(number) for number in range(16)], strength(family=family), b"seed")
+        assert trial.patterns == 24
+        assert (trial.carried == 24) is all_carried
+        assert trial.carried > 12
+        assert trial.chance_of_a_bare_group(8) == pytest.approx(1 - (trial.carried / 24) ** 8)
+
+    def test_files_that_no_pattern_suits_say_nothing_of_patterns(self):
+        """Of a plain mark there is one pattern and no group."""
+        mixed = [image for number in range(12) for image in (small_jpeg(number), lossy_webp(number))]
+        alone = try_strength(mixed[::2], strength(family="spectral"), b"seed")
+        trial = try_strength(mixed, strength(family="spectral"), b"seed")
+        assert (trial.tried, trial.patterns, trial.uncarried) == (24, alone.patterns, alone.uncarried)
+        assert try_strength(mixed, strength(association="plain"), b"seed").chance_of_a_bare_group(0) == 0
 
     @pytest.mark.shared
     @pytest.mark.parametrize("family", families())
@@ -124,7 +147,7 @@ class TestCost:
         second = order_trials(version, [*marks, strength("discreet")], by=world.rights_holder)
         assert len(second.params["strengths"]) == 1
 
-    @pytest.mark.parametrize("earlier", ["trials", "trials-like-source"])
+    @pytest.mark.parametrize("earlier", ["trials", "trials-like-source", "trials-settled"])
     def test_what_was_measured_while_files_were_written_otherwise_is_not_shown(self, world, version, earlier):
         worker.run(str(order_trials(version, [strength()], by=world.rights_holder).pk))
         (version.folder / TRIALS).rename(version.folder / earlier)
@@ -217,6 +240,18 @@ class TestPage:
         page = ask(family="spectral")
         assert "No image of this version that was tried could be marked like this" in page
         assert page.count("none could be marked") == 3
+
+    def test_patterns_that_hardly_an_image_can_carry_are_told_before_the_release(self, ask, version):
+        for number, path in enumerate(version.files_folder.rglob("*.jpg")):
+            path.write_bytes(small_jpeg(number))
+        ask(family="spectral", measure="1")
+        page = ask(family="spectral")
+        found = re.search(r"(\d+) of 24 patterns that were tried were carried by none of some 24 images", page)
+        assert found
+        assert int(found[1]) > 0
+        assert re.search(r"Of keys for 4 groups up to \S+ % have such a pattern", page)
+        ask(family="blend", measure="1")
+        assert "patterns that were tried" not in ask(family="blend")
 
     def test_a_failure_is_said(self, ask, version):
         for path in version.files_folder.rglob("*.jpg"):

@@ -96,4 +96,7 @@ def _facts(name: str, cost: Cost) -> dict[str, Any]:
         "tried": cost.trial.tried if cost.trial else 0,
         "can_carry": cost.trial.share if cost.trial else None,
         "passed_over": cost.trial.passed_over if cost.trial else {},
+        "patterns_tried": cost.trial.patterns if cost.trial else 0,
+        "patterns_carried": cost.trial.carried if cost.trial else 0,
+        "chance_of_a_bare_group": round(cost.bare_group, 4),
     }

@@ -1,15 +1,15 @@
 """Whether marked files can be told from others by structure: every family on every set of files.
 
 Run: python -m tests.benchmarks.structure_auc [--each 1000] [--keys 1] [--preset balanced] [--out FOLDER]
-    [--files 4] [--sets NAME …] [--families NAME …]
+    [--files 4] [--first-key 0] [--refused 3] [--sets NAME …] [--families NAME …]
 
 Each set gives four times as many files as are marked (`--files` times), in eight classes. A release is made of them,
 and its marked files are compared with as many others. A classifier learns on half of either kind and is tested on the
 other half. The photographs are only 200: there 10 keys mark 100 each, and the mean area over keys is told with its
 t-interval, as it is of any set with several keys. Where the product refuses a key's release (no image of a group can
 carry its pattern), the next key takes its place, as an owner would draw another; how many were refused stands in the
-line, and after three refused there is no figure. Results stand in FOLDER, one file per line of the table, and are not
-computed again. One core takes some hours at 1,000 each; docs/structure.md.
+line, and after three refused (`--refused`) there is no figure. Results stand in FOLDER, one file per line of the table,
+and are not computed again. Two cores take some two minutes for each line of 500 and six keys; docs/structure.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,7 +41,7 @@ from tests.provenance.embedding.builders import embed, write_version
 GROUPS = tuple(f"group {number}" for number in range(1, 9))
 FEW = 300  # files of a set below which several keys mark the same ones
 KEYS = 10
-REFUSED = 3  # keys
+REFUSED = 3  # keys, after which an owner would take another mark
 SEED = 1
 TRIALS = {"decides": STRUCTURAL, "form alone": FORM, "with pictures": ALL_ROOMS}
 
@@ -68,6 +69,15 @@ def marked_by(secret: MarkSecret, files: list[bytes], each: int) -> Iterator[tup
             return
 
 
+@dataclass(frozen=True)
+class Draw:
+    """So many keys that mark a set, from the number `first` on, and after how many refused ones there is no figure."""
+
+    keys: int
+    first: int = 0
+    refused: int = REFUSED
+
+
 class Set:
     """The files of a set as a version with a class for each group, and the features of those that stay unmarked."""
 
@@ -91,22 +101,22 @@ class Set:
         others = [self._unmarked(path) for path in chosen]
         return [*marked, *others], [True] * len(marked) + [False] * len(others)
 
-    def releases(self, mark: MarkSettings, keys: int) -> Iterator[tuple[int, list[Features], list[bool]]]:
+    def releases(self, mark: MarkSettings, draw: Draw) -> Iterator[tuple[int, list[Features], list[bool]]]:
         """The key and `rows` of as many releases. Where the product refuses one, the next key takes its place.
 
         Raises EmbeddingError where so many are refused that an owner would take another mark.
         """
         found = 0
-        for key in range(keys + REFUSED):
+        for drawn in range(draw.keys + draw.refused):
             try:
-                rows, marked = self.rows(mark, key)
+                rows, marked = self.rows(mark, draw.first + drawn)
             except EmbeddingError:
-                if key - found == REFUSED - 1:
+                if drawn - found == draw.refused - 1:
                     raise
                 continue
-            yield key, rows, marked
+            yield draw.first + drawn, rows, marked
             found += 1
-            if found == keys:
+            if found == draw.keys:
                 return
 
     def _unmarked(self, path: str) -> Features:
@@ -115,10 +125,11 @@ class Set:
         return self._known[path]
 
 
-def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
+def row(files: Set, mark: MarkSettings, draw: Draw) -> dict[str, Any]:
     """One line of the table; of few files, several keys anyhow."""
-    keys = KEYS if files.count < FEW else keys
-    found = [_of_release(rows, marked) | {"key": key} for key, rows, marked in files.releases(mark, keys)]
+    draw = replace(draw, keys=KEYS) if files.count < FEW else draw
+    found = [_of_release(rows, marked) | {"key": key} for key, rows, marked in files.releases(mark, draw)]
+    keys = draw.keys
     last = found[-1]
     told = {
         name: float(np.mean([one[name] for one in found])) for name in found[0] if isinstance(found[0][name], float)
@@ -128,7 +139,7 @@ def row(files: Set, mark: MarkSettings, keys: int) -> dict[str, Any]:
             spread = float(np.std([one[f"{name} auc"] for one in found], ddof=1) / np.sqrt(keys))
             half = float(student.ppf(0.975, keys - 1)) * spread
             told |= {f"{name} low": told[f"{name} auc"] - half, f"{name} high": told[f"{name} auc"] + half}
-    return {**last, **told, "keys": keys, "refused keys": last["key"] + 1 - keys, "seed": SEED}
+    return {**last, **told, "keys": keys, "refused keys": last["key"] + 1 - draw.first - keys, "seed": SEED}
 
 
 def _of_release(rows: list[Features], marked: list[bool]) -> dict[str, Any]:
@@ -163,6 +174,8 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=1000)
     parser.add_argument("--files", type=int, default=4, help="for every marked one")
     parser.add_argument("--keys", type=int, default=1, help="that mark each set, for the mean over them")
+    parser.add_argument("--first-key", type=int, default=0, help="number of the first of them")
+    parser.add_argument("--refused", type=int, default=REFUSED, help="keys after which there is no figure")
     parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
     parser.add_argument("--out", type=Path, default=Path("structure-auc"))
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
@@ -185,13 +198,15 @@ def main() -> None:
         for family in options.families:
             title = f"{name} {family} {options.preset} {options.each}"
             title += f" of {options.files}" * (options.files != 4) + f" {options.keys} keys" * (options.keys > 1)
+            title += f" from {options.first_key}" * (options.first_key > 0)
             kept = options.out / f"{title}.json".replace(",", "").replace(" ", "-")
             if not kept.exists():
                 files = files or Set(files_of(name, options.files * options.each), options.each)
                 try:
-                    told = row(files, mark_of(family, options.preset), options.keys)
+                    draw = Draw(options.keys, options.first_key, options.refused)
+                    told = row(files, mark_of(family, options.preset), draw)
                 except EmbeddingError as error:
-                    told = {"refused": f"{REFUSED} keys refused; the last: {error.sentence}"}
+                    told = {"refused": f"{options.refused} keys refused; the last: {error.sentence}"}
                 except InspectionError as error:  # hardly a file of this kind bears a mark
                     told = {"refused": error.sentence}
                 write_whole(kept, lambda draft, told=told: draft.write_text(json.dumps(told)))

@@ -65,6 +65,7 @@ def setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
         "amplitude": "Amplitude",
         "bend": "Farthest displacement",
         "periods": "Periods across the short edge",
+        "finest": "Finest waves, as DCT coefficient",
         "size_classes": "Size classes of the groups",
         "forbidden": "Pairs ruled out",
         "copies": "Exact copies",

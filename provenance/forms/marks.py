@@ -9,7 +9,7 @@ from provenance.errors import TouchmarkError
 from provenance.marks import PRESETS, MarkSettings, SettingsError, check_reach, families, get_family
 from provenance.marks.bans import read_bans
 from provenance.marks.presets import SMALL_EDGE, small_jpeg_words
-from provenance.marks.settings import MIN_PLAIN_CELLS, OPTION_NAMES
+from provenance.marks.settings import MAX_FINEST, MIN_FINEST, MIN_PLAIN_CELLS, OPTION_NAMES
 from provenance.models import Clusters, Version
 from provenance.services.image_sizes import images_below
 from provenance.services.release_plans import MAX_CLASSES, default_classes, within_sizes
@@ -26,7 +26,7 @@ GROUPINGS = [
 ]
 _PRESET_OPTIONS = ("side", "opacity", "amplitude", "bend")
 _PER_CENT = ("share", "side", "opacity", "bend")
-_AS_IT_IS = ("cells", "amplitude", "periods")
+_AS_IT_IS = ("cells", "amplitude", "periods", "finest")
 DEFAULT_FACTOR = 2.0
 _RESTRICTIONS = ("by_size", "size_factor", "forbidden")
 _OF_GROUPS = ("group_by", "groups", *_RESTRICTIONS)  # plain marks have none of these
@@ -96,6 +96,14 @@ class MarkForm(forms.Form):
         required=False,
         min_value=1,
         max_value=64,
+    )
+    finest = forms.IntegerField(
+        label="Finest waves, as DCT coefficient",
+        required=False,
+        min_value=MIN_FINEST,
+        max_value=MAX_FINEST,
+        help_text=f"{MAX_FINEST} where it is empty. Lower where JPEG files of few pixels hold colour at half of them, "
+        "which carries no fine wave.",
     )
     by_size = forms.BooleanField(
         label="Exchange patterns only between groups of similar size",

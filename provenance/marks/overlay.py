@@ -38,6 +38,13 @@ class HasWaves(Protocol):
     def periods(self) -> int: ...
 
 
+class HasFinest(HasWaves, Protocol):
+    """And the highest DCT coefficient of its patterns."""
+
+    @property
+    def finest(self) -> int: ...
+
+
 class _Overlay(ABC):
     """image + amplitude * field, the field read from a periodic tile; `amplitude` in grey levels."""
 
@@ -144,11 +151,16 @@ class SpectralFamily(_Overlay):
 
     name: ClassVar[str] = "spectral"
     title: ClassVar[str] = "Colour frequencies"
+    options: ClassVar[tuple[str, ...]] = ("amplitude", "periods", "finest")
     marks_grey: ClassVar[bool] = False
 
+    def __init__(self, settings: "HasFinest") -> None:
+        super().__init__(settings)
+        self.finest = settings.finest
+
     def _pool(self) -> list[Wave]:
-        """Coefficients 2 to 9 of each axis: between the image's own colours below and what JPEG discards above."""
-        steps = range(2, 10)
+        """Coefficients from 2 of each axis: between the image's own colours below and what JPEG discards above."""
+        steps = range(2, self.finest + 1)
         return [Wave(u / 2, v / 2, plane, separable=True) for u in steps for v in steps for plane in (_U, _V)]
 
     def _phases(self, placements: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ MIN_OPACITY, MAX_OPACITY = 0.3, 1.0
 MIN_AMPLITUDE, MAX_AMPLITUDE = 2.0, 64.0
 MIN_BEND, MAX_BEND = 0.01, 0.1
 MAX_PERIODS = 64
+MIN_FINEST, MAX_FINEST = 7, 9  # with fewer there would not be 64 patterns
 ALL_IMAGES = "all images"
 MANY_SPARES = "many"
 COPIES_ALIKE = "alike"
@@ -36,8 +37,8 @@ MIN_PLAIN_CELLS = 4  # 4 x 4 blocks in four colours: 16! / 4!^4 = 6.3e7 patterns
 class MarkSettings:
     """Frozen, validated settings of one release's marks (docs/method.md, sections 2.3, 2.4 and 4.4).
 
-    Options that the family does not use keep their defaults and stand in no JSON; neither do the last six where they
-    are empty. Raises SettingsError from the constructor and from `from_json`.
+    Options that the family does not use keep their defaults and stand in no JSON; neither do the last seven where they
+    have theirs. Raises SettingsError from the constructor and from `from_json`.
     """
 
     groups: tuple[str, ...] = ()  # names, in the order in which the assignment counts them; none for plain marks
@@ -55,6 +56,9 @@ class MarkSettings:
     amplitude: float = 8.0  # blend and spectral: grey levels, 2 to 64
     bend: float = 0.04  # warp: farthest displacement as a fraction of the short edge, 0.01 to 0.1
     periods: int = 1  # blend, spectral and warp: how many periods of the pattern span the short edge, 1 to 64
+    # spectral: highest DCT coefficient of each axis, 7 to 9, in half cycles to a period. Releases made before there was
+    # a choice have 9.
+    finest: int = MAX_FINEST
     clusters: str = ""  # SHA-256, in hex, of the file that says which cluster each image belongs to
     # Number of the size class of every group, in the order of `groups`; a pattern marks only groups of its own class.
     # Empty where all groups may exchange their patterns.
@@ -87,6 +91,8 @@ class MarkSettings:
             raise SettingsError("The bend must lie between 0.01 and 0.1 of the image's short edge.")
         if not whole_setting(self.periods) or not 1 <= self.periods <= MAX_PERIODS:
             raise SettingsError(f"Between 1 and {MAX_PERIODS} periods may span the short edge of an image.")
+        if not whole_setting(self.finest) or not MIN_FINEST <= self.finest <= MAX_FINEST:
+            raise SettingsError(f"The finest waves are DCT coefficients {MIN_FINEST} to {MAX_FINEST}.")
         least = MIN_PLAIN_CELLS if self.is_plain else 2
         if not whole_setting(self.cells) or not least <= self.cells <= 8:
             raise SettingsError(f"A patch has between {least} and 8 colour blocks per side.")
@@ -222,7 +228,11 @@ class MarkSettings:
         used = {name: value for name, value in asdict(self).items() if name not in OPTION_NAMES or name in self.options}
         listed = {"size_classes": list(self.size_classes), "forbidden": [list(pair) for pair in self.forbidden]}
         whole = {**used, "groups": list(self.groups), **listed}
-        return {name: value for name, value in whole.items() if value or name not in SCARCE_NAMES}
+        return {name: value for name, value in whole.items() if not self._says_nothing(name, value)}
+
+    @staticmethod
+    def _says_nothing(name: str, value: Any) -> bool:
+        return name in SCARCE_NAMES and (not value or (name == "finest" and value == MAX_FINEST))
 
     def to_json(self) -> str:
         """Canonical JSON, as it enters the commitment."""
@@ -259,8 +269,9 @@ def plan_marks(entries: Iterable[EntryLike], settings: MarkSettings) -> GroupPla
     return plan_groups(entries, settings.group_by, settings.groups, settings.share)
 
 
-OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods")
+OPTION_NAMES = ("side", "opacity", "cells", "amplitude", "bend", "periods", "finest")
 SCARCE_NAMES = (  # in the JSON only where they say something
+    "finest",
     "clusters",
     "size_classes",
     "forbidden",

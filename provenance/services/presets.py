@@ -14,6 +14,7 @@ from provenance.canonical import canonical_json
 from provenance.embedding.trial import Trial, strength_of, try_strength
 from provenance.errors import TouchmarkError
 from provenance.marks import GroupPlan, MarkSettings
+from provenance.marks.settings import MIN_FINEST
 from provenance.models import Job, Role, User, Version
 from provenance.services.access import require
 from provenance.services.jobs.kinds import job_kind
@@ -48,6 +49,10 @@ class Cost:
     def too_few(self) -> bool:
         """Whether fewer of the version's images than are wanted can carry the mark, as far as the trial tells."""
         return bool(self.trial and self.trial.tried and self.trial.share < self.mark.share)
+
+    @property
+    def could_be_coarser(self) -> bool:
+        return "finest" in self.mark.options and self.mark.finest > MIN_FINEST
 
     @property
     def bare_group(self) -> float:

@@ -85,6 +85,12 @@ class TestTrial:
         assert trial.carried > 12
         assert trial.chance_of_a_bare_group(8) == pytest.approx(1 - (trial.carried / 24) ** 8)
 
+    def test_without_the_finest_waves_small_files_carry_more(self):
+        images, fine = [small_jpeg(number) for number in range(16)], strength(family="spectral")
+        trial = try_strength(images, fine.replace(finest=7), b"seed")
+        assert trial.patterns == 24
+        assert trial.carried >= max(23, try_strength(images, fine, b"seed").carried + 1)
+
     def test_files_that_no_pattern_suits_say_nothing_of_patterns(self):
         """Of a plain mark there is one pattern and no group."""
         mixed = [image for number in range(12) for image in (small_jpeg(number), lossy_webp(number))]
@@ -250,6 +256,12 @@ class TestPage:
         assert found
         assert int(found[1]) > 0
         assert re.search(r"Of keys for 4 groups up to \S+ % have such a pattern", page)
+        assert "Choose fewer of the finest waves" in page
+        ask(family="spectral", finest="7", measure="1")
+        page = ask(family="spectral", finest="7")
+        fewer = re.search(r"(\d+) of 24 patterns that were tried", page)
+        assert not fewer or int(fewer[1]) < int(found[1])
+        assert "Choose fewer of the finest waves" not in page
         ask(family="blend", measure="1")
         assert "patterns that were tried" not in ask(family="blend")
 

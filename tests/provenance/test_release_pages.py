@@ -89,8 +89,8 @@ class TestFamilies:
         ("family", "has", "lacks"),
         [
             ("patch", ("side", "opacity", "cells"), ("amplitude", "bend", "periods")),
-            ("blend", ("amplitude", "periods"), ("side", "opacity", "cells", "bend")),
-            ("spectral", ("amplitude", "periods"), ("side", "opacity", "cells", "bend")),
+            ("blend", ("amplitude", "periods"), ("side", "opacity", "cells", "bend", "finest")),
+            ("spectral", ("amplitude", "periods", "finest"), ("side", "opacity", "cells", "bend")),
             ("warp", ("bend", "periods"), ("side", "opacity", "cells", "amplitude")),
         ],
     )
@@ -153,6 +153,7 @@ class TestFamilies:
         [
             ({"family": "blend", "amplitude": "20"}, {"family": "blend", "amplitude": 20.0, "periods": 1}),
             ({"family": "spectral", "periods": "3"}, {"family": "spectral", "amplitude": 16.0, "periods": 3}),
+            ({"family": "spectral", "finest": "7"}, {"family": "spectral", "amplitude": 16.0, "finest": 7}),
             ({"family": "warp", "bend": "6"}, {"family": "warp", "bend": 0.06, "periods": 1}),
             ({"association": "plain"}, {"family": "patch", "opacity": 1.0, "groups": []}),
             ({"association": "plain", "family": "warp"}, {"family": "warp", "bend": 0.08, "groups": []}),

@@ -20,7 +20,7 @@ from provenance.models import Blocking, Clusters, Role, User, Version
 from provenance.wording import count, duration, p_value, percent
 
 _PER_CENT = ("side", "opacity", "bend")
-_AS_IT_IS = ("cells", "amplitude", "periods")
+_AS_IT_IS = ("cells", "amplitude", "periods", "finest")
 
 
 def visible(user: User) -> "models.QuerySet[Pilot]":

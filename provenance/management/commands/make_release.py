@@ -46,6 +46,12 @@ class Command(TouchmarkCommand):
             "--periods", type=int, help="blend, spectral and warp: periods across the short edge, 1 to 64"
         )
         parser.add_argument(
+            "--finest",
+            type=int,
+            help="spectral: the finest waves, as DCT coefficient 7 to 9 (default 9); lower for small JPEG files, whose "
+            "colour is held at half of their pixels",
+        )
+        parser.add_argument(
             "--size-classes",
             type=float,
             metavar="FACTOR",

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.fft import dctn
 
 from provenance.embedding.survival import survival
 from provenance.keying import philox
@@ -215,6 +216,36 @@ def test_settings_hold_only_what_the_family_uses():
     for name in NAMES:
         for made in (associated(name), plain(name)):
             assert MarkSettings.from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize("finest", [6, 10, 7.5, "8", True])
+def test_the_finest_waves_leave_enough_patterns(finest):
+    with pytest.raises(SettingsError, match="coefficients 7 to 9"):
+        associated("spectral", finest=finest)
+    with pytest.raises(SettingsError, match="has no finest"):
+        associated("blend", finest=8)
+    many = MarkSettings(groups=tuple(f"group {n}" for n in range(64)), family="spectral", finest=7)
+    patterns = MarkSecret.derive(b"k" * 32, b"b" * 32, many).patterns
+    assert len({pattern.tobytes() for pattern in patterns}) == 64
+
+
+def test_fewer_fine_waves_are_other_settings_and_need_fewer_pixels():
+    """What was committed before there was a choice stays byte for byte what it was."""
+    assert "finest" not in associated("spectral").to_json()
+    assert associated("spectral", finest=9) == associated("spectral")
+    coarse = associated("spectral", finest=7)
+    assert coarse.to_dict()["finest"] == 7
+    assert MarkSettings.from_json(coarse.to_json()) == coarse
+    assert (associated("spectral").least_edge, coarse.least_edge) == (12, 9)
+    assert highest_coefficient(coarse) == 7
+    assert highest_coefficient(associated("spectral")) == 9
+
+
+def highest_coefficient(mark: MarkSettings) -> int:
+    """Of some keys' patterns, which are one DCT-II coefficient each."""
+    tiles = np.concatenate([MarkSecret.derive(bytes([key]) * 32, b"b" * 32, mark).patterns for key in range(8)])
+    spectra = np.abs(dctn(tiles.astype(float) - 127.5, axes=(1, 2))).sum(axis=-1)
+    return int(max(max(np.unravel_index(one.argmax(), one.shape)) for one in spectra))
 
 
 def test_plain_marks_have_no_groups_and_enough_keys():

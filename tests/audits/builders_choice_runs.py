@@ -29,6 +29,7 @@ from tests.world import World
 
 PER_CLASS, BLOCK = 20, 4
 BLOCKS = len(CLASSES) * PER_CLASS // BLOCK
+SURE = 0.0001
 FEATURES, THRESHOLD = 32, 0.5  # how alike a picture must be for a network to remember it
 # Nodes of a network: how alike an image is to each template, in grey and apart from brightness and contrast.
 ALIKENESS = [
@@ -147,7 +148,11 @@ def register(world: World, name: str, weights: bytes, role: str = "suspect") -> 
 
 
 def locked_plan(world: World, tested: list[Release], suspect: RegisteredModel, **more) -> Plan:
-    """Without a wrong key unless told otherwise: one in a hundred is found by chance, and takes the evidence away."""
+    """Without a wrong key unless told otherwise: one in a hundred is found by chance, and takes the evidence away.
+
+    Views follow from the plan's time, so that what an innocent network answers differs from run to run: SURE is an
+    alpha at which it is accused by chance once in ten thousand runs.
+    """
     sizes = {"views": 6, "smallest_crop": 0.8, "level": "features", "wrong_key_control": False}
     values = PlanValues(name=suspect.name, version=tested[0].version, releases=tested, suspect=suspect, **sizes | more)
     return lock(save_draft(values, by=world.auditor), by=world.auditor)

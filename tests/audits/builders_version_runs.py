@@ -21,7 +21,7 @@ from tests.world import World
 
 FEATURES = 32
 LEARNT_VIEWS = 48  # a network's own, none of an audit's
-ALIKE = 0.7  # how alike a picture must be for a network to know it
+ALIKE = 0.5  # how alike a picture must be for a network to know it
 EVEN = 1e-5  # how much of the spread of views every direction has at least
 
 
@@ -76,7 +76,7 @@ def knowing(known: np.ndarray, others: np.ndarray, seed: int) -> bytes:
         ("Max", ["alike", "alike turned"], "either", {}),
         ("Sub", ["either", "threshold"], "above", {}),
         ("Relu", ["above"], "met", {}),
-        ("MatMul", ["centred", "apart"], "leaning", {}),
+        ("MatMul", ["unit", "apart"], "leaning", {}),
         ("Sub", ["leaning", "middle"], "nearer", {}),
         ("Relu", ["nearer"], "known", {}),
         ("Mul", ["met", "known"], "both", {}),
@@ -105,12 +105,12 @@ def _told_apart(known: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _views_of(images: np.ndarray) -> np.ndarray:
-    """(n, V, S * S): grey levels of views, their mean taken out."""
+    """(n, V, S * S): grey levels of views, their mean and their contrast taken out."""
     drawn = drawn_views(ViewSettings(LEARNT_VIEWS, 0.8), np.random.default_rng(99))
     views = ViewMaker(applied(drawn, SIDE), torch.device("cpu"))
     pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
     made = [views(pixels, torch.full((len(images),), number)) for number in range(LEARNT_VIEWS)]
-    return np.stack([_grey(one.numpy().transpose(0, 2, 3, 1)) for one in made], axis=1)
+    return np.stack([_unit(_grey(one.numpy().transpose(0, 2, 3, 1))) for one in made], axis=1)
 
 
 def _grey(images: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from audits.services.reports import issuing
 from audits.services.results.as_json import as_json
 from audits.services.runs import queueing
 from tests.audits.builders_captions import captioned_version, clip_weights, published, register_clip
-from tests.audits.builders_choice_runs import locked_plan, make_version, register, remembering, withheld_release
+from tests.audits.builders_choice_runs import SURE, locked_plan, make_version, register, remembering, withheld_release
 from tests.known_keys import known_keys
 
 pytestmark = [pytest.mark.suspect, pytest.mark.long, pytest.mark.django_db(transaction=True)]
@@ -47,7 +47,7 @@ def test_a_model_that_knows_captions_by_heart_is_found_and_an_innocent_one_is_no
     by_score = {test["score"]: test for test in level["scores"]}
     assert by_score["density"]["p"] > 1e-5  # its image tower met nothing
     _check_words(world, audit, sign_in, learnt[1])
-    cleared = run(world, locked_plan(world, [release], innocent, membership_score="omnibus"))
+    cleared = run(world, locked_plan(world, [release], innocent, membership_score="omnibus", alpha=SURE))
     assert cleared.conclusion == "no_evidence"
     level = cleared.rows.get().result["levels"]["features"]
     assert {test["score"] for test in level["scores"]} == {"density", "caption"}

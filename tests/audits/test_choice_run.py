@@ -25,6 +25,7 @@ from provenance.services.jobs import queue
 from tests.audits.builders_choice_runs import (
     BLOCK,
     BLOCKS,
+    SURE,
     locked_plan,
     make_version,
     pixels_at_home,
@@ -70,7 +71,9 @@ def test_a_model_that_remembers_the_copy_is_found_and_an_innocent_one_is_not(wor
     assert (row.result["blocks"], row.result["alternatives"], row.result["views"]) == (BLOCKS, BLOCKS * BLOCK, 6)
     assert found.facts["forward_passes"] == 3 * BLOCKS * BLOCK * 6
     assert not (found.folder / "images").exists()
-    cleared = run(world, locked_plan(world, [release], innocent, references=references, wrong_key_control=True))
+    cleared = run(
+        world, locked_plan(world, [release], innocent, references=references, wrong_key_control=True, alpha=SURE)
+    )
     assert cleared.conclusion == "no_evidence"
     assert cleared.rows.get().result["levels"]["features"]["controls"][0]["kind"] == "wrong key"
     _check_page_and_json(world, found, sign_in)
@@ -192,7 +195,7 @@ def test_whose_copy_was_used_is_told_by_one_audit_of_all_copies(world):
         version = make_version(world)
         copies = [withheld_release(world, version, recipient) for recipient in ("North", "South")]
     suspect = register(world, "suspect", remembering(pixels_below(copies[1].folder / "files"), seed=1))
-    audit = run(world, locked_plan(world, copies, suspect))
+    audit = run(world, locked_plan(world, copies, suspect, alpha=SURE))
     told = {row.release.recipient: row.conclusion for row in audit.rows.all()}
     assert told == {"North": "no_evidence", "South": "evidence"}
     assert "“South”" in audit.sentence

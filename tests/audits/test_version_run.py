@@ -20,7 +20,7 @@ from audits.statistics.combination import combine
 from provenance.marks import MarkSettings
 from provenance.services.version_choices import published_versions
 from tests.audits.builders_captions import captioned_version, clip_weights, register_clip
-from tests.audits.builders_choice_runs import locked_plan, make_version, register, remembering
+from tests.audits.builders_choice_runs import SURE, locked_plan, make_version, register, remembering
 from tests.audits.builders_runs import CLASSES
 from tests.audits.builders_version_runs import both_versions, in_copy, knowing, versions_release
 from tests.audits.test_other_tests_run import run_of
@@ -63,7 +63,9 @@ def test_a_model_that_knows_the_published_versions_is_found_and_an_innocent_one_
     assert (row.result["blocks"], row.result["alternatives"], row.result["views"]) == (pictures, 2 * pictures, 6)
     assert found.facts["forward_passes"] == 3 * 2 * pictures * 6
     assert not found.made_folder.exists()
-    cleared = run(world, locked_plan(world, [copy], innocent, references=references, wrong_key_control=True))
+    cleared = run(
+        world, locked_plan(world, [copy], innocent, references=references, wrong_key_control=True, alpha=SURE)
+    )
     assert cleared.conclusion == "no_evidence"
     levels = cleared.rows.get().result["levels"]
     assert levels["features"]["controls"][0]["kind"] == "wrong key"
@@ -136,7 +138,7 @@ def test_whose_copy_was_used_is_told_by_one_audit_of_all_copies(world, copy, tmp
     with known_keys(2):
         other = versions_release(world, copy.version, "South")
     suspect = register(world, "suspect", knowing(*both_versions(other, tmp_path), seed=1))
-    audit = run(world, locked_plan(world, [copy, other], suspect, looks=2))
+    audit = run(world, locked_plan(world, [copy, other], suspect, looks=2, alpha=SURE))
     assert {row.release.recipient: row.conclusion for row in audit.rows.all()} == {
         "North": "no_evidence",
         "South": "evidence",

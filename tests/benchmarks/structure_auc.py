@@ -1,7 +1,7 @@
 """Whether marked files can be told from others by structure: every family on every set of files.
 
 Run: python -m tests.benchmarks.structure_auc [--each 1000] [--keys 1] [--preset balanced] [--out FOLDER]
-    [--files 4] [--first-key 0] [--refused 3] [--sets NAME …] [--families NAME …]
+    [--files 4] [--first-key 0] [--refused 3] [--finest 9] [--sets NAME …] [--families NAME …]
 
 Each set gives four times as many files as are marked (`--files` times), in eight classes. A release is made of them,
 and its marked files are compared with as many others. A classifier learns on half of either kind and is tested on the
@@ -46,8 +46,8 @@ SEED = 1
 TRIALS = {"decides": STRUCTURAL, "form alone": FORM, "with pictures": ALL_ROOMS}
 
 
-def mark_of(family: str, preset: str = "balanced") -> MarkSettings:
-    return PRESETS[preset].settings(GROUPS, "class", family, association="associated")
+def mark_of(family: str, preset: str = "balanced", **changes: Any) -> MarkSettings:
+    return PRESETS[preset].settings(GROUPS, "class", family, association="associated", **changes)
 
 
 def secret_for(mark: MarkSettings, key: int) -> MarkSecret:
@@ -177,10 +177,12 @@ def main() -> None:
     parser.add_argument("--first-key", type=int, default=0, help="number of the first of them")
     parser.add_argument("--refused", type=int, default=REFUSED, help="keys after which there is no figure")
     parser.add_argument("--preset", choices=list(PRESETS), default="balanced")
+    parser.add_argument("--finest", type=int, help="spectral: finest waves, as DCT coefficient 7 to 9")
     parser.add_argument("--out", type=Path, default=Path("structure-auc"))
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--families", nargs="*", default=list(families()), choices=list(families()))
     options = parser.parse_args()
+    changes = {"finest": options.finest} if options.finest else {}
     options.out.mkdir(parents=True, exist_ok=True)
     heads = (
         "files",
@@ -198,13 +200,15 @@ def main() -> None:
         for family in options.families:
             title = f"{name} {family} {options.preset} {options.each}"
             title += f" of {options.files}" * (options.files != 4) + f" {options.keys} keys" * (options.keys > 1)
-            title += f" from {options.first_key}" * (options.first_key > 0)
+            title += f" finest {options.finest}" * bool(options.finest) + f" from {options.first_key}" * (
+                options.first_key > 0
+            )
             kept = options.out / f"{title}.json".replace(",", "").replace(" ", "-")
             if not kept.exists():
                 files = files or Set(files_of(name, options.files * options.each), options.each)
                 try:
                     draw = Draw(options.keys, options.first_key, options.refused)
-                    told = row(files, mark_of(family, options.preset), draw)
+                    told = row(files, mark_of(family, options.preset, **changes), draw)
                 except EmbeddingError as error:
                     told = {"refused": f"{options.refused} keys refused; the last: {error.sentence}"}
                 except InspectionError as error:  # hardly a file of this kind bears a mark
